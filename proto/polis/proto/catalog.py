@@ -1,0 +1,428 @@
+"""The catalog answers for declarative resources, their immutable versions, and artifacts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from polis.proto.contract import (
+    Cursor,
+    Event,
+    Limit,
+    Page,
+    Problem,
+    Request,
+    Stream,
+    event,
+    operation,
+    problem,
+)
+from polis.proto.problems import Fault
+
+ResourceType = Literal[
+    "component", "graph", "assistant", "context", "integration", "executor", "ruleset", "policy", "place"
+]
+Visibility = Literal["private", "org", "public"]
+ResourceKey = Annotated[
+    str,
+    Meta(pattern=r"^[a-z][a-z0-9._-]{0,119}$", description="Name of a resource, unique per org and type."),
+]
+Environment = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="`production`, `staging`, ...")
+]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="SHA-256 in hexadecimal.")]
+FileName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f]+$")]
+MediaType = Annotated[str, Meta(max_length=127, pattern=r"^[\w.+-]+/[\w.+-]+$")]
+
+PART_BYTES = 512 * 1024
+"""Every part of an upload but the last has this many bytes."""
+MAX_ARTIFACT_BYTES = 100 * 1024 * 1024
+
+
+class Resource(Struct, frozen=True):
+    """A named thing with immutable versions. `revision` counts changes of its draft."""
+
+    id: UUID
+    org_id: UUID
+    type: ResourceType
+    key: ResourceKey
+    name: str
+    visibility: Visibility
+    revision: int
+    latest: int | None
+    created_by: UUID
+    created_at: datetime
+    updated_at: datetime
+
+
+class Draft(Struct, frozen=True):
+    """The changeable content from which the next version is published."""
+
+    resource_id: UUID
+    revision: int
+    content: dict[str, object]
+
+
+class Version(Struct, frozen=True):
+    """An immutable snapshot, addressed by the SHA-256 of its canonical JSON (RFC 8785)."""
+
+    resource_id: UUID
+    type: ResourceType
+    key: ResourceKey
+    number: int
+    digest: Digest
+    content: dict[str, object]
+    changelog: str
+    published_by: UUID
+    published_at: datetime
+
+
+class VersionSummary(Struct, frozen=True):
+    """A version without its content."""
+
+    resource_id: UUID
+    number: int
+    digest: Digest
+    changelog: str
+    published_by: UUID
+    published_at: datetime
+
+
+class Activation(Struct, frozen=True):
+    """Which version an environment uses."""
+
+    resource_id: UUID
+    environment: Environment
+    number: int
+    activated_by: UUID
+    activated_at: datetime
+
+
+class Upload(Struct, frozen=True):
+    """An artifact on its way: put its parts, then complete it."""
+
+    id: UUID
+    part_bytes: int
+    expires_at: datetime
+
+
+class Part(Struct, frozen=True):
+    """A stored part of an upload."""
+
+    number: int
+    size: int
+
+
+class Artifact(Struct, frozen=True):
+    """A stored file."""
+
+    id: UUID
+    org_id: UUID
+    name: FileName
+    media_type: MediaType
+    size: int
+    sha256: Digest
+    created_by: UUID
+    created_at: datetime
+
+
+@problem(status=404)
+class ResourceNotFound(Problem, frozen=True):
+    """No resource that the caller may see has this id or key."""
+
+    resource: str
+
+
+@problem(status=409)
+class KeyTaken(Problem, frozen=True):
+    """The org has a resource of this type and key."""
+
+    resource_type: str
+    key: str
+
+
+@problem(status=404)
+class VersionNotFound(Problem, frozen=True):
+    """The resource has no such version."""
+
+    version: str
+
+
+@problem(status=409)
+class RevisionConflict(Problem, frozen=True):
+    """The draft was changed by somebody else since it was read."""
+
+    expected: int
+    actual: int
+
+
+@problem(status=422)
+class ContentInvalid(Problem, frozen=True):
+    """The content is not a valid resource of its type; every fault is listed."""
+
+    faults: tuple[Fault, ...]
+
+
+@problem(status=404)
+class NotActive(Problem, frozen=True):
+    """The resource has no active version in this environment."""
+
+    environment: str
+
+
+@problem(status=404)
+class ArtifactNotFound(Problem, frozen=True):
+    """No artifact that the caller may see has this id."""
+
+    artifact_id: UUID
+
+
+@problem(status=404)
+class UploadNotFound(Problem, frozen=True):
+    """No open upload of the caller has this id."""
+
+    upload_id: UUID
+
+
+@problem(status=422)
+class UploadIncomplete(Problem, frozen=True):
+    """Parts are missing, or their size or SHA-256 is not what was announced."""
+
+    reason: str
+
+
+@event(entity="resource_id")
+class ResourceCreated(Event, frozen=True):
+    """A resource exists from now on."""
+
+    resource_id: UUID
+    type: ResourceType
+    key: ResourceKey
+
+
+@event(entity="resource_id")
+class VersionPublished(Event, frozen=True):
+    """A resource has a new version."""
+
+    resource_id: UUID
+    type: ResourceType
+    key: ResourceKey
+    number: int
+    digest: Digest
+
+
+@event(entity="resource_id")
+class VersionActivated(Event, frozen=True):
+    """An environment uses another version of a resource from now on."""
+
+    resource_id: UUID
+    environment: Environment
+    number: int
+
+
+@event(entity="artifact_id")
+class ArtifactStored(Event, frozen=True):
+    """A file is stored from now on."""
+
+    artifact_id: UUID
+    name: FileName
+    size: int
+    sha256: Digest
+
+
+@event(entity="artifact_id")
+class ArtifactDeleted(Event, frozen=True):
+    """A file is gone."""
+
+    artifact_id: UUID
+
+
+@operation(
+    http="POST /resources", scope="catalog:write", problems=(KeyTaken, ContentInvalid), max_body=1024 * 1024
+)
+class CreateResource(Request[Resource], frozen=True):
+    """Create a resource with a first draft."""
+
+    type: ResourceType
+    key: ResourceKey
+    content: dict[str, object]
+    name: Annotated[str, Meta(max_length=120)] = ""
+    visibility: Visibility = "org"
+
+
+@operation(http="GET /resources", scope="catalog:read")
+class ListResources(Request[Page[Resource]], frozen=True):
+    """List the resources that the caller may see, its org's and public ones, by key."""
+
+    type: ResourceType | None = None
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+@operation(http="GET /resources/{resource_id}", scope="catalog:read", problems=(ResourceNotFound,))
+class GetResource(Request[Resource], frozen=True):
+    """Read one resource."""
+
+    resource_id: UUID
+
+
+@operation(http="GET /resources/{resource_id}/draft", scope="catalog:read", problems=(ResourceNotFound,))
+class GetDraft(Request[Draft], frozen=True):
+    """Read the draft of a resource of the org."""
+
+    resource_id: UUID
+
+
+@operation(
+    http="PUT /resources/{resource_id}/draft",
+    scope="catalog:write",
+    problems=(ResourceNotFound, RevisionConflict, ContentInvalid),
+    max_body=1024 * 1024,
+)
+class PutDraft(Request[Draft], frozen=True):
+    """Replace the draft. `revision` is the one that was read; another one in between is a conflict."""
+
+    resource_id: UUID
+    revision: int
+    content: dict[str, object]
+
+
+@operation(
+    http="POST /resources/{resource_id}/versions",
+    scope="catalog:write",
+    problems=(ResourceNotFound, RevisionConflict, ContentInvalid),
+)
+class PublishVersion(Request[Version], frozen=True):
+    """Publish the draft as an immutable version. Unchanged content gives the latest version again."""
+
+    resource_id: UUID
+    changelog: Annotated[str, Meta(max_length=2000)] = ""
+    revision: int | None = None
+
+
+@operation(http="GET /resources/{resource_id}/versions", scope="catalog:read", problems=(ResourceNotFound,))
+class ListVersions(Request[Page[VersionSummary]], frozen=True):
+    """List the versions of a resource, newest first."""
+
+    resource_id: UUID
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+@operation(
+    http="GET /resources/{resource_id}/versions/{version}",
+    scope="catalog:read",
+    problems=(ResourceNotFound, VersionNotFound),
+)
+class GetVersion(Request[Version], frozen=True):
+    """Read a version by number or SHA-256."""
+
+    resource_id: UUID
+    version: Annotated[str, Meta(pattern=r"^([0-9]{1,9}|[0-9a-f]{64})$")]
+
+
+@operation(
+    http="PUT /resources/{resource_id}/activations/{environment}",
+    scope="catalog:write",
+    problems=(ResourceNotFound, VersionNotFound),
+)
+class Activate(Request[Activation], frozen=True):
+    """Make an environment use a version."""
+
+    resource_id: UUID
+    environment: Environment
+    number: int
+
+
+@operation(
+    http="GET /active/{type}/{key}",
+    scope="catalog:read",
+    problems=(ResourceNotFound, NotActive),
+    callers=("runtime",),
+)
+class ResolveResource(Request[Version], frozen=True):
+    """Read the version that an environment uses: the org's own resource first, then a public one."""
+
+    type: ResourceType
+    key: ResourceKey
+    environment: Environment = "production"
+
+
+@operation(http="POST /uploads", scope="catalog:write")
+class CreateUpload(Request[Upload], frozen=True):
+    """Announce a file; its parts follow one by one and may be repeated."""
+
+    name: FileName
+    size: Annotated[int, Meta(ge=0, le=MAX_ARTIFACT_BYTES)]
+    media_type: MediaType = "application/octet-stream"
+    sha256: Digest | None = None
+
+
+@operation(
+    http="PUT /uploads/{upload_id}/parts/{number}",
+    scope="catalog:write",
+    problems=(UploadNotFound, UploadIncomplete),
+    raw_body="content",
+    max_body=PART_BYTES,
+    idempotent=False,
+)
+class PutPart(Request[Part], frozen=True):
+    """Store one part (numbered from 0). The same part again replaces it."""
+
+    upload_id: UUID
+    number: Annotated[int, Meta(ge=0, le=10_000)]
+    content: bytes
+
+
+@operation(
+    http="POST /uploads/{upload_id}/complete",
+    scope="catalog:write",
+    problems=(UploadNotFound, UploadIncomplete),
+)
+class CompleteUpload(Request[Artifact], frozen=True):
+    """Check size and SHA-256 of the parts and make them an artifact."""
+
+    upload_id: UUID
+    sha256: Digest | None = None
+
+
+@operation(http="GET /artifacts", scope="catalog:read")
+class ListArtifacts(Request[Page[Artifact]], frozen=True):
+    """List the files of the org, newest first."""
+
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+@operation(
+    http="GET /artifacts/{artifact_id}",
+    scope="catalog:read",
+    problems=(ArtifactNotFound,),
+    callers=("runtime",),
+)
+class GetArtifact(Request[Artifact], frozen=True):
+    """Read what is known of a file."""
+
+    artifact_id: UUID
+
+
+@operation(
+    http="GET /artifacts/{artifact_id}/content",
+    scope="catalog:read",
+    problems=(ArtifactNotFound,),
+    callers=("runtime",),
+)
+class DownloadArtifact(Request[Stream[bytes]], frozen=True):
+    """Read a file's bytes as a stream."""
+
+    artifact_id: UUID
+
+
+@operation(http="DELETE /artifacts/{artifact_id}", scope="catalog:write", problems=(ArtifactNotFound,))
+class DeleteArtifact(Request[None], frozen=True):
+    """Delete a file."""
+
+    artifact_id: UUID

@@ -1,0 +1,250 @@
+"""What an operation, an event and a problem are. One declaration each; everything else is derived from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar, get_args, get_type_hints
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+A = TypeVar("A")
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+E = TypeVar("E", bound="type[Event]")
+P = TypeVar("P", bound="type[Problem]")
+
+PUBLIC = "public"
+"""Scope of an operation that anyone may call, signed in or not."""
+SIGNED_IN = "signed-in"
+"""Scope of an operation that every verified actor may call."""
+INTERNAL = "internal"
+"""Scope of an operation that only the services named in `callers` may call."""
+
+Cursor = Annotated[
+    str, Meta(max_length=512, description="Opaque position; pass back what `next_cursor` gave.")
+]
+Limit = Annotated[int, Meta(ge=1, le=200, description="How many items a page holds at the most.")]
+
+
+class Request(Struct, Generic[A], frozen=True):
+    """A message that asks one service to do one thing and names its answer: `class GetRun(Request[Run])`."""
+
+
+class Stream(Generic[T]):
+    """An answer in many parts: `Request[Stream[bytes]]` is read with `async for part in ctx.stream(...)`."""
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """One page of a list, and where the next one starts (absent on the last)."""
+
+    items: tuple[T, ...]
+    next_cursor: Cursor | None = None
+
+
+class Event(Struct, frozen=True):
+    """A fact that others may rely on; it commits with the row that it tells of. Every event names its `org_id`."""
+
+    org_id: UUID
+
+
+class Problem(Struct, frozen=True):
+    """Why a request was refused (RFC 9457). Fields carry the facts; the first docstring line is the title."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "/problems/problem"
+    title: ClassVar[str] = ""
+    retryable: ClassVar[bool] = False
+
+
+class Operation(Struct, frozen=True, eq=False):
+    """What was declared of a request. `answer` is the A of Request[A]; a streamed one is its part type."""
+
+    request: type[Request[object]]
+    answer: object
+    service: str
+    name: str
+    scope: str
+    verb: str | None
+    path: str | None
+    problems: tuple[type[Problem], ...]
+    callers: tuple[str, ...]
+    idempotent: bool
+    streams: bool
+    raw_body: str | None
+    max_body: int
+    local: bool
+
+    @property
+    def subject(self) -> str:
+        return f"rpc.{self.service}.{self.name}"
+
+    @property
+    def mutates(self) -> bool:
+        return self.verb not in (None, "GET")
+
+    @property
+    def binary(self) -> bool:
+        """Whether bytes travel in it: then the bus carries MessagePack instead of JSON."""
+        return self.raw_body is not None or self.answer is bytes
+
+
+class EventType(Struct, frozen=True, eq=False):
+    """What was declared of an event. `entity` is the field whose events keep their order."""
+
+    event: type[Event]
+    service: str
+    fact: str
+    entity: str
+    listeners: tuple[str, ...]
+
+    def subject(self, event: Event) -> str:
+        return f"event.{self.service}.{self.fact}.{event.org_id}.{getattr(event, self.entity)}"
+
+    @property
+    def pattern(self) -> str:
+        """The subject of every event of this type, in any org and of any entity."""
+        return f"event.{self.service}.{self.fact}.*.*"
+
+
+_operations: dict[type, Operation] = {}
+_events: dict[type, EventType] = {}
+_problems: dict[str, type[Problem]] = {}
+
+_HTTP = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/\S*)")
+DEFAULT_MAX_BODY = 256 * 1024
+"""Bytes of an HTTP body that the gateway reads for an operation that does not say otherwise."""
+
+
+def operation(
+    *,
+    scope: str,
+    http: str | None = None,
+    problems: Iterable[type[Problem]] = (),
+    callers: Iterable[str] = (),
+    idempotent: bool = True,
+    raw_body: str | None = None,
+    max_body: int = DEFAULT_MAX_BODY,
+    local: bool = False,
+) -> Callable[[C], C]:
+    """Declare a request as an operation of the service whose proto module it stands in.
+
+    scope: PUBLIC, SIGNED_IN, INTERNAL, or `<noun>:<verb>` that the actor's grants must hold.
+    callers: services that may call it on the bus; the gateway may call whatever has a route.
+    idempotent: whether the operation takes `Idempotency-Key` (only for those that change something).
+    raw_body: the `bytes` field that holds the HTTP body as it came; the other fields come from path and query.
+    local: answered by the gateway itself, so it has a route and no subject.
+    """
+
+    def declare(request: C) -> C:
+        answer = _answer(request)
+        streams = getattr(answer, "__origin__", None) is Stream
+        match = _HTTP.fullmatch(http) if http else None
+        if http and not match:
+            raise ValueError(f"{request.__name__}: http must be 'VERB /path', not {http!r}")
+        _operations[request] = Operation(
+            request=request,
+            answer=get_args(answer)[0] if streams else answer,
+            service=_service(request),
+            name=snake_case(request.__name__),
+            scope=scope,
+            verb=match[1] if match else None,
+            path=match[2] if match else None,
+            problems=tuple(problems),
+            callers=tuple(callers),
+            idempotent=idempotent and match is not None and match[1] != "GET",
+            streams=streams,
+            raw_body=raw_body,
+            max_body=max_body,
+            local=local,
+        )
+        return request
+
+    return declare
+
+
+def event(*, entity: str, listeners: Iterable[str] = ()) -> Callable[[E], E]:
+    """Declare an event of the service whose proto module it stands in.
+
+    entity: the field that orders it and ends its subject. listeners: services with a durable consumer of it.
+    """
+
+    def declare(cls: E) -> E:
+        _events[cls] = EventType(cls, _service(cls), snake_case(cls.__name__), entity, tuple(listeners))
+        return cls
+
+    return declare
+
+
+def problem(*, status: int, retryable: bool = False) -> Callable[[P], P]:
+    """Declare a problem: its HTTP status, and whether the same call may succeed later."""
+
+    def declare(cls: P) -> P:
+        service = _service(cls)
+        cls.status, cls.retryable = status, retryable
+        cls.type = "/problems/" + ("" if service == "problems" else service + "/") + kebab_case(cls.__name__)
+        cls.title = (cls.__doc__ or "").strip().splitlines()[0]
+        if _problems.setdefault(cls.type, cls) is not cls:
+            raise ValueError(f"two problems are of type {cls.type}")
+        return cls
+
+    return declare
+
+
+def operation_of(request: type[Request[A]]) -> Operation:
+    """The declaration of a request type; KeyError for a Struct that was never declared."""
+    return _operations[request]
+
+
+def event_type_of(cls: type[Event]) -> EventType:
+    """The declaration of an event type; KeyError for a Struct that was never declared."""
+    return _events[cls]
+
+
+def problem_of_type(uri: str) -> type[Problem] | None:
+    """The problem class of a `type` URI; None for one that this version does not know."""
+    return _problems.get(uri)
+
+
+def operations(service: str | None = None) -> tuple[Operation, ...]:
+    """All declared operations, or those of one service, in the order of declaration."""
+    return tuple(o for o in _operations.values() if service in (None, o.service))
+
+
+def events(service: str | None = None) -> tuple[EventType, ...]:
+    """All declared events, or those that one service publishes, in the order of declaration."""
+    return tuple(e for e in _events.values() if service in (None, e.service))
+
+
+def problems() -> tuple[type[Problem], ...]:
+    """All declared problems, in the order of declaration."""
+    return tuple(_problems.values())
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def kebab_case(name: str) -> str:
+    return snake_case(name).replace("_", "-")
+
+
+def _service(cls: type) -> str:
+    return cls.__module__.rpartition(".")[2]
+
+
+def _answer(request: type) -> object:
+    for base in getattr(request, "__orig_bases__", ()):
+        if getattr(base, "__origin__", None) is Request:
+            return get_args(base)[0]
+    raise TypeError(f"{request.__name__} must subclass Request[Answer]")
+
+
+def fields_of(cls: type) -> dict[str, object]:
+    """Field names of a Struct with their resolved, annotated types."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {name: hints[name] for name in cls.__struct_fields__}  # type: ignore[attr-defined]

@@ -1,0 +1,244 @@
+"""The runtime answers for runs: durable executions of one graph version."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from polis.proto.catalog import Digest, Environment, ResourceKey
+from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, event, operation, problem
+from polis.proto.graph import Activity, NodeName
+from polis.proto.problems import Fault
+
+RunState = Literal["queued", "running", "waiting", "paused", "recovering", "succeeded", "failed", "cancelled"]
+StepState = Literal["pending", "running", "retrying", "succeeded", "failed", "skipped", "cancelled"]
+Milliseconds = Annotated[int, Meta(description="Milliseconds.")]
+
+TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class RunError(Struct, frozen=True):
+    """Why a run failed: the step and what it said."""
+
+    step: str
+    kind: str
+    message: str
+
+
+class Run(Struct, frozen=True):
+    """A durable execution of one graph version. `actor_id` is who it acts as."""
+
+    id: UUID
+    org_id: UUID
+    graph: ResourceKey
+    digest: Digest
+    state: RunState
+    actor_id: UUID
+    started_by: UUID
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: RunError | None = None
+
+
+class Step(Struct, frozen=True):
+    """What a node of the graph has done in a run so far. Times are milliseconds since the run was created."""
+
+    node: NodeName
+    component: str
+    title: str
+    activity: Activity
+    state: StepState
+    received: int = 0
+    emitted: int = 0
+    attempts: int = 0
+    started_ms: Milliseconds | None = None
+    ended_ms: Milliseconds | None = None
+    error: str | None = None
+
+
+class Timeline(Struct, frozen=True):
+    """The steps of a run in topological order."""
+
+    run: Run
+    steps: tuple[Step, ...]
+
+
+class Output(Struct, frozen=True):
+    """What a succeeded run gave, by the names of the graph's outputs."""
+
+    run_id: UUID
+    values: dict[str, object]
+
+
+class Transition(Struct, frozen=True):
+    """One change in a run, numbered from 1 without gaps: a step's new facts, or the run's own when `step` is absent."""
+
+    seq: int
+    at_ms: Milliseconds
+    state: str
+    step: Step | None = None
+    error: RunError | None = None
+
+
+class RunSnapshot(Struct, frozen=True):
+    """A run as it is, or, behind a cursor, what came after it. `seq` is the last transition contained.
+
+    recovered: whether `transitions` continue the caller's cursor; otherwise it starts from `steps`.
+    """
+
+    run: Run
+    seq: int
+    steps: tuple[Step, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    recovered: bool = True
+
+
+class LiveTransitions(Struct, frozen=True):
+    """What travels on `live.<org>.run.<id>`: transitions that are already in the journal, in order."""
+
+    transitions: tuple[Transition, ...]
+
+
+@problem(status=404)
+class RunNotFound(Problem, frozen=True):
+    """No run of the org has this id."""
+
+    run_id: UUID
+
+
+@problem(status=404)
+class GraphNotFound(Problem, frozen=True):
+    """No graph of this key is active in this environment."""
+
+    graph: str
+
+
+@problem(status=422)
+class GraphInvalid(Problem, frozen=True):
+    """The graph cannot run as it is; every fault is listed."""
+
+    faults: tuple[Fault, ...]
+
+
+@problem(status=422)
+class InputInvalid(Problem, frozen=True):
+    """The input does not fit the graph; every fault is listed."""
+
+    faults: tuple[Fault, ...]
+
+
+@problem(status=404)
+class AgentUnknown(Problem, frozen=True):
+    """No agent of the org has this id or key."""
+
+    agent: str
+
+
+@problem(status=409)
+class RunEnded(Problem, frozen=True):
+    """The run has ended; nothing can change it."""
+
+    state: str
+
+
+@problem(status=409)
+class NoOutputYet(Problem, frozen=True):
+    """The run has not succeeded, so it has no output."""
+
+    state: str
+
+
+@event(entity="run_id")
+class RunStarted(Event, frozen=True):
+    """A run has been accepted."""
+
+    run_id: UUID
+    graph: ResourceKey
+    actor_id: UUID
+
+
+@event(entity="run_id")
+class RunSucceeded(Event, frozen=True):
+    """A run has ended with its output."""
+
+    run_id: UUID
+
+
+@event(entity="run_id")
+class RunFailed(Event, frozen=True):
+    """A run has ended with an error."""
+
+    run_id: UUID
+    error: RunError
+
+
+@event(entity="run_id")
+class RunCancelled(Event, frozen=True):
+    """A run was ended by somebody; nothing takes effect any more."""
+
+    run_id: UUID
+
+
+@operation(
+    http="POST /runs",
+    scope="runtime:run",
+    problems=(GraphNotFound, GraphInvalid, InputInvalid, AgentUnknown),
+    max_body=1024 * 1024,
+)
+class StartRun(Request[Run], frozen=True):
+    """Start a run of the version of a graph that is active, as the caller or as an agent of the org."""
+
+    graph: ResourceKey
+    input: dict[str, object] = {}
+    agent: Annotated[str, Meta(max_length=64, description="Id or key of the agent to act as.")] | None = None
+    environment: Environment = "production"
+
+
+@operation(http="GET /runs", scope="runtime:read")
+class ListRuns(Request[Page[Run]], frozen=True):
+    """List the org's runs, newest first."""
+
+    state: RunState | None = None
+    graph: ResourceKey | None = None
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+@operation(http="GET /runs/{run_id}", scope="runtime:read", problems=(RunNotFound,))
+class GetRun(Request[Run], frozen=True):
+    """Read one run."""
+
+    run_id: UUID
+
+
+@operation(http="POST /runs/{run_id}/cancel", scope="runtime:run", problems=(RunNotFound, RunEnded))
+class CancelRun(Request[Run], frozen=True):
+    """End a run now: nothing that it does takes effect any more."""
+
+    run_id: UUID
+
+
+@operation(http="GET /runs/{run_id}/timeline", scope="runtime:read", problems=(RunNotFound,))
+class GetTimeline(Request[Timeline], frozen=True):
+    """Read what each step of a run did and when."""
+
+    run_id: UUID
+
+
+@operation(http="GET /runs/{run_id}/output", scope="runtime:read", problems=(RunNotFound, NoOutputYet))
+class GetOutput(Request[Output], frozen=True):
+    """Read what a run gave."""
+
+    run_id: UUID
+
+
+@operation(http="GET /runs/{run_id}/snapshot", scope="runtime:read", problems=(RunNotFound,))
+class WatchRun(Request[RunSnapshot], frozen=True):
+    """Read a run with its steps, or what came after a transition: the authorised start of a live subscription."""
+
+    run_id: UUID
+    after: Annotated[int, Meta(ge=0)] | None = None
