@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct
-
 from polis.proto.catalog import MAX_ARTIFACT_BYTES, Artifact, Digest, FileName, MediaType, UploadIncomplete
 from polis.proto.contract import PUBLIC, SIGNED_IN, Request, operation
 from polis.proto.identity import Me, RefreshRefused, WrongCredentials

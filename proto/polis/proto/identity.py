@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
-
 from polis.proto.contract import (
     INTERNAL,
     PUBLIC,

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
-
 from polis.proto.catalog import Digest, Environment, ResourceKey
 from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, event, operation, problem
 from polis.proto.graph import Activity, NodeName
@@ -193,7 +192,7 @@ class StartRun(Request[Run], frozen=True):
     """Start a run of the version of a graph that is active, as the caller or as an agent of the org."""
 
     graph: ResourceKey
-    input: dict[str, object] = {}
+    input: dict[str, object] = {}  # noqa: RUF012 - msgspec copies it
     agent: Annotated[str, Meta(max_length=64, description="Id or key of the agent to act as.")] | None = None
     environment: Environment = "production"
 
