@@ -30,6 +30,9 @@ Cursor = Annotated[
 ]
 Limit = Annotated[int, Meta(ge=1, le=200, description="How many items a page holds at the most.")]
 
+EVERY_SERVICE = "*"
+"""In `callers`: whichever services there are."""
+
 
 class Request(Struct, Generic[A], frozen=True):
     """A message that asks one service to do one thing and names its answer: `class GetRun(Request[Run])`."""
@@ -86,6 +89,16 @@ class Operation(Struct, frozen=True, eq=False):
     @property
     def mutates(self) -> bool:
         return self.verb not in (None, "GET")
+
+    def callable_by(self, service: str) -> bool:
+        """Whether this service may publish the request: the gateway whatever has a route, others what names them."""
+        if self.local:
+            return False
+        return (
+            EVERY_SERVICE in self.callers
+            or service in self.callers
+            or (service == "gateway" and bool(self.path))
+        )
 
     @property
     def binary(self) -> bool:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 from polis.proto.contract import (
+    EVERY_SERVICE,
     INTERNAL,
     PUBLIC,
     SIGNED_IN,
@@ -321,7 +322,9 @@ class SignOut(Request[None], frozen=True):
     """End the caller's session: its tokens are refused everywhere."""
 
 
-@operation(http="POST /token", scope=PUBLIC, problems=(WrongCredentials,), idempotent=False)
+@operation(
+    http="POST /token", scope=PUBLIC, problems=(WrongCredentials,), callers=(EVERY_SERVICE,), idempotent=False
+)
 class SignInClient(Request[AccessToken], frozen=True):
     """Give an agent or a service an access token for its client credentials."""
 
@@ -346,7 +349,7 @@ class GetMe(Request[Me], frozen=True):
     """Read who the caller is and what it may do."""
 
 
-@operation(http="GET /jwks", scope=PUBLIC)
+@operation(http="GET /jwks", scope=PUBLIC, callers=(EVERY_SERVICE,))
 class GetJwks(Request[Jwks], frozen=True):
     """Read the keys that verify access tokens."""
 
@@ -439,6 +442,6 @@ class Delegate(Request[AccessToken], frozen=True):
     scopes: tuple[str, ...]
 
 
-@operation(scope=INTERNAL, callers=("catalog", "runtime", "gateway"))
+@operation(scope=INTERNAL, callers=(EVERY_SERVICE,))
 class ListRevocations(Request[Revocations], frozen=True):
     """List the ended sessions whose tokens have not expired yet."""
