@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
+
 from polis.proto.contract import (
     Cursor,
     Event,
@@ -25,20 +26,52 @@ ResourceType = Literal[
     "component", "graph", "assistant", "context", "integration", "executor", "ruleset", "policy", "place"
 ]
 Visibility = Literal["private", "org", "public"]
+# `(?!\n)`: in Python's dialect `$` also matches before a newline at the end; in JSON Schema's it does not.
 ResourceKey = Annotated[
     str,
-    Meta(pattern=r"^[a-z][a-z0-9._-]{0,119}$", description="Name of a resource, unique per org and type."),
+    Meta(
+        pattern=r"^[a-z][a-z0-9._-]{0,119}$(?!\n)", description="Name of a resource, unique per org and type."
+    ),
 ]
 Environment = Annotated[
-    str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$", description="`production`, `staging`, ...")
+    str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$(?!\n)", description="`production`, `staging`, ...")
 ]
-Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="SHA-256 in hexadecimal.")]
-FileName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f]+$")]
-MediaType = Annotated[str, Meta(max_length=127, pattern=r"^[\w.+-]+/[\w.+-]+$")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)", description="SHA-256 in hexadecimal.")]
+FileName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=r"^(?!\.\.?$)[^/\\\x00-\x1f\x7f]+$(?!\n)",
+        description="Name of a file without a path.",
+    ),
+]
+MediaType = Annotated[
+    str,
+    Meta(
+        max_length=127,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*$(?!\n)",
+        description="RFC 6838, without parameters.",
+    ),
+]
+Title = Annotated[str, Meta(max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
+Changelog = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$")]
+Revision = Annotated[
+    int, Meta(ge=1, le=2_000_000_000, description="Counts the changes of a resource's draft.")
+]
+VersionNumber = Annotated[int, Meta(ge=1, le=999_999_999, description="Counts a resource's versions from 1.")]
 
 PART_BYTES = 512 * 1024
 """Every part of an upload but the last has this many bytes."""
 MAX_ARTIFACT_BYTES = 100 * 1024 * 1024
+MAX_GRAPH_BYTES = 512 * 1024
+"""Bytes of the canonical JSON of a graph or component: a version must fit into one message of the bus (1 MiB)."""
+MAX_CONTENT_BYTES = 256 * 1024
+"""Bytes of the canonical JSON of a resource of any other type."""
+MAX_BODY = 768 * 1024
+"""Bytes of a body that carries a content: room for spaces and escapes, and still one message of the bus."""
+MAX_DEPTH = 64
+"""Levels of objects and arrays in a content."""
 
 
 class Resource(Struct, frozen=True):
@@ -48,10 +81,10 @@ class Resource(Struct, frozen=True):
     org_id: UUID
     type: ResourceType
     key: ResourceKey
-    name: str
+    name: Title
     visibility: Visibility
-    revision: int
-    latest: int | None
+    revision: Revision
+    latest: VersionNumber | None
     created_by: UUID
     created_at: datetime
     updated_at: datetime
@@ -61,7 +94,7 @@ class Draft(Struct, frozen=True):
     """The changeable content from which the next version is published."""
 
     resource_id: UUID
-    revision: int
+    revision: Revision
     content: dict[str, object]
 
 
@@ -71,10 +104,10 @@ class Version(Struct, frozen=True):
     resource_id: UUID
     type: ResourceType
     key: ResourceKey
-    number: int
+    number: VersionNumber
     digest: Digest
     content: dict[str, object]
-    changelog: str
+    changelog: Changelog
     published_by: UUID
     published_at: datetime
 
@@ -83,9 +116,9 @@ class VersionSummary(Struct, frozen=True):
     """A version without its content."""
 
     resource_id: UUID
-    number: int
+    number: VersionNumber
     digest: Digest
-    changelog: str
+    changelog: Changelog
     published_by: UUID
     published_at: datetime
 
@@ -95,7 +128,7 @@ class Activation(Struct, frozen=True):
 
     resource_id: UUID
     environment: Environment
-    number: int
+    number: VersionNumber
     activated_by: UUID
     activated_at: datetime
 
@@ -131,6 +164,13 @@ class Artifact(Struct, frozen=True):
 @problem(status=404)
 class ResourceNotFound(Problem, frozen=True):
     """No resource that the caller may see has this id or key."""
+
+    resource: str
+
+
+@problem(status=403)
+class ForeignResource(Problem, frozen=True):
+    """The resource is public and another org's: its versions can be read, nothing of it changed."""
 
     resource: str
 
@@ -193,6 +233,15 @@ class UploadIncomplete(Problem, frozen=True):
     reason: str
 
 
+@problem(status=429)
+class QuotaExceeded(Problem, frozen=True):
+    """The org has as much of this as it may; what is deleted or expires makes room."""
+
+    quota: Literal["open_uploads", "stored_bytes"]
+    limit: int
+    used: int
+
+
 @event(entity="resource_id")
 class ResourceCreated(Event, frozen=True):
     """A resource exists from now on."""
@@ -209,7 +258,7 @@ class VersionPublished(Event, frozen=True):
     resource_id: UUID
     type: ResourceType
     key: ResourceKey
-    number: int
+    number: VersionNumber
     digest: Digest
 
 
@@ -219,7 +268,7 @@ class VersionActivated(Event, frozen=True):
 
     resource_id: UUID
     environment: Environment
-    number: int
+    number: VersionNumber
 
 
 @event(entity="artifact_id")
@@ -240,7 +289,10 @@ class ArtifactDeleted(Event, frozen=True):
 
 
 @operation(
-    http="POST /resources", scope="catalog:write", problems=(KeyTaken, ContentInvalid), max_body=1024 * 1024
+    http="POST /resources",
+    scope="catalog:write",
+    problems=(KeyTaken, ContentInvalid),
+    max_body=MAX_BODY,
 )
 class CreateResource(Request[Resource], frozen=True):
     """Create a resource with a first draft."""
@@ -248,7 +300,7 @@ class CreateResource(Request[Resource], frozen=True):
     type: ResourceType
     key: ResourceKey
     content: dict[str, object]
-    name: Annotated[str, Meta(max_length=120)] = ""
+    name: Title = ""
     visibility: Visibility = "org"
 
 
@@ -268,7 +320,11 @@ class GetResource(Request[Resource], frozen=True):
     resource_id: UUID
 
 
-@operation(http="GET /resources/{resource_id}/draft", scope="catalog:read", problems=(ResourceNotFound,))
+@operation(
+    http="GET /resources/{resource_id}/draft",
+    scope="catalog:read",
+    problems=(ResourceNotFound, ForeignResource),
+)
 class GetDraft(Request[Draft], frozen=True):
     """Read the draft of a resource of the org."""
 
@@ -278,28 +334,28 @@ class GetDraft(Request[Draft], frozen=True):
 @operation(
     http="PUT /resources/{resource_id}/draft",
     scope="catalog:write",
-    problems=(ResourceNotFound, RevisionConflict, ContentInvalid),
-    max_body=1024 * 1024,
+    problems=(ResourceNotFound, ForeignResource, RevisionConflict, ContentInvalid),
+    max_body=MAX_BODY,
 )
 class PutDraft(Request[Draft], frozen=True):
     """Replace the draft. `revision` is the one that was read; another one in between is a conflict."""
 
     resource_id: UUID
-    revision: int
+    revision: Revision
     content: dict[str, object]
 
 
 @operation(
     http="POST /resources/{resource_id}/versions",
     scope="catalog:write",
-    problems=(ResourceNotFound, RevisionConflict, ContentInvalid),
+    problems=(ResourceNotFound, ForeignResource, RevisionConflict, ContentInvalid),
 )
 class PublishVersion(Request[Version], frozen=True):
     """Publish the draft as an immutable version. Unchanged content gives the latest version again."""
 
     resource_id: UUID
-    changelog: Annotated[str, Meta(max_length=2000)] = ""
-    revision: int | None = None
+    changelog: Changelog = ""
+    revision: Revision | None = None
 
 
 @operation(http="GET /resources/{resource_id}/versions", scope="catalog:read", problems=(ResourceNotFound,))
@@ -320,20 +376,20 @@ class GetVersion(Request[Version], frozen=True):
     """Read a version by number or SHA-256."""
 
     resource_id: UUID
-    version: Annotated[str, Meta(pattern=r"^([0-9]{1,9}|[0-9a-f]{64})$")]
+    version: Annotated[str, Meta(pattern=r"^([0-9]{1,9}|[0-9a-f]{64})$(?!\n)")]
 
 
 @operation(
     http="PUT /resources/{resource_id}/activations/{environment}",
     scope="catalog:write",
-    problems=(ResourceNotFound, VersionNotFound),
+    problems=(ResourceNotFound, ForeignResource, VersionNotFound),
 )
 class Activate(Request[Activation], frozen=True):
     """Make an environment use a version."""
 
     resource_id: UUID
     environment: Environment
-    number: int
+    number: VersionNumber
 
 
 @operation(
@@ -343,14 +399,14 @@ class Activate(Request[Activation], frozen=True):
     callers=("runtime",),
 )
 class ResolveResource(Request[Version], frozen=True):
-    """Read the version that an environment uses: the org's own resource first, then a public one."""
+    """Read the version that an environment uses: the org's own resource first, then the mesh's public one."""
 
     type: ResourceType
     key: ResourceKey
     environment: Environment = "production"
 
 
-@operation(http="POST /uploads", scope="catalog:write")
+@operation(http="POST /uploads", scope="catalog:write", problems=(QuotaExceeded,))
 class CreateUpload(Request[Upload], frozen=True):
     """Announce a file; its parts follow one by one and may be repeated."""
 
