@@ -1,0 +1,138 @@
+"""What an implementation of a component sees of the engine, and the registry that the engine finds it in.
+
+Three shapes, told apart at registration: a function runs inline on the loop, a coroutine function runs as a bounded
+task of its own, a class collects (one instance a node and run). A shape never blocks the loop for more than 5 ms.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from polis.graph import builtin
+from polis.proto.graph import Component
+from polis.proto.problems import Fault
+
+Inputs = Mapping[str, object]
+"""Messages by the port that they came to: one port under merge `any`, every connected port under `all`."""
+
+
+class Logger(Protocol):
+    """As much of structlog as a step may use; bound by the engine to org, run and node."""
+
+    def info(self, event: str, **fields: object) -> None: ...
+    def warning(self, event: str, **fields: object) -> None: ...
+
+
+class Step(Protocol):
+    """One activation of a node; for a collector, the node's whole life in a run.
+
+    Every method is called on the loop's thread. A pure step emits the same messages in the same order when it is
+    repeated, so whoever repeats it may skip those that have already gone on.
+    """
+
+    @property
+    def config(self) -> Mapping[str, object]:
+        """The node's configuration, already valid under the component's JSON Schema; defaults are not filled in."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """`run/step/item`: the same at every attempt, so it is what an effect is idempotent by."""
+        ...
+
+    @property
+    def log(self) -> Logger: ...
+
+    def emit(self, port: str, value: object) -> None:
+        """Send a JSON value, which nobody changes afterwards, out of a port."""
+        ...
+
+    async def room(self) -> None:
+        """Return when what was emitted so far fits the bounds of the nodes behind; for steps that emit many."""
+        ...
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        """Tell how far the step is, in a unit of its own; the engine thins out what it passes on."""
+        ...
+
+    def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
+        """Read a file of the run's org in chunks of any size; raises Refused when it cannot be had."""
+        ...
+
+
+class StepFailed(Exception):
+    """Why a step has no result: `kind` is for programs (`mailbox.empty`), the message names the fact for people."""
+
+    def __init__(self, kind: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retryable = retryable
+
+
+class Collector(Protocol):
+    """Takes every message of its inputs; `finish` is awaited once, when they have ended, and emits."""
+
+    def receive(self, inputs: Inputs, /) -> None: ...
+    async def finish(self) -> None: ...
+
+
+Inline = Callable[[Step, Inputs], None]
+Task = Callable[[Step, Inputs], Coroutine[object, object, None]]
+Check = Callable[[Mapping[str, object]], tuple[Fault, ...]]
+Runnable = Inline | Task | Callable[[Step], Collector]
+F = TypeVar("F", bound=Runnable)
+
+
+def _no_faults(_: Mapping[str, object]) -> tuple[Fault, ...]:
+    return ()
+
+
+class Implementation(Struct, frozen=True, eq=False):
+    """A component that this runtime can run: exactly one of `inline`, `task` and `collector` is set.
+
+    check: what is wrong with a configuration beyond its JSON Schema, such as an expression that does not compile;
+    pointers are relative to the configuration.
+    """
+
+    component: Component
+    inline: Inline | None = None
+    task: Task | None = None
+    collector: Callable[[Step], Collector] | None = None
+    check: Check = _no_faults
+
+
+_implementations: dict[str, Implementation] = {}
+
+
+def component(key: str, *, check: Check = _no_faults) -> Callable[[F], F]:
+    """Register what runs the built-in component `key`; KeyError when no descriptor ships under this name."""
+
+    def register(run: F) -> F:
+        _implementations[key] = _implementation(run, builtin.components()[key], check)
+        return run
+
+    return register
+
+
+def _implementation(run: Runnable, component: Component, check: Check) -> Implementation:
+    if inspect.isclass(run):
+        return Implementation(component, collector=run, check=check)  # type: ignore[arg-type] # its instances are
+    if inspect.iscoroutinefunction(run):
+        return Implementation(component, task=run, check=check)
+    return Implementation(component, inline=run, check=check)  # type: ignore[arg-type] # what is left
+
+
+def implementation(key: str) -> Implementation | None:
+    """What runs a component; None for one that this runtime does not have."""
+    return implementations().get(key)
+
+
+def implementations() -> Mapping[str, Implementation]:
+    """Every built-in component by its key."""
+    import polis.runtime.components  # noqa: F401 - importing it registers them
+
+    return _implementations

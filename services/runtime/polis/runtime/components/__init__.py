@@ -1,0 +1,1 @@
+"""The built-in components. Importing this package registers each of them in polis.runtime.component."""
