@@ -1,0 +1,83 @@
+"""Events as CloudEvents 1.0.2 in binary mode: attributes in `ce-` headers, the event Struct as the JSON payload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from polis.proto.contract import Event, EventType, event_type_of, events
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+SPEC_VERSION = "1.0"
+_PREFIX = "polis."
+_known: dict[str, EventType] = {}
+
+
+class NotAnEvent(ValueError):
+    """The message is no event that this version of the contract knows, or its payload does not fit."""
+
+
+def encode(event: Event, id: UUID, time: datetime, trace: str = "") -> tuple[str, dict[str, str], bytes]:  # noqa: A002 - CloudEvents' word
+    """Subject, headers and payload of an event. trace: the `traceparent` of the request that caused it."""
+    kind = event_type_of(type(event))
+    entity = str(getattr(event, kind.entity))
+    headers = headers_of(kind.service, kind.fact, id=id, entity=entity, time=time, trace=trace)
+    return kind.subject(event), headers, msgspec.json.encode(event)
+
+
+def headers_of(
+    service: str,
+    fact: str,
+    *,
+    id: UUID,  # noqa: A002 - CloudEvents' word
+    entity: str,
+    time: datetime,
+    trace: str = "",
+) -> dict[str, str]:
+    """An event's headers from what an outbox row holds. The id is what JetStream and inboxes tell duplicates by."""
+    headers = {
+        "ce-specversion": SPEC_VERSION,
+        "ce-id": str(id),
+        "ce-source": source_of(service),
+        "ce-type": type_of(service, fact),
+        "ce-subject": entity,
+        "ce-time": time.isoformat(),
+        "Content-Type": "application/json",
+        "Nats-Msg-Id": str(id),
+    }
+    if trace:
+        headers["traceparent"] = trace
+    return headers
+
+
+def decode(headers: Mapping[str, str], payload: bytes) -> Event:
+    """The event in a message; fields that this version does not know are ignored. Raises NotAnEvent."""
+    name = headers.get("ce-type", "")
+    kind = _kind(name)
+    if kind is None:
+        raise NotAnEvent(f"ce-type is {name!r}")
+    try:
+        return msgspec.json.decode(payload, type=kind.event)
+    except msgspec.DecodeError as error:
+        raise NotAnEvent(f"{name}: {error}") from error
+
+
+def source_of(service: str) -> str:
+    """The `ce-source` of a service's events, a URI reference."""
+    return f"/services/{service}"
+
+
+def type_of(service: str, fact: str) -> str:
+    """The `ce-type` of an event: `polis.catalog.version_published`."""
+    return f"{_PREFIX}{service}.{fact}"
+
+
+def _kind(name: str) -> EventType | None:
+    if name not in _known:  # modules of the contract may have been imported since
+        _known.update((type_of(e.service, e.fact), e) for e in events())
+    return _known.get(name)
