@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 from polis.proto.catalog import MAX_ARTIFACT_BYTES, Artifact, Digest, FileName, MediaType, UploadIncomplete
-from polis.proto.contract import PUBLIC, SIGNED_IN, Request, operation
+from polis.proto.contract import PUBLIC, SIGNED_IN, Problem, Request, operation, problem
 from polis.proto.identity import Me, RefreshRefused, WrongCredentials
 
 
@@ -19,6 +19,11 @@ class BrowserSession(Struct, frozen=True):
     expires_in_s: int
 
 
+@problem(status=411)
+class LengthRequired(Problem, frozen=True):
+    """The size of the body has to be announced with Content-Length."""
+
+
 @operation(http="POST /session", scope=PUBLIC, problems=(WrongCredentials,), idempotent=False, local=True)
 class OpenBrowserSession(Request[BrowserSession], frozen=True):
     """Sign in with cookies instead of tokens in the answer."""
@@ -26,6 +31,11 @@ class OpenBrowserSession(Request[BrowserSession], frozen=True):
     email: Annotated[str, Meta(max_length=254)]
     password: Annotated[str, Meta(max_length=256)]
     org_id: UUID | None = None
+
+
+@operation(http="GET /session", scope=SIGNED_IN, local=True)
+class GetBrowserSession(Request[BrowserSession], frozen=True):
+    """Read the session of the browser's cookies, with the CSRF token that a page needs after it was loaded."""
 
 
 @operation(
@@ -43,7 +53,7 @@ class CloseBrowserSession(Request[None], frozen=True):
 @operation(
     http="POST /artifacts",
     scope="catalog:write",
-    problems=(UploadIncomplete,),
+    problems=(UploadIncomplete, LengthRequired),
     raw_body="content",
     max_body=MAX_ARTIFACT_BYTES,
     idempotent=False,

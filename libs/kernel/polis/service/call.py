@@ -1,0 +1,149 @@
+"""Calling an operation through the bus: encode, send, wait until the deadline, decode the answer or raise the refusal."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import msgspec
+
+from polis.bus import Bus, BusTimeout, Disconnected, Message, NoResponders
+from polis.proto import Operation, Refused, Request, Stream
+from polis.proto.contract import operation_of
+from polis.proto.problems import DeadlineExceeded, Unavailable
+from polis.service.stream import receive
+from polis.service.wire import decode_problem
+from polis.telemetry import spans, trace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from polis.telemetry import Trace
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+ERROR_CODE = "Nats-Service-Error-Code"
+ERROR = "Nats-Service-Error"
+DEADLINE = "Polis-Deadline"
+ACTOR = "Polis-Actor"
+ORG = "Polis-Org"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+TRACE = "traceparent"
+REQUEST_ID = "Polis-Request-Id"
+CONTENT_TYPE = "Content-Type"
+MSGPACK = "application/msgpack"
+
+_json = msgspec.json.Encoder()
+_msgpack = msgspec.msgpack.Encoder()
+
+
+class Caller:
+    """Sends requests of this process. Retrying is the outermost caller's business, never done here."""
+
+    def __init__(self, bus: Bus, *, timeout_s: float) -> None:
+        self.bus = bus
+        self._timeout_s = timeout_s
+
+    async def call(
+        self,
+        request: Request[A],
+        *,
+        token: str = "",
+        org: str = "",
+        idempotency_key: str = "",
+        timeout_s: float | None = None,
+    ) -> A:
+        """The operation's answer. Refused with its problem, or Unavailable, DeadlineExceeded, Overloaded."""
+        operation = operation_of(type(request))
+        wait = self._timeout_s if timeout_s is None else timeout_s
+        here = _child()
+        headers = headers_of(token=token, org=org, idempotency_key=idempotency_key, timeout_s=wait, here=here)
+        started = time.monotonic()
+        try:
+            reply = await self.send(operation, encode(operation, request), headers, timeout_s=wait)
+            answer = decode_answer(operation, reply)
+        except Refused as refusal:
+            _record(operation, here, started, refusal.problem.type)
+            raise
+        _record(operation, here, started, "")
+        return cast("A", answer)
+
+    async def send(self, operation: Operation, payload: bytes, headers: dict[str, str], *, timeout_s: float) -> Message:
+        """The raw reply to a raw request. Refused when nobody answers, in time or at all."""
+        if timeout_s <= 0:
+            raise Refused(DeadlineExceeded())
+        try:
+            return await self.bus.request(operation.subject, payload, headers=headers, timeout_s=timeout_s)
+        except NoResponders:
+            raise Refused(Unavailable(dependency=operation.service)) from None
+        except BusTimeout:
+            raise Refused(DeadlineExceeded()) from None
+        except Disconnected:
+            raise Refused(Unavailable(dependency="nats")) from None
+
+    async def stream(
+        self, request: Request[Stream[T]], *, token: str = "", org: str = "", timeout_s: float | None = None
+    ) -> AsyncIterator[T]:
+        """The parts of a streamed answer, in order, with the producer held back while they are not taken.
+
+        timeout_s bounds the wait for each part. Refused as `call`, also in the middle of a stream.
+        """
+        operation = operation_of(type(request))
+        wait = self._timeout_s if timeout_s is None else timeout_s
+        headers = headers_of(token=token, org=org, idempotency_key="", timeout_s=wait, here=_child())
+        async for part in receive(self.bus, operation, encode(operation, request), headers, wait_s=wait):
+            yield cast("T", part)
+
+
+def headers_of(*, token: str, org: str, idempotency_key: str, timeout_s: float, here: Trace) -> dict[str, str]:
+    headers = {TRACE: here.header, DEADLINE: str(int((time.time() + timeout_s) * 1000))}
+    if token:
+        headers[ACTOR] = token
+    if org:
+        headers[ORG] = org
+    if idempotency_key:
+        headers[IDEMPOTENCY_KEY] = idempotency_key
+    return headers
+
+
+def encode(operation: Operation, request: object) -> bytes:
+    """A request as it travels: MessagePack where bytes are in it, JSON otherwise."""
+    return _msgpack.encode(request) if operation.binary else _json.encode(request)
+
+
+@cache
+def request_decoder(operation: Operation) -> msgspec.json.Decoder[object] | msgspec.msgpack.Decoder[object]:
+    kind = cast("type[object]", operation.request)
+    return msgspec.msgpack.Decoder(kind) if operation.binary else msgspec.json.Decoder(kind)
+
+
+@cache
+def answer_decoder(operation: Operation) -> msgspec.json.Decoder[object]:
+    return msgspec.json.Decoder(cast("type[object]", operation.answer))
+
+
+def encode_answer(answer: object) -> bytes:
+    return b"" if answer is None else _json.encode(answer)
+
+
+def decode_answer(operation: Operation, reply: Message) -> object:
+    """The answer in a reply; raises the refusal that it carries instead."""
+    if ERROR_CODE in reply.headers:
+        raise Refused(*decode_problem(reply.payload))
+    if operation.answer is None:
+        return None
+    return answer_decoder(operation).decode(reply.payload)
+
+
+def _child() -> Trace:
+    here = trace.current()
+    return here.child() if here is not None else trace.start()
+
+
+def _record(operation: Operation, here: Trace, started: float, error: str) -> None:
+    if spans.recording(here, failed=bool(error)):
+        attributes = {"messaging.system": "nats", "messaging.destination.name": operation.subject}
+        seconds = time.monotonic() - started
+        spans.record(operation.subject, here, kind="client", seconds=seconds, attributes=attributes, error=error)

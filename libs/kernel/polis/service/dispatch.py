@@ -1,0 +1,263 @@
+"""From a message on the bus to a handler and back: slots, deadline, actor, scope, decode, handle, reply, record."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from polis.bus import BusTimeout, Disconnected
+from polis.db import Deadline
+from polis.proto import Operation, Problem, Refused
+from polis.proto.problems import MESH_PROBLEMS, DeadlineExceeded, Internal, Malformed, Overloaded
+from polis.service import call
+from polis.service.actor import ANONYMOUS, admit
+from polis.service.context import Context, Replayed
+from polis.service.stream import send
+from polis.service.wire import encode_problem, invalid_from_msgspec
+from polis.telemetry import log, metrics, spans, trace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from polis.bus import Message
+    from polis.service.actor import Actor
+    from polis.service.kernel import Kernel
+    from polis.telemetry import Trace
+
+_SWEEP_S = 0.05
+"""How often overdue calls are looked for: a deadline holds to within this."""
+_PROBLEM = "application/problem+json"
+REPLAYED = "Idempotency-Replayed"
+_MAX_KEY = 255
+
+
+class Endpoint:
+    """An operation with its handler and what `$SRV.STATS` tells of it."""
+
+    __slots__ = ("errors", "handler", "last_error", "operation", "requests", "seconds", "timer")
+
+    def __init__(self, operation: Operation, handler: Callable[..., object]) -> None:
+        self.operation = operation
+        self.handler = handler
+        self.requests = 0
+        self.errors = 0
+        self.seconds = 0.0
+        self.last_error = ""
+        self.timer = metrics.seconds.labels(operation.name)
+
+
+class Call:
+    """One request in hand."""
+
+    __slots__ = ("actor", "deadline", "endpoint", "message", "overdue", "started", "task", "trace")
+
+    def __init__(self, endpoint: Endpoint, message: Message, deadline: Deadline, here: Trace) -> None:
+        self.endpoint = endpoint
+        self.message = message
+        self.deadline = deadline
+        self.trace = here
+        self.started = time.monotonic()
+        self.actor: Actor = ANONYMOUS
+        self.task: asyncio.Task[None] | None = None
+        self.overdue = False
+
+
+class Dispatcher:
+    """Runs handlers in a bounded number of tasks; what waits is bounded too, and the rest is refused at once."""
+
+    def __init__(self, kernel: Kernel, own: object) -> None:
+        self._kernel = kernel
+        self._own = own
+        self._running: set[Call] = set()
+        self._waiting: deque[Call] = deque()
+        self._loop = asyncio.get_running_loop()
+
+    def accept(self, endpoint: Endpoint, message: Message) -> None:
+        """Start, queue or refuse a request; called by the bus for each message, so it never waits."""
+        deadline = _deadline(message, self._kernel.settings.call_timeout_s)
+        received = Call(endpoint, message, deadline, trace.parse(message.headers.get(call.TRACE)))
+        if len(self._running) < self._kernel.settings.slots:
+            self._start(received)
+        elif len(self._waiting) < self._kernel.settings.queue:
+            self._waiting.append(received)
+            metrics.queued.set(len(self._waiting))
+        else:
+            self._refuse(received, Overloaded(retry_after_s=1.0))
+
+    async def drain(self, timeout_s: float) -> int:
+        """Wait until everything accepted is answered, for a bounded time; how many are left."""
+        end = time.monotonic() + timeout_s
+        while (self._running or self._waiting) and time.monotonic() < end:
+            tasks = [c.task for c in self._running if c.task is not None]
+            await asyncio.wait(tasks, timeout=end - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
+        return len(self._running) + len(self._waiting)
+
+    async def sweep(self) -> None:
+        """Cancel calls that are past their deadline, and measure how late the event loop runs."""
+        while True:
+            before = self._loop.time()
+            await asyncio.sleep(_SWEEP_S)
+            metrics.loop_lag.set(max(0.0, self._loop.time() - before - _SWEEP_S))
+            now = self._loop.time()
+            for running in tuple(self._running):
+                if running.deadline.at <= now and not running.overdue and running.task is not None:
+                    running.overdue = True
+                    running.task.cancel()
+
+    def _start(self, received: Call) -> None:
+        self._running.add(received)
+        metrics.in_flight.set(len(self._running))
+        received.task = self._loop.create_task(self._answer(received))
+        received.task.add_done_callback(lambda _: self._finished(received))
+
+    def _finished(self, done: Call) -> None:
+        self._running.discard(done)
+        metrics.in_flight.set(len(self._running))
+        while self._waiting and len(self._running) < self._kernel.settings.slots:
+            waiting = self._waiting.popleft()
+            if waiting.deadline.remaining() > 0:
+                self._start(waiting)
+            else:
+                self._refuse(waiting, DeadlineExceeded())
+        metrics.queued.set(len(self._waiting))
+
+    async def _answer(self, received: Call) -> None:
+        try:
+            with trace.enter(received.trace):
+                await self._handle(received)
+        except Refused as refusal:
+            self._refuse(received, refusal.problem, refusal.detail)
+        except asyncio.CancelledError:
+            if not received.overdue:
+                raise
+            self._refuse(received, DeadlineExceeded())
+        except Exception as error:  # noqa: BLE001 - the last wall: recorded with its trace, told without text
+            log.error("request.failed", operation=received.endpoint.operation.name, exc_info=error)
+            self._refuse(received, Internal())
+
+    async def _handle(self, received: Call) -> None:
+        operation = received.endpoint.operation
+        headers = received.message.headers
+        received.actor = await self._kernel.keys.actor(headers.get(call.ACTOR), headers.get(call.ORG))
+        admit(operation, received.actor)
+        request = _decode(operation, received.message.payload)
+        context: Context[Any] = Context(
+            self._kernel,
+            self._own,
+            operation,
+            request,
+            actor=received.actor,
+            deadline=received.deadline,
+            trace=received.trace,
+            key=_key(operation, headers.get(call.IDEMPOTENCY_KEY, "")),
+        )
+        if operation.streams:
+            parts = cast("AsyncIterator[object]", received.endpoint.handler(request, context))
+            await self._stream(received, parts)
+            return
+        try:
+            answer = await cast("Awaitable[object]", received.endpoint.handler(request, context))
+        except Replayed as replayed:
+            self._reply(received, b"" if operation.answer is None else replayed.answer, {REPLAYED: "true"})
+        else:
+            self._reply(received, call.encode_answer(answer), None)
+
+    async def _stream(self, received: Call, parts: AsyncIterator[object]) -> None:
+        received.deadline = Deadline.after(_STREAM_S)
+        try:
+            await send(self._kernel.bus, received.message.reply, parts)
+        except BusTimeout:
+            log.warning("stream.abandoned", operation=received.endpoint.operation.name)
+        self._record(received, 200, "")
+
+    def _reply(self, received: Call, payload: bytes, headers: dict[str, str] | None) -> None:
+        self._publish(received, payload, headers)
+        self._record(received, 200, "")
+
+    def _refuse(self, received: Call, problem: Problem, detail: str = "") -> None:
+        problem, detail = self._declared(received.endpoint.operation, problem, detail)
+        payload = encode_problem(problem, detail=detail, instance=received.trace.trace_id)
+        title = problem.title.encode("ascii", "replace").decode()
+        headers = {call.ERROR_CODE: str(problem.status), call.ERROR: title, call.CONTENT_TYPE: _PROBLEM}
+        self._publish(received, payload, headers)
+        received.endpoint.errors += 1
+        received.endpoint.last_error = f"{problem.status}:{title}"
+        self._record(received, problem.status, problem.type)
+
+    def _declared(self, operation: Operation, problem: Problem, detail: str) -> tuple[Problem, str]:
+        if isinstance(problem, (*MESH_PROBLEMS, *operation.problems)):
+            return problem, detail
+        log.error("problem.undeclared", operation=operation.name, problem=problem.type)
+        return Internal(), ""
+
+    def _publish(self, received: Call, payload: bytes, headers: dict[str, str] | None) -> None:
+        if not received.message.reply:
+            return
+        try:
+            self._kernel.bus.publish(received.message.reply, payload, headers=headers)
+        except Disconnected:
+            log.warning("reply.lost", operation=received.endpoint.operation.name)
+
+    def _record(self, received: Call, status: int, problem: str) -> None:
+        endpoint, seconds = received.endpoint, time.monotonic() - received.started
+        endpoint.requests += 1
+        endpoint.seconds += seconds
+        endpoint.timer.observe(seconds)
+        metrics.requests.labels(endpoint.operation.name, str(status)).inc()
+        first = self._kernel.requests.add(
+            self._kernel.requests.line(
+                endpoint.operation.name,
+                status=status,
+                seconds=seconds,
+                here=received.trace,
+                request_id=received.message.headers.get(call.REQUEST_ID, ""),
+                principal_id="" if received.actor is ANONYMOUS else str(received.actor.principal_id),
+                org_id="" if received.actor is ANONYMOUS else str(received.actor.org_id),
+                problem=problem,
+            )
+        )
+        if first:
+            self._loop.call_soon(self._kernel.requests.flush)
+        if spans.recording(received.trace, failed=status >= 500):
+            attributes = {"rpc.system": "nats", "rpc.method": endpoint.operation.subject, "rpc.status": status}
+            spans.record(
+                endpoint.operation.subject, received.trace, kind="server", seconds=seconds, attributes=attributes,
+                error=problem if status >= 500 else "",
+            )  # fmt: skip
+
+
+_STREAM_S = 3600.0
+"""A stream is bounded by credit, not by the caller's deadline; this only ends one that never would."""
+
+
+def _deadline(message: Message, default_s: float) -> Deadline:
+    given = message.headers.get(call.DEADLINE)
+    if given is None or not given.isdecimal():
+        return Deadline.after(default_s)
+    return Deadline.after(min(int(given) / 1000 - time.time(), _MAX_DEADLINE_S))
+
+
+_MAX_DEADLINE_S = 600.0
+
+
+def _decode(operation: Operation, payload: bytes) -> object:
+    try:
+        return call.request_decoder(operation).decode(payload)
+    except msgspec.ValidationError as error:
+        raise Refused(invalid_from_msgspec(error)) from None
+    except msgspec.DecodeError as error:
+        raise Refused(Malformed(reason=str(error))) from None
+
+
+def _key(operation: Operation, key: str) -> str:
+    if not operation.idempotent:
+        return ""
+    if len(key) > _MAX_KEY:
+        raise Refused(Malformed(reason=f"Idempotency-Key is longer than {_MAX_KEY} characters"))
+    return key
+
+

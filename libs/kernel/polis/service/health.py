@@ -1,0 +1,106 @@
+"""Every service's own HTTP port: health, metrics and its documents. It listens on loopback unless told otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from polis.proto.documents import document
+from polis.telemetry import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from polis.service.kernel import Kernel
+
+_JSON = "application/json"
+_DOCUMENTS = {"openapi.json": _JSON, "llms.txt": "text/plain; charset=utf-8", "llms-full.txt": "text/plain; charset=utf-8"}
+
+
+def health_routes(kernel: Kernel, documents: str) -> list[Route]:
+    """The routes that every port has. `documents`: whose documents are shown."""
+
+    async def live(_: Request) -> Response:
+        return _json({"status": "live", "service": kernel.service})
+
+    async def ready(_: Request) -> Response:
+        faults = await kernel.faults()
+        status = {"status": "unready" if faults else "ready", "service": kernel.service, "faults": faults}
+        return _json(status, 503 if faults else 200)
+
+    async def show_metrics(_: Request) -> Response:
+        return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+    async def show_document(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in _DOCUMENTS:
+            return _json({"type": "/problems/not-found", "title": "Nothing answers at this path.", "status": 404}, 404)
+        return Response(document(documents, name), media_type=_DOCUMENTS[name])
+
+    return [
+        Route("/health", ready),
+        Route("/health/live", live),
+        Route("/health/ready", ready),
+        Route("/metrics", show_metrics),
+        Route("/docs/{name}", show_document),
+    ]
+
+
+def health_app(kernel: Kernel) -> Starlette:
+    return Starlette(routes=health_routes(kernel, kernel.service))
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type=_JSON)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the service decides when to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpPort(AbstractAsyncContextManager[int]):
+    """Serves an ASGI application on one port inside the running event loop; port 0 takes a free one."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], host: str, port: int, drain_s: float) -> None:
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                http="httptools",
+                ws="websockets-sansio",
+                timeout_graceful_shutdown=int(drain_s) or 1,
+                server_header=False,
+                date_header=False,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> int:
+        self._task = asyncio.create_task(self._server.serve(), name="http")
+        while not self._server.started:
+            if self._task.done():
+                raise OSError(f"port {self._server.config.port} of {self._server.config.host} cannot be listened on")
+            await asyncio.sleep(0.01)
+        port: int = self._server.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    async def __aexit__(self, *error: object) -> None:
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task

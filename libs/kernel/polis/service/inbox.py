@@ -1,0 +1,150 @@
+"""Consumers of other services' events: in order per entity, exactly once in effect, and never blocked by poison.
+
+Each listener runs in the transaction that records the event id in this service's inbox; the acknowledgement follows the
+commit, so a crash in between means a redelivery that the inbox drops. While one entity's event is tried again, the ones
+behind it wait and other entities go on. An event that keeps failing goes to `dead.<source>.<fact>` with its error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+
+from polis.bus import BusTimeout, Disconnected, NoResponders
+from polis.bus.jetstream import Delivery, PullConsumer
+from polis.proto import Event, Refused
+from polis.proto.contract import event_type_of
+from polis.service.context import EventContext
+from polis.service.envelope import decode
+from polis.telemetry import log, metrics, trace
+
+if TYPE_CHECKING:
+    from polis.service.kernel import Kernel
+
+ATTEMPTS = 5
+DELIVERIES = 20
+"""Deliveries after which an event that never came to an end is taken for poison (it may be killing the process)."""
+HANDLER_TIMEOUT_S = 20.0
+_BACKOFF_S = (0.1, 0.5, 2.0, 5.0)
+_OUTAGE_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+_BUS_TROUBLE = (BusTimeout, Disconnected, NoResponders)
+
+Listener = Callable[[Any, EventContext[Any]], Awaitable[None]]
+
+
+class Inbox:
+    """All consumers of one service."""
+
+    def __init__(self, kernel: Kernel, own: object, listeners: dict[type[Event], Listener]) -> None:
+        self._kernel = kernel
+        self._own = own
+        self._listeners = listeners
+        self._queues: dict[str, deque[Delivery]] = {}
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """One task for each source service that is listened to."""
+        sources = {event_type_of(event).service for event in self._listeners}
+        return [self._kernel.tasks.start(self._consume(source), name=f"inbox {source}") for source in sorted(sources)]
+
+    async def _consume(self, source: str) -> None:
+        durable = f"{self._kernel.service}_{source}"
+        consumer = PullConsumer(self._kernel.bus, f"EVENTS_{source.upper()}", durable)
+        async for delivery in consumer.messages():
+            self._enqueue(durable, delivery)
+
+    def _enqueue(self, durable: str, delivery: Delivery) -> None:
+        """Behind the same entity's events if some are at work, else at once; max_ack_pending bounds both."""
+        entity = f"{durable} {delivery.subject.rpartition('.')[2]}"
+        queue = self._queues.get(entity)
+        if queue is not None:
+            queue.append(delivery)
+            return
+        self._queues[entity] = deque((delivery,))
+        self._kernel.tasks.start(self._work(durable, entity), name=f"events of {entity}")
+
+    async def _work(self, durable: str, entity: str) -> None:
+        queue = self._queues[entity]
+        try:
+            while queue:
+                await self._take(durable, queue[0])
+                queue.popleft()
+        finally:
+            del self._queues[entity]
+
+    async def _take(self, durable: str, delivery: Delivery) -> None:
+        """Bring one delivery to its end: handled, known already, or dead."""
+        outcome = "handled"
+        try:
+            event = decode(delivery.headers, delivery.payload)
+            if delivery.num_delivered > DELIVERIES:
+                raise RuntimeError(f"delivered {delivery.num_delivered} times without coming to an end")
+            if not await self._attempt(durable, delivery, event):
+                outcome = "known"
+        except Exception as error:  # noqa: BLE001 - whatever it was, it goes to the dead letters with its text
+            await self._bury(durable, delivery, error)
+            outcome = "dead"
+        else:
+            delivery.ack()
+        metrics.events_handled.labels(durable, outcome).inc()
+
+    async def _attempt(self, durable: str, delivery: Delivery, event: Event) -> bool:
+        failures, outages = 0, 0
+        while True:
+            try:
+                async with asyncio.timeout(HANDLER_TIMEOUT_S):
+                    return await self._handle(durable, delivery, event)
+            except Refused as refusal:
+                if not refusal.problem.retryable:
+                    raise
+                wait = _OUTAGE_S[min(outages, len(_OUTAGE_S) - 1)]
+                outages += 1
+            except Exception as error:
+                failures += 1
+                if failures >= ATTEMPTS:
+                    raise
+                wait = _BACKOFF_S[failures - 1]
+                log.warning("event.retry", consumer=durable, attempt=failures, exc_info=error)
+            delivery.in_progress()
+            await asyncio.sleep(wait)
+
+    async def _handle(self, durable: str, delivery: Delivery, event: Event) -> bool:
+        """Run the listener in the inbox's transaction; false when the event had its effect before."""
+        event_id = UUID(delivery.headers["Nats-Msg-Id"])
+        listener = self._listeners[type(event)]
+        with trace.enter(trace.parse(delivery.headers.get("traceparent"))):
+            async with self._kernel.database.transaction([event.org_id]) as tx:
+                if not await tx.first_time(durable, event_id):
+                    return False
+                await listener(event, EventContext(self._kernel, self._own, tx))
+        return True
+
+    async def _bury(self, durable: str, delivery: Delivery, error: Exception) -> None:
+        """Copy the event to the dead letters, then end its delivery; until the copy is stored it is tried again."""
+        source, fact = delivery.subject.split(".")[1:3]
+        headers = {k: v for k, v in delivery.headers.items() if not k.startswith("Nats-")}
+        headers |= {
+            "Nats-Msg-Id": f"{durable}:{delivery.headers.get('Nats-Msg-Id', delivery.stream_seq)}",
+            "Polis-Subject": delivery.subject,
+            "Polis-Consumer": durable,
+            "Polis-Error": repr(error).replace("\r", " ").replace("\n", " ")[:500],
+        }
+        attempt = 0
+        while True:
+            try:
+                await self._kernel.bus.request(
+                    f"dead.{source}.{fact}", delivery.payload, headers=headers, timeout_s=5.0
+                )
+            except _BUS_TROUBLE:
+                delivery.in_progress()
+                await asyncio.sleep(_OUTAGE_S[min(attempt, len(_OUTAGE_S) - 1)])
+                attempt += 1
+            else:
+                break
+        log.error("event.dead", consumer=durable, subject=delivery.subject, exc_info=error)
+        delivery.term("dead letter")
+
+

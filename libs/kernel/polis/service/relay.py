@@ -1,0 +1,133 @@
+"""The outbox relay: publishes committed events to the service's stream, in order, and repairs the stream after a loss.
+
+One relay per service leads (an advisory lock); it is the stream's only writer. Each publish names the sequence that the
+stream must stand at, so a window of many can be in flight, an event can neither be stored twice nor overtake another,
+and a relay that lost its leadership is refused by the stream itself. The outbox keeps published rows for a day: a stream
+that comes back behind the relay's record (wiped, or its tail lost in a power cut) gets them again, under a new epoch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from polis.bus import BusTimeout, Disconnected, NoResponders
+from polis.bus.jetstream import Log, WrongLastSequence
+from polis.db import outbox
+from polis.proto import Refused
+from polis.telemetry import log, metrics
+
+if TYPE_CHECKING:
+    from polis.db.outbox import Position, Row
+    from polis.service.kernel import Kernel
+
+WINDOW = 500
+"""Events published before their acknowledgements are awaited."""
+POLL_S = 0.5
+"""The longest an event of another replica waits; one of this process is published at once."""
+PUBLISH_TIMEOUT_S = 5.0
+_RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+_TROUBLE = (BusTimeout, Disconnected, NoResponders, WrongLastSequence, Refused)
+
+
+class Relay:
+    """Publishes the events of one service for as long as this process leads."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._stream = f"EVENTS_{kernel.service.upper()}"
+        self._log = Log(kernel.bus, self._stream)
+        self._wake = asyncio.Event()
+        kernel.database.on_emit(self._wake.set)
+
+    async def run(self) -> None:
+        """Lead and publish until cancelled; trouble is logged, waited out and tried again."""
+        attempt = 0
+        while True:
+            try:
+                async with outbox.leadership(self._kernel.database) as still_leading:
+                    position = await self._reconcile()
+                    attempt = 0
+                    while still_leading():
+                        position = await self._publish_pending(position)
+            except _TROUBLE as trouble:
+                wait = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
+                attempt += 1
+                log.warning("relay.trouble", stream=self._stream, trouble=repr(trouble), retry_in_s=wait)
+                await asyncio.sleep(wait)
+
+    async def _publish_pending(self, position: Position) -> Position:
+        self._wake.clear()
+        rows = await outbox.pending(self._kernel.database, limit=WINDOW)
+        if not rows:
+            metrics.outbox_pending.set(0)
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            return position
+        metrics.outbox_pending.set(len(rows))
+        return await self._publish(rows, position)
+
+    async def _publish(self, rows: list[Row], position: Position) -> Position:
+        """Send a window and record what was stored, also when only its first part was."""
+        futures = [
+            self._log.append_nowait(
+                row.subject,
+                row.payload,
+                row.headers,
+                msg_id=str(row.id),
+                expected_last_seq=position.last_seq + index,
+                timeout_s=PUBLISH_TIMEOUT_S,
+            )
+            for index, row in enumerate(rows)
+        ]
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        stored = 0
+        while stored < len(results) and isinstance(results[stored], int):
+            stored += 1
+        if stored:
+            position = await outbox.mark_published(
+                self._kernel.database, rows[:stored], first_seq=position.last_seq + 1, position=position
+            )
+            metrics.events_published.inc(stored)
+        if stored < len(results):
+            failure = results[stored]
+            assert isinstance(failure, BaseException)  # noqa: S101 - told apart from a sequence above
+            raise failure
+        return position
+
+    async def _reconcile(self) -> Position:
+        """Agree with the stream on what it holds: mark what it has and we did not know, publish again what it lost."""
+        position = await outbox.position(self._kernel.database, self._stream)
+        state = await self._log.info()
+        known = await self._known_to(state.last_seq) if position.last_seq else True
+        if state.last_seq < position.last_seq or not known:
+            keep = state.last_seq if known and state.last_seq else 0
+            position = await outbox.publish_again(
+                self._kernel.database, self._stream, after_seq=keep, last_seq=state.last_seq
+            )
+            log.warning("relay.stream_lost_events", stream=self._stream, last_seq=keep, epoch=position.epoch)
+        elif state.last_seq > position.last_seq:
+            position = await self._adopt(position, state.last_seq)
+        return position
+
+    async def _known_to(self, last_seq: int) -> bool:
+        """Whether the stream's last message is the one that the outbox remembers at that sequence."""
+        if last_seq == 0:
+            return True
+        remembered = await outbox.id_at(self._kernel.database, last_seq)
+        if remembered is None:
+            return True
+        message = await self._log.message(last_seq)
+        return message is not None and message.get("Nats-Msg-Id") == str(remembered)
+
+    async def _adopt(self, position: Position, last_seq: int) -> Position:
+        """Mark rows that were stored by a relay which ended before it could mark them."""
+        for seq in range(position.last_seq + 1, last_seq + 1):
+            headers = await self._log.message(seq)
+            position = await outbox.mark_one(
+                self._kernel.database, headers.get("Nats-Msg-Id") if headers else None, seq=seq, position=position
+            )
+        return position

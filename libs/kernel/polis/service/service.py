@@ -1,0 +1,203 @@
+"""A service: its handlers and listeners, and the life of its process from settings to drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import AsyncExitStack, nullcontext
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from polis.db import check_schema
+from polis.proto.contract import event_type_of, events, operation_of, operations
+from polis.proto.registry import load
+from polis.service import config
+from polis.service.discovery import Discovery
+from polis.service.dispatch import Dispatcher, Endpoint
+from polis.service.health import HttpPort, health_app
+from polis.service.inbox import Inbox
+from polis.service.kernel import Kernel, open_kernel
+from polis.service.relay import Relay
+from polis.telemetry import configure, log, spans
+from polis.telemetry import trace as tracing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from polis.bus import Message
+    from polis.proto import Event, Request
+    from polis.service.context import Context, EventContext
+
+    ASGI = Callable[..., Awaitable[None]]
+
+R = TypeVar("R")
+Q = TypeVar("Q", bound="Request[Any]")
+A = TypeVar("A")
+V = TypeVar("V", bound="Event")
+F = TypeVar("F", bound="Callable[..., object]")
+
+
+class Service(Generic[R]):
+    """A named part of the mesh.
+
+    settings: its settings Struct. open: an async context manager that makes its own resources (`ctx.own`) from
+    settings and kernel. http: makes the ASGI application of its port; the default has health, metrics and documents.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: type[config.Settings] = config.Settings,
+        open: Callable[[Any, Kernel], AbstractAsyncContextManager[R]] | None = None,  # noqa: A002 - reads as what it does
+        http: Callable[[Kernel, R], ASGI] | None = None,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.open = open
+        self.http = http
+        self.handlers: dict[type, Callable[..., object]] = {}
+        self.listeners: dict[type[Event], Callable[..., Awaitable[None]]] = {}
+
+    def handles(self, request: type[Request[Any]]) -> Callable[[F], F]:
+        """Declare the handler of an operation: `async def (request, ctx) -> answer`, or an async generator."""
+
+        def declare(handler: F) -> F:
+            if request in self.handlers:
+                raise ValueError(f"{request.__name__} has two handlers")
+            self.handlers[request] = handler
+            return handler
+
+        return declare
+
+    def on(self, event: type[V]) -> Callable[[F], F]:
+        """Declare a listener: `async def (event, ctx) -> None`, run in the transaction that records the event."""
+
+        def declare(listener: F) -> F:
+            self.listeners[event] = listener  # type: ignore[assignment]
+            return listener
+
+        return declare
+
+    def check(self) -> None:
+        """ValueError unless exactly the declared operations and events of this service have handlers."""
+        load()
+        expected = {o.request for o in operations(self.name) if not o.local}
+        faults = [f"{r.__name__} has no handler" for r in expected - self.handlers.keys()]
+        faults += [f"{r.__name__} is no operation of {self.name}" for r in self.handlers.keys() - expected]
+        heard = {e.event for e in events() if self.name in e.listeners}
+        faults += [f"{e.__name__} has no listener" for e in heard - self.listeners.keys()]
+        faults += [f"{e.__name__} does not name {self.name} as a listener" for e in self.listeners.keys() - heard]
+        if faults:
+            raise ValueError("; ".join(sorted(faults)))
+
+    def run(self) -> None:
+        """The process: read settings, serve until SIGTERM or SIGINT, drain, exit."""
+        try:
+            settings = config.read(self.settings)
+        except config.BadSettings as error:
+            sys.exit(f"{self.name}: {error}")
+        if "--print-config" in sys.argv[1:]:
+            sys.stdout.write("".join(f"{k}={v}\n" for k, v in config.shown(settings).items()))
+            return
+        configure(self.name, level=settings.log_level)
+        tracing.sample_ratio = settings.trace_ratio
+        if settings.otlp_url:
+            spans.export_to(settings.otlp_url, self.name)
+        import uvloop
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._until_signal(settings))
+        spans.shutdown()
+
+    async def _until_signal(self, settings: config.Settings) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with serving(self, settings):
+            await stop.wait()
+
+
+def serving(service: Service[Any], settings: config.Settings) -> AbstractAsyncContextManager[Running]:
+    """Run a service inside this process until the context ends; then drain. Tests start services with it."""
+    return _Serving(service, settings)
+
+
+class Running:
+    """A service that serves. `port` is its HTTP port."""
+
+    def __init__(self, kernel: Kernel, port: int) -> None:
+        self.kernel = kernel
+        self.port = port
+
+
+class _Serving:
+    def __init__(self, service: Service[Any], settings: config.Settings) -> None:
+        self._service = service
+        self._settings = settings
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Running:
+        async with AsyncExitStack() as stack:
+            running = await self._start(stack)
+            self._stack = stack.pop_all()
+        return running
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> Running:
+        service, settings = self._service, self._settings
+        service.check()
+        kernel = await stack.enter_async_context(open_kernel(service.name, settings))
+        if kernel.has_database:
+            await check_schema(kernel.database, service.name)
+        own = await stack.enter_async_context(service.open(settings, kernel) if service.open else nullcontext(None))
+        dispatcher = Dispatcher(kernel, own)
+        kernel.tasks.start(dispatcher.sweep(), name="sweep")
+        app = service.http(kernel, own) if service.http else health_app(kernel)
+        port = await stack.enter_async_context(HttpPort(app, settings.host, settings.port, settings.drain_s))
+        drain = await self._listen(kernel, own, dispatcher)
+        stack.push_async_callback(drain)
+        await kernel.follow_keys()
+        log.info("service.started", port=port)
+        return Running(kernel, port)
+
+    async def _listen(self, kernel: Kernel, own: object, dispatcher: Dispatcher) -> Callable[[], Awaitable[None]]:
+        endpoints = [Endpoint(operation_of(r), h) for r, h in self._service.handlers.items()]
+        subscriptions = [
+            await kernel.bus.subscribe(e.operation.subject, _receiver(dispatcher, e), queue=self._service.name)
+            for e in endpoints
+        ]
+        discovery = Discovery(kernel.bus, self._service.name, endpoints)
+        await discovery.start()
+        workers = []
+        if kernel.has_database:
+            relay = Relay(kernel)
+            inbox = Inbox(kernel, own, self._service.listeners)
+            workers = [kernel.tasks.start(relay.run(), name="relay"), *inbox.start()]
+
+        async def drain() -> None:
+            kernel.draining.set()
+            log.info("service.draining")
+            for subscription in subscriptions:
+                await subscription.drain(1.0)
+            left = await dispatcher.drain(kernel.settings.drain_s)
+            for worker in workers:
+                worker.cancel()
+            kernel.requests.flush()
+            await kernel.bus.flush(1.0)
+            log.info("service.stopped", unanswered=left)
+
+        return drain
+
+
+def _receiver(dispatcher: Dispatcher, endpoint: Endpoint) -> Callable[[Message], None]:
+    def receive(message: Message) -> None:
+        dispatcher.accept(endpoint, message)
+
+    return receive
+
+

@@ -1,0 +1,1 @@
+"""The gateway: the public origin of the mesh. It owns no rows."""

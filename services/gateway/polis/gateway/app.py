@@ -1,0 +1,119 @@
+"""The ASGI application of the public port: `/api/v1` by hand, because every call takes it; the rest by Starlette."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from polis.gateway.browser import Browser
+from polis.gateway.buckets import Buckets
+from polis.gateway.credentials import Credentials
+from polis.gateway.files import Files
+from polis.gateway.live import Live
+from polis.gateway.proxy import Admission, Proxy
+from polis.gateway.routes import PREFIX, Routes
+from polis.proto.catalog import DownloadArtifact
+from polis.proto.contract import operations
+from polis.proto.gateway import (
+    CloseBrowserSession,
+    GetBrowserSession,
+    OpenBrowserSession,
+    RefreshBrowserSession,
+    UploadArtifact,
+)
+from polis.service.health import health_routes
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from polis.gateway.config import GatewaySettings
+    from polis.gateway.http import Receive, Scope, Send
+    from polis.gateway.proxy import Local
+    from polis.service import Kernel
+
+_LIVE = PREFIX + "/live"
+_PAGES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/administrator": ("administrator.html", "text/html; charset=utf-8"),
+    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
+    "/administrator.js": ("administrator.js", "text/javascript; charset=utf-8"),
+    "/api.js": ("api.js", "text/javascript; charset=utf-8"),
+    "/style.css": ("style.css", "text/css; charset=utf-8"),
+    "/sample.mbox": ("sample.mbox", "application/mbox"),
+}
+_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-cache",
+}
+
+
+class Gateway:
+    """Decides by path alone who answers."""
+
+    def __init__(self, kernel: Kernel, settings: GatewaySettings) -> None:
+        credentials = Credentials(settings.credential, settings.origins)
+        self._live = Live(kernel, settings, credentials)
+        self._proxy = Proxy(
+            kernel,
+            Routes(operations()),
+            credentials,
+            Admission(
+                settings,
+                principals=Buckets(rate_per_minute=settings.principal_rate, burst=settings.principal_burst),
+                addresses=Buckets(rate_per_minute=settings.address_rate, burst=settings.address_burst),
+                credentials=Buckets(rate_per_minute=settings.credentials_rate, burst=settings.credentials_burst),
+            ),
+            _local(kernel, credentials),
+        )
+        self._pages = Starlette(routes=[*health_routes(kernel, "gateway"), *(Route(path, _page) for path in _PAGES)])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope.get("path", "")
+        if scope["type"] == "websocket":
+            await self._websocket(path, scope, receive, send)
+        elif path == _LIVE:
+            await self._live.events(scope, receive, send)
+        elif path.startswith(PREFIX + "/"):
+            await self._proxy(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
+
+    async def _websocket(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if path == _LIVE:
+            await self._live.websocket(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+
+
+def _local(kernel: Kernel, credentials: Credentials) -> dict[type, Local]:
+    """What the gateway answers itself, and the download, which it streams."""
+    browser = Browser(kernel.caller, credentials)
+    files_ = Files(kernel.caller)
+    return {
+        OpenBrowserSession: browser.open,
+        GetBrowserSession: browser.show,
+        RefreshBrowserSession: browser.refresh,
+        CloseBrowserSession: browser.close,
+        UploadArtifact: files_.upload,
+        DownloadArtifact: files_.download,
+    }
+
+
+@cache
+def _file(name: str) -> bytes:
+    return files("polis.gateway").joinpath("pages", name).read_bytes()
+
+
+async def _page(request: Request) -> Response:
+    name, media_type = _PAGES[request.url.path]
+    return Response(_file(name), media_type=media_type, headers=_PAGE_HEADERS)

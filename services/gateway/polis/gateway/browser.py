@@ -1,0 +1,74 @@
+"""Browser sessions: identity's tokens in httpOnly cookies, so that no script ever holds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from polis.gateway.credentials import ACCESS_COOKIE, REFRESH_COOKIE, Credentials
+from polis.gateway.proxy import read
+from polis.proto import Operation, Refused
+from polis.proto.gateway import BrowserSession, OpenBrowserSession
+from polis.proto.identity import GetMe, Refresh, RefreshRefused, Session, SignIn, SignOut
+from polis.service import call
+
+if TYPE_CHECKING:
+    from polis.gateway.http import Exchange
+    from polis.service import Actor, Caller
+
+_REFRESH_S = 7 * 24 * 3600
+_REFRESH_PATH = "/api/v1/session"
+_ACCESS_PATH = "/api"
+
+
+class Browser:
+    """Answers the session operations of pages."""
+
+    def __init__(self, caller: Caller, credentials: Credentials) -> None:
+        self._caller = caller
+        self._credentials = credentials
+
+    async def open(self, exchange: Exchange, operation: Operation, path: dict[str, str], _: Actor) -> None:
+        self._credentials.demand_same_origin(exchange)
+        request = await read(exchange, operation, path)
+        assert isinstance(request, OpenBrowserSession)  # noqa: S101 - read() decodes what the operation declares
+        session = await self._caller.call(
+            SignIn(email=request.email, password=request.password, org_id=request.org_id)
+        )
+        await self._answer(exchange, session)
+
+    async def show(self, exchange: Exchange, _: Operation, __: dict[str, str], actor: Actor) -> None:
+        me = await self._caller.call(GetMe(), token=actor.token, org=str(actor.org_id))
+        csrf = self._credentials.csrf(actor.token)
+        await exchange.answer(200, call.encode_answer(BrowserSession(me=me, csrf_token=csrf, expires_in_s=0)))
+
+    async def refresh(self, exchange: Exchange, _: Operation, __: dict[str, str], ___: Actor) -> None:
+        self._credentials.demand_same_origin(exchange)
+        token = exchange.cookies().get(REFRESH_COOKIE)
+        if not token:
+            raise Refused(RefreshRefused())
+        await self._answer(exchange, await self._caller.call(Refresh(refresh_token=token)))
+
+    async def close(self, exchange: Exchange, _: Operation, __: dict[str, str], actor: Actor) -> None:
+        await self._caller.call(SignOut(), token=actor.token, org=str(actor.org_id))
+        for name, path in ((ACCESS_COOKIE, _ACCESS_PATH), (REFRESH_COOKIE, _REFRESH_PATH)):
+            exchange.extra.append(_cookie(exchange, name, "", path=path, max_age_s=0))
+        await exchange.start(204, None)
+        await exchange.part(b"", more=False)
+
+    async def _answer(self, exchange: Exchange, session: Session) -> None:
+        access = session.access_token
+        exchange.extra += [
+            _cookie(exchange, ACCESS_COOKIE, access, path=_ACCESS_PATH, max_age_s=session.expires_in_s),
+            _cookie(exchange, REFRESH_COOKIE, session.refresh_token, path=_REFRESH_PATH, max_age_s=_REFRESH_S),
+        ]
+        csrf = self._credentials.csrf(access)
+        answer = BrowserSession(me=session.me, csrf_token=csrf, expires_in_s=session.expires_in_s)
+        await exchange.answer(200, msgspec.json.encode(answer))
+
+
+def _cookie(exchange: Exchange, name: str, value: str, *, path: str, max_age_s: int) -> tuple[bytes, bytes]:
+    secure = "; Secure" if exchange.scope.get("scheme") in ("https", "wss") else ""
+    line = f"{name}={value}; HttpOnly; SameSite=Strict; Path={path}; Max-Age={max_age_s}{secure}"
+    return b"set-cookie", line.encode()

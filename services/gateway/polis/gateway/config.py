@@ -1,0 +1,28 @@
+"""The gateway's settings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from polis.service import Settings
+
+Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
+
+
+class GatewaySettings(Settings, frozen=True, kw_only=True):
+    """Rates are requests a minute; a burst is what may come at once. `origins` are those that may use cookies."""
+
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    origins: str = ""
+    principal_rate: Rate = 100
+    principal_burst: Annotated[int, Meta(ge=1)] = 200
+    address_rate: Rate = 67
+    address_burst: Annotated[int, Meta(ge=1)] = 200
+    credentials_rate: Rate = 20
+    credentials_burst: Annotated[int, Meta(ge=1)] = 20
+    trusted_proxies: str = ""
+    sockets: Annotated[int, Meta(ge=1, le=100_000)] = 5_000
+    sockets_per_principal: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    subscriptions_per_socket: Annotated[int, Meta(ge=1, le=10_000)] = 100

@@ -1,0 +1,61 @@
+"""Where a request's token comes from: the Authorization header, or the browser's cookie with its CSRF token."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from polis.proto import Refused
+from polis.proto.problems import Forbidden, Unauthenticated
+
+if TYPE_CHECKING:
+    from polis.gateway.http import Exchange
+
+ACCESS_COOKIE = "polis_access"
+REFRESH_COOKIE = "polis_refresh"
+CSRF_HEADER = b"x-csrf-token"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Credentials:
+    """Reads tokens out of requests, and guards the ones that browsers send by themselves."""
+
+    def __init__(self, secret: str, origins: str) -> None:
+        self._key = hashlib.sha256(b"polis csrf\0" + secret.encode()).digest()
+        self._origins = frozenset(o.strip() for o in origins.split(",") if o.strip())
+
+    def token(self, exchange: Exchange) -> str:
+        """The access token, or "" for an anonymous request.
+
+        Refused(Unauthenticated) for another authorization scheme; Refused(Forbidden) for a changing request that came
+        with a cookie and without its CSRF token or from a foreign origin.
+        """
+        given = exchange.header(b"authorization")
+        if given:
+            scheme, _, token = given.partition(" ")
+            if scheme.lower() != "bearer" or not token:
+                raise Refused(Unauthenticated(), "use 'Authorization: Bearer <token>'")
+            return token.strip()
+        token = exchange.cookies().get(ACCESS_COOKIE, "")
+        if token and exchange.method not in _SAFE:
+            self.demand_same_origin(exchange)
+            if not hmac.compare_digest(exchange.headers.get(CSRF_HEADER, b""), self.csrf(token).encode()):
+                raise Refused(Forbidden(scope="csrf"), "X-CSRF-Token does not belong to this session")
+        return token
+
+    def csrf(self, access_token: str) -> str:
+        """The CSRF token that belongs to an access token: the page cannot make it, the cookie does not carry it."""
+        return hmac.new(self._key, access_token.encode(), "sha256").hexdigest()
+
+    def demand_same_origin(self, exchange: Exchange) -> None:
+        """Refuse a request that a browser sent from a page of another origin."""
+        origin = exchange.header(b"origin")
+        if origin and not self._allowed(origin, exchange.header(b"host")):
+            raise Refused(Forbidden(scope="origin"), f"requests with cookies are not taken from {origin}")
+        if exchange.header(b"sec-fetch-site") == "cross-site" and not origin:
+            raise Refused(Forbidden(scope="origin"), "requests with cookies are not taken from other sites")
+
+    def _allowed(self, origin: str, host: str) -> bool:
+        return origin in self._origins or urlsplit(origin).netloc == host

@@ -1,0 +1,117 @@
+"""Files through the gateway: streamed in both directions in bounded memory, checked by the catalog."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from polis.gateway.decode import to_request
+from polis.proto import Operation, Refused
+from polis.proto.catalog import (
+    PART_BYTES,
+    CompleteUpload,
+    CreateUpload,
+    DownloadArtifact,
+    GetArtifact,
+    PutPart,
+    Upload,
+)
+from polis.proto.gateway import LengthRequired, UploadArtifact
+from polis.proto.problems import TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from polis.gateway.http import Exchange
+    from polis.service import Actor, Caller
+
+_PARTS_IN_FLIGHT = 4
+
+
+class Files:
+    """Answers uploads in one request, and downloads."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def upload(self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor) -> None:
+        request = to_request(operation, path, exchange.query, b"", "")
+        assert isinstance(request, UploadArtifact)  # noqa: S101 - to_request() decodes what the operation declares
+        length = exchange.header(b"content-length")
+        if not length.isdecimal():
+            raise Refused(LengthRequired())
+        if int(length) > operation.max_body:
+            raise Refused(TooLarge(max_bytes=operation.max_body))
+        chunks = exchange.chunks(operation.max_body)
+        create = CreateUpload(
+            name=request.name, size=int(length), media_type=request.media_type, sha256=request.sha256
+        )
+        upload = await self._caller.call(create, token=actor.token, org=str(actor.org_id))
+        await self._put_parts(upload, chunks, actor)
+        complete = CompleteUpload(upload_id=upload.id, sha256=request.sha256)
+        artifact = await self._caller.call(complete, token=actor.token, org=str(actor.org_id), timeout_s=60.0)
+        await exchange.answer(200, msgspec.json.encode(artifact))
+
+    async def _put_parts(self, upload: Upload, chunks: AsyncIterator[bytes], actor: Actor) -> None:
+        """A few parts at a time; the client is held back while they are on their way."""
+        slots = asyncio.Semaphore(_PARTS_IN_FLIGHT)
+
+        async def put(number: int, content: bytes) -> None:
+            try:
+                part = PutPart(upload_id=upload.id, number=number, content=content)
+                await self._caller.call(part, token=actor.token, org=str(actor.org_id))
+            finally:
+                slots.release()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                number = 0
+                async for content in _parts(chunks):
+                    await slots.acquire()
+                    group.create_task(put(number, content))
+                    number += 1
+        except* Refused as refusals:
+            raise _first(refusals) from None
+
+    async def download(self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor) -> None:
+        request = to_request(operation, path, exchange.query, b"", "")
+        assert isinstance(request, DownloadArtifact)  # noqa: S101 - to_request() decodes what the operation declares
+        org = str(actor.org_id)
+        artifact = await self._caller.call(
+            GetArtifact(artifact_id=request.artifact_id), token=actor.token, org=org
+        )
+        await exchange.start(
+            200,
+            artifact.media_type.encode(),
+            (b"content-length", str(artifact.size).encode()),
+            (b"content-disposition", f"attachment; filename*=UTF-8''{quote(artifact.name, safe='')}".encode()),
+            (b"content-security-policy", b"sandbox"),
+            (b"etag", f'"{artifact.sha256}"'.encode()),
+        )
+        if exchange.method != "HEAD":
+            async for part in self._caller.stream(request, token=actor.token, org=org):
+                await exchange.part(part)
+        await exchange.part(b"", more=False)
+
+
+async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in parts of PART_BYTES; the last is what is left."""
+    buffer = bytearray()
+    async for chunk in chunks:
+        buffer += chunk
+        while len(buffer) >= PART_BYTES:
+            yield bytes(buffer[:PART_BYTES])
+            del buffer[:PART_BYTES]
+    if buffer:
+        yield bytes(buffer)
+
+
+def _first(group: BaseExceptionGroup[Refused]) -> Refused:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Refused)  # noqa: S101 - except* let nothing else in
+    return error

@@ -1,0 +1,275 @@
+"""`/api/v1/live`: one WebSocket for all that a client follows, or server-sent events for one topic.
+
+Client to server: {"op": "subscribe", "topic": "run/<id>", "after": 17?} and {"op": "unsubscribe", "topic": ...}.
+Server to client, each with its topic: `snapshot`, `events` (transitions, gap-free, their `seq` is the cursor to resume
+with), `end`, `problem`. Close codes: 4401 token expired or session ended, 4408 too slow, 4400 not understood, 1012 restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Raw, Struct
+
+from polis.gateway.http import Exchange
+from polis.gateway.topics import Channels, Slow, Watch, run_of
+from polis.proto import Refused
+from polis.proto.problems import Forbidden, NotFound, Overloaded, Unauthenticated
+from polis.service.actor import ANONYMOUS
+from polis.service.wire import encode_problem
+from polis.telemetry import log, trace
+
+if TYPE_CHECKING:
+    from polis.gateway.config import GatewaySettings
+    from polis.gateway.credentials import Credentials
+    from polis.gateway.http import Receive, Scope, Send
+    from polis.service import Actor, Kernel
+
+SEND_TIMEOUT_S = 5.0
+_MAX_MESSAGE = 4096
+_FRAMES = 256
+_CHECK_S = 1.0
+_SSE_HEARTBEAT_S = 15.0
+UNDERSTOOD_NOT, UNAUTHORISED, TOO_SLOW, RESTART = 4400, 4401, 4408, 1012
+
+
+class Command(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client may say on the socket."""
+
+    op: Literal["subscribe", "unsubscribe"]
+    topic: str
+    after: int | None = None
+
+
+class Live:
+    """All sockets of this process, with their bounds."""
+
+    def __init__(self, kernel: Kernel, settings: GatewaySettings, credentials: Credentials) -> None:
+        self.kernel = kernel
+        self.settings = settings
+        self.channels = Channels(kernel)
+        self._credentials = credentials
+        self._open: dict[str, int] = {}
+
+    async def actor(self, exchange: Exchange) -> Actor:
+        """Who connects, by header or cookie (with its origin checked); Refused when nobody, or too often."""
+        self._credentials.demand_same_origin(exchange)
+        token = self._credentials.token(exchange)
+        actor = await self.kernel.keys.actor(token, exchange.header(b"x-org-id") or None)
+        if actor is ANONYMOUS:
+            raise Refused(Unauthenticated())
+        if sum(self._open.values()) >= self.settings.sockets:
+            raise Refused(Overloaded(retry_after_s=5.0))
+        if self._open.get(str(actor.principal_id), 0) >= self.settings.sockets_per_principal:
+            raise Refused(Overloaded(retry_after_s=5.0))
+        return actor
+
+    def opened(self, actor: Actor) -> None:
+        key = str(actor.principal_id)
+        self._open[key] = self._open.get(key, 0) + 1
+
+    def closed(self, actor: Actor) -> None:
+        key = str(actor.principal_id)
+        self._open[key] -= 1
+        if not self._open[key]:
+            del self._open[key]
+
+    async def authorised(self, actor: Actor) -> bool:
+        """Whether the token that opened a connection still holds: not expired, its session not ended."""
+        try:
+            await self.kernel.keys.actor(actor.token, str(actor.org_id))
+        except Refused as refusal:
+            return not isinstance(refusal.problem, (Unauthenticated, Forbidden))
+        return True
+
+    async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        await receive()  # websocket.connect
+        try:
+            actor = await self.actor(exchange)
+        except Refused as refusal:
+            await _refuse_upgrade(send, refusal)
+            return
+        await send({"type": "websocket.accept"})
+        self.opened(actor)
+        try:
+            await Socket(self, actor, receive, send).run()
+        finally:
+            self.closed(actor)
+
+    async def events(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Server-sent events of one topic; `Last-Event-ID` resumes (WHATWG HTML 9.2)."""
+        exchange = Exchange(scope, receive, send)
+        here = trace.parse(exchange.header(b"traceparent") or None)
+        exchange.request_id = here.trace_id
+        try:
+            if exchange.method != "GET":
+                raise Refused(NotFound())  # noqa: TRY301 - one place answers refusals
+            actor = await self.actor(exchange)
+            query = dict(parse_qsl(exchange.query.decode("latin-1")))
+            last = exchange.header(b"last-event-id") or query.get("after", "")
+            after = int(last) if last.isdecimal() else None
+            watch = Watch(self.kernel, self.channels, actor, run_of(query.get("topic", "")), after)
+            self.opened(actor)
+            try:
+                async with watch as snapshot:
+                    await self._send_events(exchange, watch, actor, msgspec.json.encode(snapshot), snapshot.seq)
+            finally:
+                self.closed(actor)
+        except Refused as refusal:
+            if not exchange.status:
+                await exchange.refuse(refusal.problem, refusal.detail, here.trace_id)
+
+    async def _send_events(self, exchange: Exchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int) -> None:
+        await exchange.start(200, b"text/event-stream", (b"x-accel-buffering", b"no"))
+        gone = asyncio.create_task(exchange.disconnected())
+        sending = asyncio.create_task(self._events(exchange, watch, actor, snapshot, seq))
+        stopping = asyncio.create_task(self.kernel.draining.wait())
+        tasks = {gone, sending, stopping}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if not gone.done() or gone.cancelled():
+            await exchange.part(b"", more=False)
+
+    async def _events(self, exchange: Exchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int) -> None:
+        await exchange.part(b"id: %d\nevent: snapshot\ndata: %s\n\n" % (seq, snapshot))
+        while await self.authorised(actor):
+            try:
+                async with asyncio.timeout(_SSE_HEARTBEAT_S):
+                    transitions = await watch.next()
+            except TimeoutError:
+                await exchange.part(b": still here\n\n")
+                continue
+            for transition in transitions:
+                data = msgspec.json.encode(transition)
+                await exchange.part(b"id: %d\nevent: transition\ndata: %s\n\n" % (transition.seq, data))
+            if not transitions:
+                await exchange.part(b"id: %d\nevent: end\ndata: {}\n\n" % watch.last)
+                return
+
+
+class Socket:
+    """One open WebSocket: a reader of commands, a task for each topic, one bounded queue of frames to send."""
+
+    def __init__(self, live: Live, actor: Actor, receive: Receive, send: Send) -> None:
+        self._live = live
+        self._actor = actor
+        self._receive = receive
+        self._send = send
+        self._frames: asyncio.Queue[str] = asyncio.Queue(_FRAMES)
+        self._topics: dict[str, asyncio.Task[None]] = {}
+        self._close: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Serve until the client goes, or there is a reason to close it."""
+        parts = [asyncio.create_task(part) for part in (self._read(), self._write(), self._guard())]
+        try:
+            await asyncio.wait({*parts, self._close}, return_when=asyncio.FIRST_COMPLETED)
+            for part in parts:
+                if part.done() and part.exception() is not None:
+                    log.error("socket.failed", exc_info=part.exception())
+        finally:
+            everything = [*parts, *self._topics.values()]
+            for task in everything:
+                task.cancel()
+            await asyncio.gather(*everything, return_exceptions=True)
+        if self._close.done():
+            await self._send_bounded({"type": "websocket.close", "code": self._close.result()})
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            if text is None or len(text) > _MAX_MESSAGE:
+                self._end(UNDERSTOOD_NOT)
+                return
+            try:
+                command = msgspec.json.decode(text, type=Command)
+            except msgspec.DecodeError:
+                self._end(UNDERSTOOD_NOT)
+                return
+            await self._obey(command)
+
+    async def _obey(self, command: Command) -> None:
+        running = self._topics.pop(command.topic, None)
+        if running is not None:
+            running.cancel()
+        if command.op == "unsubscribe":
+            return
+        if len(self._topics) >= self._live.settings.subscriptions_per_socket:
+            self._push({"op": "problem", "topic": command.topic, "problem": Raw(encode_problem(Overloaded(retry_after_s=1.0)))})
+            return
+        self._topics[command.topic] = asyncio.create_task(self._follow(command))
+
+    async def _follow(self, command: Command) -> None:
+        topic = command.topic
+        try:
+            watch = Watch(self._live.kernel, self._live.channels, self._actor, run_of(topic), command.after)
+            async with watch as snapshot:
+                self._push({"op": "snapshot", "topic": topic, "seq": snapshot.seq, "data": snapshot})
+                while transitions := await watch.next():
+                    self._push({"op": "events", "topic": topic, "seq": watch.last, "data": transitions})
+                self._push({"op": "end", "topic": topic, "seq": watch.last})
+        except Refused as refusal:
+            problem = Raw(encode_problem(refusal.problem, detail=refusal.detail))
+            self._push({"op": "problem", "topic": topic, "problem": problem})
+        except Slow:
+            self._end(TOO_SLOW)
+
+    async def _write(self) -> None:
+        while True:
+            frame = await self._frames.get()
+            if not await self._send_bounded({"type": "websocket.send", "text": frame}):
+                self._end(TOO_SLOW)
+                return
+
+    async def _guard(self) -> None:
+        """Close when the token no longer holds, or the gateway is going away."""
+        draining = self._live.kernel.draining
+        while not draining.is_set():
+            if not await self._live.authorised(self._actor):
+                self._end(UNAUTHORISED)
+                return
+            try:
+                async with asyncio.timeout(_CHECK_S):
+                    await draining.wait()
+            except TimeoutError:
+                continue
+        self._end(RESTART)
+
+    def _push(self, frame: dict[str, Any]) -> None:
+        try:
+            self._frames.put_nowait(msgspec.json.encode(frame).decode())
+        except asyncio.QueueFull:
+            self._end(TOO_SLOW)
+
+    def _end(self, code: int) -> None:
+        if not self._close.done():
+            self._close.set_result(code)
+
+    async def _send_bounded(self, message: dict[str, Any]) -> bool:
+        """Whether it was sent within the bound; a client that does not read is not waited for."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self._send(message)
+        except (TimeoutError, OSError):
+            return False
+        return True
+
+
+async def _refuse_upgrade(send: Send, refusal: Refused) -> None:
+    """Answer the handshake with the problem itself (ASGI's websocket.http.response extension)."""
+    body = encode_problem(refusal.problem, detail=refusal.detail)
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "websocket.http.response.start", "status": refusal.problem.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
+

@@ -1,0 +1,100 @@
+// Calls of the public API with the browser's cookies; a refusal is thrown as its problem.
+
+let csrf = "";
+let renewAt = 0;
+
+export class Refused extends Error {
+  constructor(problem) {
+    super(problem.detail || problem.title || "The request was refused.");
+    this.problem = problem;
+  }
+}
+
+export async function call(method, path, body, headers = {}) {
+  if (renewAt && Date.now() > renewAt && path !== "/session/refresh") await renew();
+  const init = { method, headers: { ...headers } };
+  if (csrf && method !== "GET") init.headers["x-csrf-token"] = csrf;
+  if (body instanceof Blob) init.body = body;
+  else if (body !== undefined) {
+    init.headers["content-type"] = "application/json";
+    init.body = JSON.stringify(body);
+  }
+  const answer = await fetch("/api/v1" + path, init);
+  if (answer.status === 204) return null;
+  const content = await answer.json();
+  if (!answer.ok) throw new Refused(content);
+  return content;
+}
+
+export function keep(session) {
+  csrf = session.csrf_token;
+  renewAt = session.expires_in_s ? Date.now() + session.expires_in_s * 600 : renewAt;
+  return session.me;
+}
+
+export async function renew() {
+  renewAt = 0;
+  return keep(await call("POST", "/session/refresh"));
+}
+
+export function forget() {
+  csrf = "";
+  renewAt = 0;
+}
+
+// The signed-in session of this browser, renewed when only its refresh cookie is left; null when there is none.
+export async function resume() {
+  for (const attempt of [() => call("GET", "/session"), () => call("POST", "/session/refresh")]) {
+    try {
+      return keep(await attempt());
+    } catch (error) {
+      if (!(error instanceof Refused) || error.problem.status !== 401) throw error;
+    }
+  }
+  return null;
+}
+
+// Follow a topic until it ends, through cuts and restarts: each connection resumes behind the last sequence seen.
+export function follow(topic, { snapshot, events, end, problem }) {
+  let last = null;
+  let stopped = false;
+  let socket = null;
+  let pause = 250;
+  const open = () => {
+    socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/live`);
+    socket.onopen = () => socket.send(JSON.stringify(last === null ? { op: "subscribe", topic } : { op: "subscribe", topic, after: last }));
+    socket.onmessage = (message) => {
+      const frame = JSON.parse(message.data);
+      pause = 250;
+      if (frame.op === "problem") {
+        stopped = true;
+        problem(frame.problem);
+      }
+      if (frame.seq !== undefined) last = frame.seq;
+      if (frame.op === "snapshot") snapshot(frame.data);
+      if (frame.op === "events") events(frame.data);
+      if (frame.op === "end") {
+        stopped = true;
+        end();
+      }
+      if (stopped) socket.close();
+    };
+    socket.onclose = async () => {
+      if (stopped) return;
+      setTimeout(async () => {
+        try {
+          await resume();
+        } catch {
+          // the next attempt tells
+        }
+        open();
+      }, pause);
+      pause = Math.min(pause * 2, 5000);
+    };
+  };
+  open();
+  return () => {
+    stopped = true;
+    socket.close();
+  };
+}

@@ -1,0 +1,74 @@
+"""Which operation answers at a method and path: one look-up per segment, literal segments before parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from polis.proto import Refused
+from polis.proto.problems import MethodNotAllowed, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from polis.proto import Operation
+
+PREFIX = "/api/v1"
+
+
+class _Node:
+    __slots__ = ("literals", "operations", "parameter")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, _Node] = {}
+        self.parameter: _Node | None = None
+        self.operations: dict[str, tuple[Operation, tuple[str, ...]]] = {}
+
+
+class Routes:
+    """All routes of the contract, below PREFIX."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._root = _Node()
+        self._plain: dict[tuple[str, str], Operation] = {}
+        for operation in operations:
+            if operation.path is not None:
+                self._add(operation)
+
+    def match(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+        """The operation and its path parameters. Refused(NotFound) or Refused(MethodNotAllowed)."""
+        plain = self._plain.get((method, path))
+        if plain is not None:
+            return plain, {}
+        found = self._find(self._root, path.removeprefix(PREFIX).split("/")[1:], 0, [])
+        if found is None:
+            raise Refused(NotFound())
+        node, values = found
+        try:
+            operation, names = node.operations[method]
+        except KeyError:
+            raise Refused(MethodNotAllowed(allowed=tuple(sorted(node.operations)))) from None
+        return operation, dict(zip(names, map(unquote, values), strict=True))
+
+    def _add(self, operation: Operation) -> None:
+        node, names = self._root, []
+        for segment in (operation.path or "").split("/")[1:]:
+            if segment.startswith("{"):
+                names.append(segment[1:-1])
+                node.parameter = node.parameter or _Node()
+                node = node.parameter
+            else:
+                node = node.literals.setdefault(segment, _Node())
+        node.operations[operation.verb or ""] = (operation, tuple(names))
+        if not names:
+            self._plain[operation.verb or "", PREFIX + (operation.path or "")] = operation
+
+    def _find(self, node: _Node, segments: list[str], at: int, values: list[str]) -> tuple[_Node, list[str]] | None:
+        if at == len(segments):
+            return (node, values) if node.operations else None
+        literal = node.literals.get(segments[at])
+        if literal is not None and (found := self._find(literal, segments, at + 1, values)):
+            return found
+        if node.parameter is not None and segments[at]:
+            return self._find(node.parameter, segments, at + 1, [*values, segments[at]])
+        return None

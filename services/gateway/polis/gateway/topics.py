@@ -1,0 +1,150 @@
+"""Topics that clients follow. A run's cursor is its own transition number: exact, whatever happened to the broker.
+
+The gateway listens on the run's live subject while somebody watches it; what is missed there is read from the runtime,
+which also authorises each watcher. One subscription and one re-reading serve all watchers of a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from polis.proto import Refused
+from polis.proto.problems import Fault, Invalid
+from polis.proto.runtime import TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
+
+if TYPE_CHECKING:
+    from polis.bus import Message
+    from polis.bus import Subscription as BusSubscription
+    from polis.service import Actor, Kernel
+
+QUIET_S = 3.0
+"""A watched run that has not ended and says nothing for this long is read again: a lost last message shows no gap."""
+_PENDING = 1_000
+
+
+class Slow(Exception):
+    """The watcher took too long; it has to come back with its cursor."""
+
+
+class Channel:
+    """The live subject of one run, shared by its watchers in this process."""
+
+    def __init__(self, kernel: Kernel, subject: str) -> None:
+        self._kernel = kernel
+        self.subject = subject
+        self.watchers: set[Watch] = set()
+        self._subscription: BusSubscription | None = None
+
+    async def join(self, watch: Watch) -> None:
+        self.watchers.add(watch)
+        if self._subscription is None:
+            self._subscription = await self._kernel.bus.subscribe(self.subject, self._on_message)
+
+    def leave(self, watch: Watch) -> bool:
+        """True when that was the last one."""
+        self.watchers.discard(watch)
+        if self.watchers or self._subscription is None:
+            return not self.watchers
+        self._subscription.unsubscribe()
+        self._subscription = None
+        return True
+
+    def _on_message(self, message: Message) -> None:
+        transitions = msgspec.json.decode(message.payload, type=LiveTransitions).transitions
+        for watch in tuple(self.watchers):
+            watch.offer(transitions)
+
+
+class Channels:
+    """The channels that somebody watches now: interest decides what the gateway receives."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._channels: dict[str, Channel] = {}
+
+    async def join(self, watch: Watch) -> Channel:
+        subject = f"live.{watch.actor.org_id}.run.{watch.run_id}"
+        channel = self._channels.setdefault(subject, Channel(self._kernel, subject))
+        await channel.join(watch)
+        return channel
+
+    def leave(self, channel: Channel, watch: Watch) -> None:
+        if channel.leave(watch):
+            self._channels.pop(channel.subject, None)
+
+
+class Watch:
+    """One client following one run: a snapshot, then every transition once and in order, until the run ends."""
+
+    def __init__(self, kernel: Kernel, channels: Channels, actor: Actor, run_id: UUID, after: int | None) -> None:
+        self._kernel = kernel
+        self._channels = channels
+        self._live: asyncio.Queue[tuple[Transition, ...]] = asyncio.Queue(_PENDING)
+        self._slow = False
+        self.actor = actor
+        self.run_id = run_id
+        self.after = after
+        self.last = 0
+        self.ended = False
+
+    async def __aenter__(self) -> RunSnapshot:
+        """Listen first, then read: nothing falls between. Refused when the owner does not let the actor see it."""
+        self._channel = await self._channels.join(self)
+        try:
+            snapshot = await self._read(self.after)
+        except BaseException:
+            self._channels.leave(self._channel, self)
+            raise
+        self.last = snapshot.seq
+        self.ended = snapshot.run.state in TERMINAL
+        return snapshot
+
+    async def __aexit__(self, *error: object) -> None:
+        self._channels.leave(self._channel, self)
+
+    def offer(self, transitions: tuple[Transition, ...]) -> None:
+        """Take what came on the live subject; never waits."""
+        try:
+            self._live.put_nowait(transitions)
+        except asyncio.QueueFull:
+            self._slow = True
+
+    async def next(self) -> tuple[Transition, ...]:
+        """The transitions that follow the last ones, at least one; () when the run has ended and all were given."""
+        while not self.ended:
+            if self._slow:
+                raise Slow
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    offered = await self._live.get()
+            except TimeoutError:
+                fresh = (await self._read(self.last)).transitions
+            else:
+                fresh = tuple(t for t in offered if t.seq > self.last)
+                if fresh and fresh[0].seq != self.last + 1:
+                    fresh = (await self._read(self.last)).transitions
+            if fresh:
+                self.last = fresh[-1].seq
+                self.ended = any(t.step is None and t.state in TERMINAL for t in fresh)
+                return fresh
+        return ()
+
+    async def _read(self, after: int | None) -> RunSnapshot:
+        return await self._kernel.caller.call(
+            WatchRun(run_id=self.run_id, after=after), token=self.actor.token, org=str(self.actor.org_id)
+        )
+
+
+def run_of(topic: str) -> UUID:
+    """The run that a topic names (`run/<id>`). Refused(Invalid) for any other topic."""
+    kind, _, name = topic.partition("/")
+    try:
+        if kind == "run":
+            return UUID(name)
+    except ValueError:
+        pass
+    raise Refused(Invalid(faults=(Fault("/topic", "expected run/<id>"),)))
