@@ -1,0 +1,122 @@
+"""The main job, done as any client would: sign up, make an agent, publish a graph, run it on a mailbox, follow it live."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tarfile
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+from polis.cli.api import Api, Problem
+from polis.graph import builtin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GRAPH = "email-digest"
+
+
+async def demo(address: str, mailbox: Path | None, console: Console) -> int:
+    """Run the digest; the exit code."""
+    async with Api(address) as api:
+        try:
+            await _sign_up(api, console)
+            await _publish(api, console)
+            with _as_file(mailbox) as (file, media_type):
+                artifact = await api.upload(file, name=file.name, media_type=media_type)
+            console.print(f"stored [b]{artifact['name']}[/b], {artifact['size']:,} bytes, sha256 {artifact['sha256'][:12]}…")
+            return await _run(api, artifact, console)
+        except Problem as problem:
+            console.print(f"[red]refused:[/red] {problem}")
+            return 1
+
+
+async def _sign_up(api: Api, console: Console) -> None:
+    email = f"demo-{secrets.token_hex(4)}@example.org"
+    password = secrets.token_urlsafe(12)
+    session = await api.call("POST", "/sign-up", {"email": email, "password": password, "name": "Demo"})
+    api.token = session["access_token"]
+    console.print(f"signed up as [b]{email}[/b], password {password}")
+    agent = await api.call("POST", "/agents", {"key": "sarah", "name": "Sarah"})
+    console.print(f"created the agent [b]{agent['agent']['key']}[/b]")
+
+
+async def _publish(api: Api, console: Console) -> None:
+    resource = await api.call(
+        "POST", "/resources", {"type": "graph", "key": GRAPH, "name": "E-mail digest", "content": builtin.graph(GRAPH)}
+    )
+    version = await api.call("POST", f"/resources/{resource['id']}/versions", {"changelog": "First version."})
+    await api.call(
+        "PUT", f"/resources/{resource['id']}/activations/production", {"number": version["number"]}
+    )
+    console.print(f"published the graph [b]{GRAPH}[/b], version {version['number']}, {version['digest'][:12]}…")
+
+
+async def _run(api: Api, artifact: dict[str, Any], console: Console) -> int:
+    mailbox = {"artifact_id": artifact["id"], "name": artifact["name"]}
+    run = await api.call("POST", "/runs", {"graph": GRAPH, "agent": "sarah", "input": {"mailbox": mailbox}})
+    console.print(f"run [b]{run['id']}[/b] as sarah")
+    shown: dict[str, str] = {}
+    async for frame in api.follow(f"run/{run['id']}"):
+        if frame["op"] == "snapshot":
+            steps = frame["data"]["steps"] + [t["step"] for t in frame["data"]["transitions"] if t.get("step")]
+        elif frame["op"] == "events":
+            steps = [t["step"] for t in frame["data"] if t.get("step")]
+        else:
+            break
+        for step in steps:
+            _show(step, shown, console)
+    run = await api.call("GET", f"/runs/{run['id']}")
+    if run["state"] != "succeeded":
+        console.print(f"[red]{run['state']}[/red] {json.dumps(run.get('error'), ensure_ascii=False)}")
+        return 1
+    output = await api.call("GET", f"/runs/{run['id']}/output")
+    console.print(Markdown(output["values"]["digest"]))
+    console.print(_timeline(await api.call("GET", f"/runs/{run['id']}/timeline")))
+    console.print(f"the mesh stays up at [b]{api.address}[/b]; `make down` ends it")
+    return 0
+
+
+def _show(step: dict[str, Any], shown: dict[str, str], console: Console) -> None:
+    line = f"  {step['state']:<10} {step['title'] or step['node']:<28} {step['received']:>6} in {step['emitted']:>6} out"
+    if shown.get(step["node"]) != line and step["state"] != "pending":
+        shown[step["node"]] = line
+        console.print(line)
+
+
+def _timeline(timeline: dict[str, Any]) -> Table:
+    table = Table(title=f"{timeline['run']['graph']}: {timeline['run']['state']}")
+    for heading in ("step", "component", "activity"):
+        table.add_column(heading)
+    for heading in ("in", "out", "from ms", "ms"):
+        table.add_column(heading, justify="right")
+    for step in timeline["steps"]:
+        start, end = step["started_ms"], step["ended_ms"]
+        took = "" if start is None or end is None else str(end - start)
+        counts = (str(step["received"]), str(step["emitted"]), "" if start is None else str(start), took)
+        table.add_row(step["node"], step["component"], step["activity"], *counts)
+    return table
+
+
+@contextmanager
+def _as_file(mailbox: Path | None) -> Iterator[tuple[Path, str]]:
+    """The mailbox as one file: an mbox as it is, a maildir packed into a tar."""
+    if mailbox is None:
+        yield builtin.sample_mailbox(), "application/mbox"
+    elif mailbox.is_dir():
+        with tempfile.TemporaryDirectory() as folder:
+            packed = Path(folder) / (mailbox.resolve().name + ".tar")
+            with tarfile.open(packed, "w") as tar:
+                tar.add(mailbox, arcname=mailbox.resolve().name)
+            yield packed, "application/x-tar"
+    elif mailbox.is_file():
+        yield mailbox, "application/mbox"
+    else:
+        raise Problem({"title": f"There is no mailbox at {mailbox}."})
