@@ -1,0 +1,98 @@
+"""The NATS client protocol as text: lines out, messages and control lines in. Knows no socket.
+
+Source: https://docs.nats.io/reference/reference-protocols/nats-protocol and ADR-4 (headers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+CRLF = b"\r\n"
+PING = b"PING\r\n"
+PONG = b"PONG\r\n"
+_MAX_LINE = 1024 * 1024
+_M, _H = b"MH"
+
+OnMessage = Callable[[bytes, bytes, bytes, bytes, bytes], None]
+"""Takes subject, subscription id, reply, header block and payload."""
+
+
+def encode_headers(headers: Mapping[str, str]) -> bytes:
+    """A header block. ValueError when a name or value holds a line break, which would forge another header."""
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if text.count("\n") != len(headers) or text.count("\r") != len(headers):
+        raise ValueError("a header holds a line break")
+    return f"NATS/1.0\r\n{text}\r\n".encode()
+
+
+def check_subject(subject: str) -> None:
+    """ValueError when a subject is empty or holds what would end it on the wire."""
+    if not subject or " " in subject or not subject.isprintable():
+        raise ValueError(f"not a subject: {subject!r}")
+
+
+def subscribe_line(subject: str, queue: str, sid: int) -> bytes:
+    return f"SUB {subject} {queue} {sid}\r\n".encode() if queue else f"SUB {subject} {sid}\r\n".encode()
+
+
+def unsubscribe_line(sid: int) -> bytes:
+    return b"UNSUB %d\r\n" % sid
+
+
+class Parser:
+    """Cuts what arrives into messages and control lines, however it was split on the way.
+
+    ValueError or IndexError from `feed` mean that the other side does not speak the protocol.
+    """
+
+    __slots__ = ("_held", "_held_size", "_on_control", "_on_message", "_wanted")
+
+    def __init__(self, on_message: OnMessage, on_control: Callable[[bytes], None]) -> None:
+        self._on_message = on_message
+        self._on_control = on_control
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._wanted = 0
+
+    def feed(self, data: bytes) -> None:
+        if self._held:
+            data = self._with_held(data)
+        at, end = 0, len(data)
+        while at < end:
+            line_end = data.find(CRLF, at)
+            if line_end < 0:
+                self._hold(data, at, wanted=0)
+                return
+            first = data[at]
+            if first != _M and first != _H:  # noqa: PLR1714 - a set look-up costs more than the comparison
+                self._on_control(data[at:line_end])
+                at = line_end + 2
+                continue
+            fields = data[at:line_end].split()
+            start = line_end + 2
+            stop = start + int(fields[-1])
+            if stop + 2 > end:
+                self._hold(data, at, wanted=stop + 2 - at)
+                return
+            body = start if first == _M else start + int(fields[-2])
+            reply = fields[3] if len(fields) == (5 if first == _M else 6) else b""
+            self._on_message(fields[1], fields[2], reply, data[start:body], data[body:stop])
+            at = stop + 2
+
+    def _hold(self, data: bytes, at: int, *, wanted: int) -> None:
+        """Keep an unfinished message; its pieces are only joined when all `wanted` bytes are there."""
+        rest = data[at:]
+        if not wanted and len(rest) > _MAX_LINE:
+            raise ValueError("a line without an end")
+        self._held.append(rest)
+        self._held_size = len(rest)
+        self._wanted = wanted
+
+    def _with_held(self, data: bytes) -> bytes:
+        self._held.append(data)
+        self._held_size += len(data)
+        if self._held_size < self._wanted:
+            return b""
+        whole = b"".join(self._held)
+        self._held.clear()
+        return whole

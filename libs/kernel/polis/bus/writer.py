@@ -1,0 +1,79 @@
+"""What is on its way out: all that is sent in one turn of the loop leaves in one write, and what waits is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+
+from polis.bus.errors import BufferFull
+from polis.bus.protocol import CRLF
+
+BUFFER_BYTES = 16 * 1024 * 1024
+"""What may wait for a full socket, or for the next connection."""
+_HIGH_WATER_BYTES = 1024 * 1024
+
+
+class Writer:
+    """Outlives connections. Without one it keeps what is sent; at a cut it forgets what waited, as the socket does."""
+
+    __slots__ = ("_bound", "_chunks", "_loop", "_paused", "_scheduled", "_size", "_transport")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._bound = BUFFER_BYTES
+        self._scheduled = False
+        self._paused = False
+        self._transport: asyncio.WriteTransport | None = None
+
+    def attach(self, transport: asyncio.WriteTransport) -> None:
+        transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
+        self._transport = transport
+        self._paused = False
+        self._flush()
+
+    def detach(self) -> None:
+        self._transport = None
+        self._chunks.clear()
+        self._size = 0
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        self._flush()
+
+    def control(self, line: bytes) -> None:
+        """Send a protocol line; these few bytes are never refused."""
+        self._chunks.append(line)
+        self._size += len(line)
+        self._wake()
+
+    def message(self, line: bytes, body: bytes) -> None:
+        """Send a message. BufferFull when too much waits already."""
+        size = self._size + len(line) + len(body) + 2
+        if size > self._bound:
+            raise BufferFull("the broker does not keep up" if self._transport else "there is no connection")
+        self._size = size
+        self._chunks += (line, body, CRLF)
+        if not self._scheduled:
+            self._wake()
+
+    def close(self) -> None:
+        """Write what waits and refuse the rest."""
+        self.resume()
+        self._bound = -1
+
+    def _wake(self) -> None:
+        if not self._scheduled and not self._paused and self._transport is not None:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self._chunks and not self._paused and self._transport is not None:
+            joined = b"".join(self._chunks)
+            self._chunks.clear()
+            self._size = 0
+            self._transport.write(joined)
