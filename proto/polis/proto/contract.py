@@ -65,7 +65,7 @@ class Problem(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, eq=False):
-    """What was declared of a request. `answer` is the A of Request[A]; a streamed one is its part type."""
+    """What was declared of a request. `answer` is the A of Request[A], None for Request[None], the part's type of a stream."""
 
     request: type[Request[object]]
     answer: object
@@ -238,6 +238,21 @@ def problems() -> tuple[type[Problem], ...]:
     return tuple(_problems.values())
 
 
+def success_status(operation: Operation) -> int:
+    """The HTTP status of every answer that is no problem: 204 where nothing is answered, 200 otherwise."""
+    return 204 if operation.answer is None else 200
+
+
+def ce_source(service: str) -> str:
+    """The CloudEvents `source` of a service's events, a URI reference."""
+    return f"/services/{service}"
+
+
+def ce_type(service: str, fact: str) -> str:
+    """The CloudEvents `type` of an event: `polis.catalog.version_published`."""
+    return f"polis.{service}.{fact}"
+
+
 def snake_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
@@ -253,7 +268,8 @@ def _service(cls: type) -> str:
 def _answer(request: type) -> object:
     for base in getattr(request, "__orig_bases__", ()):
         if getattr(base, "__origin__", None) is Request:
-            return get_args(base)[0]
+            answer = get_args(base)[0]
+            return None if answer is type(None) else answer
     raise TypeError(f"{request.__name__} must subclass Request[Answer]")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.proto.contract import Event, EventType, event_type_of, events
+from polis.proto.contract import Event, EventType, ce_source, ce_type, event_type_of, events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 SPEC_VERSION = "1.0"
-_PREFIX = "polis."
 _known: dict[str, EventType] = {}
 
 
@@ -43,8 +42,8 @@ def headers_of(
     headers = {
         "ce-specversion": SPEC_VERSION,
         "ce-id": str(id),
-        "ce-source": source_of(service),
-        "ce-type": type_of(service, fact),
+        "ce-source": ce_source(service),
+        "ce-type": ce_type(service, fact),
         "ce-subject": entity,
         "ce-time": time.isoformat(),
         "Content-Type": "application/json",
@@ -67,17 +66,7 @@ def decode(headers: Mapping[str, str], payload: bytes) -> Event:
         raise NotAnEvent(f"{name}: {error}") from error
 
 
-def source_of(service: str) -> str:
-    """The `ce-source` of a service's events, a URI reference."""
-    return f"/services/{service}"
-
-
-def type_of(service: str, fact: str) -> str:
-    """The `ce-type` of an event: `polis.catalog.version_published`."""
-    return f"{_PREFIX}{service}.{fact}"
-
-
 def _kind(name: str) -> EventType | None:
     if name not in _known:  # modules of the contract may have been imported since
-        _known.update((type_of(e.service, e.fact), e) for e in events())
+        _known.update((ce_type(e.service, e.fact), e) for e in events())
     return _known.get(name)
