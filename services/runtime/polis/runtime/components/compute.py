@@ -1,0 +1,105 @@
+"""Components that compute with CEL: map, filter, each and expression."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from polis.proto.problems import Fault
+from polis.runtime.component import Inputs, Step, StepFailed, component
+from polis.runtime.components.expressions import compiled, faults
+
+EACH_AT_ONCE = 200
+"""Items that `each` computes before it lets others have the loop; about 2 ms."""
+MESSAGE = ("item",)
+LIST_ITEM = ("item", "index")
+OPERANDS = ("a", "b", "c", "d")
+
+
+class Mapped(Struct, frozen=True):
+    """Configuration of map and each: one expression, or one for each field of a new object."""
+
+    expression: str = ""
+    fields: dict[str, str] = {}
+
+    def faults(self, variables: tuple[str, ...]) -> tuple[Fault, ...]:
+        if not self.fields:
+            return faults(self.expression, "/expression", variables)
+        return tuple(
+            fault
+            for name, source in self.fields.items()
+            for fault in faults(source, f"/fields/{name.replace('~', '~0').replace('/', '~1')}", variables)
+        )
+
+    def rule(self, variables: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:
+        """What turns the variables into the new message."""
+        if not self.fields:
+            return compiled(self.expression, variables).value
+        parts = [(name, compiled(source, variables)) for name, source in self.fields.items()]
+        return lambda values: {name: part.value(values) for name, part in parts}
+
+
+class Computed(Struct, frozen=True):
+    """Configuration of filter and expression."""
+
+    expression: str
+
+
+def _mapped(config: Mapping[str, object]) -> Mapped:
+    return msgspec.convert(config, Mapped)
+
+
+def _source(config: Mapping[str, object]) -> str:
+    return msgspec.convert(config, Computed).expression
+
+
+def _map_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
+    return _mapped(config).faults(MESSAGE)
+
+
+def _each_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
+    return _mapped(config).faults(LIST_ITEM)
+
+
+def _filter_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
+    return faults(_source(config), "/expression", MESSAGE)
+
+
+def _expression_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
+    return faults(_source(config), "/expression", OPERANDS)
+
+
+@component("map", check=_map_faults)
+def map_(step: Step, inputs: Inputs) -> None:
+    step.emit("out", _mapped(step.config).rule(MESSAGE)({"item": inputs["in"]}))
+
+
+@component("filter", check=_filter_faults)
+def filter_(step: Step, inputs: Inputs) -> None:
+    item = inputs["in"]
+    kept = compiled(_source(step.config), MESSAGE).holds({"item": item})
+    step.emit("out" if kept else "rest", item)
+
+
+@component("each", check=_each_faults)
+async def each(step: Step, inputs: Inputs) -> None:
+    items = inputs["in"]
+    if not isinstance(items, list):
+        raise StepFailed("each.not_a_list", f"each takes a list, not {type(items).__name__}")
+    rule = _mapped(step.config).rule(LIST_ITEM)
+    results: list[object] = []
+    for start in range(0, len(items), EACH_AT_ONCE):
+        for index, item in enumerate(items[start : start + EACH_AT_ONCE], start=start):
+            results.append(rule({"item": item, "index": index}))
+        step.progress(len(results), len(items))
+        await asyncio.sleep(0)
+    step.emit("out", results)
+
+
+@component("expression", check=_expression_faults)
+def expression(step: Step, inputs: Inputs) -> None:
+    operands = {name: inputs.get(name) for name in OPERANDS}
+    step.emit("out", compiled(_source(step.config), OPERANDS).value(operands))

@@ -1,0 +1,54 @@
+"""The component `template`: Mustache over a message, escaped for what the text is."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from polis.proto.problems import Fault
+from polis.runtime.component import Inputs, Step, StepFailed, component
+from polis.runtime.components.mustache import Escape, parsed, render
+
+_SPACE = re.compile(r"\s+")
+_INLINE = re.compile(r"[\\`*\[\]<>|]|(?<!\w)_|_(?!\w)|~(?=~)|(?<=~)~")
+_AT_START = re.compile(r"^(?=[#+=-])|^(\d+)(?=[.)](?: |$))")
+
+
+class Config(Struct, frozen=True):
+    """The template, and what kind of text it makes."""
+
+    template: str
+    escape: str = "markdown"
+
+
+def markdown(text: str) -> str:
+    """Text on one line that Markdown shows as it is: no markup, link or HTML of a value takes effect."""
+    line = _INLINE.sub(r"\\\g<0>", _SPACE.sub(" ", text).strip())
+    return _AT_START.sub(lambda start: (start[1] or "") + "\\", line)
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+ESCAPES: Mapping[str, Escape] = {"markdown": markdown, "html": html.escape, "none": _as_it_is}
+
+
+def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
+    try:
+        parsed(msgspec.convert(config, Config).template)
+    except StepFailed as failure:
+        return (Fault("/template", str(failure)),)
+    return ()
+
+
+@component("template", check=_faults)
+async def template(step: Step, inputs: Inputs) -> None:
+    config = msgspec.convert(step.config, Config)
+    text = await asyncio.to_thread(render, config.template, inputs["in"], ESCAPES[config.escape])
+    step.emit("out", text)
