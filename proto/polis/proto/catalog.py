@@ -70,8 +70,6 @@ MAX_CONTENT_BYTES = 256 * 1024
 """Bytes of the canonical JSON of a resource of any other type."""
 MAX_BODY = 768 * 1024
 """Bytes of a body that carries a content: room for spaces and escapes, and still one message of the bus."""
-MAX_DEPTH = 64
-"""Levels of objects and arrays in a content."""
 
 
 class Resource(Struct, frozen=True):
@@ -364,7 +362,7 @@ class ListVersions(Request[Page[VersionSummary]], frozen=True):
 
     resource_id: UUID
     after: Cursor | None = None
-    limit: Limit = 50
+    limit: Annotated[int, Meta(ge=1, le=100, description="How many items a page holds at the most.")] = 50
 
 
 @operation(

@@ -1,0 +1,1 @@
+"""The catalog service: declarative resources, their immutable versions, and artifacts."""

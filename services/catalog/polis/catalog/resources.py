@@ -1,0 +1,221 @@
+"""Rows of resources and their drafts. What a content must be is not known here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from polis.proto import Refused
+from polis.proto.catalog import (
+    Draft,
+    ForeignResource,
+    KeyTaken,
+    Resource,
+    ResourceCreated,
+    ResourceNotFound,
+    RevisionConflict,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from polis.catalog.access import Viewer
+    from polis.db import Tenant, Transaction
+
+
+class Position(Struct, frozen=True):
+    """Where a list of resources continues: the last item's sort key, and the filter that the list had."""
+
+    type: str | None
+    key: str = ""
+    id: UUID = UUID(int=0)
+
+
+class _DraftRow(Struct, frozen=True):
+    resource_id: UUID
+    revision: int
+    content: str
+
+
+async def create(tx: Transaction, resource: Resource, content: str) -> None:
+    """Store a new resource with its draft (canonical JSON) and tell. Refused(KeyTaken)."""
+    created = await tx.value(
+        """
+        with created as (
+            insert into catalog.resources
+                (org_id, id, type, key, name, visibility, revision, created_by, created_at, updated_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+            on conflict on constraint resources_key do nothing
+            returning org_id, id
+        )
+        insert into catalog.drafts (org_id, resource_id, content)
+        select org_id, id, $10 from created
+        returning resource_id
+        """,
+        resource.org_id,
+        resource.id,
+        resource.type,
+        resource.key,
+        resource.name,
+        resource.visibility,
+        resource.revision,
+        resource.created_by,
+        resource.created_at,
+        content,
+    )
+    if created is None:
+        raise Refused(KeyTaken(resource_type=resource.type, key=resource.key))
+    await tx.emit(ResourceCreated(resource.org_id, resource.id, resource.type, resource.key))
+
+
+async def get(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Resource:
+    """A resource that the viewer may see, of the org or public. Refused(ResourceNotFound)."""
+    resource = await db.row(
+        Resource,
+        """
+        select r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
+            r.created_at, r.updated_at
+        from catalog.resources r
+        where r.id = $2
+            and (r.org_id = $1 and (r.visibility <> 'private' or r.created_by = $3 or $4) or r.visibility = 'public')
+        """,
+        viewer.org_id,
+        resource_id,
+        viewer.principal_id,
+        viewer.sees_private,
+    )
+    if resource is None:
+        raise Refused(ResourceNotFound(resource=str(resource_id)))
+    return resource
+
+
+async def page(db: Tenant, viewer: Viewer, after: Position, limit: int) -> list[Resource]:
+    """Up to `limit` resources behind a position: the org's that the viewer may see, and public ones, by key and id.
+
+    Two index scans that end after `limit` rows each, merged: an `or` over both would sort everything first.
+    """
+    return await db.rows(
+        Resource,
+        """
+        select r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
+            r.created_at, r.updated_at
+        from (
+            (
+                select o.* from catalog.resources o
+                where o.org_id = $1 and (o.key, o.id) > ($5, $6) and ($4::text is null or o.type = $4)
+                    and (o.visibility <> 'private' or o.created_by = $2 or $3)
+                order by o.key, o.id limit $7
+            )
+            union all
+            (
+                select p.* from catalog.resources p
+                where p.visibility = 'public' and p.org_id <> $1
+                    and (p.key, p.id) > ($5, $6) and ($4::text is null or p.type = $4)
+                order by p.key, p.id limit $7
+            )
+        ) r
+        order by r.key, r.id limit $7
+        """,
+        viewer.org_id,
+        viewer.principal_id,
+        viewer.sees_private,
+        after.type,
+        after.key,
+        after.id,
+        limit,
+    )
+
+
+async def lock(tx: Transaction, viewer: Viewer, resource_id: UUID) -> Resource:
+    """A resource of the org, locked until the transaction ends: changes of one resource happen one after another.
+
+    Refused(ResourceNotFound), or ForeignResource when it is another org's public one.
+    """
+    resource = await tx.row(
+        Resource,
+        """
+        select r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
+            r.created_at, r.updated_at
+        from catalog.resources r
+        where r.org_id = $1 and r.id = $2 and (r.visibility <> 'private' or r.created_by = $3 or $4)
+        for update
+        """,
+        viewer.org_id,
+        resource_id,
+        viewer.principal_id,
+        viewer.sees_private,
+    )
+    if resource is None:
+        raise await _not_ours(tx, viewer, resource_id)
+    return resource
+
+
+async def draft(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Draft:
+    """The draft of a resource of the org. Refused as `lock`."""
+    row = await db.row(
+        _DraftRow,
+        """
+        select d.resource_id, r.revision, d.content
+        from catalog.resources r
+        join catalog.drafts d on d.org_id = r.org_id and d.resource_id = r.id
+        where r.org_id = $1 and r.id = $2 and (r.visibility <> 'private' or r.created_by = $3 or $4)
+        """,
+        viewer.org_id,
+        resource_id,
+        viewer.principal_id,
+        viewer.sees_private,
+    )
+    if row is None:
+        raise await _not_ours(db, viewer, resource_id)
+    return Draft(row.resource_id, row.revision, msgspec.json.decode(row.content, type=dict[str, object]))
+
+
+async def drafted(tx: Transaction, resource: Resource) -> str:
+    """The draft of a locked resource, as canonical JSON."""
+    content = await tx.value(
+        "select d.content from catalog.drafts d where d.org_id = $1 and d.resource_id = $2",
+        resource.org_id,
+        resource.id,
+    )
+    if content is None:
+        raise LookupError(f"resource {resource.id} has no draft")
+    return str(content)
+
+
+async def put_draft(tx: Transaction, resource: Resource, content: str, *, at: datetime) -> int:
+    """Replace the draft of a locked resource; its new revision. The same content again changes nothing."""
+    changed = await tx.execute(
+        """
+        update catalog.drafts set content = $3
+        where org_id = $1 and resource_id = $2 and content <> $3
+        """,
+        resource.org_id,
+        resource.id,
+        content,
+    )
+    if not changed:
+        return resource.revision
+    await tx.execute(
+        "update catalog.resources set revision = revision + 1, updated_at = $3 where org_id = $1 and id = $2",
+        resource.org_id,
+        resource.id,
+        at,
+    )
+    return resource.revision + 1
+
+
+def demand_revision(resource: Resource, expected: int | None) -> None:
+    """Refused(RevisionConflict) unless the draft is still the one that was read."""
+    if expected is not None and expected != resource.revision:
+        raise Refused(RevisionConflict(expected=expected, actual=resource.revision))
+
+
+async def _not_ours(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Refused:
+    try:
+        await get(db, viewer, resource_id)
+    except Refused as refusal:
+        return refusal
+    return Refused(ForeignResource(resource=str(resource_id)))
