@@ -1,0 +1,26 @@
+"""Checks graphs and components, gives contents their digest, and ships the built-in ones. It runs nothing."""
+
+from polis.graph.check import check, check_component
+from polis.graph.content import canonical, digest
+from polis.graph.faults import GraphFaults, pointer
+from polis.graph.plan import Plan, PlannedNode, Target, Wire
+from polis.graph.schema import Schema, compiled, schema_faults
+from polis.graph.shape import read_component, read_graph
+
+__all__ = [
+    "GraphFaults",
+    "Plan",
+    "PlannedNode",
+    "Schema",
+    "Target",
+    "Wire",
+    "canonical",
+    "check",
+    "check_component",
+    "compiled",
+    "digest",
+    "pointer",
+    "read_component",
+    "read_graph",
+    "schema_faults",
+]

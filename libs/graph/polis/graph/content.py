@@ -1,0 +1,65 @@
+"""The canonical bytes of a content (RFC 8785) and the SHA-256 that addresses it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING
+
+import rfc8785
+
+from polis.graph.faults import GraphFaults, pointer
+from polis.proto.problems import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DEPTH = 64
+"""Levels of objects and arrays in a content."""
+_MAX_INT = 2**53 - 1
+"""The largest integer that every JSON reader holds exactly (RFC 8785 takes it from I-JSON, RFC 7493)."""
+
+
+def canonical(content: object) -> bytes:
+    """The one encoding of a JSON value. GraphFaults names every value that JSON readers would not agree on."""
+    faults = tuple(_faults(content, ()))
+    if faults:
+        raise GraphFaults(faults)
+    return rfc8785.dumps(content)  # type: ignore[arg-type] # _faults has just shown that it is JSON
+
+
+def digest(content: object) -> str:
+    """The SHA-256 of the canonical encoding, in hexadecimal."""
+    return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def _faults(value: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    if len(path) > MAX_DEPTH:
+        yield Fault(pointer(*path), f"nested deeper than {MAX_DEPTH} levels")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or not _is_text(key):
+                yield Fault(pointer(*path), "a key is not Unicode text")
+            else:
+                yield from _faults(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _faults(item, (*path, index))
+    elif (detail := _scalar_fault(value)) is not None:
+        yield Fault(pointer(*path), detail)
+
+
+def _scalar_fault(value: object) -> str | None:
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return None if _is_text(value) else "not Unicode text: it holds half of a surrogate pair"
+    if isinstance(value, int):
+        return None if abs(value) <= _MAX_INT else f"integers beyond {_MAX_INT} are not exact in JSON"
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "not a number that JSON has"
+    return f"not a JSON value: {type(value).__name__}"
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
