@@ -30,13 +30,27 @@ Visibility = Literal["private", "org", "public"]
 ResourceKey = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z][a-z0-9._-]{0,119}$(?!\n)", description="Name of a resource, unique per org and type."
+        pattern=r"^[a-z][a-z0-9._-]{0,119}$(?!\n)",
+        description="Name of a resource, unique per org and type.",
+        examples=["email-digest"],
     ),
 ]
 Environment = Annotated[
-    str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$(?!\n)", description="`production`, `staging`, ...")
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9-]{0,31}$(?!\n)",
+        description="`production`, `staging`, ...",
+        examples=["production"],
+    ),
 ]
-Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)", description="SHA-256 in hexadecimal.")]
+Digest = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-f]{64}$(?!\n)",
+        description="SHA-256 in hexadecimal.",
+        examples=["2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"],
+    ),
+]
 FileName = Annotated[
     str,
     Meta(
@@ -44,6 +58,7 @@ FileName = Annotated[
         max_length=255,
         pattern=r"^(?!\.\.?$)[^/\\\x00-\x1f\x7f]+$(?!\n)",
         description="Name of a file without a path.",
+        examples=["inbox.mbox"],
     ),
 ]
 MediaType = Annotated[
@@ -52,10 +67,11 @@ MediaType = Annotated[
         max_length=127,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*$(?!\n)",
         description="RFC 6838, without parameters.",
+        examples=["application/mbox"],
     ),
 ]
-Title = Annotated[str, Meta(max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
-Changelog = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$")]
+Title = Annotated[str, Meta(max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)", examples=["E-mail digest"])]
+Changelog = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$", examples=["Drops bulk mail first."])]
 Revision = Annotated[
     int, Meta(ge=1, le=2_000_000_000, description="Counts the changes of a resource's draft.")
 ]
@@ -374,7 +390,14 @@ class GetVersion(Request[Version], frozen=True):
     """Read a version by number or SHA-256."""
 
     resource_id: UUID
-    version: Annotated[str, Meta(pattern=r"^([0-9]{1,9}|[0-9a-f]{64})$(?!\n)")]
+    version: Annotated[
+        str,
+        Meta(
+            pattern=r"^([0-9]{1,9}|[0-9a-f]{64})$(?!\n)",
+            description="Number or SHA-256 of a version.",
+            examples=["1"],
+        ),
+    ]
 
 
 @operation(

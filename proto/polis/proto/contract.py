@@ -26,7 +26,12 @@ INTERNAL = "internal"
 """Scope of an operation that only the services named in `callers` may call."""
 
 Cursor = Annotated[
-    str, Meta(max_length=512, description="Opaque position; pass back what `next_cursor` gave.")
+    str,
+    Meta(
+        max_length=512,
+        description="Opaque position; pass back what `next_cursor` gave.",
+        examples=["gaFrqzE3Mzg"],
+    ),
 ]
 Limit = Annotated[int, Meta(ge=1, le=200, description="How many items a page holds at the most.")]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Struct
+
 from polis.proto.catalog import MAX_ARTIFACT_BYTES, Artifact, Digest, FileName, MediaType, UploadIncomplete
 from polis.proto.contract import PUBLIC, SIGNED_IN, Problem, Request, operation, problem
-from polis.proto.identity import Me, RefreshRefused, WrongCredentials
+from polis.proto.identity import GivenEmail, GivenPassword, Me, RefreshRefused, WrongCredentials
 
 
 class BrowserSession(Struct, frozen=True):
@@ -28,8 +28,8 @@ class LengthRequired(Problem, frozen=True):
 class OpenBrowserSession(Request[BrowserSession], frozen=True):
     """Sign in with cookies instead of tokens in the answer."""
 
-    email: Annotated[str, Meta(max_length=254)]
-    password: Annotated[str, Meta(max_length=256)]
+    email: GivenEmail
+    password: GivenPassword
     org_id: UUID | None = None
 
 

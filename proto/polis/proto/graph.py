@@ -8,13 +8,33 @@ from msgspec import Meta, Struct, field
 
 JsonSchema = dict[str, object]
 NodeName = Annotated[
-    str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Name of a node, unique in its graph.")
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,62}$(?!\n)",
+        description="Name of a node, unique in its graph.",
+        examples=["read"],
+    ),
 ]
-PortName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+PortName = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$(?!\n)", description="Name of a port.", examples=["out"])
+]
 PortRef = Annotated[
-    str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$", description="`node.port`")
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$(?!\n)",
+        description="`node.port`",
+        examples=["read.out"],
+    ),
 ]
-ComponentKey = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=120)]
+ComponentKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$(?!\n)",
+        max_length=120,
+        description="Name of a component.",
+        examples=["mail.read_mailbox"],
+    ),
+]
 Activity = Literal["typing", "thinking", "idle", "error"]
 """What a body does while the step runs (E28)."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
+
 from polis.proto.contract import (
     EVERY_SERVICE,
     INTERNAL,
@@ -23,18 +24,67 @@ from polis.proto.contract import (
     problem,
 )
 
+# `(?!\n)`: in Python's dialect `$` also matches before a newline at the end; in JSON Schema's it does not.
 Email = Annotated[
     str,
     Meta(
-        min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="An e-mail address."
+        min_length=3,
+        max_length=254,
+        pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f]+$(?!\n)",
+        description="An e-mail address.",
+        examples=["ada@example.org"],
     ),
 ]
-Password = Annotated[str, Meta(min_length=10, max_length=256, description="At least 10 characters.")]
-Name = Annotated[str, Meta(min_length=1, max_length=120, description="A name for people to read.")]
-AgentKey = Annotated[
-    str, Meta(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Short name of an agent, unique in its org.")
+GivenEmail = Annotated[
+    str,
+    Meta(
+        max_length=254,
+        pattern=r"^[^\x00]*$",
+        description="The e-mail address of an account.",
+        examples=["ada@example.org"],
+    ),
 ]
-Token = Annotated[str, Meta(min_length=1, max_length=4096)]
+Password = Annotated[
+    str,
+    Meta(
+        min_length=10,
+        max_length=256,
+        description="At least 10 characters.",
+        examples=["correct horse battery staple"],
+    ),
+]
+GivenPassword = Annotated[str, Meta(max_length=256, examples=["correct horse battery staple"])]
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=120,
+        pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)",
+        description="A name for people to read.",
+        examples=["Ada Lovelace"],
+    ),
+]
+AgentKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9-]{0,62}$(?!\n)",
+        description="Short name of an agent, unique in its org.",
+        examples=["sarah"],
+    ),
+]
+AgentRef = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        pattern=r"^[A-Za-z0-9-]+$(?!\n)",
+        description="Id or key of an agent.",
+        examples=["sarah"],
+    ),
+]
+Token = Annotated[
+    str,
+    Meta(min_length=1, max_length=4096, description="An opaque token.", examples=["fTq0pYw3sZk9"]),
+]
 Role = Literal["owner", "admin", "member", "viewer"]
 PrincipalKind = Literal["user", "agent", "service"]
 
@@ -305,8 +355,8 @@ class SignUp(Request[Session], frozen=True):
 class SignIn(Request[Session], frozen=True):
     """Open a session with e-mail and password."""
 
-    email: Annotated[str, Meta(max_length=254)]
-    password: Annotated[str, Meta(max_length=256)]
+    email: GivenEmail
+    password: GivenPassword
     org_id: UUID | None = None
 
 
@@ -328,7 +378,7 @@ class SignOut(Request[None], frozen=True):
 class SignInClient(Request[AccessToken], frozen=True):
     """Give an agent or a service an access token for its client credentials."""
 
-    client_id: Annotated[str, Meta(max_length=128)]
+    client_id: Annotated[str, Meta(max_length=128, pattern=r"^[^\x00]*$")]
     client_secret: Annotated[str, Meta(max_length=256)]
 
 
@@ -423,14 +473,14 @@ class ListAgents(Request[Page[Agent]], frozen=True):
 class GetAgent(Request[Agent], frozen=True):
     """Read an agent by its id or key."""
 
-    agent: Annotated[str, Meta(max_length=64)]
+    agent: AgentRef
 
 
 @operation(http="DELETE /agents/{agent}", scope="identity:agents", problems=(AgentNotFound,))
 class DeleteAgent(Request[None], frozen=True):
     """Delete an agent: its credentials end and its runs are cancelled."""
 
-    agent: Annotated[str, Meta(max_length=64)]
+    agent: AgentRef
 
 
 @operation(scope=INTERNAL, callers=("runtime",), problems=(AgentNotFound,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+
 from polis.proto.contract import Problem, problem
 
 

@@ -7,15 +7,19 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
+
 from polis.proto.catalog import Digest, Environment, ResourceKey
 from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, event, operation, problem
 from polis.proto.graph import Activity, NodeName
+from polis.proto.identity import AgentRef
 from polis.proto.problems import Fault
 
 RunState = Literal["queued", "running", "waiting", "paused", "recovering", "succeeded", "failed", "cancelled"]
 StepState = Literal["pending", "running", "retrying", "succeeded", "failed", "skipped", "cancelled"]
 Milliseconds = Annotated[int, Meta(description="Milliseconds.")]
 
+MAX_SEQ = 2**53 - 1
+"""What every JSON reader and a PostgreSQL bigint hold exactly."""
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -193,7 +197,7 @@ class StartRun(Request[Run], frozen=True):
 
     graph: ResourceKey
     input: dict[str, object] = {}  # noqa: RUF012 - msgspec copies it
-    agent: Annotated[str, Meta(max_length=64, description="Id or key of the agent to act as.")] | None = None
+    agent: AgentRef | None = None
     environment: Environment = "production"
 
 
@@ -240,4 +244,6 @@ class WatchRun(Request[RunSnapshot], frozen=True):
     """Read a run with its steps, or what came after a transition: the authorised start of a live subscription."""
 
     run_id: UUID
-    after: Annotated[int, Meta(ge=0)] | None = None
+    after: (
+        Annotated[int, Meta(ge=0, le=MAX_SEQ, description="The last transition that the caller has.")] | None
+    ) = None
