@@ -136,7 +136,10 @@ class Me(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True):
-    """A signed-in session: a short-lived access token and the single-use token that renews it."""
+    """A signed-in session: a short-lived access token and the single-use token that renews it.
+
+    `session_id` is what SessionEnded names; a renewal gives another one after the user's roles have changed.
+    """
 
     session_id: UUID
     access_token: str
@@ -209,16 +212,17 @@ class Jwks(Struct, frozen=True):
 
 
 class Revocation(Struct, frozen=True):
-    """A session that ended before its tokens expired."""
+    """Access tokens of this session id are refused until then, when the last of them has expired."""
 
     session_id: UUID
     until: datetime
 
 
 class Revocations(Struct, frozen=True):
-    """Every session whose tokens are refused although they have not expired."""
+    """Sessions whose tokens are refused although they have not expired; `next_after` when there are more."""
 
     revocations: tuple[Revocation, ...]
+    next_after: UUID | None = None
 
 
 @problem(status=409)
@@ -240,7 +244,12 @@ class WrongCredentials(Problem, frozen=True):
 
 @problem(status=401)
 class RefreshRefused(Problem, frozen=True):
-    """The refresh token is unknown, expired, or was used before: the session has ended."""
+    """The refresh token is unknown, expired, or was used before.
+
+    `raced`: another request renewed the session with it a moment ago, and the session lives on with that one's tokens.
+    """
+
+    raced: bool = False
 
 
 @problem(status=404)
@@ -270,6 +279,13 @@ class AgentNotFound(Problem, frozen=True):
 @problem(status=404)
 class MemberNotFound(Problem, frozen=True):
     """No member of this org has this id."""
+
+    principal_id: UUID
+
+
+@problem(status=404)
+class PrincipalNotFound(Problem, frozen=True):
+    """Nobody of this id is active in this org."""
 
     principal_id: UUID
 
@@ -334,7 +350,7 @@ class AgentDeleted(Event, frozen=True):
 
 @event(entity="session_id")
 class SessionEnded(Event, frozen=True):
-    """Tokens of this session are refused from now on."""
+    """Access tokens of this session id are refused from now on."""
 
     session_id: UUID
     until: datetime
@@ -351,9 +367,9 @@ class SignUp(Request[Session], frozen=True):
     invitation: Token | None = None
 
 
-@operation(http="POST /sign-in", scope=PUBLIC, problems=(WrongCredentials,), idempotent=False)
+@operation(http="POST /sign-in", scope=PUBLIC, problems=(WrongCredentials, OrgNotFound), idempotent=False)
 class SignIn(Request[Session], frozen=True):
-    """Open a session with e-mail and password."""
+    """Open a session with e-mail and password, in one of the user's orgs."""
 
     email: GivenEmail
     password: GivenPassword
@@ -453,6 +469,13 @@ class InviteMember(Request[Invitation], frozen=True):
     role: Role = "member"
 
 
+@operation(http="POST /invitations/accept", scope=SIGNED_IN, problems=(InvitationNotFound,))
+class AcceptInvitation(Request[Membership], frozen=True):
+    """Join the org that an invitation for the caller's e-mail address names; SwitchOrg leads there."""
+
+    token: Token
+
+
 @operation(http="POST /agents", scope="identity:agents", problems=(AgentKeyTaken,))
 class CreateAgent(Request[AgentCredential], frozen=True):
     """Create an agent in the org; its secret is shown this once."""
@@ -483,7 +506,7 @@ class DeleteAgent(Request[None], frozen=True):
     agent: AgentRef
 
 
-@operation(scope=INTERNAL, callers=("runtime",), problems=(AgentNotFound,))
+@operation(scope=INTERNAL, callers=("runtime",), problems=(PrincipalNotFound,))
 class Delegate(Request[AccessToken], frozen=True):
     """Give a service a token for acting as a principal, narrowed to the scopes that it names."""
 
@@ -494,4 +517,6 @@ class Delegate(Request[AccessToken], frozen=True):
 
 @operation(scope=INTERNAL, callers=(EVERY_SERVICE,))
 class ListRevocations(Request[Revocations], frozen=True):
-    """List the ended sessions whose tokens have not expired yet."""
+    """List the ended sessions whose tokens have not expired yet, by id."""
+
+    after: UUID | None = None
