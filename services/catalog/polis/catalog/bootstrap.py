@@ -64,12 +64,13 @@ async def bootstrap(database: Database, wanted: list[Shipped]) -> int:
     async with database.transaction([SYSTEM_ORG]) as tx:
         if not _outdated(await _known(tx), wanted):
             return 0
-        await tx.execute("select pg_advisory_xact_lock($1)", _LOCK)
+        await tx.value("select pg_advisory_xact_lock($1)", _LOCK)
         known = await _known(tx)
         outdated = _outdated(known, wanted)
         for item in outdated:
             await _ship(tx, item, known.get((item.type, item.key)))
-    log.info("catalog.bootstrapped", resources=len(outdated))
+    if outdated:
+        log.info("catalog.bootstrapped", resources=len(outdated))
     return len(outdated)
 
 

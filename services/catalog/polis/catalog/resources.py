@@ -80,7 +80,7 @@ async def get(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Re
             r.created_at, r.updated_at
         from catalog.resources r
         where r.id = $2
-            and (r.org_id = $1 and (r.visibility <> 'private' or r.created_by = $3 or $4) or r.visibility = 'public')
+            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
         """,
         viewer.org_id,
         resource_id,

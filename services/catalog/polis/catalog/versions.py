@@ -151,7 +151,7 @@ async def get(db: Tenant, viewer: Viewer, resource_id: UUID, version: str) -> Ve
         from catalog.resources r
         join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id
         where r.id = $2
-            and (r.org_id = $1 and (r.visibility <> 'private' or r.created_by = $3 or $4) or r.visibility = 'public')
+            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
             and (v.number = $5 or v.digest = $6)
         order by v.number desc limit 1
         """,
@@ -199,7 +199,7 @@ async def resolve(db: Tenant, viewer: Viewer, kind: ResourceType, key: str, envi
         join catalog.activations a on a.org_id = r.org_id and a.resource_id = r.id and a.environment = $7
         join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id and v.number = a.number
         where r.org_id in ($1, $2) and r.type = $5 and r.key = $6
-            and (r.org_id = $1 and (r.visibility <> 'private' or r.created_by = $3 or $4) or r.visibility = 'public')
+            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
         order by r.org_id = $1 desc limit 1
         """,
         viewer.org_id,
@@ -222,7 +222,7 @@ async def _unresolved(
         """
         select true from catalog.resources r
         where r.org_id in ($1, $2) and r.type = $5 and r.key = $6
-            and (r.org_id = $1 and (r.visibility <> 'private' or r.created_by = $3 or $4) or r.visibility = 'public')
+            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
         limit 1
         """,
         viewer.org_id,

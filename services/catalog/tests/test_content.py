@@ -1,0 +1,172 @@
+"""What may be stored as the content of which type, and how a refusal names what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from polis.proto.catalog import (
+    MAX_CONTENT_BYTES,
+    Activate,
+    ContentInvalid,
+    CreateResource,
+    GetDraft,
+    ListResources,
+    PublishVersion,
+    PutDraft,
+)
+
+ECHO = {
+    "key": "echo",
+    "title": "Echo",
+    "inputs": {"in": {"schema": {"type": "string"}}},
+    "outputs": {"out": {"schema": {"type": "string"}}},
+}
+GRAPH = {
+    "nodes": {"first": {"component": "echo"}, "second": {"component": "echo"}},
+    "edges": [{"source": "first.out", "target": "second.in"}],
+    "inputs": {"text": {"target": "first.in", "schema": {"type": "string"}}},
+    "outputs": {"text": {"source": "second.out"}},
+}
+
+
+async def use(client, content, key="echo"):
+    """Make a component that graphs of the org may use."""
+    made = await client.call(CreateResource(type="component", key=key, content=content))
+    version = await client.call(PublishVersion(made.id))
+    await client.call(Activate(made.id, "production", version.number))
+    return made
+
+
+def pointers(problem):
+    assert isinstance(problem, ContentInvalid)
+    return sorted(fault.pointer for fault in problem.faults)
+
+
+async def test_a_graph_of_components_that_exist_is_stored_as_it_is(ada):
+    await use(ada, ECHO)
+
+    made = await ada.call(CreateResource(type="graph", key="twice", content=GRAPH))
+
+    assert (await ada.call(GetDraft(made.id))).content == GRAPH
+
+
+async def test_every_fault_of_a_graph_is_listed_with_its_pointer_and_nothing_is_stored(ada, refused, facts):
+    await use(ada, ECHO)
+    told = await facts(ada.org_id)
+    content = {
+        "nodes": {"first": {"component": "echo"}, "second": {"component": "nothing"}},
+        "edges": [
+            {"source": "first.out", "target": "first.in"},
+            {"source": "third.out", "target": "first.in"},
+        ],
+    }
+
+    problem = await refused(ada.call(CreateResource(type="graph", key="broken", content=content)))
+
+    assert "/nodes/second/component" in pointers(problem)
+    assert any(pointer.startswith("/edges/1") for pointer in pointers(problem))
+    assert len(problem.faults) >= 3
+    assert await facts(ada.org_id) == told
+    assert [
+        r.key for r in (await ada.call(ListResources(type="graph"))).items if r.org_id == ada.org_id
+    ] == []
+
+
+async def test_fields_of_the_wrong_shape_are_all_listed(ada, refused):
+    content = {"nodes": {"First": {"component": "echo"}, "second": {"title": 3}}, "colour": "red"}
+
+    problem = await refused(ada.call(CreateResource(type="graph", key="broken", content=content)))
+
+    assert len(problem.faults) >= 3
+    assert all(pointer == "" or pointer.startswith(("/nodes", "/colour")) for pointer in pointers(problem))
+
+
+async def test_a_component_of_another_org_is_not_there(ada, ben, refused):
+    await use(ben, ECHO)
+
+    problem = await refused(ada.call(CreateResource(type="graph", key="twice", content=GRAPH)))
+
+    assert pointers(problem) == ["/nodes/first/component", "/nodes/second/component"]
+
+
+async def test_the_orgs_own_component_goes_before_the_meshs(ada, refused):
+    narrow = {"key": "log", "title": "Own", "inputs": {"mine": {}}}
+    await use(ada, narrow, key="log")
+    uses = {"nodes": {"n": {"component": "log"}}, "inputs": {"x": {"target": "n.mine"}}}
+
+    await ada.call(CreateResource(type="graph", key="own", content=uses))
+
+
+async def test_a_draft_and_a_publication_are_checked_like_a_creation(ada, refused):
+    component = await use(ada, ECHO)
+    made = await ada.call(CreateResource(type="graph", key="twice", content=GRAPH))
+    assert pointers(await refused(ada.call(PutDraft(made.id, revision=1, content={"nodes": {}}))))
+
+    changed = {**ECHO, "outputs": {"other": {}}}
+    await ada.call(PutDraft(component.id, revision=1, content=changed))
+    await ada.call(
+        Activate(component.id, "production", (await ada.call(PublishVersion(component.id))).number)
+    )
+
+    assert pointers(await refused(ada.call(PublishVersion(made.id))))
+
+
+async def test_a_component_names_itself_as_its_resource_does(ada, refused):
+    problem = await refused(ada.call(CreateResource(type="component", key="other", content=ECHO)))
+
+    assert pointers(problem) == ["/key"]
+
+
+async def test_the_schemas_of_a_component_are_checked(ada, refused):
+    content = {**ECHO, "inputs": {"in": {"schema": {"type": "strng"}}}, "config": {"type": 3}}
+
+    problem = await refused(ada.call(CreateResource(type="component", key="echo", content=content)))
+
+    assert len(problem.faults) >= 2
+
+
+def deep(levels):
+    content = {}
+    for _ in range(levels):
+        content = {"a": content}
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "pointer"),
+    [
+        ({"n": 2**53}, "/n"),
+        ({"list": [1, {"a/b": 2**60}]}, "/list/1/a~1b"),
+        (deep(70), "/a" * 65),
+        ({"text": "x" * MAX_CONTENT_BYTES}, ""),
+    ],
+    ids=["integer", "nested", "depth", "size"],
+)
+async def test_any_other_content_is_a_bounded_json_object_that_all_readers_agree_on(
+    ada, refused, content, pointer
+):
+    problem = await refused(ada.call(CreateResource(type="place", key="square", content=content)))
+
+    assert pointers(problem) == [pointer]
+
+
+async def test_text_of_any_language_and_control_characters_come_back_as_they_were(ada):
+    content = {
+        "ключ": "日本語 🌍",
+        "nul": "a\x00b",
+        "lines": 'a\r\nb\t"\\',
+        "numbers": [0, -1, 1.5, 1e300, 5e-324],
+    }
+
+    made = await ada.call(CreateResource(type="context", key="words", content=content))
+
+    assert (await ada.call(GetDraft(made.id))).content == content
+    assert (await ada.call(PublishVersion(made.id))).content == content
+
+
+async def test_a_content_of_the_largest_size_travels_whole(ada):
+    content = {"text": "x" * (MAX_CONTENT_BYTES - len('{"text":""}'))}
+
+    made = await ada.call(CreateResource(type="context", key="large", content=content))
+
+    assert (await ada.call(PublishVersion(made.id))).content == content
