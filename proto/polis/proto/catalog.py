@@ -22,8 +22,24 @@ from polis.proto.contract import (
 )
 from polis.proto.problems import Fault
 
-ResourceType = Literal[
-    "component", "graph", "assistant", "context", "integration", "executor", "ruleset", "policy", "place"
+ResourceType = Annotated[
+    Literal[
+        "component", "graph", "assistant", "context", "integration", "executor", "ruleset", "policy", "place"
+    ],
+    Meta(examples=["graph"]),
+]
+Content = Annotated[
+    dict[str, object],
+    Meta(
+        description="The resource itself; its shape depends on the type (`Graph`, `Component`).",
+        examples=[
+            {
+                "nodes": {"greet": {"component": "template", "config": {"template": "Hello {{name}}!"}}},
+                "inputs": {"person": {"target": "greet.in"}},
+                "outputs": {"text": {"source": "greet.out"}},
+            }
+        ],
+    ),
 ]
 Visibility = Literal["private", "org", "public"]
 # `(?!\n)`: in Python's dialect `$` also matches before a newline at the end; in JSON Schema's it does not.
@@ -109,7 +125,7 @@ class Draft(Struct, frozen=True):
 
     resource_id: UUID
     revision: Revision
-    content: dict[str, object]
+    content: Content
 
 
 class Version(Struct, frozen=True):
@@ -120,7 +136,7 @@ class Version(Struct, frozen=True):
     key: ResourceKey
     number: VersionNumber
     digest: Digest
-    content: dict[str, object]
+    content: Content
     changelog: Changelog
     published_by: UUID
     published_at: datetime
@@ -313,7 +329,7 @@ class CreateResource(Request[Resource], frozen=True):
 
     type: ResourceType
     key: ResourceKey
-    content: dict[str, object]
+    content: Content
     name: Title = ""
     visibility: Visibility = "org"
 
@@ -356,7 +372,7 @@ class PutDraft(Request[Draft], frozen=True):
 
     resource_id: UUID
     revision: Revision
-    content: dict[str, object]
+    content: Content
 
 
 @operation(

@@ -85,8 +85,8 @@ Token = Annotated[
     str,
     Meta(min_length=1, max_length=4096, description="An opaque token.", examples=["fTq0pYw3sZk9"]),
 ]
-Role = Literal["owner", "admin", "member", "viewer"]
-PrincipalKind = Literal["user", "agent", "service"]
+Role = Annotated[Literal["owner", "admin", "member", "viewer"], Meta(examples=["member"])]
+PrincipalKind = Annotated[Literal["user", "agent", "service"], Meta(examples=["user"])]
 
 _READ = frozenset({"identity:read", "catalog:read", "runtime:read"})
 _WORK = _READ | {"identity:agents", "catalog:write", "runtime:run"}

@@ -14,8 +14,22 @@ from polis.proto.graph import Activity, NodeName
 from polis.proto.identity import AgentRef
 from polis.proto.problems import Fault
 
-RunState = Literal["queued", "running", "waiting", "paused", "recovering", "succeeded", "failed", "cancelled"]
-StepState = Literal["pending", "running", "retrying", "succeeded", "failed", "skipped", "cancelled"]
+RunState = Annotated[
+    Literal["queued", "running", "waiting", "paused", "recovering", "succeeded", "failed", "cancelled"],
+    Meta(examples=["running"]),
+]
+StepState = Annotated[
+    Literal["pending", "running", "retrying", "succeeded", "failed", "skipped", "cancelled"],
+    Meta(examples=["running"]),
+]
+GraphInputs = Annotated[
+    dict[str, object],
+    Meta(description="Values by the names of the graph's inputs.", examples=[{"person": {"name": "Ada"}}]),
+]
+GraphOutputs = Annotated[
+    dict[str, object],
+    Meta(description="Values by the names of the graph's outputs.", examples=[{"text": "Hello Ada!"}]),
+]
 Milliseconds = Annotated[int, Meta(description="Milliseconds.")]
 
 MAX_SEQ = 2**53 - 1
@@ -74,7 +88,7 @@ class Output(Struct, frozen=True):
     """What a succeeded run gave, by the names of the graph's outputs."""
 
     run_id: UUID
-    values: dict[str, object]
+    values: GraphOutputs
 
 
 class Transition(Struct, frozen=True):
@@ -196,7 +210,7 @@ class StartRun(Request[Run], frozen=True):
     """Start a run of the version of a graph that is active, as the caller or as an agent of the org."""
 
     graph: ResourceKey
-    input: dict[str, object] = {}  # noqa: RUF012 - msgspec copies it
+    input: GraphInputs = {}  # noqa: RUF012 - msgspec copies it
     agent: AgentRef | None = None
     environment: Environment = "production"
 
