@@ -130,15 +130,23 @@ class Bus:
     ) -> None:
         """Send at the end of this turn of the loop. BufferFull, PayloadTooLarge, or ValueError: not sent."""
         check_subject(subject)
-        address = f"{subject} {reply}" if reply else subject
+        if reply:
+            check_subject(reply)
+            self._send(f"{subject} {reply}", payload, headers)
+        else:
+            self._send(subject, payload, headers)
+
+    def _send(self, address: str, payload: bytes, headers: Mapping[str, str] | None) -> None:
+        size = len(payload)
         if headers:
             head = encode_headers(headers)
-            size = len(head) + len(payload)
-            self._check_size(size)
-            self._writer.message(f"HPUB {address} {len(head)} {size}\r\n".encode(), head + payload)
+            size += len(head)
+            line = f"HPUB {address} {len(head)} {size}\r\n".encode() + head
         else:
-            self._check_size(len(payload))
-            self._writer.message(f"PUB {address} {len(payload)}\r\n".encode(), payload)
+            line = f"PUB {address} {size}\r\n".encode()
+        if size > self._max_payload:
+            raise PayloadTooLarge(f"{size} bytes are more than the {self._max_payload} that the broker takes")
+        self._writer.message(line, payload)
 
     def ask(
         self,
@@ -150,11 +158,12 @@ class Bus:
         read: Callable[[Message], T],
     ) -> asyncio.Future[T]:
         """Like `request`, without waiting: the future gets what `read` makes of the reply, or the BusError it raises."""
+        check_subject(subject)
         if self._connection is None:
             raise Disconnected("there is no connection to the broker")
         number, future = self._inbox.expect(subject, timeout_s, read)
         try:
-            self.publish(subject, payload, headers=headers, reply=f"{self._inbox.prefix}{number}")
+            self._send(f"{subject} {self._inbox.prefix}{number}", payload, headers)
         except (BusError, ValueError):
             self._inbox.forget(number)
             raise
@@ -167,11 +176,12 @@ class Bus:
 
         NoResponders, BusTimeout, PermissionViolation, Disconnected (at once when there is no connection).
         """
+        check_subject(subject)
         if self._connection is None:
             raise Disconnected("there is no connection to the broker")
         number, future = self._inbox.expect(subject, timeout_s, None)
         try:
-            self.publish(subject, payload, headers=headers, reply=f"{self._inbox.prefix}{number}")
+            self._send(f"{subject} {self._inbox.prefix}{number}", payload, headers)
             return cast("Message", await future)
         except BaseException:
             self._inbox.forget(number)
@@ -322,10 +332,6 @@ class Bus:
         self._writer.detach()
         self._inbox.fail_all(Disconnected, reason)
         log.warning("bus.disconnected", reason=reason)
-
-    def _check_size(self, size: int) -> None:
-        if size > self._max_payload:
-            raise PayloadTooLarge(f"{size} bytes are more than the {self._max_payload} that the broker takes")
 
     async def close(self) -> None:
         """Write what waits, then end the connection. Requests in flight fail with Disconnected."""

@@ -11,6 +11,8 @@ from polis.bus.errors import BusError, BusTimeout, NoResponders
 from polis.bus.message import Message
 from polis.bus.timers import Slot, Wheel
 
+OWN = "own"
+"""Below `<prefix>.own` lie the subjects on which more than one reply is awaited."""
 _NO_RESPONDERS = b"NATS/1.0 503"
 
 Read = Callable[[Message], Any]
@@ -24,9 +26,9 @@ class Inbox:
 
     def __init__(self, prefix: str) -> None:
         self._loop = asyncio.get_running_loop()
-        self._root = f"{prefix}.{secrets.token_hex(8)}"
-        self.prefix = f"{self._root}."
-        self.subject = f"{self._root}.*"
+        self._base = prefix
+        self.prefix = f"{prefix}.{secrets.token_hex(8)}."
+        self.subject = f"{self.prefix}*"
         self._skip = len(self.prefix)
         self._wheel = Wheel(self._overdue)
         self._waiting: dict[int, _Waiting] = {}
@@ -36,9 +38,8 @@ class Inbox:
         return len(self._waiting)
 
     def new_subject(self) -> str:
-        """A private subject for a subscription of its own; the wildcard does not cover it."""
-        self._next += 1
-        return f"{self._root}.own.{self._next}"
+        """A subject for a subscription of its own. It cannot be guessed, and the wildcard does not cover it."""
+        return f"{self._base}.{OWN}.{secrets.token_hex(16)}"
 
     def expect(self, subject: str, timeout_s: float, read: Read | None) -> tuple[int, asyncio.Future[Any]]:
         self._next = number = self._next + 1
@@ -61,7 +62,7 @@ class Inbox:
         del slot[number]
         if future.done():
             return
-        if head.startswith(_NO_RESPONDERS) and not payload:
+        if head and not payload and head.startswith(_NO_RESPONDERS):
             future.set_exception(NoResponders(asked))
             return
         message = Message(subject.decode(), reply.decode(), payload, head)

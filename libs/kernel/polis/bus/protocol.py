@@ -12,6 +12,8 @@ PING = b"PING\r\n"
 PONG = b"PONG\r\n"
 _MAX_LINE = 1024 * 1024
 _M, _H = b"MH"
+_FIELDS_OF_MSG, _FIELDS_OF_HMSG = 5, 6
+"""MSG subject sid [reply] size, HMSG subject sid [reply] head-size size: with a reply, one more than without."""
 
 OnMessage = Callable[[bytes, bytes, bytes, bytes, bytes], None]
 """Takes subject, subscription id, reply, header block and payload."""
@@ -19,10 +21,14 @@ OnMessage = Callable[[bytes, bytes, bytes, bytes, bytes], None]
 
 def encode_headers(headers: Mapping[str, str]) -> bytes:
     """A header block. ValueError when a name or value holds a line break, which would forge another header."""
-    text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if text.count("\n") != len(headers) or text.count("\r") != len(headers):
-        raise ValueError("a header holds a line break")
-    return f"NATS/1.0\r\n{text}\r\n".encode()
+    lines = ["NATS/1.0"]
+    for pair in headers.items():
+        line = ": ".join(pair)
+        if "\n" in line or "\r" in line:
+            raise ValueError(f"header {pair[0]!r} holds a line break")
+        lines.append(line)
+    lines.append("\r\n")
+    return "\r\n".join(lines).encode()
 
 
 def check_subject(subject: str) -> None:
@@ -57,14 +63,15 @@ class Parser:
     def feed(self, data: bytes) -> None:
         if self._held:
             data = self._with_held(data)
+        on_message = self._on_message
         at, end = 0, len(data)
         while at < end:
             line_end = data.find(CRLF, at)
             if line_end < 0:
                 self._hold(data, at, wanted=0)
                 return
-            first = data[at]
-            if first != _M and first != _H:  # noqa: PLR1714 - a set look-up costs more than the comparison
+            kind = data[at]
+            if kind != _M and kind != _H:  # noqa: PLR1714 - a tuple costs more than the comparison
                 self._on_control(data[at:line_end])
                 at = line_end + 2
                 continue
@@ -74,9 +81,13 @@ class Parser:
             if stop + 2 > end:
                 self._hold(data, at, wanted=stop + 2 - at)
                 return
-            body = start if first == _M else start + int(fields[-2])
-            reply = fields[3] if len(fields) == (5 if first == _M else 6) else b""
-            self._on_message(fields[1], fields[2], reply, data[start:body], data[body:stop])
+            if kind == _M:
+                reply = fields[3] if len(fields) == _FIELDS_OF_MSG else b""
+                on_message(fields[1], fields[2], reply, b"", data[start:stop])
+            else:
+                reply = fields[3] if len(fields) == _FIELDS_OF_HMSG else b""
+                body = start + int(fields[-2])
+                on_message(fields[1], fields[2], reply, data[start:body], data[body:stop])
             at = stop + 2
 
     def _hold(self, data: bytes, at: int, *, wanted: int) -> None:

@@ -1,0 +1,8 @@
+"""Streams and their consumers, spoken over the own client: what a service may do with what `admin` has declared."""
+
+from polis.bus.api import StreamError, WrongLastSequence
+from polis.bus.consumer import PullConsumer
+from polis.bus.delivery import Delivery
+from polis.bus.stream import Log, StreamState, store
+
+__all__ = ["Delivery", "Log", "PullConsumer", "StreamError", "StreamState", "WrongLastSequence", "store"]
