@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from polis.bus import Bus
+from polis.bus.permissions import inbox_prefix
 from polis.db import Database
 from polis.proto import identity
 from polis.proto.contract import event_type_of
@@ -106,7 +107,7 @@ async def open_kernel(service: str, settings: Settings) -> AsyncIterator[Kernel]
         name=service,
         user=settings.nats_user or None,
         password=settings.nats_password or None,
-        inbox_prefix=f"_INBOX.{service}",
+        inbox_prefix=inbox_prefix(service),
     )
     try:
         database = None
