@@ -12,6 +12,7 @@ from polis.proto.contract import (
     Problem,
     Request,
     Stream,
+    Time,
 )
 from polis.proto.problems import Refused
 
@@ -28,4 +29,5 @@ __all__ = [
     "Refused",
     "Request",
     "Stream",
+    "Time",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from polis.proto.contract import (
     Problem,
     Request,
     Stream,
+    Time,
     event,
     operation,
     problem,
@@ -116,8 +116,8 @@ class Resource(Struct, frozen=True):
     revision: Revision
     latest: VersionNumber | None
     created_by: UUID
-    created_at: datetime
-    updated_at: datetime
+    created_at: Time
+    updated_at: Time
 
 
 class Draft(Struct, frozen=True):
@@ -139,7 +139,7 @@ class Version(Struct, frozen=True):
     content: Content
     changelog: Changelog
     published_by: UUID
-    published_at: datetime
+    published_at: Time
 
 
 class VersionSummary(Struct, frozen=True):
@@ -150,7 +150,7 @@ class VersionSummary(Struct, frozen=True):
     digest: Digest
     changelog: Changelog
     published_by: UUID
-    published_at: datetime
+    published_at: Time
 
 
 class Activation(Struct, frozen=True):
@@ -160,7 +160,7 @@ class Activation(Struct, frozen=True):
     environment: Environment
     number: VersionNumber
     activated_by: UUID
-    activated_at: datetime
+    activated_at: Time
 
 
 class Upload(Struct, frozen=True):
@@ -168,7 +168,7 @@ class Upload(Struct, frozen=True):
 
     id: UUID
     part_bytes: int
-    expires_at: datetime
+    expires_at: Time
 
 
 class Part(Struct, frozen=True):
@@ -188,7 +188,7 @@ class Artifact(Struct, frozen=True):
     size: int
     sha256: Digest
     created_by: UUID
-    created_at: datetime
+    created_at: Time
 
 
 @problem(status=404)

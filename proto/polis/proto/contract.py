@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
@@ -34,6 +35,8 @@ Cursor = Annotated[
     ),
 ]
 Limit = Annotated[int, Meta(ge=1, le=200, description="How many items a page holds at the most.")]
+Time = Annotated[datetime, Meta(tz=True)]
+"""A moment, with its offset from UTC (RFC 3339)."""
 
 EVERY_SERVICE = "*"
 """In `callers`: whichever services there are."""

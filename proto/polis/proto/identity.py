@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from polis.proto.contract import (
     Page,
     Problem,
     Request,
+    Time,
     event,
     operation,
     problem,
@@ -106,7 +106,7 @@ class Org(Struct, frozen=True):
 
     id: UUID
     name: Name
-    created_at: datetime
+    created_at: Time
 
 
 class Membership(Struct, frozen=True):
@@ -163,7 +163,7 @@ class Agent(Struct, frozen=True):
     key: AgentKey
     name: Name
     created_by: UUID
-    created_at: datetime
+    created_at: Time
 
 
 class AgentCredential(Struct, frozen=True):
@@ -181,7 +181,7 @@ class Member(Struct, frozen=True):
     email: Email
     name: Name
     role: Role
-    since: datetime
+    since: Time
 
 
 class Invitation(Struct, frozen=True):
@@ -191,7 +191,7 @@ class Invitation(Struct, frozen=True):
     email: Email
     role: Role
     token: str
-    expires_at: datetime
+    expires_at: Time
 
 
 class Jwk(Struct, frozen=True):
@@ -215,7 +215,7 @@ class Revocation(Struct, frozen=True):
     """Access tokens of this session id are refused until then, when the last of them has expired."""
 
     session_id: UUID
-    until: datetime
+    until: Time
 
 
 class Revocations(Struct, frozen=True):
@@ -353,7 +353,7 @@ class SessionEnded(Event, frozen=True):
     """Access tokens of this session id are refused from now on."""
 
     session_id: UUID
-    until: datetime
+    until: Time
 
 
 @operation(http="POST /sign-up", scope=PUBLIC, problems=(EmailTaken, SignUpClosed, InvitationNotFound))

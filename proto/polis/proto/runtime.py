@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
 from polis.proto.catalog import Digest, Environment, ResourceKey
-from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, event, operation, problem
+from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, Time, event, operation, problem
 from polis.proto.graph import Activity, NodeName
 from polis.proto.identity import AgentRef
 from polis.proto.problems import Fault
@@ -55,9 +54,9 @@ class Run(Struct, frozen=True):
     state: RunState
     actor_id: UUID
     started_by: UUID
-    created_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    created_at: Time
+    started_at: Time | None = None
+    ended_at: Time | None = None
     error: RunError | None = None
 
 

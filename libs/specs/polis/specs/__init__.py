@@ -1,0 +1,1 @@
+"""Renders the contract as documents: pure functions of polis.proto, committed under proto/generated."""

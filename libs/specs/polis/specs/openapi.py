@@ -1,0 +1,280 @@
+"""OpenAPI 3.1 of the operations that have a route: parameters, bodies, answers and problems from their declarations."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+
+from msgspec import inspect
+
+from polis.proto.contract import PUBLIC, SIGNED_IN, Operation, fields_of, operations, success_status
+from polis.proto.problems import MESH_PROBLEMS
+from polis.proto.registry import load
+from polis.specs.examples import example
+from polis.specs.schemas import Json, components, description, documented, introduction, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from polis.proto import Problem
+
+PREFIX = "/api/v1"
+PROBLEM_JSON = "application/problem+json"
+OCTETS = "application/octet-stream"
+_REF = "#/components/schemas/{name}"
+_GATEWAY = "http://127.0.0.1:8080"
+_INTRODUCTION = """\
+Every refusal is a problem (RFC 9457): `type` and `status` are contract, `title` and `detail` are prose.
+A field that is not declared is refused. Lists are pages: pass `next_cursor` back as `after`.
+"""
+
+
+def openapi(service: str) -> Json:
+    """The document of one service's routes; the gateway's has those of all. All are served by the gateway."""
+    load()
+    routed = [o for name in documented(service) for o in operations(name) if o.path is not None]
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Polis" if service == "gateway" else f"Polis: {service}",
+            "version": version("polis-proto"),
+            "summary": introduction(service),
+            "description": _INTRODUCTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [_server(service)],
+        "tags": [{"name": name, "description": introduction(name)} for name in _services(routed)],
+        "paths": _paths(routed),
+        "components": {
+            "schemas": _schemas(routed),
+            "responses": {
+                "Refused": _problem_response(MESH_PROBLEMS, "What any operation may be refused with.")
+            },
+            "parameters": _PARAMETERS,
+            "headers": _HEADERS,
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
+    }
+
+
+def places(operation: Operation) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The fields of a request by where they stand in HTTP: path, query, JSON body; a raw body is in none."""
+    fields = fields_of(operation.request)
+    path = {name: fields.pop(name) for name in re.findall(r"{(\w+)}", operation.path or "")}
+    if operation.raw_body is not None:
+        del fields[operation.raw_body]
+        return path, fields, {}
+    return (path, fields, {}) if operation.verb in ("GET", "DELETE") else (path, {}, fields)
+
+
+def _server(service: str) -> Json:
+    if service == "gateway":
+        return {"url": "/", "description": "The public origin"}
+    variable = {"default": _GATEWAY, "description": "The public origin, which serves these routes."}
+    return {"url": "{gateway}", "variables": {"gateway": variable}}
+
+
+def _services(routed: list[Operation]) -> list[str]:
+    return list(dict.fromkeys(o.service for o in routed))
+
+
+def _paths(routed: list[Operation]) -> Json:
+    paths: Json = {}
+    for operation in routed:
+        paths.setdefault(PREFIX + (operation.path or ""), {})[(operation.verb or "").lower()] = _item(
+            operation
+        )
+    return dict(sorted(paths.items()))
+
+
+def _item(operation: Operation) -> Json:
+    item: Json = {
+        "operationId": operation.name,
+        "tags": [operation.service],
+        "summary": summary(operation.request).removesuffix("."),
+        "description": _description(operation),
+        "parameters": _parameters(operation),
+        "responses": {str(success_status(operation)): _success(operation), **_refusals(operation)},
+        "security": _security(operation),
+    }
+    if (body := _body(operation)) is not None:
+        item["requestBody"] = body
+    return {key: value for key, value in item.items() if value or key == "security"}
+
+
+def _description(operation: Operation) -> str:
+    who = {PUBLIC: "Anyone may call it.", SIGNED_IN: "Whoever is signed in may call it."}
+    needs = who.get(operation.scope, f"Needs the scope `{operation.scope}`.")
+    return "\n\n".join(part for part in (description(operation.request), needs) if part)
+
+
+def _parameters(operation: Operation) -> list[Json]:
+    path, query, _ = places(operation)
+    required = {f.encode_name for f in _struct(operation).fields if f.required}
+    defaults = {f.encode_name: f.default for f in _struct(operation).fields}
+    parameters = [_parameter(name, kind, "path", required=True) for name, kind in path.items()]
+    for name, kind in query.items():
+        parameter = _parameter(name, kind, "query", required=name in required)
+        if name not in required and defaults[name] is not None:
+            parameter["schema"] = parameter["schema"] | {"default": defaults[name]}
+        parameters.append(parameter)
+    if operation.idempotent:
+        parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
+    if operation.scope != PUBLIC:
+        parameters.append({"$ref": "#/components/parameters/OrgId"})
+    return parameters
+
+
+def _parameter(name: str, kind: Any, place: str, *, required: bool) -> Json:
+    (schema,), _ = components([_given(kind)], _REF)
+    parameter: Json = {"name": name, "in": place, "required": required, "schema": schema}
+    if told := schema.pop("description", None):
+        parameter["description"] = told
+    return parameter
+
+
+def _given(kind: Any) -> Any:
+    """The type of a parameter that is given: one that may be None is then left out instead."""
+    if get_origin(kind) in (Union, UnionType):
+        return next(member for member in get_args(kind) if member is not NoneType)
+    if get_origin(kind) is Annotated and NoneType in get_args(kind.__origin__):
+        return Annotated[_given(kind.__origin__), *kind.__metadata__]
+    return kind
+
+
+def _body(operation: Operation) -> Json | None:
+    if operation.raw_body is not None:
+        schema = {"type": "string", "format": "binary", "maxLength": operation.max_body}
+        return {"required": True, "content": {OCTETS: {"schema": schema}}}
+    _, _, fields = places(operation)
+    if not fields:
+        return None
+    required = any(f.required for f in _struct(operation).fields if f.encode_name in fields)
+    shown = {name: value for name, value in example(operation.request).items() if name in fields}
+    schema = {"$ref": _REF.format(name=_body_name(operation))}
+    return {"required": required, "content": {"application/json": {"schema": schema, "example": shown}}}
+
+
+def _success(operation: Operation) -> Json:
+    headers: Json = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+    if operation.idempotent:
+        headers["Idempotency-Replayed"] = {"$ref": "#/components/headers/Replayed"}
+    if operation.answer is None:
+        return {"description": "Done.", "headers": headers}
+    if operation.answer is bytes:
+        content: Json = {OCTETS: {"schema": {"type": "string", "format": "binary"}}}
+        return {
+            "description": "The bytes, with the media type that they were stored with.",
+            "headers": headers,
+            "content": content | {"*/*": {}},
+        }
+    (schema,), _ = components([operation.answer], _REF)
+    media_type = "application/jsonl" if operation.streams else "application/json"
+    content = {media_type: {"schema": schema, "example": example(operation.answer)}}
+    return {"description": summary(operation.answer), "headers": headers, "content": content}
+
+
+def _refusals(operation: Operation) -> Json:
+    """Declared problems by status, each status with the mesh's own problems of that status; `default` for the others."""
+    statuses = sorted({problem.status for problem in operation.problems})
+    refusals: Json = {}
+    for status in statuses:
+        own = [p for p in operation.problems if p.status == status]
+        text = " ".join(p.title for p in own)
+        refusals[str(status)] = _problem_response(
+            [*own, *(p for p in MESH_PROBLEMS if p.status == status)], text
+        )
+    return refusals | {"default": {"$ref": "#/components/responses/Refused"}}
+
+
+def _problem_response(problems: Iterable[type[Problem]], text: str) -> Json:
+    refs = [{"$ref": _REF.format(name=problem.__name__)} for problem in problems]
+    schema = refs[0] if len(refs) == 1 else {"oneOf": refs}
+    headers: Json = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+    if any("retry_after_s" in problem.__struct_fields__ for problem in problems):
+        headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    return {"description": text, "headers": headers, "content": {PROBLEM_JSON: {"schema": schema}}}
+
+
+def _schemas(routed: list[Operation]) -> Json:
+    answers = [o.answer for o in routed if o.answer not in (None, bytes)]
+    problems = {problem for o in routed for problem in o.problems} | set(MESH_PROBLEMS)
+    with_body = [o for o in routed if places(o)[2]]
+    _, named = components([*answers, *problems, *(o.request for o in with_body)], _REF)
+    for operation in with_body:
+        named[_body_name(operation)] = _body_schema(operation, named.pop(operation.request.__name__))
+    return dict(sorted(named.items()))
+
+
+def _body_name(operation: Operation) -> str:
+    return operation.request.__name__ + "Body"
+
+
+def _body_schema(operation: Operation, schema: Json) -> Json:
+    """The request without what stands in the path; closed, since the gateway refuses fields that it does not know."""
+    _, _, fields = places(operation)
+    return schema | {
+        "title": _body_name(operation),
+        "properties": {name: schema["properties"][name] for name in fields},
+        "required": [name for name in schema["required"] if name in fields],
+        "additionalProperties": False,
+    }
+
+
+def _security(operation: Operation) -> list[Json]:
+    if operation.scope == PUBLIC:
+        return []
+    scopes = [] if operation.scope == SIGNED_IN else [operation.scope]
+    cookie: Json = {"session": scopes} | ({"csrf": []} if operation.mutates else {})
+    return [{"bearer": scopes}, cookie]
+
+
+def _struct(operation: Operation) -> inspect.StructType:
+    info = inspect.type_info(operation.request)
+    if not isinstance(info, inspect.StructType):
+        raise TypeError(f"{operation.request} is no Struct")
+    return info
+
+
+_PARAMETERS: Json = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "The same key gives the same answer and one effect; with another request it is refused.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "example": "5f0c6d0e-order-17",
+    },
+    "OrgId": {
+        "name": "X-Org-Id",
+        "in": "header",
+        "required": False,
+        "description": "Selects one of the caller's orgs; without it, the one of the token.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+}
+_HEADERS: Json = {
+    "RequestId": {"description": "Finds the request in the record.", "schema": {"type": "string"}},
+    "Replayed": {
+        "description": "`true` when this is the answer of an earlier call.",
+        "schema": {"const": "true"},
+    },
+    "RetryAfter": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+}
+_SECURITY_SCHEMES: Json = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "polis_access",
+        "description": "A browser session's cookie.",
+    },
+    "csrf": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-CSRF-Token",
+        "description": "The `csrf_token` of the browser session, in every request that changes something.",
+    },
+}
