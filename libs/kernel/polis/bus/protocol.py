@@ -11,7 +11,7 @@ CRLF = b"\r\n"
 PING = b"PING\r\n"
 PONG = b"PONG\r\n"
 _MAX_LINE = 1024 * 1024
-_M, _H = b"MH"
+_M, _H, _CR = b"MH\r"
 _FIELDS_OF_MSG, _FIELDS_OF_HMSG = 5, 6
 """MSG subject sid [reply] size, HMSG subject sid [reply] head-size size: with a reply, one more than without."""
 
@@ -81,6 +81,8 @@ class Parser:
             if stop + 2 > end:
                 self._hold(data, at, wanted=stop + 2 - at)
                 return
+            if stop < start or data[stop] != _CR:
+                raise ValueError(f"a payload that does not end where {data[at:line_end]!r} says")
             if kind == _M:
                 reply = fields[3] if len(fields) == _FIELDS_OF_MSG else b""
                 on_message(fields[1], fields[2], reply, b"", data[start:stop])

@@ -21,19 +21,20 @@ class Wheel:
     The loop's timer only runs while something waits.
     """
 
-    __slots__ = ("_last", "_on_due", "_slots", "_start", "_timer")
+    __slots__ = ("_clock", "_last", "_on_due", "_slots", "_start", "_timer")
 
-    def __init__(self, on_due: Callable[[int], None]) -> None:
+    def __init__(self, on_due: Callable[[int], None], clock: Callable[[], float] = monotonic) -> None:
+        # Not the loop's clock: uvloop reads that once a turn, so after a long turn it would end waits early.
+        self._clock = clock
         self._on_due = on_due
         self._slots: list[Slot] = [{} for _ in range(_SLOTS)]
-        self._start = monotonic()
+        self._start = clock()
         self._last = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, key: int, timeout_s: float) -> Slot:
         """Wait for `timeout_s`; the slot that is given back is where the key is taken out again."""
-        # Not the loop's time: uvloop takes that once a turn, so after a long turn it would end waits early.
-        tick = int((monotonic() - self._start + timeout_s) / TICK_S) + 1
+        tick = int((self._clock() - self._start + timeout_s) / TICK_S) + 1
         slot = self._slots[tick & _MASK]
         slot[key] = tick
         if self._timer is None:
@@ -46,7 +47,7 @@ class Wheel:
             self._timer.cancel()
 
     def _now(self) -> int:
-        return int((monotonic() - self._start) / TICK_S)
+        return int((self._clock() - self._start) / TICK_S)
 
     def _arm(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._turn)

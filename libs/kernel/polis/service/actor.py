@@ -185,5 +185,3 @@ class Keys:
         )
         self._own = (answer.access_token, time.monotonic() + answer.expires_in_s * _RENEW_AT)
         return answer.access_token
-
-

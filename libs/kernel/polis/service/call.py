@@ -70,7 +70,9 @@ class Caller:
         _record(operation, here, started, "")
         return cast("A", answer)
 
-    async def send(self, operation: Operation, payload: bytes, headers: dict[str, str], *, timeout_s: float) -> Message:
+    async def send(
+        self, operation: Operation, payload: bytes, headers: dict[str, str], *, timeout_s: float
+    ) -> Message:
         """The raw reply to a raw request. Refused when nobody answers, in time or at all."""
         if timeout_s <= 0:
             raise Refused(DeadlineExceeded())
@@ -97,7 +99,9 @@ class Caller:
             yield cast("T", part)
 
 
-def headers_of(*, token: str, org: str, idempotency_key: str, timeout_s: float, here: Trace) -> dict[str, str]:
+def headers_of(
+    *, token: str, org: str, idempotency_key: str, timeout_s: float, here: Trace
+) -> dict[str, str]:
     headers = {TRACE: here.header, DEADLINE: str(int((time.time() + timeout_s) * 1000))}
     if token:
         headers[ACTOR] = token
@@ -146,4 +150,6 @@ def _record(operation: Operation, here: Trace, started: float, error: str) -> No
     if spans.recording(here, failed=bool(error)):
         attributes = {"messaging.system": "nats", "messaging.destination.name": operation.subject}
         seconds = time.monotonic() - started
-        spans.record(operation.subject, here, kind="client", seconds=seconds, attributes=attributes, error=error)
+        spans.record(
+            operation.subject, here, kind="client", seconds=seconds, attributes=attributes, error=error
+        )

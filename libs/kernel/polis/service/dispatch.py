@@ -223,7 +223,11 @@ class Dispatcher:
         if first:
             self._loop.call_soon(self._kernel.requests.flush)
         if spans.recording(received.trace, failed=status >= 500):
-            attributes = {"rpc.system": "nats", "rpc.method": endpoint.operation.subject, "rpc.status": status}
+            attributes: dict[str, str | int] = {
+                "rpc.system": "nats",
+                "rpc.method": endpoint.operation.subject,
+                "rpc.status": status,
+            }
             spans.record(
                 endpoint.operation.subject, received.trace, kind="server", seconds=seconds, attributes=attributes,
                 error=problem if status >= 500 else "",
@@ -259,5 +263,3 @@ def _key(operation: Operation, key: str) -> str:
     if len(key) > _MAX_KEY:
         raise Refused(Malformed(reason=f"Idempotency-Key is longer than {_MAX_KEY} characters"))
     return key
-
-

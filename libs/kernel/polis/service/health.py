@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from polis.proto.documents import document
+from polis.proto.documents import DOCUMENTS, document
 from polis.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from polis.service.kernel import Kernel
 
 _JSON = "application/json"
-_DOCUMENTS = {"openapi.json": _JSON, "llms.txt": "text/plain; charset=utf-8", "llms-full.txt": "text/plain; charset=utf-8"}
 
 
 def health_routes(kernel: Kernel, documents: str) -> list[Route]:
@@ -41,9 +40,11 @@ def health_routes(kernel: Kernel, documents: str) -> list[Route]:
 
     async def show_document(request: Request) -> Response:
         name = request.path_params["name"]
-        if name not in _DOCUMENTS:
-            return _json({"type": "/problems/not-found", "title": "Nothing answers at this path.", "status": 404}, 404)
-        return Response(document(documents, name), media_type=_DOCUMENTS[name])
+        if name not in DOCUMENTS:
+            return _json(
+                {"type": "/problems/not-found", "title": "Nothing answers at this path.", "status": 404}, 404
+            )
+        return Response(document(documents, name), media_type=DOCUMENTS[name])
 
     return [
         Route("/health", ready),
@@ -95,7 +96,9 @@ class HttpPort(AbstractAsyncContextManager[int]):
         self._task = asyncio.create_task(self._server.serve(), name="http")
         while not self._server.started:
             if self._task.done():
-                raise OSError(f"port {self._server.config.port} of {self._server.config.host} cannot be listened on")
+                raise OSError(
+                    f"port {self._server.config.port} of {self._server.config.host} cannot be listened on"
+                )
             await asyncio.sleep(0.01)
         port: int = self._server.servers[0].sockets[0].getsockname()[1]
         return port

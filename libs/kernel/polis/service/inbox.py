@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-
-from polis.bus import BusTimeout, Disconnected, NoResponders
-from polis.bus.jetstream import Delivery, PullConsumer
+from polis.bus import BusError
+from polis.bus.jetstream import Delivery, PullConsumer, store
+from polis.bus.permissions import durable_name, stream_name
 from polis.proto import Event, Refused
 from polis.proto.contract import event_type_of
 from polis.service.context import EventContext
@@ -31,7 +31,6 @@ DELIVERIES = 20
 HANDLER_TIMEOUT_S = 20.0
 _BACKOFF_S = (0.1, 0.5, 2.0, 5.0)
 _OUTAGE_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-_BUS_TROUBLE = (BusTimeout, Disconnected, NoResponders)
 
 Listener = Callable[[Any, EventContext[Any]], Awaitable[None]]
 
@@ -48,11 +47,14 @@ class Inbox:
     def start(self) -> list[asyncio.Task[None]]:
         """One task for each source service that is listened to."""
         sources = {event_type_of(event).service for event in self._listeners}
-        return [self._kernel.tasks.start(self._consume(source), name=f"inbox {source}") for source in sorted(sources)]
+        return [
+            self._kernel.tasks.start(self._consume(source), name=f"inbox {source}")
+            for source in sorted(sources)
+        ]
 
     async def _consume(self, source: str) -> None:
-        durable = f"{self._kernel.service}_{source}"
-        consumer = PullConsumer(self._kernel.bus, f"EVENTS_{source.upper()}", durable)
+        durable = durable_name(self._kernel.service, source)
+        consumer = PullConsumer(self._kernel.bus, stream_name(source), durable)
         async for delivery in consumer.messages():
             self._enqueue(durable, delivery)
 
@@ -80,8 +82,6 @@ class Inbox:
         outcome = "handled"
         try:
             event = decode(delivery.headers, delivery.payload)
-            if delivery.num_delivered > DELIVERIES:
-                raise RuntimeError(f"delivered {delivery.num_delivered} times without coming to an end")
             if not await self._attempt(durable, delivery, event):
                 outcome = "known"
         except Exception as error:  # noqa: BLE001 - whatever it was, it goes to the dead letters with its text
@@ -92,6 +92,8 @@ class Inbox:
         metrics.events_handled.labels(durable, outcome).inc()
 
     async def _attempt(self, durable: str, delivery: Delivery, event: Event) -> bool:
+        if delivery.num_delivered > DELIVERIES:
+            raise RuntimeError(f"delivered {delivery.num_delivered} times without coming to an end")
         failures, outages = 0, 0
         while True:
             try:
@@ -127,18 +129,18 @@ class Inbox:
         source, fact = delivery.subject.split(".")[1:3]
         headers = {k: v for k, v in delivery.headers.items() if not k.startswith("Nats-")}
         headers |= {
-            "Nats-Msg-Id": f"{durable}:{delivery.headers.get('Nats-Msg-Id', delivery.stream_seq)}",
             "Polis-Subject": delivery.subject,
             "Polis-Consumer": durable,
             "Polis-Error": repr(error).replace("\r", " ").replace("\n", " ")[:500],
         }
-        attempt = 0
+        msg_id = f"{durable}:{delivery.headers.get('Nats-Msg-Id', delivery.stream_seq)}"
+        subject, attempt = f"dead.{source}.{fact}", 0
         while True:
             try:
-                await self._kernel.bus.request(
-                    f"dead.{source}.{fact}", delivery.payload, headers=headers, timeout_s=5.0
+                await store(
+                    self._kernel.bus, subject, delivery.payload, headers, msg_id=msg_id, timeout_s=5.0
                 )
-            except _BUS_TROUBLE:
+            except BusError:
                 delivery.in_progress()
                 await asyncio.sleep(_OUTAGE_S[min(attempt, len(_OUTAGE_S) - 1)])
                 attempt += 1
@@ -146,5 +148,3 @@ class Inbox:
                 break
         log.error("event.dead", consumer=durable, subject=delivery.subject, exc_info=error)
         delivery.term("dead letter")
-
-

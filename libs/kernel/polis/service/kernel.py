@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from polis.bus import Bus
 from polis.bus.permissions import inbox_prefix
 from polis.db import Database
-from polis.proto import identity
+from polis.proto import Refused, identity
 from polis.proto.contract import event_type_of
 from polis.service.actor import Keys
 from polis.service.call import Caller
@@ -20,7 +20,7 @@ from polis.telemetry import log
 from polis.telemetry.logs import RequestLog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from polis.bus import Message
     from polis.service.config import Settings
@@ -31,7 +31,9 @@ _KEYS_RETRY_S = (0.1, 0.2, 0.4, 0.8, 1.0)
 class Kernel:
     """The connections of a process. `database` exists for services that own a schema."""
 
-    def __init__(self, service: str, settings: Settings, bus: Bus, database: Database | None, tasks: Tasks) -> None:
+    def __init__(
+        self, service: str, settings: Settings, bus: Bus, database: Database | None, tasks: Tasks
+    ) -> None:
         self.service = service
         self.settings = settings
         self.bus = bus
@@ -55,7 +57,7 @@ class Kernel:
 
     async def faults(self) -> dict[str, str]:
         """What is not ready, by dependency; empty when all is well. Each check is bounded to a second."""
-        checks = {"nats": self.bus.round_trip(1.0)}
+        checks: dict[str, Awaitable[object]] = {"nats": self.bus.round_trip(1.0)}
         if self._database is not None:
             checks["postgresql"] = self._database.ping(1.0)
         results = await asyncio.gather(*checks.values(), return_exceptions=True)
@@ -74,7 +76,10 @@ class Kernel:
         """Listen for ended sessions, then load keys and revocations until that succeeds; again after a reconnect."""
         ended = event_type_of(identity.SessionEnded)
         await self.bus.subscribe(f"event.identity.{ended.fact}.>", self._on_session_ended)
-        self.bus.on_reconnect.append(lambda: self.tasks.start(self._load_keys(), name="keys"))
+        self.bus.on_reconnect.append(self._start_loading)
+        self._start_loading()
+
+    def _start_loading(self) -> None:
         self.tasks.start(self._load_keys(), name="keys")
 
     def _on_session_ended(self, message: Message) -> None:
@@ -83,8 +88,6 @@ class Kernel:
             self.keys.on_session_ended(event)
 
     async def _load_keys(self) -> None:
-        from polis.proto import Refused
-
         attempt = 0
         while not self.draining.is_set():
             try:
@@ -112,7 +115,9 @@ async def open_kernel(service: str, settings: Settings) -> AsyncIterator[Kernel]
     try:
         database = None
         if settings.postgres_url:
-            database = await Database.open(settings.postgres_url, service=service, size=settings.database_connections)
+            database = await Database.open(
+                settings.postgres_url, service=service, size=settings.database_connections
+            )
         try:
             async with Tasks() as tasks:
                 yield Kernel(service, settings, bus, database, tasks)

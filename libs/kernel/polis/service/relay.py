@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from polis.bus import BusTimeout, Disconnected, NoResponders
-from polis.bus.jetstream import Log, WrongLastSequence
+from polis.bus import BusError
+from polis.bus.jetstream import Log
+from polis.bus.permissions import stream_name
 from polis.db import outbox
 from polis.proto import Refused
 from polis.telemetry import log, metrics
@@ -27,7 +28,7 @@ POLL_S = 0.5
 """The longest an event of another replica waits; one of this process is published at once."""
 PUBLISH_TIMEOUT_S = 5.0
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-_TROUBLE = (BusTimeout, Disconnected, NoResponders, WrongLastSequence, Refused)
+_TROUBLE = (BusError, Refused)
 
 
 class Relay:
@@ -35,7 +36,7 @@ class Relay:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._stream = f"EVENTS_{kernel.service.upper()}"
+        self._stream = stream_name(kernel.service)
         self._log = Log(kernel.bus, self._stream)
         self._wake = asyncio.Event()
         kernel.database.on_emit(self._wake.set)
@@ -128,6 +129,9 @@ class Relay:
         for seq in range(position.last_seq + 1, last_seq + 1):
             headers = await self._log.message(seq)
             position = await outbox.mark_one(
-                self._kernel.database, headers.get("Nats-Msg-Id") if headers else None, seq=seq, position=position
+                self._kernel.database,
+                headers.get("Nats-Msg-Id") if headers else None,
+                seq=seq,
+                position=position,
             )
         return position

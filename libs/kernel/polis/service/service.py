@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from polis.db import check_schema
-from polis.proto.contract import event_type_of, events, operation_of, operations
+from polis.proto.contract import events, operation_of, operations
 from polis.proto.registry import load
 from polis.service import config
 from polis.service.discovery import Discovery
@@ -22,12 +22,11 @@ from polis.telemetry import configure, log, spans
 from polis.telemetry import trace as tracing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     from polis.bus import Message
     from polis.proto import Event, Request
-    from polis.service.context import Context, EventContext
 
     ASGI = Callable[..., Awaitable[None]]
 
@@ -88,7 +87,9 @@ class Service(Generic[R]):
         faults += [f"{r.__name__} is no operation of {self.name}" for r in self.handlers.keys() - expected]
         heard = {e.event for e in events() if self.name in e.listeners}
         faults += [f"{e.__name__} has no listener" for e in heard - self.listeners.keys()]
-        faults += [f"{e.__name__} does not name {self.name} as a listener" for e in self.listeners.keys() - heard]
+        faults += [
+            f"{e.__name__} does not name {self.name} as a listener" for e in self.listeners.keys() - heard
+        ]
         if faults:
             raise ValueError("; ".join(sorted(faults)))
 
@@ -154,7 +155,9 @@ class _Serving:
         kernel = await stack.enter_async_context(open_kernel(service.name, settings))
         if kernel.has_database:
             await check_schema(kernel.database, service.name)
-        own = await stack.enter_async_context(service.open(settings, kernel) if service.open else nullcontext(None))
+        own = await stack.enter_async_context(
+            service.open(settings, kernel) if service.open else nullcontext(None)
+        )
         dispatcher = Dispatcher(kernel, own)
         kernel.tasks.start(dispatcher.sweep(), name="sweep")
         app = service.http(kernel, own) if service.http else health_app(kernel)
@@ -165,10 +168,14 @@ class _Serving:
         log.info("service.started", port=port)
         return Running(kernel, port)
 
-    async def _listen(self, kernel: Kernel, own: object, dispatcher: Dispatcher) -> Callable[[], Awaitable[None]]:
+    async def _listen(
+        self, kernel: Kernel, own: object, dispatcher: Dispatcher
+    ) -> Callable[[], Awaitable[None]]:
         endpoints = [Endpoint(operation_of(r), h) for r, h in self._service.handlers.items()]
         subscriptions = [
-            await kernel.bus.subscribe(e.operation.subject, _receiver(dispatcher, e), queue=self._service.name)
+            await kernel.bus.subscribe(
+                e.operation.subject, _receiver(dispatcher, e), queue=self._service.name
+            )
             for e in endpoints
         ]
         discovery = Discovery(kernel.bus, self._service.name, endpoints)
@@ -182,6 +189,7 @@ class _Serving:
         async def drain() -> None:
             kernel.draining.set()
             log.info("service.draining")
+            discovery.stop()
             for subscription in subscriptions:
                 await subscription.drain(1.0)
             left = await dispatcher.drain(kernel.settings.drain_s)
@@ -199,5 +207,3 @@ def _receiver(dispatcher: Dispatcher, endpoint: Endpoint) -> Callable[[Message],
         dispatcher.accept(endpoint, message)
 
     return receive
-
-

@@ -44,7 +44,7 @@ def record(
     *,
     kind: Kind,
     seconds: float,
-    attributes: Mapping[str, str | int | float | bool],
+    attributes: Mapping[str, str | int],
     error: str = "",
 ) -> None:
     """Hand over one finished span that ends now and lasted `seconds`."""

@@ -70,11 +70,15 @@ class Gateway:
                 settings,
                 principals=Buckets(rate_per_minute=settings.principal_rate, burst=settings.principal_burst),
                 addresses=Buckets(rate_per_minute=settings.address_rate, burst=settings.address_burst),
-                credentials=Buckets(rate_per_minute=settings.credentials_rate, burst=settings.credentials_burst),
+                credentials=Buckets(
+                    rate_per_minute=settings.credentials_rate, burst=settings.credentials_burst
+                ),
             ),
             _local(kernel, credentials),
         )
-        self._pages = Starlette(routes=[*health_routes(kernel, "gateway"), *(Route(path, _page) for path in _PAGES)])
+        self._pages = Starlette(
+            routes=[*health_routes(kernel, "gateway"), *(Route(path, _page) for path in _PAGES)]
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")

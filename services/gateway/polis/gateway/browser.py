@@ -61,7 +61,9 @@ class Browser:
         access = session.access_token
         exchange.extra += [
             _cookie(exchange, ACCESS_COOKIE, access, path=_ACCESS_PATH, max_age_s=session.expires_in_s),
-            _cookie(exchange, REFRESH_COOKIE, session.refresh_token, path=_REFRESH_PATH, max_age_s=_REFRESH_S),
+            _cookie(
+                exchange, REFRESH_COOKIE, session.refresh_token, path=_REFRESH_PATH, max_age_s=_REFRESH_S
+            ),
         ]
         csrf = self._credentials.csrf(access)
         answer = BrowserSession(me=session.me, csrf_token=csrf, expires_in_s=session.expires_in_s)

@@ -26,7 +26,9 @@ def _query_fields(operation: Operation) -> frozenset[str]:
     return fields - {operation.raw_body}
 
 
-def to_request(operation: Operation, path: dict[str, str], query: bytes, body: bytes, media_type: str) -> object:
+def to_request(
+    operation: Operation, path: dict[str, str], query: bytes, body: bytes, media_type: str
+) -> object:
     """The validated request. Refused(Invalid | Malformed | UnsupportedMedia); nothing has been done by then."""
     if operation.raw_body is not None:
         values: dict[str, object] = {**_query(operation, query), **path}
@@ -34,7 +36,13 @@ def to_request(operation: Operation, path: dict[str, str], query: bytes, body: b
     if operation.verb in ("GET", "DELETE"):
         return _convert(operation, {**_query(operation, query), **path}, None)
     if query:
-        raise Refused(Invalid(faults=tuple(Fault(f"/{n}", "takes no query parameters") for n, _ in parse_qsl(query.decode("latin-1")))))
+        raise Refused(
+            Invalid(
+                faults=tuple(
+                    Fault(f"/{n}", "takes no query parameters") for n, _ in parse_qsl(query.decode("latin-1"))
+                )
+            )
+        )
     return _from_json(operation, path, body, media_type)
 
 
@@ -64,7 +72,7 @@ def _from_json(operation: Operation, path: dict[str, str], body: bytes, media_ty
 def _typed(operation: Operation, name: str, value: str) -> object:
     """A path parameter as its field's type: the only part of such a request that arrives as text."""
     try:
-        return msgspec.to_builtins(msgspec.convert(value, fields_of(operation.request)[name], strict=False))  # type: ignore[call-overload]
+        return msgspec.to_builtins(msgspec.convert(value, fields_of(operation.request)[name], strict=False))
     except msgspec.ValidationError as error:
         raise Refused(Invalid(faults=(Fault(f"/{name}", str(error)),))) from None
 

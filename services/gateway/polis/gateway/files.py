@@ -37,7 +37,9 @@ class Files:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def upload(self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor) -> None:
+    async def upload(
+        self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor
+    ) -> None:
         request = to_request(operation, path, exchange.query, b"", "")
         assert isinstance(request, UploadArtifact)  # noqa: S101 - to_request() decodes what the operation declares
         length = exchange.header(b"content-length")
@@ -76,7 +78,9 @@ class Files:
         except* Refused as refusals:
             raise _first(refusals) from None
 
-    async def download(self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor) -> None:
+    async def download(
+        self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor
+    ) -> None:
         request = to_request(operation, path, exchange.query, b"", "")
         assert isinstance(request, DownloadArtifact)  # noqa: S101 - to_request() decodes what the operation declares
         org = str(actor.org_id)
@@ -87,7 +91,10 @@ class Files:
             200,
             artifact.media_type.encode(),
             (b"content-length", str(artifact.size).encode()),
-            (b"content-disposition", f"attachment; filename*=UTF-8''{quote(artifact.name, safe='')}".encode()),
+            (
+                b"content-disposition",
+                f"attachment; filename*=UTF-8''{quote(artifact.name, safe='')}".encode(),
+            ),
             (b"content-security-policy", b"sandbox"),
             (b"etag", f'"{artifact.sha256}"'.encode()),
         )

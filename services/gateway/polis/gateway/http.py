@@ -38,7 +38,18 @@ class Disconnect(Exception):
 class Exchange:
     """A request and its one answer."""
 
-    __slots__ = ("_receive", "_send", "extra", "headers", "method", "path", "query", "request_id", "scope", "status")
+    __slots__ = (
+        "_receive",
+        "_send",
+        "extra",
+        "headers",
+        "method",
+        "path",
+        "query",
+        "request_id",
+        "scope",
+        "status",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -75,7 +86,9 @@ class Exchange:
                 async with asyncio.timeout(BODY_TIMEOUT_S):
                     message = await self._receive()
             except TimeoutError:
-                raise Refused(Malformed(reason=f"the body paused for more than {BODY_TIMEOUT_S:g} s")) from None
+                raise Refused(
+                    Malformed(reason=f"the body paused for more than {BODY_TIMEOUT_S:g} s")
+                ) from None
             if message["type"] == "http.disconnect":
                 raise Disconnect
             chunk = message.get("body", b"")

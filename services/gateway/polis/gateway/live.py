@@ -116,19 +116,23 @@ class Live:
             self.opened(actor)
             try:
                 async with watch as snapshot:
-                    await self._send_events(exchange, watch, actor, msgspec.json.encode(snapshot), snapshot.seq)
+                    await self._send_events(
+                        exchange, watch, actor, msgspec.json.encode(snapshot), snapshot.seq
+                    )
             finally:
                 self.closed(actor)
         except Refused as refusal:
             if not exchange.status:
                 await exchange.refuse(refusal.problem, refusal.detail, here.trace_id)
 
-    async def _send_events(self, exchange: Exchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int) -> None:
+    async def _send_events(
+        self, exchange: Exchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int
+    ) -> None:
         await exchange.start(200, b"text/event-stream", (b"x-accel-buffering", b"no"))
         gone = asyncio.create_task(exchange.disconnected())
         sending = asyncio.create_task(self._events(exchange, watch, actor, snapshot, seq))
         stopping = asyncio.create_task(self.kernel.draining.wait())
-        tasks = {gone, sending, stopping}
+        tasks: set[asyncio.Task[Any]] = {gone, sending, stopping}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -138,7 +142,9 @@ class Live:
         if not gone.done() or gone.cancelled():
             await exchange.part(b"", more=False)
 
-    async def _events(self, exchange: Exchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int) -> None:
+    async def _events(
+        self, exchange: Exchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int
+    ) -> None:
         await exchange.part(b"id: %d\nevent: snapshot\ndata: %s\n\n" % (seq, snapshot))
         while await self.authorised(actor):
             try:
@@ -206,7 +212,13 @@ class Socket:
         if command.op == "unsubscribe":
             return
         if len(self._topics) >= self._live.settings.subscriptions_per_socket:
-            self._push({"op": "problem", "topic": command.topic, "problem": Raw(encode_problem(Overloaded(retry_after_s=1.0)))})
+            self._push(
+                {
+                    "op": "problem",
+                    "topic": command.topic,
+                    "problem": Raw(encode_problem(Overloaded(retry_after_s=1.0))),
+                }
+            )
             return
         self._topics[command.topic] = asyncio.create_task(self._follow(command))
 
@@ -270,6 +282,7 @@ async def _refuse_upgrade(send: Send, refusal: Refused) -> None:
     """Answer the handshake with the problem itself (ASGI's websocket.http.response extension)."""
     body = encode_problem(refusal.problem, detail=refusal.detail)
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "websocket.http.response.start", "status": refusal.problem.status, "headers": headers})
+    await send(
+        {"type": "websocket.http.response.start", "status": refusal.problem.status, "headers": headers}
+    )
     await send({"type": "websocket.http.response.body", "body": body})
-

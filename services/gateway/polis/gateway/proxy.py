@@ -34,13 +34,17 @@ _MAX_REQUEST_ID = 128
 class Local(Protocol):
     """Answers an operation inside the gateway."""
 
-    async def __call__(self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor) -> None: ...
+    async def __call__(
+        self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor, /
+    ) -> None: ...
 
 
 class Admission:
     """Buckets of the public origin: by principal, by address, and a stricter one where credentials are tried."""
 
-    def __init__(self, settings: GatewaySettings, *, principals: Buckets, addresses: Buckets, credentials: Buckets) -> None:
+    def __init__(
+        self, settings: GatewaySettings, *, principals: Buckets, addresses: Buckets, credentials: Buckets
+    ) -> None:
         self._proxies = frozenset(p.strip() for p in settings.trusted_proxies.split(",") if p.strip())
         self._principals = principals
         self._addresses = addresses
@@ -70,7 +74,12 @@ class Proxy:
     """The public operations, over ASGI without a framework: this is the path that every call takes."""
 
     def __init__(
-        self, kernel: Kernel, routes: Routes, credentials: Credentials, admission: Admission, local: dict[type, Local]
+        self,
+        kernel: Kernel,
+        routes: Routes,
+        credentials: Credentials,
+        admission: Admission,
+        local: dict[type, Local],
     ) -> None:
         self._kernel = kernel
         self._routes = routes
@@ -114,7 +123,9 @@ class Proxy:
         admit(operation, actor)
         return actor
 
-    async def _handle(self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor) -> None:
+    async def _handle(
+        self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor
+    ) -> None:
         local = self._local.get(operation.request)
         if local is not None:
             await local(exchange, operation, path, actor)
@@ -148,7 +159,10 @@ class Proxy:
             try:
                 return await self._kernel.caller.send(operation, payload, headers, timeout_s=wait)
             except Refused as refusal:
-                untaken = isinstance(refusal.problem, Unavailable) and refusal.problem.dependency == operation.service
+                untaken = (
+                    isinstance(refusal.problem, Unavailable)
+                    and refusal.problem.dependency == operation.service
+                )
                 if not untaken or time.monotonic() >= end:
                     raise
             await asyncio.sleep(_ROLLOUT_STEP_S)
@@ -173,7 +187,11 @@ class Proxy:
         if first:
             asyncio.get_running_loop().call_soon(self._kernel.requests.flush)
         if spans.recording(here, failed=exchange.status >= 500):
-            attributes = {"http.request.method": exchange.method, "http.route": name, "http.response.status_code": exchange.status}
+            attributes: dict[str, str | int] = {
+                "http.request.method": exchange.method,
+                "http.route": name,
+                "http.response.status_code": exchange.status,
+            }
             spans.record(name, here, kind="server", seconds=seconds, attributes=attributes, error=problem)
 
 
@@ -196,4 +214,3 @@ def _request_id(exchange: Exchange) -> str:
     if len(given) > _MAX_REQUEST_ID or not given.isascii() or not given.isprintable():
         return ""
     return given
-

@@ -63,7 +63,9 @@ class Routes:
         if not names:
             self._plain[operation.verb or "", PREFIX + (operation.path or "")] = operation
 
-    def _find(self, node: _Node, segments: list[str], at: int, values: list[str]) -> tuple[_Node, list[str]] | None:
+    def _find(
+        self, node: _Node, segments: list[str], at: int, values: list[str]
+    ) -> tuple[_Node, list[str]] | None:
         if at == len(segments):
             return (node, values) if node.operations else None
         literal = node.literals.get(segments[at])

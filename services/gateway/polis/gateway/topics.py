@@ -80,7 +80,9 @@ class Channels:
 class Watch:
     """One client following one run: a snapshot, then every transition once and in order, until the run ends."""
 
-    def __init__(self, kernel: Kernel, channels: Channels, actor: Actor, run_id: UUID, after: int | None) -> None:
+    def __init__(
+        self, kernel: Kernel, channels: Channels, actor: Actor, run_id: UUID, after: int | None
+    ) -> None:
         self._kernel = kernel
         self._channels = channels
         self._live: asyncio.Queue[tuple[Transition, ...]] = asyncio.Queue(_PENDING)

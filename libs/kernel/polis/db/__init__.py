@@ -1,0 +1,22 @@
+"""PostgreSQL as the mesh uses it: tenancy by row-level security, bounded waits, outbox and inbox. Nothing else imports asyncpg."""
+
+from polis.db.batch import Batch, GroupCommit
+from polis.db.database import Database
+from polis.db.deadline import Deadline
+from polis.db.errors import UniqueViolation
+from polis.db.ids import new_id
+from polis.db.migrate import check_schema
+from polis.db.tenant import Tenant
+from polis.db.transaction import Transaction
+
+__all__ = [
+    "Batch",
+    "Database",
+    "Deadline",
+    "GroupCommit",
+    "Tenant",
+    "Transaction",
+    "UniqueViolation",
+    "check_schema",
+    "new_id",
+]

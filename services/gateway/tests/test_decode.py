@@ -1,0 +1,101 @@
+"""What the gateway refuses before anything is sent, and that it names the field."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from polis.gateway.decode import to_request
+from polis.proto import Refused, catalog, identity, runtime
+from polis.proto.contract import operation_of
+from polis.proto.problems import Invalid, Malformed, UnsupportedMedia
+
+ID = "0190c0de-0000-7000-8000-000000000001"
+
+
+def decode(request, *, path=None, query=b"", body=b"", media_type="application/json"):
+    return to_request(operation_of(request), path or {}, query, body, media_type)
+
+
+def faults(problem):
+    assert isinstance(problem, Invalid)
+    return {fault.pointer: fault.detail for fault in problem.faults}
+
+
+def refused(request, **given):
+    with pytest.raises(Refused) as refusal:
+        decode(request, **given)
+    return refusal.value.problem
+
+
+def test_path_and_query_become_typed_fields():
+    assert decode(runtime.WatchRun, path={"run_id": ID}, query=b"after=7") == runtime.WatchRun(
+        run_id=UUID(ID), after=7
+    )
+
+
+def test_path_and_body_are_one_request():
+    request = decode(catalog.PublishVersion, path={"resource_id": ID}, body=b'{"changelog": "x"}')
+
+    assert request == catalog.PublishVersion(resource_id=UUID(ID), changelog="x")
+
+
+def test_a_number_in_the_path_is_a_number():
+    request = decode(
+        catalog.PutPart, path={"upload_id": ID, "number": "3"}, body=b"\x00\xff", media_type="a/b"
+    )
+
+    assert request == catalog.PutPart(upload_id=UUID(ID), number=3, content=b"\x00\xff")
+
+
+def test_a_body_of_text_is_not_taken_for_a_number():
+    assert "/revision" in faults(
+        refused(catalog.PutDraft, path={"resource_id": ID}, body=b'{"revision": "1", "content": {}}')
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "pointer"),
+    [
+        ({"body": b'{"email": "a@b.c", "password": "long enough", "name": "A", "admin": true}'}, "/admin"),
+        ({"body": b'{"email": "a@b.c", "password": "long enough", "name": 7}'}, "/name"),
+        ({"body": b'{"email": "no address", "password": "long enough", "name": "A"}'}, "/email"),
+        ({"body": b"[]"}, ""),
+        ({"body": b"{}", "query": b"name=A"}, "/name"),
+    ],
+)
+def test_a_wrong_field_of_a_body_is_named(given, pointer):
+    assert pointer in faults(refused(identity.SignUp, **given))
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "pointer"),
+    [
+        ({"run_id": "x"}, b"", "/run_id"),
+        ({"run_id": ID}, b"after=x", "/after"),
+        ({"run_id": ID}, b"before=1", "/before"),
+    ],
+)
+def test_a_wrong_field_of_path_or_query_is_named(path, query, pointer):
+    assert pointer in faults(refused(runtime.WatchRun, path=path, query=query))
+
+
+def test_a_field_of_the_path_cannot_be_given_in_the_body_too():
+    assert "/run_id" in faults(
+        refused(runtime.CancelRun, path={"run_id": ID}, body=b'{"run_id": "%s"}' % ID.encode())
+    )
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"a": 1}{"b": 2}', b"[" * 100_000])
+def test_what_is_no_json_is_malformed(body):
+    assert isinstance(refused(identity.SignUp, body=body), Malformed)
+
+
+def test_another_media_type_is_refused():
+    assert refused(identity.SignUp, body=b"a=b", media_type="text/plain") == UnsupportedMedia(
+        accepted="application/json"
+    )
+
+
+def test_a_query_parameter_cannot_stand_twice():
+    assert isinstance(refused(runtime.WatchRun, path={"run_id": ID}, query=b"after=1&after=2"), Malformed)
