@@ -1,0 +1,1 @@
+"""Reading a mailbox, and making conversations of its mails."""
