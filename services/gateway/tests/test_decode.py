@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+
 from polis.gateway.decode import to_request
 from polis.proto import Refused, catalog, identity, runtime
 from polis.proto.contract import operation_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from polis.gateway.routes import PREFIX, Routes
 from polis.proto import Refused
 from polis.proto.contract import operations

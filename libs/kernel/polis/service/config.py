@@ -19,7 +19,7 @@ FOREIGN = frozenset({"POLIS_TEST_POSTGRES_URL", "POLIS_TEST_NATS_URL", "POLIS_TE
 
 
 class Secret(str):
-    """A setting that never shows: its repr is hidden; `str` methods and concatenation give the value."""
+    """A setting that never shows: its repr is hidden and no encoder takes it; `str(secret)` is the plain value."""
 
     __slots__ = ()
 

@@ -39,7 +39,7 @@ class Kernel:
         self.bus = bus
         self.tasks = tasks
         self.caller = Caller(bus, timeout_s=settings.call_timeout_s)
-        self.keys = Keys(self.caller, service=service, credential=settings.credential)
+        self.keys = Keys(self.caller, service=service, credential=str(settings.credential))
         self.cursors = Cursors(settings.credential.encode())
         self.requests = RequestLog(service)
         self.draining = asyncio.Event()
@@ -109,14 +109,14 @@ async def open_kernel(service: str, settings: Settings) -> AsyncIterator[Kernel]
         settings.nats_url,
         name=service,
         user=settings.nats_user or None,
-        password=settings.nats_password or None,
+        password=str(settings.nats_password) or None,
         inbox_prefix=inbox_prefix(service),
     )
     try:
         database = None
         if settings.postgres_url:
             database = await Database.open(
-                settings.postgres_url, service=service, size=settings.database_connections
+                str(settings.postgres_url), service=service, size=settings.database_connections
             )
         try:
             async with Tasks() as tasks:
