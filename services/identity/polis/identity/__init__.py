@@ -1,0 +1,1 @@
+"""The identity service: orgs, principals, sessions and credentials. It alone issues tokens."""

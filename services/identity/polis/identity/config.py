@@ -1,0 +1,69 @@
+"""Identity's settings beyond those of every service."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from polis.service.config import BadSettings, Secret, Settings
+
+MIN_MESH_SECRET = 32
+"""Characters of the mesh secret; it is generated, so nobody has to remember it."""
+
+
+class Config(Settings, frozen=True, kw_only=True):
+    """Who may sign up, how long things live, and how much work passwords may be."""
+
+    mesh_secret: Secret = Secret("")
+    """Root of the services' credentials and of the key that seals the signing keys. Only identity has it."""
+    sign_up: Literal["open", "invitation", "closed"] = "invitation"
+    public_url: str = "http://127.0.0.1:8080"
+    """Origin of the gateway, for links that people follow."""
+    admin_link_file: str = ""
+    """Where the one-time link for the first administrator is written while there is none; empty: nowhere."""
+
+    access_ttl_s: Annotated[int, Meta(ge=30, le=3600)] = 900
+    refresh_ttl_s: Annotated[int, Meta(ge=60, le=7_776_000)] = 604_800
+    session_max_s: Annotated[int, Meta(ge=60, le=31_536_000)] = 7_776_000
+    """A session ends after this, however often it was renewed."""
+    refresh_grace_s: Annotated[float, Meta(ge=0, le=60)] = 5.0
+    """A used refresh token that comes within this lost a race; later it was copied, and its session ends."""
+    invitation_ttl_s: Annotated[int, Meta(ge=60, le=7_776_000)] = 604_800
+
+    hash_threads: Annotated[int, Meta(ge=0, le=256)] = 0
+    """Passwords hashed at a time, each with 19 MiB on one core; 0: as many as there are cores."""
+    hash_queue: Annotated[int, Meta(ge=0, le=10_000)] = 64
+    """Passwords that may wait for that; more is refused with `Overloaded`."""
+
+    key_lifetime_s: Annotated[int, Meta(ge=60, le=31_536_000)] = 7_776_000
+    """A signing key has a successor after this."""
+    key_reload_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
+    """How often a replica looks for keys that another one made. A new key signs after twice this."""
+    sweep_every_s: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
+
+    def check(self) -> None:
+        """BadSettings for what a type cannot say."""
+        if len(self.mesh_secret) < MIN_MESH_SECRET:
+            raise BadSettings(f"POLIS_MESH_SECRET needs at least {MIN_MESH_SECRET} characters")
+
+    @property
+    def access_ttl(self) -> timedelta:
+        return timedelta(seconds=self.access_ttl_s)
+
+    @property
+    def refresh_ttl(self) -> timedelta:
+        return timedelta(seconds=self.refresh_ttl_s)
+
+    @property
+    def session_max(self) -> timedelta:
+        return timedelta(seconds=self.session_max_s)
+
+    @property
+    def refresh_grace(self) -> timedelta:
+        return timedelta(seconds=self.refresh_grace_s)
+
+    @property
+    def invitation_ttl(self) -> timedelta:
+        return timedelta(seconds=self.invitation_ttl_s)

@@ -1,0 +1,140 @@
+"""What access tokens say: of users in a session, of agents and services by their credentials, of whom a service acts for."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid5
+
+from msgspec import Struct
+
+from polis.proto.identity import (
+    ROLE_SCOPES,
+    AccessToken,
+    Me,
+    Membership,
+    Principal,
+    PrincipalKind,
+    Session,
+)
+from polis.proto.registry import SERVICES
+from polis.service.tokens import NO_ORG, Claims, sign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from polis.identity.accounts import Account
+    from polis.identity.config import Config
+    from polis.identity.keys import Keyring
+    from polis.identity.sessions import Opened
+
+SYSTEM_ORG = UUID(int=1)
+"""The org of the mesh itself, and of its services."""
+_SERVICES = UUID("6f1d6b0c-6d3f-5b0e-8f63-4e1c1d0f8a57")
+MAX_ORGS = 24
+"""Orgs that a token names. It travels with every request; SwitchOrg reaches the others."""
+
+
+class Bearer(Struct, frozen=True):
+    """Whom a token is about, in which org. `roles`: by org."""
+
+    id: UUID
+    kind: PrincipalKind
+    name: str
+    org_id: UUID
+    roles: dict[UUID, str]
+    sid: UUID | None
+
+
+class Issuer:
+    """Signs access tokens with the key of the hour."""
+
+    def __init__(self, config: Config, keys: Keyring) -> None:
+        self._config = config
+        self._keys = keys
+
+    def access(
+        self, bearer: Bearer, token_id: UUID, at: datetime, *, scope: str | None = None, acting: str = ""
+    ) -> AccessToken:
+        """A token for a bearer, narrowed to `scope` where that is given, in the hands of the service `acting`."""
+        issued = int(at.timestamp())
+        claims = Claims(
+            sub=bearer.id,
+            kind=bearer.kind,
+            name=bearer.name,
+            org=bearer.org_id,
+            orgs={str(org): role for org, role in bearer.roles.items()},
+            iat=issued,
+            exp=issued + self._config.access_ttl_s,
+            jti=token_id.hex,
+            sid=bearer.sid,
+            scope=scope,
+            act={"sub": acting} if acting else None,
+        )
+        return AccessToken(sign(claims, self._keys.signing(at)), self._config.access_ttl_s)
+
+    def session(
+        self,
+        account: Account,
+        memberships: Sequence[Membership],
+        opened: Opened,
+        token_id: UUID,
+        at: datetime,
+    ) -> Session:
+        """What a user gets at sign-in and at every renewal."""
+        bearer = user(account, memberships, opened.session.current_org, opened.session.sid)
+        access = self.access(bearer, token_id, at)
+        return Session(
+            session_id=opened.session.sid,
+            access_token=access.access_token,
+            refresh_token=opened.refresh_token,
+            expires_in_s=access.expires_in_s,
+            me=me(bearer, memberships),
+        )
+
+
+def user(account: Account, memberships: Sequence[Membership], org_id: UUID, sid: UUID) -> Bearer:
+    """A user in one of its orgs; beyond MAX_ORGS the newest memberships are named."""
+    roles = {m.org.id: m.role for m in memberships}
+    named = {org_id, *list(roles)[-MAX_ORGS + 1 :]} & roles.keys()
+    return Bearer(
+        account.id, "user", account.name, org_id, {org: roles[org] for org in roles if org in named}, sid
+    )
+
+
+def me(bearer: Bearer, memberships: Iterable[Membership] = ()) -> Me:
+    role = bearer.roles.get(bearer.org_id, "")
+    return Me(
+        principal=Principal(bearer.id, bearer.kind, bearer.name),
+        org_id=bearer.org_id,
+        role=role,
+        scopes=tuple(sorted(ROLE_SCOPES.get(role, ()))),
+        memberships=tuple(memberships),
+    )
+
+
+def agent(agent_id: UUID, name: str, org_id: UUID, sid: UUID) -> Bearer:
+    return Bearer(agent_id, "agent", name, org_id, {org_id: "agent"}, sid)
+
+
+def service(name: str) -> Bearer:
+    """A service as itself. It has no role, so no scope: what it may call is what names it as a caller."""
+    return Bearer(uuid5(_SERVICES, name), "service", name, SYSTEM_ORG, {SYSTEM_ORG: "service"}, None)
+
+
+def credential_of(name: str, mesh_secret: str) -> str:
+    """What the mesh secret gives a service to sign in with: HMAC-SHA256(secret, name) in hex."""
+    return hmac.digest(mesh_secret.encode(), name.encode(), "sha256").hex()
+
+
+def is_service(name: str, credential: str, mesh_secret: str) -> bool:
+    """Whether this is a service of the mesh and that its credential."""
+    fits = hmac.compare_digest(credential_of(name, mesh_secret).encode(), credential.encode())
+    return fits and any(name == entry.name for entry in SERVICES)
+
+
+def home(memberships: Sequence[Membership], *wanted: UUID) -> UUID:
+    """The org in which a session goes on: the first wanted one that the user is in, else the oldest, else none."""
+    mine = [m.org.id for m in memberships]
+    return next((org for org in (*wanted, *mine) if org in mine), NO_ORG)

@@ -1,0 +1,215 @@
+"""Rows of orgs and their members. Changes of one org's members happen one after another."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from polis.proto import Refused
+from polis.proto.identity import (
+    ROLE_SCOPES,
+    LastOwner,
+    Member,
+    MemberJoined,
+    MemberNotFound,
+    MemberRemoved,
+    MemberRoleChanged,
+    Membership,
+    Org,
+    OrgCreated,
+    Role,
+)
+from polis.proto.problems import Forbidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from polis.db import Tenant, Transaction
+    from polis.service import Actor
+
+MANAGES_MEMBERS = "identity:members"
+MANAGES_OWNERS = "identity:owners"
+
+
+class Position(Struct, frozen=True):
+    """Where a list of members continues."""
+
+    since: datetime
+    account_id: UUID
+
+
+class _Place(Struct, frozen=True):
+    org_id: UUID
+    name: str
+    created_at: datetime
+    role: Role
+
+
+async def create(tx: Transaction, org: Org, owner_id: UUID, *, sid: UUID) -> None:
+    """Store a new org with its owner, and tell."""
+    await tx.execute(
+        "insert into identity.orgs (org_id, name, created_at) values ($1, $2, $3)",
+        org.id,
+        org.name,
+        org.created_at,
+    )
+    await tx.emit(OrgCreated(org.id, org, owner_id))
+    await join(tx, org.id, owner_id, "owner", sid=sid, at=org.created_at)
+
+
+async def join(
+    tx: Transaction, org_id: UUID, account_id: UUID, role: Role, *, sid: UUID, at: datetime
+) -> bool:
+    """Make somebody a member, and tell; false when that somebody is one already, whose role stays."""
+    joined = await tx.execute(
+        """
+        insert into identity.memberships (org_id, account_id, role, sid, since)
+        values ($1, $2, $3, $4, $5)
+        on conflict (org_id, account_id) do nothing
+        """,
+        org_id,
+        account_id,
+        role,
+        sid,
+        at,
+    )
+    if joined:
+        await tx.emit(MemberJoined(org_id, account_id, role))
+    return bool(joined)
+
+
+async def of_account(tx: Transaction, account_id: UUID) -> tuple[Membership, ...]:
+    """The orgs of a person, oldest membership first. Only a transaction across orgs sees them all."""
+    places = await tx.rows(
+        _Place,
+        """
+        select o.org_id, o.name, o.created_at, m.role
+        from identity.memberships m
+        join identity.orgs o on o.org_id = m.org_id
+        where m.account_id = $1
+        order by m.since, m.org_id
+        """,
+        account_id,
+    )
+    return tuple(Membership(Org(place.org_id, place.name, place.created_at), place.role) for place in places)
+
+
+async def membership(tx: Transaction, org_id: UUID, account_id: UUID) -> Membership:
+    """One that is known to exist."""
+    place = await tx.row(
+        _Place,
+        """
+        select o.org_id, o.name, o.created_at, m.role
+        from identity.memberships m
+        join identity.orgs o on o.org_id = m.org_id
+        where m.org_id = $1 and m.account_id = $2
+        """,
+        org_id,
+        account_id,
+    )
+    if place is None:
+        raise LookupError(f"{account_id} is no member of {org_id}")
+    return Membership(Org(place.org_id, place.name, place.created_at), place.role)
+
+
+async def members(db: Tenant, org_id: UUID, after: Position | None, limit: int) -> list[Member]:
+    return await db.rows(
+        Member,
+        """
+        select m.account_id as principal_id, a.email, a.name, m.role, m.since
+        from identity.memberships m
+        join identity.accounts a on a.id = m.account_id
+        where m.org_id = $1 and ($2::timestamptz is null or (m.since, m.account_id) > ($2, $3))
+        order by m.since, m.account_id
+        limit $4
+        """,
+        org_id,
+        after and after.since,
+        after and after.account_id,
+        limit,
+    )
+
+
+async def lock(tx: Transaction, actor: Actor) -> frozenset[str]:
+    """Lock the actor's org against other changes of its members; what the actor may do there at this moment.
+
+    Its token may be older than its role: two owners who unmake each other must not both succeed.
+    """
+    await tx.value("select true from identity.orgs where org_id = $1 for update", actor.org_id)
+    role = await tx.value(
+        "select role from identity.memberships where org_id = $1 and account_id = $2",
+        actor.org_id,
+        actor.principal_id,
+    )
+    scopes = actor.scopes & ROLE_SCOPES.get(str(role), frozenset())
+    demand(scopes, MANAGES_MEMBERS)
+    return scopes
+
+
+def demand(scopes: frozenset[str], scope: str) -> None:
+    if scope not in scopes:
+        raise Refused(Forbidden(scope=scope))
+
+
+async def member(tx: Transaction, org_id: UUID, account_id: UUID) -> Member:
+    """Refused(MemberNotFound)."""
+    found = await tx.row(
+        Member,
+        """
+        select m.account_id as principal_id, a.email, a.name, m.role, m.since
+        from identity.memberships m
+        join identity.accounts a on a.id = m.account_id
+        where m.org_id = $1 and m.account_id = $2
+        """,
+        org_id,
+        account_id,
+    )
+    if found is None:
+        raise Refused(MemberNotFound(principal_id=account_id))
+    return found
+
+
+async def change_role(tx: Transaction, org_id: UUID, account_id: UUID, role: Role, *, sid: UUID) -> UUID:
+    """Give a member of a locked org another role and session id, and tell; the old id. Refused(LastOwner)."""
+    old = await tx.value(
+        """
+        update identity.memberships set role = $3, sid = $4
+        where org_id = $1 and account_id = $2
+        returning old.sid
+        """,
+        org_id,
+        account_id,
+        role,
+        sid,
+    )
+    await _demand_an_owner(tx, org_id)
+    await tx.emit(MemberRoleChanged(org_id, account_id, role))
+    return msgspec.convert(old, UUID)
+
+
+async def remove(tx: Transaction, org_id: UUID, account_id: UUID) -> UUID:
+    """Take a member out of a locked org, and tell; its session id. Refused(LastOwner)."""
+    old = await tx.value(
+        "delete from identity.memberships where org_id = $1 and account_id = $2 returning sid",
+        org_id,
+        account_id,
+    )
+    await _demand_an_owner(tx, org_id)
+    await tx.emit(MemberRemoved(org_id, account_id))
+    return msgspec.convert(old, UUID)
+
+
+async def _demand_an_owner(tx: Transaction, org_id: UUID) -> None:
+    owner = await tx.value(
+        "select true from identity.memberships where org_id = $1 and role = 'owner' limit 1", org_id
+    )
+    if owner is None:
+        raise Refused(LastOwner())
+
+
+def roles(memberships: Iterable[Membership]) -> dict[UUID, str]:
+    return {membership.org.id: membership.role for membership in memberships}

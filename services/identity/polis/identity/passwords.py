@@ -1,0 +1,103 @@
+"""Hashing and verifying passwords (Argon2id, RFC 9106): off the event loop, a few at a time, a bounded number waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import unicodedata
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import VerifyMismatchError
+
+from polis.proto import Refused
+from polis.proto.problems import Overloaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+MEMORY_KIB = 19_456
+ROUNDS = 2
+LANES = 1
+_NICENESS = 5
+"""Hashing threads yield to the event loop, which has 20 us of work where they have 20 ms."""
+_SECONDS_EACH = 0.02
+
+_argon2 = PasswordHasher(
+    time_cost=ROUNDS, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16, type=Type.ID
+)
+_DECOY = _argon2.hash(os.urandom(16).hex())
+"""Verified where there is no account, so that the answer takes as long as where there is one."""
+
+
+class Hasher:
+    """A bounded pool. argon2 frees the interpreter while it works, so threads are enough."""
+
+    def __init__(self, threads: int, queue: int) -> None:
+        self._threads = threads or _cores()
+        self._bound = self._threads + queue
+        self._in_hand = 0
+        self._pool = ThreadPoolExecutor(
+            self._threads, thread_name_prefix="argon2", initializer=_yield_to_others
+        )
+
+    async def hash(self, password: str) -> str:
+        """The hash with its salt and parameters (PHC string). Refused(Overloaded) when too many wait."""
+        return await self._run(lambda: _argon2.hash(_bytes(password)))
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """Whether the password fits; for `None`, no account, it takes as long and does not. Refused as `hash`."""
+        fits = await self._run(lambda: _fits(stored or _DECOY, password))
+        return fits and stored is not None
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._in_hand >= self._bound:
+            raise Refused(Overloaded(retry_after_s=round(self._in_hand * _SECONDS_EACH / self._threads, 1)))
+        self._in_hand += 1
+        loop = asyncio.get_running_loop()
+        future = self._pool.submit(work)
+        # Counted until the thread is free, which is later than a cancelled caller goes.
+        future.add_done_callback(lambda done: _tell(loop, self._done, done))
+        return await asyncio.wrap_future(future)
+
+    def _done(self) -> None:
+        self._in_hand -= 1
+
+
+def outdated(stored: str) -> bool:
+    """Whether a stored hash was made with other parameters than the present ones."""
+    return _argon2.check_needs_rehash(stored)
+
+
+def _fits(stored: str, password: str) -> bool:
+    try:
+        return _argon2.verify(stored, _bytes(password))
+    except VerifyMismatchError:
+        return False
+
+
+def _bytes(password: str) -> bytes:
+    """NFKC, so that a password typed on another keyboard or system is the same one (NIST SP 800-63B 5.1.1.2)."""
+    return unicodedata.normalize("NFKC", password).encode()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, done: Callable[[], None], _: Future[T]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(done)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _yield_to_others() -> None:
+    if sys.platform == "linux":  # elsewhere niceness is the whole process's
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,0 +1,224 @@
+"""Sessions, the rotation of their refresh tokens, and the session ids whose access tokens are refused.
+
+A session is a family of refresh tokens of which one is unused. Two ids: `id` is the family's and stays, `sid` is in its access
+tokens. Ending tokens is ending a sid: a session whose user's roles changed goes on under another one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec import Struct
+
+from polis.identity.opaque import digest, mint
+from polis.proto.identity import Revocation, SessionEnded
+
+if TYPE_CHECKING:
+    from polis.db import Transaction
+    from polis.identity.config import Config
+    from polis.service import Actor
+
+REVOCATIONS_PAGE = 5_000
+"""Some 0.5 MB of JSON: a page fits into one bus message."""
+
+
+class Session(Struct, frozen=True):
+    """A live session."""
+
+    id: UUID
+    account_id: UUID
+    current_org: UUID
+    sid: UUID
+    expires_at: datetime
+
+
+class Opened(Struct, frozen=True):
+    """A session with its refresh token, which is not stored."""
+
+    session: Session
+    refresh_token: str
+
+
+class Outcome(Enum):
+    """What becomes of a refresh token that was presented."""
+
+    UNUSED = "unused"
+    RACED = "raced"
+    REUSED = "reused"
+    EXPIRED = "expired"
+
+
+class _Token(Struct, frozen=True):
+    expires_at: datetime
+    used_at: datetime | None
+
+
+async def open_session(
+    tx: Transaction,
+    account_id: UUID,
+    org_id: UUID,
+    config: Config,
+    *,
+    session_id: UUID,
+    sid: UUID,
+    at: datetime,
+) -> Opened:
+    session = Session(session_id, account_id, org_id, sid, at + config.session_max)
+    await tx.execute(
+        """
+        insert into identity.sessions (id, account_id, current_org, sid, created_at, renewed_at, expires_at)
+        values ($1, $2, $3, $4, $5, $5, $6)
+        """,
+        session.id,
+        session.account_id,
+        session.current_org,
+        session.sid,
+        at,
+        session.expires_at,
+    )
+    return Opened(session, await _add_token(tx, session, config, at))
+
+
+async def lock(tx: Transaction, refresh_token: str) -> Session | None:
+    """The active session that a refresh token belongs to, locked: of concurrent refreshes one goes on at a time.
+
+    The session first and then its tokens, like everybody who locks both, or two would wait for each other.
+    """
+    return await tx.row(
+        Session,
+        """
+        select s.id, s.account_id, s.current_org, s.sid, s.expires_at
+        from identity.sessions s
+        join identity.accounts a on a.id = s.account_id and a.suspended_at is null
+        where s.id = (select t.session_id from identity.refresh_tokens t where t.hash = $1)
+        for update of s
+        """,
+        digest(refresh_token),
+    )
+
+
+async def judge(
+    tx: Transaction, refresh_token: str, session: Session, config: Config, at: datetime
+) -> Outcome:
+    """What a token of a locked session is worth. A statement of its own, so that it sees what the lock waited for."""
+    token = await tx.row(
+        _Token,
+        "select expires_at, used_at from identity.refresh_tokens where hash = $1",
+        digest(refresh_token),
+    )
+    if token is None or min(token.expires_at, session.expires_at) <= at:
+        return Outcome.EXPIRED
+    if token.used_at is None:
+        return Outcome.UNUSED
+    return Outcome.RACED if at - token.used_at <= config.refresh_grace else Outcome.REUSED
+
+
+async def rotate(
+    tx: Transaction, refresh_token: str, session: Session, config: Config, at: datetime
+) -> Opened:
+    """Use a token of a locked session up, for its successor."""
+    await tx.execute(
+        "update identity.refresh_tokens set used_at = $2 where hash = $1 and used_at is null",
+        digest(refresh_token),
+        at,
+    )
+    await tx.execute(
+        "update identity.sessions set renewed_at = $2, current_org = $3 where id = $1",
+        session.id,
+        at,
+        session.current_org,
+    )
+    return Opened(session, await _add_token(tx, session, config, at))
+
+
+async def switch(tx: Transaction, sid: UUID, account_id: UUID, org_id: UUID) -> bool:
+    """Point a live session to another org; false when it has ended."""
+    changed = await tx.execute(
+        "update identity.sessions set current_org = $3 where sid = $1 and account_id = $2",
+        sid,
+        account_id,
+        org_id,
+    )
+    return bool(changed)
+
+
+async def end(tx: Transaction, session: Session, config: Config, at: datetime) -> None:
+    """End a session with its refresh tokens, and tell everybody to refuse its access tokens."""
+    await tx.execute("delete from identity.sessions where id = $1", session.id)
+    await revoke(tx, session.current_org, session.sid, config, at)
+
+
+async def end_own(tx: Transaction, actor: Actor, config: Config, at: datetime) -> None:
+    """As `end`, of the session that the actor's token names; nothing when it has ended already."""
+    sid = await tx.value(
+        "delete from identity.sessions where sid = $1 and account_id = $2 returning sid",
+        actor.session_id,
+        actor.principal_id,
+    )
+    if sid is not None:
+        await revoke(tx, actor.org_id, sid, config, at)
+
+
+async def renew_sids(tx: Transaction, account_id: UUID, org_id: UUID, config: Config, at: datetime) -> None:
+    """Have every session of an account refresh before it goes on, because its access tokens tell of old roles.
+
+    The account's lock keeps a sign-in from opening a session with the old roles behind our back.
+    """
+    await tx.value("select true from identity.accounts where id = $1 for no key update", account_id)
+    renewed = await tx.rows(
+        _Sid,
+        "update identity.sessions set sid = uuidv7() where account_id = $1 and expires_at > $2 returning old.sid",
+        account_id,
+        at,
+    )
+    for session in renewed:
+        await revoke(tx, org_id, session.sid, config, at)
+
+
+async def revoke(tx: Transaction, org_id: UUID, sid: UUID, config: Config, at: datetime) -> None:
+    """Have the access tokens of a session id refused in every service, until the last of them has expired."""
+    until = at + config.access_ttl + timedelta(seconds=1)
+    await tx.execute(
+        """
+        insert into identity.revocations (sid, until) values ($1, $2)
+        on conflict (sid) do update set until = excluded.until
+        """,
+        sid,
+        until,
+    )
+    await tx.emit(SessionEnded(org_id, sid, until))
+
+
+async def revocations(tx: Transaction, after: UUID | None, at: datetime) -> list[Revocation]:
+    """A page of those that still count, by sid."""
+    return await tx.rows(
+        Revocation,
+        """
+        select sid as session_id, until
+        from identity.revocations
+        where until > $1 and ($2::uuid is null or sid > $2)
+        order by sid
+        limit $3
+        """,
+        at,
+        after,
+        REVOCATIONS_PAGE,
+    )
+
+
+class _Sid(Struct, frozen=True):
+    sid: UUID
+
+
+async def _add_token(tx: Transaction, session: Session, config: Config, at: datetime) -> str:
+    token = mint("prt")
+    await tx.execute(
+        "insert into identity.refresh_tokens (hash, session_id, expires_at) values ($1, $2, $3)",
+        token.hash,
+        session.id,
+        min(at + config.refresh_ttl, session.expires_at),
+    )
+    return token.secret

@@ -1,0 +1,60 @@
+"""Removes what has expired, a bounded number of rows at a time, for as long as the service runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from polis.identity.keys import utc_now
+from polis.proto import Refused
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from polis.db import Database
+    from polis.identity.config import Config
+
+_ROWS = 1_000
+"""Deleted in one statement, so that no lock is held for long."""
+_TOKENS = """
+    delete from identity.refresh_tokens where hash in (
+        select hash from identity.refresh_tokens where expires_at <= $1 limit $2
+    )
+"""
+_SESSIONS = """
+    delete from identity.sessions where id in (
+        select s.id from identity.sessions s
+        where s.expires_at <= $1
+            or not exists (select from identity.refresh_tokens t where t.session_id = s.id)
+        limit $2
+    )
+"""
+_REVOCATIONS = """
+    delete from identity.revocations where sid in (
+        select sid from identity.revocations where until <= $1 limit $2
+    )
+"""
+_INVITATIONS = """
+    delete from identity.invitations where (org_id, id) in (
+        select org_id, id from identity.invitations where expires_at <= $1 limit $2
+    )
+"""
+
+
+async def sweep(database: Database, config: Config) -> None:
+    """Sweep again and again; an outage only puts it off."""
+    while True:
+        try:
+            await sweep_once(database, utc_now())
+        except Refused as refusal:
+            log.warning("sweep.postponed", problem=refusal.problem.type)
+        await asyncio.sleep(config.sweep_every_s)
+
+
+async def sweep_once(database: Database, at: datetime) -> None:
+    for statement in (_TOKENS, _SESSIONS, _REVOCATIONS, _INVITATIONS):
+        deleted = _ROWS
+        while deleted == _ROWS:
+            async with database.across_orgs() as tx:
+                deleted = await tx.execute(statement, at, _ROWS)
