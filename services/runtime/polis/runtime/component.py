@@ -10,6 +10,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from polis.graph import builtin
@@ -71,6 +72,17 @@ class StepFailed(Exception):
         super().__init__(message)
         self.kind = kind
         self.retryable = retryable
+
+
+T = TypeVar("T")
+
+
+def message(inputs: Inputs, port: str, type_: type[T]) -> T:
+    """The message of a port as a type; raises StepFailed `input.invalid` that names the field."""
+    try:
+        return msgspec.convert(inputs[port], type_)
+    except msgspec.ValidationError as error:
+        raise StepFailed("input.invalid", f"{port}: {error}") from None
 
 
 class Collector(Protocol):

@@ -13,7 +13,7 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
-from polis.runtime.component import Inputs, Step, StepFailed, component
+from polis.runtime.component import Inputs, Step, StepFailed, component, message
 from polis.runtime.components.mail.container import Mailbox, RawMail
 from polis.runtime.components.mail.parse import mail_of
 
@@ -54,7 +54,7 @@ class _Report(Struct):
 
 @component("mail.read_mailbox")
 async def read_mailbox(step: Step, inputs: Inputs) -> None:
-    file = msgspec.convert(inputs["mailbox"], FileReference)
+    file = message(inputs, "mailbox", FileReference)
     config = msgspec.convert(step.config, Config)
     mailbox, report = Mailbox(file.name), _Report()
     async with aclosing(_pieces(step.artifact(file.artifact_id))) as pieces:

@@ -1,0 +1,1 @@
+"""Extractive summaries: sentences, their rank, and which of them are said."""
