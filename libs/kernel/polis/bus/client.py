@@ -78,6 +78,7 @@ class Bus:
         self._last_sid = int(_INBOX_SID)
         self._connection: Connection | None = None
         self._max_payload = Info().max_payload
+        self.fault = ""
         self._keeper: asyncio.Task[None] | None = None
         self.on_reconnect: list[Callable[[], None]] = []
         self.on_violation: list[Callable[[str], None]] = []
@@ -106,9 +107,8 @@ class Bus:
                 await bus._start()
         except TimeoutError:
             await bus.close()
-            raise Disconnected(
-                f"no NATS server at {url.rpartition('@')[2]} within {connect_timeout_s:g} s"
-            ) from None
+            told = f"no NATS server let us in within {connect_timeout_s:g} s: {bus.fault}"
+            raise Disconnected(told) from None
         except BaseException:
             await bus.close()
             raise
@@ -272,6 +272,11 @@ class Bus:
         for hook in self.on_violation:
             hook(text)
 
+    def _on_info(self, info: Info) -> None:
+        """Told with each connection, and again when a cluster changes."""
+        self._servers.learn(info.connect_urls)
+        self._max_payload = info.max_payload
+
     # The connection
 
     async def _start(self) -> None:
@@ -301,7 +306,13 @@ class Bus:
             if attempt:
                 await asyncio.sleep(_backoff_s(attempt))
             for server in self._servers.next_round():
-                connection = Connection(server, self._writer, self._on_message, self._on_error)
+                connection = Connection(
+                    server,
+                    self._writer,
+                    on_message=self._on_message,
+                    on_error=self._on_error,
+                    on_info=self._on_info,
+                )
                 try:
                     async with asyncio.timeout(_HANDSHAKE_S):
                         await connection.open(self._login, self._tls)
@@ -309,6 +320,7 @@ class Bus:
                     if self._keeper is None:
                         raise
                 except (OSError, BusError) as error:
+                    self.fault = f"{server}: {error or type(error).__name__}"
                     log.debug("bus.unreachable", server=str(server), error=str(error))
                 else:
                     return connection
@@ -316,8 +328,6 @@ class Bus:
 
     def _adopt(self, connection: Connection) -> None:
         """Make it the connection: all subscriptions first, then what waited for it."""
-        self._servers.learn(connection.info.connect_urls)
-        self._max_payload = connection.info.max_payload
         lines = [subscribe_line(s.subject, s.queue, s.sid) for s in self._subscriptions.values()]
         connection.transport.write(b"".join(lines))
         self._writer.attach(connection.transport)

@@ -49,13 +49,20 @@ class Connection(asyncio.Protocol):
     """`lost` is done, with the reason, when the connection has ended, whichever side ended it."""
 
     def __init__(
-        self, server: Server, writer: Writer, on_message: OnMessage, on_error: Callable[[str], None]
+        self,
+        server: Server,
+        writer: Writer,
+        *,
+        on_message: OnMessage,
+        on_error: Callable[[str], None],
+        on_info: Callable[[Info], None],
     ) -> None:
         self.server = server
         self._loop = asyncio.get_running_loop()
         self._writer = writer
         self._parser = Parser(on_message, self._on_control)
         self._on_error = on_error
+        self._on_info = on_info
         self._pongs: deque[asyncio.Future[None] | None] = deque()
         self._unanswered = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -167,6 +174,7 @@ class Connection(asyncio.Protocol):
             self._refused(line[4:].strip().strip(b"'").decode("utf-8", "replace"))
         elif word == b"INFO":
             self.info = msgspec.json.decode(line[4:], type=Info)
+            self._on_info(self.info)
             if not self._greeted.done():
                 self._greeted.set_result(None)
 

@@ -1,69 +1,102 @@
-"""A real nats-server for the tests of the bus, and a way to stop, freeze and start it again."""
+"""A real nats-server for the tests of the bus, and one of a test's own that it may kill, freeze and start again."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 import socket
 import subprocess
 import sysconfig
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-BINARY = Path(sysconfig.get_path("scripts")) / "nats-server"
+from polis.bus import Bus
+
+NATS_SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Broker:
-    """One nats-server on a port that stays the same when it is started again."""
+    """A nats-server that keeps its port when it is started again. `options` come instead of plain JetStream."""
 
-    def __init__(self, folder: Path, config: str = "") -> None:
-        self.folder = folder
-        self.config = config
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+        self.store = folder / "store"
+        self.port = port or free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
+        self.options = options or ("-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.store))
+        self.start()
 
     def start(self) -> None:
-        options = ["-a", "127.0.0.1", "-p", str(self.port)]
-        if self.config:
-            path = self.folder / "nats.conf"
-            path.write_text(self.config)
-            options += ["-c", str(path)]
-        else:
-            options += ["-js", "-sd", str(self.folder / "store")]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([BINARY, *options], stderr=log)
+        self.process = subprocess.Popen([NATS_SERVER, *self.options], stderr=subprocess.DEVNULL)
 
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
+        self.process.kill()
         self.process.wait()
+
+
+Start = Callable[..., Broker]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts servers with options of the test's own."""
+    started: list[Broker] = []
+
+    def start(*options: str, port: int | None = None) -> Broker:
+        started.append(Broker(tmp_path, *options, port=port))
+        return started[-1]
+
+    yield start
+    for broker in started:
+        broker.kill()
 
 
 @pytest.fixture(scope="session")
 def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     broker = Broker(tmp_path_factory.mktemp("nats"))
-    broker.start()
     yield broker
     broker.kill()
 
 
 @pytest.fixture
-def nats_url(shared_broker: Broker) -> str:
-    return shared_broker.url
+def broker(start: Start) -> Broker:
+    return start()
+
+
+async def eventually(holds: Callable[[], object], within_s: float = 10) -> None:
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110 - what is awaited tells nobody
+            await asyncio.sleep(0.005)
+
+
+Connect = Callable[..., Awaitable[Bus]]
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    """A server of the test's own, for faults."""
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.kill()
+async def connect(shared_broker: Broker) -> AsyncIterator[Connect]:
+    """Makes connections, by default to the shared server, and closes them at the end."""
+    made: list[Bus] = []
+
+    async def connect(url: str = shared_broker.url, **options) -> Bus:
+        made.append(await Bus.connect(url, name="test", **options))
+        return made[-1]
+
+    yield connect
+    for bus in made:
+        await bus.close()

@@ -1,0 +1,248 @@
+"""What the rendered configuration lets each service do, asked of a real server that runs with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+
+import pytest
+
+from polis.bus import AuthenticationFailed, Bus, NoResponders, PermissionViolation, admin
+from polis.bus.config import SYSTEM, Broker, render_config
+from polis.bus.jetstream import Log, PullConsumer, StreamError
+from polis.bus.permissions import ADMIN, inbox_prefix, users
+from polis.proto.contract import events, operations
+
+from . import conftest
+
+USERS = users()
+NAMES = [user.name for user in USERS]
+PASSWORDS = {name: f"password-of-{name}" for name in (*NAMES, ADMIN, SYSTEM)}
+
+
+@pytest.fixture(scope="module")
+async def mesh(tmp_path_factory):
+    """A server as it is run, with the streams and consumers of the contract."""
+    folder, port = tmp_path_factory.mktemp("mesh"), conftest.free_port()
+    settings = Broker(store_dir=folder / "store", port=port)
+    path = folder / "nats.conf"
+    path.write_text(render_config(settings, USERS, PASSWORDS))
+    server = conftest.Broker(folder, "-c", str(path), port=port)
+    bus = await Bus.connect(server.url, name="probe", user=ADMIN, password=PASSWORDS[ADMIN])
+    await bus.close()
+    await admin.declare(server.url, password=PASSWORDS[ADMIN])
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def as_user(mesh, connect):
+    async def as_user(name: str) -> Bus:
+        return await connect(mesh.url, user=name, password=PASSWORDS[name], inbox_prefix=inbox_prefix(name))
+
+    return as_user
+
+
+@pytest.mark.parametrize("port", [-1, 4222])
+@pytest.mark.parametrize("monitoring_port", [None, 8222])
+def test_the_server_accepts_every_configuration(tmp_path, port, monitoring_port):
+    store = tmp_path / "a folder with spaces" / "store"
+    settings = Broker(store_dir=store, port=port, monitoring_port=monitoring_port, host="0.0.0.0")
+    path = tmp_path / "nats.conf"
+    path.write_text(render_config(settings, USERS, PASSWORDS))
+
+    tested = subprocess.run(
+        [conftest.NATS_SERVER, "-t", "-c", path], capture_output=True, text=True, check=False
+    )
+
+    assert tested.returncode == 0, tested.stderr
+
+
+def test_a_user_without_a_password_cannot_be_rendered(tmp_path):
+    with pytest.raises(KeyError, match="gateway"):
+        render_config(
+            Broker(store_dir=tmp_path), USERS, {n: p for n, p in PASSWORDS.items() if n != "gateway"}
+        )
+
+
+@pytest.mark.parametrize("name", ["identity", ADMIN, "nobody"])
+async def test_nobody_enters_without_the_password(mesh, name):
+    with pytest.raises(AuthenticationFailed):
+        await Bus.connect(mesh.url, name="test", user=name, password="guess")
+    with pytest.raises(AuthenticationFailed):
+        await Bus.connect(mesh.url, name="test")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_service_may_send_exactly_the_requests_that_the_contract_lets_it(as_user, name):
+    bus = await as_user(name)
+
+    async def outcome(subject):
+        with pytest.raises((NoResponders, PermissionViolation)) as raised:
+            await bus.request(subject, b"", timeout_s=5)
+        return raised.type is NoResponders
+
+    remote = [o for o in operations() if not o.local]
+    allowed = await asyncio.gather(*[outcome(o.subject) for o in remote])
+
+    assert dict(zip((o.subject for o in remote), allowed, strict=True)) == {
+        o.subject: o.callable_by(name) for o in remote
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_service_hears_no_requests_and_no_replies_but_its_own(as_user, name):
+    bus = await as_user(name)
+    others = [other for other in NAMES if other != name]
+
+    for subject in (
+        *(f"rpc.{other}.>" for other in others),
+        *(f"rpc.{other}.*" for other in others),
+        *(f"{inbox_prefix(other)}.>" for other in (*others, ADMIN)),
+        *(
+            ">",
+            "*",
+            "rpc.>",
+            "*.>",
+            "_INBOX.>",
+            "$SRV.>",
+            "$JS.>",
+            "$SYS.>",
+            "dead.>",
+            "event.identity.org_created.>",
+        ),
+    ):
+        if name == "gateway" and subject.startswith("event."):
+            continue
+        with pytest.raises(PermissionViolation):
+            await bus.subscribe(subject, print)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_service_cannot_make_or_change_streams_and_consumers(as_user, name):
+    bus = await as_user(name)
+
+    for verb in (
+        "STREAM.CREATE.SPY",
+        "STREAM.UPDATE.EVENTS_IDENTITY",
+        "STREAM.PURGE.EVENTS_IDENTITY",
+        "STREAM.DELETE.EVENTS_IDENTITY",
+        "STREAM.NAMES",
+        "CONSUMER.CREATE.EVENTS_IDENTITY",
+        "CONSUMER.CREATE.EVENTS_IDENTITY.spy.event.identity.>",
+        "CONSUMER.DURABLE.CREATE.EVENTS_IDENTITY.spy",
+        "CONSUMER.DELETE.EVENTS_IDENTITY.runtime_identity",
+        "STREAM.MSG.GET.DEAD",
+        "DIRECT.GET.EVENTS_IDENTITY",
+    ):
+        with pytest.raises(PermissionViolation):
+            await bus.request(f"$JS.API.{verb}", b"{}", timeout_s=5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_service_publishes_no_events_but_its_own(as_user, name):
+    bus = await as_user(name)
+
+    for source in {e.service for e in events()}:
+        appended = Log(bus, f"EVENTS_{source.upper()}").append(
+            f"event.{source}.nothing.org.entity",
+            b"",
+            {},
+            msg_id=f"{name}-{source}",
+            expected_last_seq=999,
+            timeout_s=5,
+        )
+        with pytest.raises(StreamError if source == name else PermissionViolation):
+            await appended
+
+
+async def test_a_reply_goes_to_who_asked_once(as_user):
+    identity, gateway = await as_user("identity"), await as_user("gateway")
+    refused = asyncio.get_running_loop().create_future()
+    identity.on_violation.append(lambda text: refused.done() or refused.set_result(text))
+
+    def answer(message):
+        identity.publish(message.reply, b"once")
+        identity.publish(message.reply, b"twice")
+
+    await identity.subscribe("rpc.identity.sign_in", answer, queue="identity")
+
+    reply = await gateway.request("rpc.identity.sign_in", b"", timeout_s=5)
+
+    assert reply.payload == b"once"
+    assert "Permissions Violation" in await asyncio.wait_for(refused, 5)
+
+
+async def test_a_forbidden_publish_is_told_to_the_hooks(as_user):
+    bus, told = await as_user("catalog"), asyncio.get_running_loop().create_future()
+    bus.on_violation.append(told.set_result)
+
+    bus.publish("rpc.runtime.start_run", b"")
+
+    assert '"rpc.runtime.start_run"' in await asyncio.wait_for(told, 5)
+
+
+async def test_a_streamed_answer_and_its_credit_pass(as_user):
+    runtime, catalog = await as_user("runtime"), await as_user("catalog")
+    parts, credit = asyncio.Queue(), asyncio.Queue()
+
+    async def stream(reply):
+        inbox = catalog.new_inbox()
+        await catalog.subscribe(inbox, credit.put_nowait)
+        for n in range(20):
+            catalog.publish(reply, b"%d" % n, reply=inbox)
+
+    tasks = []
+    await catalog.subscribe(
+        "rpc.catalog.download_artifact", lambda m: tasks.append(asyncio.ensure_future(stream(m.reply)))
+    )
+    inbox = runtime.new_inbox()
+    await runtime.subscribe(inbox, parts.put_nowait)
+    runtime.publish("rpc.catalog.download_artifact", b"", reply=inbox)
+
+    for n in range(20):
+        part = await asyncio.wait_for(parts.get(), 5)
+        assert part.payload == b"%d" % n
+        runtime.publish(part.reply, b"")
+        await asyncio.wait_for(credit.get(), 5)
+
+
+async def test_only_the_named_listener_pulls_from_a_durable(as_user):
+    for name in ("catalog", "gateway", "identity"):
+        consumer = PullConsumer(await as_user(name), "EVENTS_IDENTITY", "runtime_identity")
+        with pytest.raises(PermissionViolation):
+            await asyncio.wait_for(anext(consumer.messages()), 5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_service_hears_of_ended_sessions_and_answers_discovery(as_user, name):
+    bus, heard = await as_user(name), asyncio.Queue()
+    await bus.subscribe("event.identity.session_ended.>", heard.put_nowait)
+    for subject in ("$SRV.PING", f"$SRV.PING.{name}", f"$SRV.INFO.{name}.id"):
+        await bus.subscribe(subject, lambda m: bus.publish(m.reply, name.encode()))
+    administrator = await as_user(ADMIN)
+
+    administrator.publish("event.identity.session_ended.org.session", b"")
+    reply = await administrator.request(f"$SRV.PING.{name}", b"", timeout_s=5)
+
+    assert (await asyncio.wait_for(heard.get(), 5)).subject == "event.identity.session_ended.org.session"
+    assert reply.payload == name.encode()
+
+
+async def test_live_messages_reach_the_gateway(as_user):
+    gateway, runtime, heard = await as_user("gateway"), await as_user("runtime"), asyncio.Queue()
+    await gateway.subscribe("live.org.run.1", heard.put_nowait)
+
+    runtime.publish("live.org.run.1", b"x")
+
+    assert (await asyncio.wait_for(heard.get(), 5)).payload == b"x"
+
+
+async def test_the_server_tells_of_itself_to_the_system_user_alone(mesh, as_user, connect):
+    system = await connect(mesh.url, user=SYSTEM, password=PASSWORDS[SYSTEM])
+    reply = await system.request("$SYS.REQ.SERVER.PING", b"", timeout_s=5)
+
+    assert json.loads(reply.payload)["server"]["name"] == "polis"
+    with pytest.raises(NoResponders):
+        await (await as_user(ADMIN)).request("$SYS.REQ.SERVER.PING", b"", timeout_s=5)
