@@ -85,6 +85,15 @@ Token = Annotated[
     str,
     Meta(min_length=1, max_length=4096, description="An opaque token.", examples=["fTq0pYw3sZk9"]),
 ]
+Scope = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        pattern=r"^[a-z]+:[a-z]+$(?!\n)",
+        description="`<service>:<verb>`.",
+        examples=["catalog:read"],
+    ),
+]
 Role = Annotated[Literal["owner", "admin", "member", "viewer"], Meta(examples=["member"])]
 PrincipalKind = Annotated[Literal["user", "agent", "service"], Meta(examples=["user"])]
 
@@ -512,7 +521,7 @@ class Delegate(Request[AccessToken], frozen=True):
 
     org_id: UUID
     principal_id: UUID
-    scopes: tuple[str, ...]
+    scopes: Annotated[tuple[Scope, ...], Meta(max_length=64)]
 
 
 @operation(scope=INTERNAL, callers=(EVERY_SERVICE,))

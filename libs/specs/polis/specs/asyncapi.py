@@ -10,7 +10,7 @@ from msgspec import Struct
 from polis.proto import runtime
 from polis.proto.contract import events, operations
 from polis.proto.problems import MESH_PROBLEMS
-from polis.proto.registry import load
+from polis.proto.registry import SERVICES, load
 from polis.specs import headers
 from polis.specs.examples import example
 from polis.specs.schemas import Json, components, documented, introduction, summary
@@ -44,7 +44,8 @@ def asyncapi(service: str) -> Json:
     names = documented(service)
     asked = [o for name in names for o in operations(name) if not o.local]
     told = [e for name in names for e in events(name)]
-    heard = [(name, e) for name in names for e in events() if name in e.listeners]
+    published = [e for entry in SERVICES for e in events(entry.name)]
+    heard = [(name, e) for name in names for e in published if name in e.listeners]
     live = [topic for topic in LIVE if topic.service in names]
     document: Json = {
         "asyncapi": "3.1.0",

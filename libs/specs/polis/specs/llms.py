@@ -204,7 +204,7 @@ def _problems(service: str) -> str:
     names = documented(service)
     shown = {p for name in names for o in operations(name) for p in o.problems} | set(MESH_PROBLEMS)
     lines = []
-    for problem in (p for p in problems() if p in shown):
+    for problem in sorted(shown, key=lambda p: p.type):
         own = [f"`{field}`" for field in problem.__struct_fields__]
         facts = f" Names {', '.join(own)}." if own else ""
         again = " The same call may succeed later." if problem.retryable else ""

@@ -1,0 +1,108 @@
+"""OpenAPI says of the gateway what the declarations say, and a validator accepts it."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from polis.proto.contract import PUBLIC, operations, success_status
+from polis.specs.openapi import openapi
+
+ROUTED = [o for o in operations() if o.path]
+WHOLE = openapi("gateway")
+
+
+def item(operation):
+    return WHOLE["paths"][f"/api/v1{operation.path}"][operation.verb.lower()]
+
+
+def resolved(schema):
+    """With the components at hand, so that jsonschema finds what a `$ref` names."""
+    return schema | {"components": WHOLE["components"]}
+
+
+def test_the_document_of_each_service_is_valid_openapi(service):
+    OpenAPIV31SpecValidator(openapi(service)).validate()
+
+
+def test_a_service_tells_of_its_own_routes_and_the_gateway_of_all(service):
+    told = {
+        item["operationId"] for methods in openapi(service)["paths"].values() for item in methods.values()
+    }
+
+    assert told == {o.name for o in ROUTED if service in ("gateway", o.service)}
+
+
+@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+def test_every_operation_has_a_summary_an_answer_and_a_default_for_refusals(operation):
+    told = item(operation)
+
+    assert told["summary"]
+    assert {str(success_status(operation)), "default"} <= told["responses"].keys()
+    assert told["tags"] == [operation.service]
+
+
+@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+def test_every_declared_problem_is_told_under_its_status(operation):
+    for problem in operation.problems:
+        told = item(operation)["responses"][str(problem.status)]["content"]["application/problem+json"]
+        assert f"#/components/schemas/{problem.__name__}" in str(told)
+
+
+@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+def test_only_public_operations_need_no_credential_and_changes_by_cookie_need_the_csrf_token(operation):
+    security = item(operation)["security"]
+
+    if operation.scope == PUBLIC:
+        assert security == []
+    else:
+        bearer, cookie = security
+        assert bearer.keys() == {"bearer"}
+        assert cookie.keys() == ({"session", "csrf"} if operation.mutates else {"session"})
+
+
+@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+def test_every_field_stands_in_one_place(operation):
+    told = item(operation)
+    named = [p["name"] for p in told.get("parameters", []) if "name" in p]
+    content = told.get("requestBody", {}).get("content", {})
+    if "application/json" in content:
+        name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        named += WHOLE["components"]["schemas"][name]["properties"]
+    if "application/octet-stream" in content:
+        named.append(operation.raw_body)
+
+    assert sorted(named) == sorted(operation.request.__struct_fields__)
+
+
+@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+def test_the_idempotency_key_is_offered_exactly_where_it_is_taken(operation):
+    parameters = item(operation).get("parameters", [])
+
+    assert ({"$ref": "#/components/parameters/IdempotencyKey"} in parameters) == operation.idempotent
+
+
+@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+def test_examples_are_what_their_schemas_say(operation):
+    told = item(operation)
+    answer = told["responses"][str(success_status(operation))].get("content", {})
+    contents = [*told.get("requestBody", {}).get("content", {}).values(), *answer.values()]
+
+    for content in contents:
+        if "example" in content:
+            jsonschema.Draft202012Validator(resolved(content["schema"])).validate(content["example"])
+
+
+def test_a_body_takes_no_other_fields_because_the_gateway_refuses_them():
+    bodies = {n: s for n, s in WHOLE["components"]["schemas"].items() if n.endswith("Body")}
+
+    assert bodies
+    assert all(schema["additionalProperties"] is False for schema in bodies.values())
+
+
+def test_nothing_is_defined_that_nothing_refers_to():
+    text = str(WHOLE["paths"]) + str(WHOLE["components"])
+    unused = [name for name in WHOLE["components"]["schemas"] if f"'#/components/schemas/{name}'" not in text]
+
+    assert unused == []
