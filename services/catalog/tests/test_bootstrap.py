@@ -30,7 +30,7 @@ async def test_every_component_and_graph_that_ships_is_active_and_public(ada):
 
 
 async def test_what_ships_is_writable_by_nobody(ada, refused):
-    version = await ada.call(ResolveResource(type="graph", key="email-digest"))
+    version = await ada.call(ResolveResource(type="component", key="passthrough"))
 
     for client in (ada, ada.member("owner")):
         problem = await refused(

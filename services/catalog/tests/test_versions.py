@@ -150,17 +150,17 @@ async def test_only_a_version_that_exists_is_activated(ada, refused, facts):
 
 
 async def test_the_orgs_own_resource_goes_before_the_meshs_public_one(ada, ben):
-    shipped = await ada.call(ResolveResource(type="graph", key="email-digest"))
-    made = await ada.call(CreateResource(type="graph", key="email-digest", content=shipped.content))
+    shipped = await ada.call(ResolveResource(type="component", key="passthrough"))
+    made = await ada.call(CreateResource(type="component", key="passthrough", content=shipped.content))
     await ada.call(PublishVersion(made.id))
 
     assert (
-        await ada.call(ResolveResource(type="graph", key="email-digest"))
+        await ada.call(ResolveResource(type="component", key="passthrough"))
     ).resource_id == shipped.resource_id
     await ada.call(Activate(made.id, "production", 1))
-    assert (await ada.call(ResolveResource(type="graph", key="email-digest"))).resource_id == made.id
+    assert (await ada.call(ResolveResource(type="component", key="passthrough"))).resource_id == made.id
     assert (
-        await ben.call(ResolveResource(type="graph", key="email-digest"))
+        await ben.call(ResolveResource(type="component", key="passthrough"))
     ).resource_id == shipped.resource_id
 
 

@@ -1,0 +1,120 @@
+"""What row-level security itself lets an org do with public rows, whatever the statements forget."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from polis.catalog.access import SYSTEM_ORG
+from polis.proto.catalog import Activate, CreateResource, PublishVersion
+
+PUBLIC_READ = ["resources", "versions", "activations"]
+
+
+@pytest.fixture
+async def shown(ada):
+    """A public resource with an active version, and the same of the org alone."""
+    made = {}
+    for visibility in ("public", "org"):
+        resource = await ada.call(
+            CreateResource(type="policy", key=visibility, content={}, visibility=visibility)
+        )
+        await ada.call(PublishVersion(resource.id))
+        await ada.call(Activate(resource.id, "production", 1))
+        made[visibility] = resource
+    return made
+
+
+def column(table):
+    return "id" if table == "resources" else "resource_id"
+
+
+@pytest.mark.parametrize("table", PUBLIC_READ)
+async def test_another_org_selects_public_rows_and_no_others(ada, ben, shown, database, table):
+    ids = [resource.id for resource in shown.values()]
+
+    async with database.transaction([ben.org_id]) as tx:
+        seen = await tx.value(
+            f"select array_agg({column(table)}) from catalog.{table} where {column(table)} = any($1)", ids
+        )
+
+    assert seen == [shown["public"].id]
+
+
+@pytest.mark.parametrize("table", ["drafts", "activation_history"])
+async def test_what_is_behind_a_public_resource_stays_in_its_org(ada, ben, shown, database, table):
+    async with database.transaction([ben.org_id]) as tx:
+        assert await tx.value(f"select count(*) from catalog.{table}") == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update catalog.resources set name = 'taken' where id = $1",
+        "update catalog.activations set number = 1 where resource_id = $1",
+        "update catalog.drafts set content = '{}' where resource_id = $1",
+        "select id from catalog.resources where id = $1 for update",
+        "select id from catalog.resources where id = $1 for key share",
+        "select resource_id from catalog.versions where resource_id = $1 for share",
+    ],
+)
+async def test_no_statement_of_another_org_changes_or_locks_a_public_row(
+    ada, ben, shown, database, statement
+):
+    async with database.transaction([ben.org_id]) as tx:
+        try:
+            assert await tx.execute(statement, shown["public"].id) == 0
+        except asyncpg.InsufficientPrivilegeError:
+            return
+
+
+async def test_no_row_is_written_into_another_org_or_given_to_it(ada, ben, shown, database):
+    insert = """
+        insert into catalog.resources (org_id, id, type, key, name, visibility, created_by, created_at, updated_at)
+        values ($1, gen_random_uuid(), 'policy', 'smuggled', '', 'public', $1, now(), now())
+        """
+    give = "update catalog.resources set org_id = $1 where org_id = $2"
+    for org_id in (ada.org_id, SYSTEM_ORG):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with database.transaction([ben.org_id]) as tx:
+                await tx.execute(insert, org_id)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with database.transaction([ada.org_id]) as tx:
+                await tx.execute(give, ben.org_id, ada.org_id)
+
+
+@pytest.mark.parametrize(
+    "change", ["update catalog.versions set content = '{}'", "delete from catalog.versions"]
+)
+async def test_nobody_changes_a_version_not_even_its_own_org(ada, shown, database, change):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with database.transaction([ada.org_id]) as tx:
+            await tx.execute(change)
+
+
+async def test_the_database_itself_holds_a_digest_to_its_content(ada, shown, database):
+    with pytest.raises(asyncpg.CheckViolationError):
+        async with database.transaction([ada.org_id]) as tx:
+            await tx.execute(
+                """
+                insert into catalog.versions
+                    (org_id, resource_id, number, digest, content, changelog, published_by, published_at)
+                values ($1, $2, 2, $3, '{}', '', $1, now())
+                """,
+                ada.org_id,
+                shown["org"].id,
+                "0" * 64,
+            )
+
+
+async def test_what_becomes_public_or_private_takes_its_versions_along(ada, ben, shown, database, sql):
+    ids = [resource.id for resource in shown.values()]
+    await sql("update catalog.resources set visibility = 'org' where id = $1", shown["public"].id)
+    await sql("update catalog.resources set visibility = 'public' where id = $1", shown["org"].id)
+
+    async with database.transaction([ben.org_id]) as tx:
+        for table in PUBLIC_READ:
+            seen = await tx.value(
+                f"select array_agg({column(table)}) from catalog.{table} where {column(table)} = any($1)", ids
+            )
+            assert seen == [shown["org"].id]
