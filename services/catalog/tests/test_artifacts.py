@@ -27,7 +27,7 @@ from polis.proto.catalog import (
     UploadIncomplete,
     UploadNotFound,
 )
-from polis.proto.problems import Invalid, StaleCursor
+from polis.proto.problems import Invalid, Overloaded, StaleCursor
 
 MIB = 1024 * 1024
 
@@ -181,6 +181,19 @@ async def test_a_file_deleted_while_it_is_read_ends_the_stream_with_a_problem(ad
         return [part async for part in stream]
 
     assert await refused(rest()) == ArtifactNotFound(artifact_id=artifact.id)
+
+
+async def test_slow_readers_of_one_org_leave_room_for_others(ada, ben, refused, limits):
+    mine, theirs = await store(ada, bytes(20 * PART_BYTES)), await store(ben, b"abc")
+    slow = [ada.stream(DownloadArtifact(mine.id)) for _ in range(limits.downloads // 2)]
+    for stream in slow:
+        await anext(stream)
+
+    assert await refused(read(ada, mine.id)) == Overloaded(retry_after_s=1.0)
+    assert await read(ben, theirs.id) == b"abc"
+    for stream in slow:
+        assert sum([len(part) async for part in stream]) == 19 * PART_BYTES
+    assert len(await read(ada, mine.id)) == mine.size
 
 
 async def test_files_are_listed_newest_first_on_pages(ada, ben, refused):

@@ -20,3 +20,7 @@ class Config(Settings, frozen=True, kw_only=True):
     """Uploads that an org may have open at a time."""
     upload_ttl_s: Annotated[float, Meta(gt=0, le=604_800)] = 86_400.0
     sweep_every_s: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
+    downloads: Annotated[int, Meta(ge=1, le=1_000)] = 32
+    """Files that are read at the same time; an org may have half of them."""
+    queue: Annotated[int, Meta(ge=0, le=100_000)] = 256
+    """Fewer than elsewhere: a waiting part of an upload holds half a megabyte."""

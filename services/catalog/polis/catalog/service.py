@@ -14,6 +14,7 @@ from polis.catalog.blobs import BlobGone, Blobs, Rows
 from polis.catalog.bootstrap import bootstrap, shipped
 from polis.catalog.config import Config
 from polis.catalog.quota import Quota
+from polis.catalog.streams import Streams
 from polis.proto import Page, Refused, catalog
 from polis.proto.problems import StaleCursor
 from polis.service import Context, Service
@@ -34,6 +35,7 @@ class Own:
         self.config = config
         self.database = database
         self.blobs: Blobs = Rows()
+        self.streams = Streams(config.downloads)
         self.hashing = asyncio.Semaphore(_HASHING)
         self.quota = Quota(config.org_bytes, config.open_uploads)
         self.upload_ttl = timedelta(seconds=config.upload_ttl_s)
@@ -229,11 +231,12 @@ async def download_artifact(request: catalog.DownloadArtifact, ctx: Context[Own]
     stored = await artifacts.stored(ctx.db, ctx.actor.org_id, request.artifact_id)
     # Not `ctx.db`: a slow reader may take longer than the deadline of the request that began the stream.
     db = ctx.own.database.tenant(ctx.actor.org_id)
-    try:
-        async for part in ctx.own.blobs.read(db, ctx.actor.org_id, stored.blob_id, end=stored.parts):
-            yield part
-    except BlobGone:
-        raise Refused(catalog.ArtifactNotFound(artifact_id=request.artifact_id)) from None
+    with ctx.own.streams.one(ctx.actor.org_id):
+        try:
+            async for part in ctx.own.blobs.read(db, ctx.actor.org_id, stored.blob_id, end=stored.parts):
+                yield part
+        except BlobGone:
+            raise Refused(catalog.ArtifactNotFound(artifact_id=request.artifact_id)) from None
 
 
 @service.handles(catalog.DeleteArtifact)
