@@ -255,6 +255,8 @@ def _decode(operation: Operation, payload: bytes) -> object:
         raise Refused(invalid_from_msgspec(error)) from None
     except msgspec.DecodeError as error:
         raise Refused(Malformed(reason=str(error))) from None
+    except RecursionError:
+        raise Refused(Malformed(reason="nested too deeply")) from None
 
 
 def _key(operation: Operation, key: str) -> str:
