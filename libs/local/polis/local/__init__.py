@@ -1,0 +1,1 @@
+"""The mesh on one machine: PostgreSQL and NATS from wheels, every service as a process, one supervisor over all."""

@@ -1,0 +1,18 @@
+#!/bin/sh
+# What `make check` runs: every tool to its end, then one verdict.
+set -u
+cd "$(dirname "$0")/.."
+failed=""
+run() {
+    name=$1
+    shift
+    if "$@"; then echo "ok      $name"; else failed="$failed $name"; echo "FAILED  $name"; fi
+}
+bin=.venv/bin
+run format "$bin/ruff" format --check --quiet .
+run lint "$bin/ruff" check --quiet .
+run types "$bin/mypy" proto libs services
+run layers "$bin/lint-imports" --no-cache
+run documents "$bin/python" -m polis.specs --check
+run spelling "$bin/codespell" --skip='.venv,.polis,.git,*.lock,*.lock.txt,generated,samples,*.mbox,.mypy_cache,.ruff_cache' .
+[ -z "$failed" ] || { echo "make check failed:$failed" >&2; exit 1; }
