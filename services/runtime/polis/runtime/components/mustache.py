@@ -147,7 +147,7 @@ class _Rendering:
 
     def _section(self, section: Section, contexts: tuple[object, ...]) -> None:
         value = _lookup(section.path, contexts)
-        nothing = value is _MISSING or value is None or value is False or value in ("", [])
+        nothing = value is _MISSING or not value
         if section.inverted or nothing:
             if section.inverted and nothing:
                 self.of(section.body, contexts)

@@ -19,6 +19,9 @@ _BETWEEN = re.compile(r"(\?=)\s+(?==\?[^?\s]{1,120}\?[BbQq]\?)")
 _SPACE = re.compile(r"\s+")
 _ID = re.compile(r"<\s*([^<>\s]{1,500})\s*>")
 _BARE_ID = re.compile(r"[^<>\s,;]{1,250}@[^<>\s,;]{1,250}")
+_LAST_FIRST = re.compile(
+    r"^([^,]+), ?(?!(?:inc|ltd|llc|gmbh|ag|co|corp|jr|sr|phd|md)\b)([^,]+)$", re.IGNORECASE
+)
 _Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 _TEXT_CODEC = re.compile(
     r"ascii|utf[-_](?:8|16|32)(?:[-_][bl]e)?|utf[-_]7|iso(?:8859|2022)[-_].*|latin[-_]?1|cp\d+|koi8[-_].|mac[-_].*"
@@ -127,7 +130,8 @@ def _unfolded(raw: str) -> str:
 
 
 def _address(name: str, address: str) -> dict[str, str]:
-    return {"name": header(name)[:MAX_NAME_CHARS].strip("'\" "), "address": header(address)[:320].lower()}
+    named = header(name)[:MAX_NAME_CHARS].strip("'\" ")
+    return {"name": _LAST_FIRST.sub(r"\2 \1", named), "address": header(address)[:320].lower()}
 
 
 def ids(raws: Iterable[str]) -> list[str]:

@@ -54,6 +54,7 @@ class Threads:
 def thread(mails: list[Mail]) -> dict[str, object]:
     """The message of a conversation; its mails are in the order of time."""
     first = mails[0]
+    newest = last_date(mails)
     files = [file for mail in mails for file in mail.attachments]
     return {
         "id": hashlib.sha256(first.identity.encode()).hexdigest()[:20],
@@ -61,7 +62,8 @@ def thread(mails: list[Mail]) -> dict[str, object]:
         "participants": [msgspec.to_builtins(who) for who in _participants(mails)],
         "count": len(mails),
         "first_date": min((mail.date for mail in mails if mail.date), default=None),
-        "last_date": last_date(mails) or None,
+        "last_date": newest or None,
+        "day": newest[:10],
         "attachments": msgspec.to_builtins(files[:MAX_ATTACHMENTS]),
         "mails": [_part(mail) for mail in mails],
     }

@@ -21,6 +21,8 @@ _PARAGRAPHS = re.compile(r"\n\s*\n")
 _LIST_ITEM = re.compile(r"\s*(?:[-*•‣·]|\d{1,2}[.)])\s+")
 _SPACE = re.compile(r"\s+")
 _END = re.compile(r"[.!?:;。\uff01\uff1f…]['\")\]]*$")
+_IDEOGRAPHIC_STOP = re.compile(r"(?<=[。\uff01\uff1f])(?=\w)")
+"""It ends a sentence also before a digit, where sentencex goes on."""
 _LETTER = re.compile(r"[^\W\d_]")
 _URL = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+")
 _GREETING = re.compile(
@@ -31,7 +33,7 @@ _GREETING = re.compile(
     re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"(?:i hope (?:this|you|all)\b.{0,80}(?:well|finds you)\b.{0,20}|hope you(?:'re| are).{0,40}|(?:many |)thanks?(?: you)?\b.{0,60}|looking forward to\b.{0,60}"
+    r"(?:i hope (?:this|you|all|your)\b.{0,60}(?:well|finds you|weekend|week|day|holidays?)\b.{0,20}|hope you(?:'re| are).{0,40}|(?:many |)thanks?(?: you)?\b.{0,60}|looking forward to\b.{0,60}"
     r"|(?:please )?(?:do not|don't) hesitate to\b.{0,80}|let me know if you have (?:any )?questions.{0,40}|have a (?:nice|great|good)\b.{0,40}"
     r"|(?:vielen|besten|herzlichen) dank\b.{0,60}|danke\b.{0,60}|ich hoffe,? (?:es|ihnen|dir)\b.{0,40}gut.{0,20}|ich freue mich auf\b.{0,60}|schönes wochenende.{0,20}"
     r"|(?:bei|für) (?:rück)?fragen .{0,80}|merci\b.{0,60}|j'espère que vous allez bien.{0,20}|(?:best|kind|warm) (?:regards|wishes).{0,40}"
@@ -46,7 +48,8 @@ def sentences(text: str, language: str) -> list[str]:
     found: list[str] = []
     for paragraph in _PARAGRAPHS.split(text[:MAX_CHARS]):
         for block in _unwrapped(paragraph):
-            found += [_SPACE.sub(" ", part).strip() for part in sentencex.segment(language, block)]
+            for part in sentencex.segment(language, block):
+                found += [_SPACE.sub(" ", piece).strip() for piece in _IDEOGRAPHIC_STOP.split(part)]
     return [sentence for sentence in found if _says_something(sentence)]
 
 

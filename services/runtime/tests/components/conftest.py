@@ -1,0 +1,71 @@
+"""A step without an engine: components are run alone, or a whole graph in the order of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+from polis.runtime.component import implementations
+
+
+class Double:
+    """What a component sees of the engine, with everything that it does written down."""
+
+    def __init__(self, config: Mapping[str, object], files: Mapping[str, bytes], chunk: int) -> None:
+        self.config, self.files, self.chunk = config, files, chunk
+        self.key = "run/node/0"
+        self.log = self
+        self.sent: list[tuple[str, object]] = []
+        self.done: list[tuple[int, int | None]] = []
+        self.lines: list[tuple[str, str, dict[str, object]]] = []
+        self.on_room: Callable[[], None] = lambda: None
+
+    def emit(self, port: str, value: object) -> None:
+        self.sent.append((port, value))
+
+    def out(self, port: str = "out") -> list[object]:
+        return [value for name, value in self.sent if name == port]
+
+    async def room(self) -> None:
+        self.on_room()
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        self.done.append((done, total))
+
+    def info(self, event: str, **fields: object) -> None:
+        self.lines.append(("info", event, fields))
+
+    def warning(self, event: str, **fields: object) -> None:
+        self.lines.append(("warning", event, fields))
+
+    async def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
+        content = self.files[artifact_id]
+        for at in range(0, len(content), self.chunk):
+            yield content[at : at + self.chunk]
+
+
+async def _run(key: str, messages: list[Mapping[str, object]], step: Double) -> Double:
+    found = implementations()[key]
+    if found.collector:
+        collector = found.collector(step)
+        for message in messages:
+            collector.receive(message)
+        await collector.finish()
+    for message in [] if found.collector else messages:
+        if found.task:
+            await found.task(step, message)
+        elif found.inline:
+            found.inline(step, message)
+    return step
+
+
+@pytest.fixture
+def run():
+    """Run a component on messages; each is what its port `in` gets, or a mapping by port as `ports`."""
+
+    async def run(key, *messages, ports=(), files=None, chunk=64 * 1024, on_room=None, **config) -> Double:
+        step = Double(config, files or {}, chunk)
+        step.on_room = on_room or step.on_room
+        return await _run(key, [{"in": message} for message in messages] + list(ports), step)
+
+    return run
