@@ -16,8 +16,9 @@ from polis.proto.problems import MESH_PROBLEMS, DeadlineExceeded, Internal, Malf
 from polis.service import call
 from polis.service.actor import ANONYMOUS, admit
 from polis.service.context import Context, Replayed
+from polis.service.faults import invalid_from_msgspec
 from polis.service.stream import send
-from polis.service.wire import encode_problem, invalid_from_msgspec
+from polis.service.wire import encode_problem
 from polis.telemetry import log, metrics, spans, trace
 
 if TYPE_CHECKING:

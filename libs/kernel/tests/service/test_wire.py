@@ -1,45 +1,17 @@
-"""Problems on the wire, and msgspec's errors as faults with pointers."""
+"""Problems on the wire."""
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 import pytest
-from msgspec import Meta, Struct
 
-from polis.proto import catalog, graph
+from polis.proto import catalog
 from polis.proto.problems import Fault, Internal, Invalid, Overloaded
-from polis.service.wire import (
-    RemoteProblem,
-    decode_problem,
-    encode_problem,
-    invalid_from_msgspec,
-    unknown_fields,
-)
+from polis.service.wire import RemoteProblem, decode_problem, encode_problem
 
 NOBODY = UUID(int=7)
-
-
-class Inner(Struct):
-    count: Annotated[int, Meta(ge=0)]
-    label: str = ""
-
-
-class Outer(Struct):
-    inner: Inner
-    many: list[Inner] = []
-    named: dict[str, Inner] = {}
-    maybe: Inner | None = None
-    free: dict[str, object] = {}
-
-
-def fault_of(body: bytes, prefix: str = "") -> Fault:
-    with pytest.raises(msgspec.ValidationError) as caught:
-        msgspec.json.decode(body, type=Outer)
-    (fault,) = invalid_from_msgspec(caught.value, prefix).faults
-    return fault
 
 
 def test_a_problem_is_one_flat_object_with_its_facts_beside_the_standard_members():
@@ -96,65 +68,3 @@ def test_what_is_no_problem_at_all_is_a_remote_one_of_status_500(payload):
     problem, detail = decode_problem(payload)
 
     assert (problem.type, problem.status, detail) == ("about:blank", 500, "")
-
-
-@pytest.mark.parametrize(
-    ("body", "pointer", "detail"),
-    [
-        (b'{"inner":{"count":"x"}}', "/inner/count", "Expected `int`, got `str`"),
-        (b'{"inner":{"count":1},"many":[{"count":1},{"count":-1}]}', "/many/1/count", "Expected `int` >= 0"),
-        (b"{}", "/inner", "Object missing required field `inner`"),
-        (b'{"inner":{}}', "/inner/count", "Object missing required field `count`"),
-        (b"[]", "", "Expected `object`, got `array`"),
-        (b'{"inner":{"count":1},"maybe":3}', "/maybe", "Expected `object | null`, got `int`"),
-        (
-            b'{"inner":{"count":1},"named":{"a":{"count":"x"}}}',
-            "/named",
-            "Expected `int`, got `str` (in a value: `[...].count`)",
-        ),
-    ],
-)
-def test_a_msgspec_error_becomes_a_fault_at_its_pointer(body, pointer, detail):
-    assert fault_of(body) == Fault(pointer=pointer, detail=detail)
-
-
-def test_a_prefix_says_where_in_the_request_the_value_stood():
-    assert fault_of(b'{"inner":{"count":"x"}}', "/content").pointer == "/content/inner/count"
-
-
-def test_every_unknown_field_is_named_at_any_depth():
-    data = {
-        "inner": {"count": 1, "colour": 1},
-        "many": [{"count": 1}, {"count": 1, "a/b": 2}],
-        "named": {"x~y": {"count": 1, "z": 0}},
-        "maybe": {"count": 1, "q": 0},
-        "free": {"anything": {"goes": 1}},
-        "extra": 1,
-    }
-
-    assert sorted(fault.pointer for fault in unknown_fields(Outer, data)) == [
-        "/extra",
-        "/inner/colour",
-        "/many/1/a~1b",
-        "/maybe/q",
-        "/named/x~0y/z",
-    ]
-
-
-def test_data_of_the_wrong_shape_has_no_unknown_fields_because_decoding_refuses_it_anyway():
-    assert unknown_fields(Outer, {"inner": 3, "many": {"a": 1}, "named": [1], "maybe": None}) == []
-
-
-def test_a_graph_is_searched_through_its_mappings():
-    data = {
-        "nodes": {"read": {"component": "log", "retry": {"attempts": 1, "speed": 2}}},
-        "edges": [{"from": 1}],
-    }
-
-    pointers = [fault.pointer for fault in unknown_fields(graph.Graph, data)]
-
-    assert pointers == ["/nodes/read/retry/speed", "/edges/0/from"]
-
-
-def test_the_number_of_faults_is_bounded():
-    assert len(unknown_fields(Inner, {f"f{n}": 0 for n in range(1000)})) == 100

@@ -11,7 +11,7 @@ import msgspec
 from polis.proto import Refused
 from polis.proto.contract import fields_of
 from polis.proto.problems import Fault, Invalid, Malformed, UnsupportedMedia
-from polis.service.wire import invalid_from_msgspec, unknown_fields
+from polis.service.faults import faults_in, invalid_from_msgspec, unknown_fields
 
 if TYPE_CHECKING:
     from polis.proto import Operation
@@ -65,8 +65,8 @@ def _from_json(operation: Operation, path: dict[str, str], body: bytes, media_ty
     try:
         typed_path = {name: _typed(operation, name, value) for name, value in path.items()}
         return msgspec.convert({**content, **typed_path}, operation.request)
-    except msgspec.ValidationError as error:
-        raise Refused(invalid_from_msgspec(error)) from None
+    except msgspec.ValidationError:
+        raise Refused(Invalid(faults=tuple(faults_in(operation.request, {**content, **typed_path})))) from None
 
 
 def _typed(operation: Operation, name: str, value: str) -> object:
