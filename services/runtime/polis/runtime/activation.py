@@ -1,0 +1,171 @@
+"""One activation of a node: as the engine follows it over its attempts, and as its implementation sees it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from msgspec import Struct
+
+from polis.runtime import item as items
+from polis.runtime.component import Inputs, Logger, StepFailed
+from polis.runtime.item import Item
+
+if TYPE_CHECKING:
+    from polis.runtime.engine import Machine
+    from polis.runtime.node import NodeRun
+
+ActivationState = Literal["ready", "running", "retrying", "recording", "done"]
+
+
+class Failure(Struct, frozen=True):
+    """Why an attempt had no result."""
+
+    kind: str
+    message: str
+    retryable: bool = False
+
+
+class Recorded(Struct, frozen=True, omit_defaults=True):
+    """The outcome of an activation as the journal holds it: what it emitted, or how it failed for good.
+
+    sent: what a pure step had emitted before it failed; that is recomputed and cut off there.
+    """
+
+    emitted: tuple[tuple[str, object], ...] = ()
+    failure: Failure | None = None
+    sent: int = 0
+
+
+class Host(Protocol):
+    """What a step may do besides emitting: the shell does it, the engine only hands it on."""
+
+    def log(self, node: str) -> Logger: ...
+    def crashed(self, node: str, error: Exception) -> None: ...
+    async def room(self, attempt: Attempt) -> None: ...
+    def artifact(self, artifact_id: str) -> AsyncIterator[bytes]: ...
+
+
+class Activation:
+    """One item in one node, over all its attempts.
+
+    held: emissions that wait, because an earlier item of the node has not ended or the result is not durable yet.
+    sent: emissions that have gone on, so the ordinal of the next one. accepted: sent and held together; a repeated
+    attempt of a pure step emits the same again, and that many are skipped.
+    streams: emissions go on at once. waits: the attempt that waits for room. cut: a recorded failure of a pure step, which
+    ends it at the same emission again.
+    """
+
+    __slots__ = (
+        "accepted", "attempt", "cut", "failure", "held", "inputs", "item", "machine", "node", "sent", "state",
+        "streams", "waits",
+    )  # fmt: skip
+
+    def __init__(self, machine: Machine, node: NodeRun, item: Item, inputs: Inputs) -> None:
+        self.machine = machine
+        self.node = node
+        self.item = item
+        self.inputs = inputs
+        self.attempt = 0
+        self.state: ActivationState = "ready"
+        self.held: list[tuple[str, object]] = []
+        self.sent = 0
+        self.accepted = 0
+        self.streams = False
+        self.waits: Attempt | None = None
+        self.cut: Recorded | None = None
+        self.failure: Failure | None = None
+
+    @property
+    def key(self) -> str:
+        return items.key(self.machine.run, self.node.stage.name, self.item)
+
+
+class Attempt:
+    """The step that a task, a collector or an effect sees. What it says after its end is not heard."""
+
+    __slots__ = ("_emitted", "activation", "launched", "number")
+
+    def __init__(self, activation: Activation) -> None:
+        activation.attempt += 1
+        self.activation = activation
+        self.number = activation.attempt
+        self.launched = False
+        self._emitted = 0
+
+    @property
+    def current(self) -> bool:
+        """Whether the engine still waits for this attempt."""
+        activation = self.activation
+        running = activation.state == "running" and activation.attempt == self.number
+        return running and activation.machine.state == "running"
+
+    @property
+    def config(self) -> Mapping[str, object]:
+        return self.activation.node.stage.config
+
+    @property
+    def key(self) -> str:
+        return self.activation.key
+
+    @property
+    def log(self) -> Logger:
+        return self.activation.machine.host.log(self.activation.node.stage.name)
+
+    def emit(self, port: str, value: object) -> None:
+        if port not in self.activation.node.stage.component.outputs:
+            raise unknown_port(self.activation.node, port)
+        if not self.current:
+            return
+        self._emitted += 1
+        if self._emitted > self.activation.accepted:
+            self.activation.machine.attempts.emitted(self, port, value)
+
+    async def room(self) -> None:
+        await self.activation.machine.host.room(self)
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        if self.current:
+            self.activation.machine.progressed(self.activation.node, done, total)
+
+    def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
+        return self.activation.machine.host.artifact(artifact_id)
+
+
+class InlineStep:
+    """The step of a pure function: one object serves all items of a node, since none is kept after the call."""
+
+    __slots__ = ("_machine", "_node", "config", "count", "item")
+
+    def __init__(self, machine: Machine, node: NodeRun) -> None:
+        self._machine = machine
+        self._node = node
+        self.config = node.stage.config
+        self.item: Item = items.ROOT
+        self.count = 0
+
+    @property
+    def key(self) -> str:
+        return items.key(self._machine.run, self._node.stage.name, self.item)
+
+    @property
+    def log(self) -> Logger:
+        return self._machine.host.log(self._node.stage.name)
+
+    def emit(self, port: str, value: object) -> None:
+        ordinal = self.count
+        self.count = ordinal + 1
+        self._machine.send(self._node, self.item, ordinal, port, value)
+
+    async def room(self) -> None:
+        """A function cannot wait: what it emits is one activation's worth."""
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        self._machine.progressed(self._node, done, total)
+
+    def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
+        return self._machine.host.artifact(artifact_id)
+
+
+def unknown_port(node: NodeRun, port: str) -> StepFailed:
+    return StepFailed("port.unknown", f"`{node.stage.component.key}` has no output `{port}`")

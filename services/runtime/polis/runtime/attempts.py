@@ -1,0 +1,282 @@
+"""The items at work in a run's nodes: attempts and repetitions, outcomes made durable, results let go in their order."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from polis.proto.graph import ERROR_PORT
+from polis.runtime.activation import Activation, Attempt, Failure, Recorded
+from polis.runtime.component import Inputs, StepFailed
+from polis.runtime.inboxes import MAX_QUEUE
+from polis.runtime.requests import Abort, Launch, Record, Room
+
+if TYPE_CHECKING:
+    from polis.runtime.engine import Machine
+    from polis.runtime.item import Item
+    from polis.runtime.node import NodeRun
+
+MAX_RESULT_BYTES = 1024 * 1024
+"""Bytes of an effect's result in the journal."""
+
+Timer = tuple[float, int, Activation, Attempt | None]
+"""When, a ticket that keeps equal times in order, and the attempt that takes too long; None for one to be repeated."""
+_recorded = msgspec.json.Decoder(Recorded)
+
+
+class Attempts:
+    """Every item of a run that is followed by itself.
+
+    running: attempts at work; waiting: those of them that wait for room; recording, retrying: activations in between.
+    """
+
+    __slots__ = (
+        "_machine", "_random", "_recorded", "_ticket", "_timers", "recording", "retrying", "running", "waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self, machine: Machine, random: Random, recorded: Mapping[tuple[str, Item], Recorded]
+    ) -> None:
+        self._machine = machine
+        self._random = random
+        self._recorded = dict(recorded)
+        self._timers: list[Timer] = []
+        self._ticket = count()
+        self.running = self.waiting = self.recording = self.retrying = 0
+
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing will happen by itself: every attempt waits for room, and nothing else is under way."""
+        return self.running == self.waiting and not self.recording and not self.retrying
+
+    @property
+    def next_due(self) -> float | None:
+        while self._timers:
+            due, _, _, attempt = self._timers[0]
+            if attempt is None or attempt.current:
+                return due
+            heapq.heappop(self._timers)
+        return None
+
+    def wake(self, now: float) -> None:
+        while self._timers and self._timers[0][0] <= now and self._machine.state == "running":
+            _, _, activation, attempt = heapq.heappop(self._timers)
+            if attempt is None:
+                self.retrying -= 1
+                self.begin(activation)
+            elif attempt.current:
+                limit = activation.node.stage.timeout_s
+                self._machine.requests.append(Abort(attempt))
+                self.failed(
+                    attempt, StepFailed("step.timeout", f"it took longer than {limit} s", retryable=True)
+                )
+
+    def add(self, node: NodeRun, item: Item, inputs: Inputs) -> Activation:
+        """Follow an item. What the journal knows of it is replayed at once."""
+        activation = Activation(self._machine, node, item, inputs)
+        node.window.append(activation)
+        activation.streams = node.stage.pure and len(node.window) == 1
+        known = self._recorded.pop((node.stage.name, item), None) if self._recorded else None
+        if known is not None:
+            self._replay(activation, known)
+        return activation
+
+    def begin(self, activation: Activation) -> None:
+        """Make the next attempt: an effect that is a function is called here, a task is for the shell."""
+        node = activation.node
+        node.attempts += 1
+        node.state = "running"
+        activation.state = "running"
+        attempt = Attempt(activation)
+        if node.stage.inline is None:
+            self.launch(attempt)
+            return
+        try:
+            node.stage.inline(attempt, activation.inputs)
+        except Exception as error:  # noqa: BLE001 - a component may raise anything: it is its run's failure
+            if attempt.current:
+                self.miss(activation, self._machine.failure(node, error))
+        else:
+            if attempt.current:
+                self._complete(activation)
+
+    def launch(self, attempt: Attempt) -> None:
+        attempt.launched = True
+        self.running += 1
+        self._machine.requests.append(Launch(attempt))
+        limit = attempt.activation.node.stage.timeout_s
+        if limit is not None:
+            self._set_timer(self._machine.now + limit, attempt.activation, attempt)
+
+    def finished(self, attempt: Attempt) -> None:
+        if self._stop(attempt):
+            self._complete(attempt.activation)
+
+    def failed(self, attempt: Attempt, error: Exception) -> None:
+        if self._stop(attempt):
+            activation = attempt.activation
+            self.miss(activation, self._machine.failure(activation.node, error))
+
+    def recorded(self, activation: Activation) -> None:
+        if activation.state == "recording":
+            self.recording -= 1
+            activation.state = "done"
+            self.advance(activation.node)
+
+    def emitted(self, attempt: Attempt, port: str, value: object) -> None:
+        """A message from an attempt that is still waited for."""
+        activation = attempt.activation
+        activation.accepted += 1
+        if activation.streams:
+            activation.sent += 1
+            self._machine.send(activation.node, activation.item, activation.sent - 1, port, value)
+        elif len(activation.held) >= MAX_QUEUE:
+            raise StepFailed("step.emits_too_much", f"more than {MAX_QUEUE:,} messages before it ended")
+        else:
+            activation.held.append((port, value))
+        cut = activation.cut
+        if cut is not None and cut.failure is not None and activation.accepted >= cut.sent:
+            self._machine.requests.append(Abort(attempt))
+            self._stop(attempt)
+            self._give_up(activation, cut.failure)
+
+    def miss(self, activation: Activation, failure: Failure) -> None:
+        """An attempt had no result: try again, send the error out of its port, or fail the run."""
+        node, retry = activation.node, activation.node.stage.retry
+        node.missed += 1
+        node.error = failure.message
+        if activation.cut is not None and activation.cut.failure is not None:
+            self._give_up(activation, activation.cut.failure)
+            return
+        if not node.stage.pure:
+            activation.held.clear()
+            activation.accepted = activation.sent
+        again = retry is not None and failure.retryable and node.stage.collector is None
+        if retry is not None and again and activation.attempt < retry.attempts:
+            longest = min(retry.max_delay_s, retry.delay_s * retry.factor ** (activation.attempt - 1))
+            activation.state = node.state = "retrying"
+            self.retrying += 1
+            self._set_timer(self._machine.now + self._random.uniform(0, longest), activation, None)
+        elif ERROR_PORT not in node.stage.routes and ERROR_PORT not in node.stage.exits:
+            self._machine.fail(node, failure)
+        elif node.step is not None:
+            self._give_up(activation, failure)  # a pure function fails again in the same way
+        else:
+            activation.failure = failure
+            self._record(activation, Recorded(failure=failure, sent=activation.accepted))
+
+    def advance(self, node: NodeRun) -> None:
+        """Let go of what has ended at the head of the window, so that results leave in the order of their items."""
+        window = node.window
+        while window and self._machine.state == "running":
+            head = window[0]
+            if node.stage.pure or head.state == "done":
+                self._let_go(head)
+            if head.state != "done":
+                head.streams = node.stage.pure
+                break
+            window.popleft()
+            if head.failure is not None:
+                self._machine.send(node, head.item, head.sent, ERROR_PORT, _error_of(head))
+        self._machine.mark_ready(node)
+
+    def wait_for_room(self, attempt: Attempt) -> bool:
+        activation = attempt.activation
+        if not attempt.current or self._has_room(activation):
+            return False
+        if activation.waits is None:
+            self.waiting += 1
+        activation.waits = attempt
+        return True
+
+    def call_waiting(self, node: NodeRun) -> None:
+        """Let those go on that have room now."""
+        for activation in node.window:
+            if activation.waits is not None and self._has_room(activation):
+                self._machine.requests.append(Room(activation.waits))
+                self._no_longer_waits(activation)
+
+    def _has_room(self, activation: Activation) -> bool:
+        if activation.streams:
+            return activation.node.blocked == 0
+        # An effect's emissions are let go together when it has ended: waiting for that would be for ever.
+        return not activation.node.stage.pure or len(activation.held) < activation.node.bound
+
+    def _no_longer_waits(self, activation: Activation) -> None:
+        if activation.waits is not None:
+            activation.waits = None
+            self.waiting -= 1
+
+    def _stop(self, attempt: Attempt) -> bool:
+        """Take an attempt off those that run; False for one that nobody waits for any more."""
+        if not attempt.current:
+            return False
+        self._no_longer_waits(attempt.activation)
+        self.running -= attempt.launched
+        return True
+
+    def _complete(self, activation: Activation) -> None:
+        if activation.cut is not None and activation.cut.failure is not None:
+            self._give_up(activation, activation.cut.failure)
+        elif activation.node.stage.pure:
+            activation.state = "done"
+            self.advance(activation.node)
+        else:
+            self._record(activation, Recorded(emitted=tuple(activation.held)))
+
+    def _give_up(self, activation: Activation, failure: Failure) -> None:
+        activation.failure = failure
+        activation.node.error = failure.message
+        activation.state = "done"
+        self.advance(activation.node)
+
+    def _record(self, activation: Activation, outcome: Recorded) -> None:
+        """Ask for an outcome to be made durable. What goes on afterwards is what a recovery would read."""
+        try:
+            body = msgspec.json.encode(outcome)
+        except TypeError as error:
+            self._machine.fail(activation.node, Failure("step.result_invalid", f"no JSON value: {error}"))
+            return
+        if len(body) > MAX_RESULT_BYTES:
+            detail = f"its result has {len(body):,} bytes of JSON; {MAX_RESULT_BYTES:,} are the most"
+            self._machine.fail(activation.node, Failure("step.result_too_large", detail))
+            return
+        if outcome.failure is None:
+            activation.held = list(_recorded.decode(body).emitted)
+        activation.state = "recording"
+        self.recording += 1
+        self._machine.requests.append(Record(activation, body))
+
+    def _replay(self, activation: Activation, known: Recorded) -> None:
+        if known.failure is not None and activation.node.stage.pure and known.sent > 0:
+            activation.cut = known
+            return
+        activation.node.attempts += 1
+        activation.held = list(known.emitted)
+        activation.failure = known.failure
+        activation.state = "done"
+
+    def _let_go(self, activation: Activation) -> None:
+        for port, value in activation.held:
+            activation.sent += 1
+            self._machine.send(activation.node, activation.item, activation.sent - 1, port, value)
+        activation.held.clear()
+
+    def _set_timer(self, due: float, activation: Activation, attempt: Attempt | None) -> None:
+        heapq.heappush(self._timers, (due, next(self._ticket), activation, attempt))
+
+
+def _error_of(activation: Activation) -> dict[str, object]:
+    """What leaves by the error port; its shape is `polis.graph.check.ERROR`."""
+    failure = activation.failure or Failure("", "")
+    return {
+        "step": activation.node.stage.name,
+        "kind": failure.kind,
+        "message": failure.message,
+        "inputs": dict(activation.inputs),
+    }

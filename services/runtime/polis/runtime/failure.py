@@ -1,0 +1,43 @@
+"""What an exception of an implementation means for its run: a kind for programs, a sentence for people, whether to retry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polis.graph import Schema
+from polis.proto import Refused
+from polis.runtime.activation import Failure
+from polis.runtime.component import StepFailed
+
+if TYPE_CHECKING:
+    from polis.runtime.activation import Host
+
+_MAX_MESSAGE = 2000
+"""Characters of an error's message that a run keeps."""
+
+
+def failure_of(error: Exception, node: str, host: Host) -> Failure:
+    """The failure that an exception is. One that nobody foresaw goes to the log; its text may hold anything."""
+    match error:
+        case StepFailed():
+            return Failure(error.kind, str(error)[:_MAX_MESSAGE], error.retryable)
+        case Refused():
+            kind = error.problem.type.removeprefix("/problems/").replace("/", ".")
+            return Failure(kind, str(error)[:_MAX_MESSAGE], error.problem.retryable)
+        case TimeoutError() | OSError():
+            return Failure("step.unavailable", type(error).__name__, retryable=True)
+        case _:
+            host.crashed(node, error)
+            return Failure("step.crashed", f"it raised {type(error).__name__}")
+
+
+def misfit(schema: Schema, port: str, value: object) -> Failure | None:
+    """Why a message is none that a port takes; None when it is one."""
+    try:
+        if schema.accepts(value):
+            return None
+        fault = schema.faults(value)[0]
+        detail = f"{fault.pointer or 'it'}: {fault.detail}"
+    except ValueError as error:  # no JSON value at all
+        detail = str(error)
+    return Failure("input.invalid", f"a message at `{port}` does not fit its schema: {detail}"[:_MAX_MESSAGE])

@@ -1,0 +1,62 @@
+"""What a run gives in the end: the messages that its graph's outputs have taken, in their one right order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from polis.runtime.item import Item
+    from polis.runtime.program import Program
+
+MAX_OUTPUT_BYTES = 1024 * 1024
+"""Bytes of a run's output as JSON: it must fit into one row and one answer."""
+
+
+class OutputTooLarge(Exception):
+    """The outputs together have more bytes than a run may give."""
+
+
+class Outputs:
+    """The outputs of one run. Values of `many` outputs are kept encoded, so what they hold is known at any time."""
+
+    __slots__ = ("_bytes", "_last", "_many", "_ordered")
+
+    def __init__(self, program: Program) -> None:
+        self._ordered = program.ordered_exits
+        self._many: dict[str, list[tuple[Item, bytes]]] = {}
+        self._last: dict[str, tuple[Item, object]] = {}
+        self._bytes = 0
+        for name, output in program.graph.outputs.items():
+            if output.many:
+                self._many[name] = []
+
+    def take(self, name: str, item: Item, value: object) -> None:
+        """A message for an output. OutputTooLarge as soon as it is certain; TypeError when it is no JSON value."""
+        if name in self._many:
+            encoded = msgspec.json.encode(value)
+            self._bytes += len(encoded) + 1
+            if self._bytes > MAX_OUTPUT_BYTES:
+                raise OutputTooLarge
+            self._many[name].append((item, encoded))
+            return
+        before = self._last.get(name)
+        if before is None or name in self._ordered or item > before[0]:
+            self._last[name] = (item, value)
+
+    def encoded(self, program: Program) -> bytes:
+        """The JSON object of all outputs: a list for `many`, else the last message or null."""
+        values: dict[str, object] = {}
+        for name in program.graph.outputs:
+            if name in self._many:
+                taken = self._many[name]
+                if name not in self._ordered:
+                    taken.sort(key=lambda entry: entry[0])
+                values[name] = [msgspec.Raw(encoded) for _, encoded in taken]
+            else:
+                values[name] = self._last.get(name, ((), None))[1]
+        encoded = msgspec.json.encode(values)
+        if len(encoded) > MAX_OUTPUT_BYTES:
+            raise OutputTooLarge
+        return encoded

@@ -1,0 +1,147 @@
+"""A checked graph joined with what runs each node: compiled once per version, shared by all its runs, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from polis.graph import GraphFaults, Plan, PlannedNode, Schema, check, compiled, pointer
+from polis.proto.graph import Component, Graph
+from polis.proto.problems import Fault
+from polis.runtime.component import Implementation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Lookup = Callable[[str], Implementation | None]
+
+
+class Stage:
+    """A node of a program: what `polis.graph` planned, in the form that is quickest to run."""
+
+    __slots__ = (
+        "checks",
+        "collector",
+        "component",
+        "concurrency",
+        "config",
+        "eager",
+        "exits",
+        "index",
+        "inline",
+        "marks",
+        "name",
+        "pairs",
+        "port_sources",
+        "ports",
+        "pure",
+        "retry",
+        "routes",
+        "sorted_ports",
+        "sorts",
+        "sources",
+        "targets",
+        "task",
+        "timeout_s",
+        "title",
+    )
+
+    def __init__(self, index: int, planned: PlannedNode, implementation: Implementation, plan: Plan) -> None:
+        node, component = planned.node, planned.component
+        self.index = index
+        self.name = planned.name
+        self.title = node.title or component.title
+        self.component = component
+        self.config: Mapping[str, object] = node.config
+        self.inline = implementation.inline
+        self.task = implementation.task
+        self.collector = implementation.collector
+        self.pure = component.pure
+        # A pure step that may call nobody awaits nothing but its own step: it is started without a task.
+        self.eager = component.pure and not component.scopes
+        self.concurrency = node.concurrency
+        self.retry = node.retry
+        self.timeout_s = node.timeout_s
+        self.ports = tuple(wire.port for wire in planned.wires)
+        """The input port that each wire ends at."""
+        self.port_sources = {
+            port: tuple(w.source for w in planned.wires if w.port == port and w.source is not None)
+            for port in self.ports
+        }
+        self.checks = tuple(_check(component, wire.port, proven=wire.proven) for wire in planned.wires)
+        self.pairs = component.merge == "all" and bool(planned.wires)
+        # Where several wires meet, items of different wires may have the same lineage: the wire tells them apart.
+        self.marks = len(planned.wires) > 1 and not self.pairs
+        self.routes = {
+            port: tuple((target.node, target.wire) for target in ends)
+            for port, ends in planned.outputs.items()
+        }
+        self.exits = planned.exits
+        self.sources = tuple(dict.fromkeys(w.source for w in planned.wires if w.source is not None))
+        self.targets = tuple(dict.fromkeys(target for ends in self.routes.values() for target, _ in ends))
+        self.sorted_ports = _sorted_ports(planned, plan) if self.pairs or self.collector else frozenset()
+        """Input ports whose messages come in no certain order, so they are put into one when all are there."""
+        self.sorts = self.collector is not None and bool(self.sorted_ports)
+
+
+class Program:
+    """What a run executes."""
+
+    __slots__ = ("graph", "ordered_exits", "plan", "scopes", "stages")
+
+    def __init__(self, plan: Plan, implementations: Mapping[str, Implementation]) -> None:
+        self.plan = plan
+        self.graph = plan.graph
+        self.stages = tuple(
+            Stage(index, node, implementations[node.component.key], plan)
+            for index, node in enumerate(plan.nodes)
+        )
+        self.ordered_exits = frozenset(
+            name for node in plan.nodes if node.ordered for names in node.exits.values() for name in names
+        )
+        self.scopes = tuple(sorted({scope for stage in self.stages for scope in stage.component.scopes}))
+        """What the run's token must allow: the sum of what its components declare."""
+
+
+def compile_program(graph: Graph, components: Mapping[str, Component], lookup: Lookup) -> Program:
+    """The program of a graph. GraphFaults lists all that is wrong, also what only an implementation can tell."""
+    plan = check(graph, components)
+    implementations = {key: found for key in components if (found := lookup(key)) is not None}
+    faults = list(_implementation_faults(plan, implementations))
+    if faults:
+        raise GraphFaults(faults)
+    return Program(plan, implementations)
+
+
+def _implementation_faults(plan: Plan, implementations: Mapping[str, Implementation]) -> Iterator[Fault]:
+    for planned in plan.nodes:
+        key = planned.component.key
+        implementation = implementations.get(key)
+        if implementation is None or implementation.component != planned.component:
+            detail = f"this runtime does not run the component `{key}`" + (
+                " in this version" if implementation else ""
+            )
+            yield Fault(pointer("nodes", planned.name, "component"), detail)
+            continue
+        for fault in implementation.check(planned.node.config):
+            yield Fault(pointer("nodes", planned.name, "config") + fault.pointer, fault.detail)
+
+
+def _check(component: Component, port: str, *, proven: bool) -> Schema | None:
+    """What values on a wire must pass when they arrive; None when the schemas alone show that all do."""
+    schema = component.inputs[port].schema
+    return None if proven or not schema else compiled(schema)
+
+
+def _sorted_ports(planned: PlannedNode, plan: Plan) -> frozenset[str]:
+    """Ports (for a collector: all or none) that several branches meet at, or one whose own order is by chance."""
+    edges: dict[str, list[int]] = {}
+    for wire in planned.wires:
+        if wire.source is not None:
+            edges.setdefault(wire.port if planned.component.merge == "all" else "", []).append(wire.source)
+    unsure = {
+        port for port, sources in edges.items() if len(sources) > 1 or not plan.nodes[sources[0]].ordered
+    }
+    if planned.component.merge == "all":
+        return frozenset(unsure)
+    return frozenset(wire.port for wire in planned.wires) if unsure else frozenset()

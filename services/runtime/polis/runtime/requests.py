@@ -1,0 +1,46 @@
+"""What the engine asks of the shell around it: the only way in which it acts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from polis.proto.runtime import RunError
+from polis.runtime.activation import Activation, Attempt
+
+
+class Launch(Struct, frozen=True, eq=False):
+    """Run an attempt; then call `finished` or `failed` with it."""
+
+    attempt: Attempt
+
+
+class Abort(Struct, frozen=True, eq=False):
+    """Stop an attempt: nobody waits for it any more."""
+
+    attempt: Attempt
+
+
+class Room(Struct, frozen=True, eq=False):
+    """Let an attempt go on that waited for room."""
+
+    attempt: Attempt
+
+
+class Record(Struct, frozen=True, eq=False):
+    """Make the outcome of an activation durable; then call `recorded` with it."""
+
+    activation: Activation
+    body: bytes
+
+
+class Ended(Struct, frozen=True):
+    """The run is over. It is the last request; attempts that still run are to be stopped."""
+
+    state: Literal["succeeded", "failed", "cancelled"]
+    output: bytes | None = None
+    error: RunError | None = None
+
+
+Request = Launch | Abort | Room | Record | Ended
