@@ -153,12 +153,13 @@ class PullConsumer:
             self._troubles = 0
             return
         self._troubles += 1
-        log.warning(
-            "consumer.pull_refused",
-            consumer=self._name,
-            status=message.status,
-            description=message.description,
-        )
+        if self._troubles == 1:
+            log.warning(
+                "consumer.refused",
+                consumer=self._name,
+                status=message.status,
+                description=message.description,
+            )
 
     def _pull_died(self) -> None:
         self._owed = 0
