@@ -126,17 +126,25 @@ async def test_a_public_resource_is_readable_by_other_orgs_and_writable_by_none_
 
 
 async def test_a_private_resource_shows_to_its_creator_and_to_owners_and_admins(ada, refused):
-    created = await ada.call(create(visibility="private"))
-    colleague, admin = ada.member("member"), ada.member("admin")
+    creator, colleague, admin = (ada.member(role) for role in ("member", "member", "admin"))
+    created = await creator.call(create(visibility="private"))
 
     assert await refused(colleague.call(GetResource(created.id))) == ResourceNotFound(
         resource=str(created.id)
     )
     assert await refused(colleague.call(GetDraft(created.id))) == ResourceNotFound(resource=str(created.id))
     assert created not in await everything(colleague)
-    assert await admin.call(GetResource(created.id)) == created
-    assert created in await everything(ada)
-    assert created in await everything(admin)
+    for client in (creator, admin, ada):
+        assert await client.call(GetResource(created.id)) == created
+        assert created in await everything(client)
+
+
+@pytest.mark.parametrize("role", ["member", "agent"])
+async def test_only_owners_and_admins_show_something_to_every_org(ada, refused, role):
+    problem = await refused(ada.member(role).call(create(visibility="public")))
+
+    assert problem == Forbidden(scope="catalog:public")
+    await ada.member("admin").call(create(visibility="public"))
 
 
 async def test_a_viewer_reads_and_does_not_write(ada, refused):

@@ -184,9 +184,10 @@ async def test_versions_of_a_public_resource_are_read_by_all_and_changed_by_its_
 
 
 async def test_a_colleague_does_not_resolve_a_private_resource(ada, refused):
-    made = await published(ada, 1, visibility="private")
-    await ada.call(Activate(made.id, "production", 1))
+    creator, colleague = ada.member("member"), ada.member("member")
+    made = await published(creator, 1, visibility="private")
+    await creator.call(Activate(made.id, "production", 1))
     request = ResolveResource(type="policy", key="policy")
 
-    assert (await ada.call(request)).resource_id == made.id
-    assert await refused(ada.member("member").call(request)) == ResourceNotFound(resource="policy/policy")
+    assert (await creator.call(request)).resource_id == made.id
+    assert await refused(colleague.call(request)) == ResourceNotFound(resource="policy/policy")

@@ -7,22 +7,32 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from polis.proto import Refused
+from polis.proto.problems import Forbidden
+
 if TYPE_CHECKING:
+    from polis.proto.catalog import Visibility
     from polis.service import Actor
 
 SYSTEM_ORG = UUID(int=1)
 """Owner of what ships with the mesh. Only the bootstrap writes there."""
-_SEES_PRIVATE = frozenset({"owner", "admin"})
+_MANAGERS = frozenset({"owner", "admin"})
+PUBLISHING = "catalog:public"
+"""What an actor lacks who may not show something to every org."""
 
 
 class Viewer(Struct, frozen=True):
-    """Somebody who looks: private resources show to their creator and to the org's owners and admins."""
+    """Somebody who looks. `manages`: an owner or admin, who sees the private resources of others in the org too."""
 
     org_id: UUID
     principal_id: UUID
-    sees_private: bool
-    system_org: UUID = SYSTEM_ORG
+    manages: bool
 
     @classmethod
     def of(cls, actor: Actor) -> Viewer:
-        return cls(actor.org_id, actor.principal_id, actor.role in _SEES_PRIVATE)
+        return cls(actor.org_id, actor.principal_id, actor.role in _MANAGERS)
+
+    def demand_visibility(self, visibility: Visibility) -> None:
+        """Refused(Forbidden) when somebody would show a resource to every org who does not manage their own."""
+        if visibility == "public" and not self.manages:
+            raise Refused(Forbidden(scope=PUBLISHING))

@@ -28,7 +28,7 @@ ENVIRONMENT = "production"
 SYSTEM_PRINCIPAL = SYSTEM_ORG
 _LOCK = 0x706F6C6973_0001
 """Key of the advisory lock under which one replica at a time writes ("polis", 1)."""
-_SYSTEM = Viewer(SYSTEM_ORG, SYSTEM_PRINCIPAL, sees_private=True)
+_SYSTEM = Viewer(SYSTEM_ORG, SYSTEM_PRINCIPAL, manages=True)
 
 
 class Shipped(Struct, frozen=True):

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from polis import graph
+from polis.catalog.access import SYSTEM_ORG, Viewer
 from polis.graph import GraphFaults
 from polis.proto import Refused
 from polis.proto.catalog import MAX_CONTENT_BYTES, MAX_GRAPH_BYTES, ContentInvalid, ResourceType
@@ -19,7 +20,6 @@ from polis.proto.problems import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from polis.catalog.access import Viewer
     from polis.db import Tenant, Transaction
 
 COMPONENTS_FROM = "production"
@@ -99,9 +99,9 @@ async def components(db: Tenant | Transaction, viewer: Viewer, keys: Iterable[st
         order by r.key, r.org_id = $1 desc
         """,
         viewer.org_id,
-        viewer.system_org,
+        SYSTEM_ORG,
         viewer.principal_id,
-        viewer.sees_private,
+        viewer.manages,
         sorted(keys),
         COMPONENTS_FROM,
     )

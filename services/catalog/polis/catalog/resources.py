@@ -85,7 +85,7 @@ async def get(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Re
         viewer.org_id,
         resource_id,
         viewer.principal_id,
-        viewer.sees_private,
+        viewer.manages,
     )
     if resource is None:
         raise Refused(ResourceNotFound(resource=str(resource_id)))
@@ -121,7 +121,7 @@ async def page(db: Tenant, viewer: Viewer, after: Position, limit: int) -> list[
         """,
         viewer.org_id,
         viewer.principal_id,
-        viewer.sees_private,
+        viewer.manages,
         after.type,
         after.key,
         after.id,
@@ -146,7 +146,7 @@ async def lock(tx: Transaction, viewer: Viewer, resource_id: UUID) -> Resource:
         viewer.org_id,
         resource_id,
         viewer.principal_id,
-        viewer.sees_private,
+        viewer.manages,
     )
     if resource is None:
         raise await _not_ours(tx, viewer, resource_id)
@@ -166,7 +166,7 @@ async def draft(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> 
         viewer.org_id,
         resource_id,
         viewer.principal_id,
-        viewer.sees_private,
+        viewer.manages,
     )
     if row is None:
         raise await _not_ours(db, viewer, resource_id)

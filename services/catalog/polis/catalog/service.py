@@ -65,10 +65,11 @@ service = Service("catalog", settings=Config, open=open_own)
 
 @service.handles(catalog.CreateResource)
 async def create_resource(request: catalog.CreateResource, ctx: Context[Own]) -> catalog.Resource:
-    at = ctx.now()
+    viewer, at = Viewer.of(ctx.actor), ctx.now()
+    viewer.demand_visibility(request.visibility)
     async with ctx.transaction() as tx:
         draft = await content.written(request.type, request.content)
-        await content.check(tx, Viewer.of(ctx.actor), request.type, request.key, draft)
+        await content.check(tx, viewer, request.type, request.key, draft)
         resource = catalog.Resource(
             id=ctx.new_id(),
             org_id=ctx.actor.org_id,

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from polis.catalog import resources
+from polis.catalog.access import SYSTEM_ORG, Viewer
 from polis.proto import Refused
 from polis.proto.catalog import (
     NotActive,
@@ -23,7 +24,6 @@ from polis.proto.catalog import (
 )
 
 if TYPE_CHECKING:
-    from polis.catalog.access import Viewer
     from polis.catalog.content import Canonical
     from polis.db import Tenant, Transaction
 
@@ -158,7 +158,7 @@ async def get(db: Tenant, viewer: Viewer, resource_id: UUID, version: str) -> Ve
         viewer.org_id,
         resource_id,
         viewer.principal_id,
-        viewer.sees_private,
+        viewer.manages,
         int(version) if by_number else None,
         None if by_number else version,
     )
@@ -203,9 +203,9 @@ async def resolve(db: Tenant, viewer: Viewer, kind: ResourceType, key: str, envi
         order by r.org_id = $1 desc limit 1
         """,
         viewer.org_id,
-        viewer.system_org,
+        SYSTEM_ORG,
         viewer.principal_id,
-        viewer.sees_private,
+        viewer.manages,
         kind,
         key,
         environment,
@@ -226,9 +226,9 @@ async def _unresolved(
         limit 1
         """,
         viewer.org_id,
-        viewer.system_org,
+        SYSTEM_ORG,
         viewer.principal_id,
-        viewer.sees_private,
+        viewer.manages,
         kind,
         key,
     )
