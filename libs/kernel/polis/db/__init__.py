@@ -1,9 +1,10 @@
 """PostgreSQL as the mesh uses it: tenancy by row-level security, bounded waits, outbox and inbox. Nothing else imports asyncpg."""
 
-from polis.db.batch import Batch, GroupCommit
+from polis.db.batch import Batch
 from polis.db.database import Database
 from polis.db.deadline import Deadline
-from polis.db.errors import UniqueViolation
+from polis.db.errors import CheckViolation, ConstraintViolation, ForeignKeyViolation, UniqueViolation
+from polis.db.group import GroupCommit
 from polis.db.ids import new_id
 from polis.db.migrate import check_schema
 from polis.db.tenant import Tenant
@@ -11,8 +12,11 @@ from polis.db.transaction import Transaction
 
 __all__ = [
     "Batch",
+    "CheckViolation",
+    "ConstraintViolation",
     "Database",
     "Deadline",
+    "ForeignKeyViolation",
     "GroupCommit",
     "Tenant",
     "Transaction",

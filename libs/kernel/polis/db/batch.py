@@ -1,79 +1,77 @@
-"""Many callers, one statement: reads of one loop turn answered together, and writes committed together.
-
-GroupCommit takes whatever waits whenever its connection is free, with no timer: under load the groups grow by themselves.
-"""
+"""Reads of many callers in one statement: what is asked for in one turn of the event loop is looked up together."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from polis.db.errors import overloaded
+from polis.db.deadline import Deadline
+from polis.db.gather import Asked, Gathering
+from polis.db.rows import to_rows
+from polis.db.tenant import in_orgs
 
-Q = TypeVar("Q")
-A = TypeVar("A")
+if TYPE_CHECKING:
+    from uuid import UUID
 
-Work = Callable[[Sequence[Q]], Awaitable[Sequence[A]]]
-MAX_WAITING = 10_000
-MAX_GROUP = 500
+    from polis.db.database import Database
+
+K = TypeVar("K")
+R = TypeVar("R")
 
 
-class GroupCommit(Generic[Q, A]):
-    """Gathers records of many callers for `work`, which answers each in order. Groups run one after the other.
+class Batch(Generic[K, R]):
+    """Look-ups by key, each in its own org.
 
-    A group that fails is tried record by record, so that one bad record fails alone; `work` must therefore be atomic.
+    sql: joins `unnest($1::uuid[], $2::uuid[]) with ordinality as q(org_id, id, n)` with the table on org and key, and
+    selects `q.n` followed by the columns of `kind`. A key that is a tuple takes one array for each of its parts. The
+    join is what keeps orgs apart, row-level security keeps out every org that nobody asked for.
     """
 
-    def __init__(self, work: Work[Q, A], *, lanes: int = 1, max_group: int = MAX_GROUP) -> None:
-        self._work = work
-        self._free = lanes
-        self._max_group = max_group
-        self._waiting: deque[tuple[Q, asyncio.Future[A]]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+    def __init__(
+        self,
+        database: Database,
+        kind: type[R],
+        sql: str,
+        *,
+        lanes: int = 2,
+        largest: int = 256,
+        bound: int = 5_000,
+    ) -> None:
+        self._database = database
+        self._kind = kind
+        self._sql = sql
+        self._gathering: Gathering[K, R | None] = Gathering(
+            self._serve, database.connections.watch, lanes=lanes, largest=largest, bound=bound
+        )
 
-    async def put(self, record: Q) -> A:
-        """The record's answer, once it is committed. Refused(Overloaded) when too much waits."""
-        if len(self._waiting) >= MAX_WAITING:
-            raise overloaded()
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[A] = loop.create_future()
-        self._waiting.append((record, answer))
-        if self._free:
-            self._free -= 1
-            task = loop.create_task(self._flush())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return await answer
+    async def get(self, org_id: UUID, key: K, *, deadline: Deadline | None = None) -> R | None:
+        """The row of this key in this org; None without one. Refused as any read, or Overloaded when too many wait."""
+        return await self._gathering.ask(Asked(org_id, key, deadline))
 
-    async def _flush(self) -> None:
+    async def _serve(self, group: list[Asked[K, R | None]]) -> None:
         try:
-            while self._waiting:
-                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_group))]
-                await self._commit(group)
-        finally:
-            self._free += 1
-
-    async def _commit(self, group: list[tuple[Q, asyncio.Future[A]]]) -> None:
-        try:
-            answers = await self._work([record for record, _ in group])
-        except Exception as error:  # noqa: BLE001 - each caller gets its own error below
-            if len(group) == 1:
-                _fail(group[0][1], error)
-                return
-            for each in group:
-                await self._commit([each])
+            found = await self._read(group)
+        except Exception as error:  # noqa: BLE001 - every caller is told
+            for asked in group:
+                asked.fail(error)
             return
-        for (_, future), answer in zip(group, answers, strict=True):
-            if not future.done():
-                future.set_result(answer)
+        for asked in group:
+            asked.resolve(found.get((asked.org_id, asked.question)))
+
+    async def _read(self, group: list[Asked[K, R | None]]) -> dict[tuple[UUID, K], R]:
+        wanted = list({(asked.org_id, asked.question): None for asked in group})
+        columns = [[org_id for org_id, _ in wanted], *_columns([key for _, key in wanted])]
+        orgs = ",".join({str(org_id) for org_id, _ in wanted})
+        records = await self._database.connections.read(
+            in_orgs(self._sql, len(columns) + 1),
+            (*columns, f"{{{orgs}}}"),
+            Deadline(max(asked.deadline.at for asked in group)),
+        )
+        rows = to_rows(self._kind, records, skip=1)
+        return {wanted[record[0] - 1]: row for record, row in zip(records, rows, strict=True)}
 
 
-class Batch(GroupCommit[Q, A]):
-    """The read twin: the keys that are asked for while a connection is busy are answered by the next statement."""
-
-
-def _fail(future: asyncio.Future[A], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
+def _columns(keys: list[Any]) -> list[list[Any]]:
+    """One array for each part of the keys."""
+    if isinstance(keys[0], tuple):
+        return [list(column) for column in zip(*keys, strict=True)]
+    return [keys]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from polis.db.connections import Connections, Lease
+from polis.db.connections import Connections
 from polis.db.deadline import Deadline
 from polis.db.tenant import Tenant
 from polis.db.transaction import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Callable, Sequence
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
@@ -30,7 +28,7 @@ class Database:
 
     @classmethod
     async def open(cls, url: str, *, service: str, size: int = 6, name: str = "") -> Self:
-        """Refused(Unavailable) when PostgreSQL cannot be reached in a few seconds."""
+        """Connect once. Refused(Unavailable) when PostgreSQL does not come up in 10 s."""
         connections = Connections(url, size=size, name=name or f"polis-{service}")
         await connections.open()
         return cls(connections, service, url)
@@ -47,50 +45,24 @@ class Database:
         """Call back whenever a transaction of this process has committed events."""
         self._on_emit.append(callback)
 
-    def tenant(self, org_id: UUID, *, deadline: Deadline | None = None) -> Tenant:
-        return Tenant(self, self.connections, org_id, deadline)
-
-    def transaction(
-        self, org_ids: Sequence[UUID], *, deadline: Deadline | None = None
-    ) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction that sees the rows of these orgs. Its events wake the relay when it has committed."""
-        orgs = ",".join(str(_uuid(org_id)) for org_id in org_ids)
-        return self._transaction(
-            f"begin; select set_config('polis.orgs', '{{{orgs}}}', true)", org_ids, deadline
-        )
-
-    def across_orgs(self, *, deadline: Deadline | None = None) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction that sees every org's rows, under the role made for it."""
-        return self._transaction(f"begin; set local role {self.service}_system", (), deadline)
-
-    @asynccontextmanager
-    async def _transaction(
-        self, begin: str, org_ids: Sequence[UUID], deadline: Deadline | None
-    ) -> AsyncIterator[Transaction]:
-        async with self.connections.use(deadline) as lease:
-            await lease.execute(begin)
-            tx = Transaction(lease, self.service, org_ids)
-            try:
-                yield tx
-                emitted = await tx.flush_events()
-            except BaseException:
-                await _roll_back(lease)
-                raise
-            await lease.execute("commit")
-        for callback in [*tx.committed, *(self._on_emit if emitted else ())]:
+    def emitted(self) -> None:
+        for callback in self._on_emit:
             callback()
 
+    def tenant(self, org_id: UUID, *, deadline: Deadline | None = None) -> Tenant:
+        """Reads in one org, one round trip each."""
+        return Tenant(self, _org(org_id), deadline)
 
-async def _roll_back(lease: Lease) -> None:
-    """Undo; a connection that cannot even do that is ended, which undoes as well."""
-    if lease.connection.is_closed() or lease.deadline.remaining() == 0:
-        lease.connection.terminate()
-        return
-    try:
-        await lease.execute("rollback")
-    except BaseException:
-        lease.connection.terminate()
-        raise
+    def transaction(self, org_ids: Sequence[UUID], *, deadline: Deadline | None = None) -> Transaction:
+        """A transaction that sees the rows of these orgs, at read committed."""
+        orgs = ",".join(str(_org(org_id)) for org_id in org_ids)
+        return Transaction(
+            self, org_ids, f"begin; select set_config('polis.orgs', '{{{orgs}}}', true)", deadline
+        )
+
+    def across_orgs(self, *, deadline: Deadline | None = None) -> Transaction:
+        """A transaction that sees every org's rows, under the role made for it."""
+        return Transaction(self, (), f"begin; set local role {self.service}_system", deadline)
 
 
 def checked_name(service: str) -> str:
@@ -100,7 +72,7 @@ def checked_name(service: str) -> str:
     return service
 
 
-def _uuid(value: UUID) -> UUID:
-    if not isinstance(value, UUID):
-        raise TypeError(f"not an org id: {value!r}")
-    return value
+def _org(org_id: UUID) -> UUID:
+    if not isinstance(org_id, UUID):
+        raise TypeError(f"not an org id: {org_id!r}")
+    return org_id

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Self
+from typing import Protocol, Self
+
+SWEEP_S = 0.05
+"""How often overdue work is looked for: a deadline holds to within this."""
 
 
 class Deadline:
@@ -21,3 +24,41 @@ class Deadline:
     def remaining(self) -> float:
         """Seconds that are left; not negative."""
         return max(0.0, self.at - asyncio.get_running_loop().time())
+
+
+class Watched(Protocol):
+    """Something that waits until its deadline at the longest."""
+
+    deadline: Deadline
+
+    def overdue(self) -> None: ...
+
+
+class Watch:
+    """One timer for all that waits: a timer each would cost more than the wait. It rests while nothing waits."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._watched: set[Watched] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, watched: Watched) -> None:
+        self._watched.add(watched)
+        if self._timer is None:
+            self._timer = self._loop.call_later(SWEEP_S, self._sweep)
+
+    def discard(self, watched: Watched) -> None:
+        self._watched.discard(watched)
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for watched in [w for w in self._watched if w.deadline.at <= now]:
+            self._watched.discard(watched)
+            watched.overdue()
+        self._timer = self._loop.call_later(SWEEP_S, self._sweep) if self._watched else None
+
+    def close(self) -> None:
+        self._watched.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,4 +1,8 @@
-"""PostgreSQL's errors as the mesh's problems: an outage is Unavailable, an overrun DeadlineExceeded, the rest is ours."""
+"""PostgreSQL's errors as the mesh's problems.
+
+An outage is Unavailable, an overrun DeadlineExceeded, contention Overloaded, a row that breaks a rule a
+ConstraintViolation. What remains is a defect of ours and stays what it is.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,51 @@ import asyncpg
 from polis.proto import Problem, Refused
 from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
 
+RETRY_AFTER_S = 1.0
+DISK_RETRY_AFTER_S = 10.0
+CONTENTION_RETRY_AFTER_S = 0.1
 
-class UniqueViolation(Exception):
-    """A row of this key exists; `constraint` names the rule that does not hold."""
+
+class ConstraintViolation(Exception):
+    """A row does not keep a rule of its table; `constraint` names the rule. The transaction can only be rolled back."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
         self.constraint = constraint
 
 
-CONNECTION_TROUBLE = (
+class UniqueViolation(ConstraintViolation):
+    """A row of this key exists."""
+
+
+class ForeignKeyViolation(ConstraintViolation):
+    """The row that is referred to does not exist, or is still referred to."""
+
+
+class CheckViolation(ConstraintViolation):
+    """A value is outside of what its column allows."""
+
+
+OUTAGE = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.InterfaceError,
     asyncpg.TooManyConnectionsError,
-    ConnectionError,
+    asyncpg.ReadOnlySQLTransactionError,  # connected to a standby: its primary has moved
     OSError,
 )
+_CONTENTION = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
+_FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
+_VIOLATIONS: dict[type[asyncpg.PostgresError], type[ConstraintViolation]] = {
+    asyncpg.UniqueViolationError: UniqueViolation,
+    asyncpg.ForeignKeyViolationError: ForeignKeyViolation,
+    asyncpg.CheckViolationError: CheckViolation,
+}
 
 
 def unavailable(reason: str) -> Refused:
@@ -36,18 +66,34 @@ def late() -> Refused:
     return Refused(DeadlineExceeded())
 
 
-def overloaded() -> Refused:
-    return Refused(Overloaded(retry_after_s=1.0), "too many requests wait for the database")
+def overloaded(what: str) -> Refused:
+    return Refused(Overloaded(retry_after_s=RETRY_AFTER_S), what)
 
 
-def problem_for(error: BaseException) -> Problem | None:
-    """The problem that a database error means to the caller, or None for one that is a defect of ours."""
-    if isinstance(error, CONNECTION_TROUBLE):
+def translated(error: Exception) -> Exception:
+    """What a database error means to the caller; the error itself when it is a defect of ours."""
+    violation = _VIOLATIONS.get(type(error))
+    if violation is not None:
+        return violation(str(getattr(error, "constraint_name", "") or ""))
+    problem = _problem(error)
+    return error if problem is None else Refused(problem, str(error))
+
+
+def is_outage(refusal: Refused) -> bool:
+    """Whether it was the connection that failed, so that a read may be tried once more on another."""
+    return isinstance(refusal.problem, Unavailable) and not isinstance(refusal.__cause__, _FULL)
+
+
+def _problem(error: Exception) -> Problem | None:
+    if isinstance(error, OUTAGE):
         return Unavailable(dependency="postgresql")
-    if isinstance(error, (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)):
+    if isinstance(error, asyncpg.QueryCanceledError):
         return DeadlineExceeded()
-    if isinstance(error, (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)):
-        return Unavailable(dependency="postgresql", retry_after_s=10.0)
-    if isinstance(error, (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)):
-        return Overloaded(retry_after_s=0.1)
+    if isinstance(error, _CONTENTION):
+        return Overloaded(retry_after_s=CONTENTION_RETRY_AFTER_S)
+    if isinstance(error, _FULL):
+        return Unavailable(dependency="postgresql", retry_after_s=DISK_RETRY_AFTER_S)
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        # A migration changed a table under a transaction: asyncpg has dropped its plans, the next attempt succeeds.
+        return Unavailable(dependency="postgresql", retry_after_s=CONTENTION_RETRY_AFTER_S)
     return None

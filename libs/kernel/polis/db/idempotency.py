@@ -1,7 +1,8 @@
+# ruff: noqa: S608 - the only names put into statements are checked ones
 """Idempotency keys: one effect, one answer. The answer commits with the effect and is sealed under the key itself.
 
-Only the key's hash is stored; who lacks the key can read no stored answer, which may carry a credential that is shown once.
-Source: draft-ietf-httpapi-idempotency-key-header-07.
+The database holds neither the key nor anything that leads to it; who lacks it can read no stored answer, which may carry
+a credential that is shown once. Source: draft-ietf-httpapi-idempotency-key-header-07.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from msgspec import Struct
 
+from polis.db.errors import UniqueViolation
 from polis.proto import Refused
 from polis.proto.problems import InFlight, KeyReused
 
@@ -24,66 +25,79 @@ if TYPE_CHECKING:
     from polis.db.connections import Lease
 
 _NONCE_BYTES = 12
+_HASH_BYTES = 32
+_SEAL_BYTES = 32
 
 
-class Claim(Struct, frozen=True):
-    """Who asks for what under which key."""
+class Claim:
+    """Who asks for what under which key. What finds the row and what opens it are derived from the key apart."""
 
-    org_id: UUID
-    principal_id: UUID
-    operation: str
-    key: str
-    fingerprint: bytes
+    __slots__ = ("_seal", "fingerprint", "key_hash", "operation", "org_id", "principal_id")
 
-    @property
-    def key_hash(self) -> bytes:
-        return hashlib.sha256(b"polis idempotency\0" + self.key.encode()).digest()
+    def __init__(
+        self, org_id: UUID, principal_id: UUID, operation: str, key: str, fingerprint: bytes
+    ) -> None:
+        self.org_id = org_id
+        self.principal_id = principal_id
+        self.operation = operation
+        self.fingerprint = fingerprint
+        info = f"polis idempotency {org_id} {principal_id} {operation}".encode()
+        derived = HKDF(SHA256(), _HASH_BYTES + _SEAL_BYTES, salt=None, info=info).derive(key.encode())
+        self.key_hash = derived[:_HASH_BYTES]
+        self._seal = AESGCM(derived[_HASH_BYTES:])
 
     @property
     def lock(self) -> int:
         """A number for the advisory lock that says "at work"."""
-        name = f"{self.org_id}/{self.principal_id}/{self.operation}/".encode() + self.key_hash
-        return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
+        return int.from_bytes(hashlib.sha256(b"polis lock" + self.key_hash).digest()[:8], signed=True)
 
-    def sealing_key(self) -> bytes:
-        info = f"polis answer {self.org_id} {self.principal_id} {self.operation}".encode()
-        return HKDF(SHA256(), 32, salt=None, info=info).derive(self.key.encode())
+    def seal(self, answer: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._seal.encrypt(nonce, answer, self.fingerprint)
+
+    def opened(self, sealed: bytes) -> bytes:
+        return self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self.fingerprint)
 
 
 async def claim(lease: Lease, service: str, wanted: Claim) -> bytes | None:
-    """The stored answer, or None with the key locked for this transaction. Refused(InFlight | KeyReused)."""
-    found = await lease.fetch("select pg_try_advisory_xact_lock($1) as ours", wanted.lock)
-    if not found[0]["ours"]:
-        raise Refused(InFlight())
-    rows = await lease.fetch(
-        f"select fingerprint, answer from {service}.idempotency "  # noqa: S608 - a checked name
-        "where org_id = $1 and principal_id = $2 and operation = $3 and key_hash = $4",
-        wanted.org_id,
-        wanted.principal_id,
-        wanted.operation,
-        wanted.key_hash,
+    """The stored answer, or None with the key locked for this transaction. Refused(InFlight | KeyReused).
+
+    A commit between this statement's snapshot and its lock goes unseen; then `store` finds the row and nothing commits.
+    """
+    found = await lease.fetch(
+        f"""
+        select pg_try_advisory_xact_lock($1) as ours, i.fingerprint, i.answer
+        from (select 1) as once left join {service}.idempotency i
+            on i.org_id = $2 and i.principal_id = $3 and i.operation = $4 and i.key_hash = $5
+        """,
+        (wanted.lock, wanted.org_id, wanted.principal_id, wanted.operation, wanted.key_hash),
     )
-    if not rows:
+    ours, fingerprint, answer = found[0]
+    if fingerprint is None:
+        if not ours:
+            raise Refused(InFlight())
         return None
-    if rows[0]["fingerprint"] != wanted.fingerprint:
+    if fingerprint != wanted.fingerprint:
         raise Refused(KeyReused())
-    sealed = bytes(rows[0]["answer"])
-    return AESGCM(wanted.sealing_key()).decrypt(
-        sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], wanted.fingerprint
-    )
+    return wanted.opened(answer)
 
 
 async def store(lease: Lease, service: str, done: Claim, answer: bytes) -> None:
-    """Keep the answer, to commit with the effect."""
-    nonce = os.urandom(_NONCE_BYTES)
-    sealed = nonce + AESGCM(done.sealing_key()).encrypt(nonce, answer, done.fingerprint)
-    await lease.execute(
-        f"insert into {service}.idempotency "  # noqa: S608 - a checked name
-        "(org_id, principal_id, operation, key_hash, fingerprint, answer) values ($1, $2, $3, $4, $5, $6)",
-        done.org_id,
-        done.principal_id,
-        done.operation,
-        done.key_hash,
-        done.fingerprint,
-        sealed,
-    )
+    """Keep the answer, to commit with the effect. Refused(InFlight) when the same key has committed since the claim."""
+    try:
+        await lease.execute(
+            f"""
+            insert into {service}.idempotency (org_id, principal_id, operation, key_hash, fingerprint, answer)
+            values ($1, $2, $3, $4, $5, $6)
+            """,
+            (
+                done.org_id,
+                done.principal_id,
+                done.operation,
+                done.key_hash,
+                done.fingerprint,
+                done.seal(answer),
+            ),
+        )
+    except UniqueViolation:
+        raise Refused(InFlight()) from None

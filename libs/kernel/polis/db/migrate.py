@@ -1,30 +1,45 @@
 # ruff: noqa: S608 - the only names put into statements are checked ones
-"""Roles, schemas and migrations. Run before the services start, never by their replicas.
+"""Migrations: numbered SQL files, applied once and in order, by the schema's owner, before the services start.
 
-A migration is a numbered SQL file, applied once, in a transaction, by the schema's owner; `.online.sql` files run outside
-of one. What was applied is recorded with its checksum: an applied file that has changed stops everything.
+Each file runs in a transaction together with its record. A file ending in `.online.sql` holds statements that cannot
+(`create index concurrently if not exists`), each ended by a semicolon at the end of a line; it runs again from its start
+after an interruption. What was applied is kept with its checksum: an applied file that has changed stops everything.
+
+The owner is bound by row-level security like all others: a migration that changes rows of tenants does so between
+`set local role <service>_system` and `set local role <service>_owner`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 from msgspec import Struct
 
 from polis.db.database import Database, checked_name
+from polis.db.provision import MIGRATOR, provision
+from polis.db.session import alone, session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from importlib.resources.abc import Traversable
+    from pathlib import Path
 
-MIGRATOR = "polis_migrator"
+__all__ = [
+    "MIGRATOR",
+    "Migration",
+    "MigrationRefused",
+    "check_schema",
+    "migrate",
+    "migrations_of",
+    "provision",
+]
+
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+(\.online)?\.sql")
 _KERNEL = "kernel/"
+_ENDS_STATEMENT = re.compile(r";[ \t]*(?:\n|$)")
 
 
 class MigrationRefused(Exception):
@@ -43,18 +58,65 @@ class Migration(Struct, frozen=True):
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def migrations_of(service: str) -> list[Migration]:
-    """The kernel's migrations for this service, then its own, in the order in which they are applied."""
+def migrations_of(service: str, folder: Path | None = None) -> list[Migration]:
+    """The kernel's migrations for this service, then its own, in the order in which they are applied.
+
+    folder: where its own lie, if not in its package.
+    """
     service = checked_name(service)
-    kernel = _read(files("polis.db").joinpath("migrations"), _KERNEL, service)
-    return kernel + _read(files(f"polis.{service}").joinpath("migrations"), "", service)
+    kernel = _read(files("polis.db") / "migrations", _KERNEL, service)
+    return kernel + _read(folder or files(f"polis.{service}") / "migrations", "", service)
 
 
-def _read(folder: Traversable, prefix: str, service: str) -> list[Migration]:
+async def migrate(migrator_url: str, service: str, folder: Path | None = None) -> list[str]:
+    """Apply what is missing; the names of what was applied. Of several at once one works and the others wait.
+
+    MigrationRefused when an applied file has changed, or when the schema has what these files do not.
+    """
+    wanted = migrations_of(service, folder)
+    async with (
+        session(migrator_url, f"polis-migrate-{service}") as connection,
+        alone(connection, f"polis migrate {service}"),
+    ):
+        await connection.execute(f"set role {service}_owner")
+        await connection.execute(
+            f"""
+            create table if not exists {service}.migrations (
+                name text primary key, checksum text not null, applied_at timestamptz not null default now()
+            );
+            comment on table {service}.migrations is 'global: the history of the schema';
+            grant select on {service}.migrations to app_{service};
+            """
+        )
+        missing = _missing(
+            service, wanted, await connection.fetch(f"select name, checksum from {service}.migrations")
+        )
+        for migration in missing:
+            await _apply(connection, service, migration)
+    return [m.name for m in missing]
+
+
+async def check_schema(database: Database, service: str, folder: Path | None = None) -> None:
+    """MigrationRefused unless the schema is exactly at the version of these files."""
+    wanted = migrations_of(service, folder)
+    async with database.connections.use() as lease:
+        applied = await lease.fetch(f"select name, checksum from {checked_name(service)}.migrations")
+    missing = _missing(service, wanted, applied)
+    if missing:
+        raise MigrationRefused(f"{service}: not migrated yet: {', '.join(m.name for m in missing)}")
+
+
+def _read(folder: Traversable | Path, prefix: str, service: str) -> list[Migration]:
+    """The files of a folder by their numbers. `:service` stands for the service's name in the kernel's."""
     found = sorted((f.name, f) for f in folder.iterdir() if f.name.endswith(".sql"))
+    numbers: set[str] = set()
     for name, _ in found:
-        if not _FILE.fullmatch(name):
+        match = _FILE.fullmatch(name)
+        if match is None:
             raise MigrationRefused(f"{name} is not named NNNN_noun.sql")
+        if match[1] in numbers:
+            raise MigrationRefused(f"two migrations of {service} are number {match[1]}")
+        numbers.add(match[1])
     return [
         Migration(
             prefix + name,
@@ -65,101 +127,32 @@ def _read(folder: Traversable, prefix: str, service: str) -> list[Migration]:
     ]
 
 
-async def provision(admin_url: str, services: Sequence[str], passwords: Mapping[str, str]) -> None:
-    """Make or refresh roles, schemas and extensions. `passwords` by role: `polis_migrator` and `app_<service>`."""
-    async with _connection(admin_url) as admin, _locked(admin):
-        await _login_role(admin, MIGRATOR, passwords[MIGRATOR])
-        database = await admin.fetchval("select quote_ident(current_database())")
-        await admin.execute(
-            f"revoke all on database {database} from public; revoke create on schema public from public"
-        )
-        await admin.execute(f"grant connect on database {database} to {MIGRATOR}")
-        await admin.execute(
-            "create schema if not exists extensions; grant usage on schema extensions to public"
-        )
-        if await admin.fetchval("select count(*) from pg_available_extensions where name = 'vector'"):
-            await admin.execute("create extension if not exists vector with schema extensions")
-        for service in map(checked_name, services):
-            await _provision_service(admin, database, service, passwords[f"app_{service}"])
+def _missing(service: str, wanted: list[Migration], applied: Iterable[Mapping[str, str]]) -> list[Migration]:
+    """What is to be applied yet: the last of the wanted ones, all others being applied as they are."""
+    checksums = {row["name"]: row["checksum"] for row in applied}
+    newer = sorted(checksums.keys() - {m.name for m in wanted})
+    if newer:
+        raise MigrationRefused(f"{service}: the schema is newer than this release: it has {', '.join(newer)}")
+    for migration in wanted:
+        if checksums.get(migration.name, migration.checksum) != migration.checksum:
+            raise MigrationRefused(f"{service}: {migration.name} was changed after it had been applied")
+    missing = [m for m in wanted if m.name not in checksums]
+    for prefix in (True, False):
+        mine = [m for m in wanted if m.name.startswith(_KERNEL) is prefix]
+        late = [
+            m.name for m in missing if m in mine and any(n.name in checksums for n in mine[mine.index(m) :])
+        ]
+        if late:
+            raise MigrationRefused(f"{service}: {', '.join(late)} comes before what is applied already")
+    return missing
 
 
-async def _provision_service(admin: asyncpg.Connection, database: str, service: str, password: str) -> None:
-    for role in (f"{service}_owner", f"{service}_system"):
-        await _role(admin, role)
-    app = f"app_{service}"
-    await _login_role(admin, app, password)
-    await admin.execute(
-        f"grant {service}_owner to {MIGRATOR} with inherit false, set true; "
-        f"grant {service}_system to {app} with inherit false, set true; "
-        f"grant connect on database {database} to {app}; "
-        f"create schema if not exists {service}; alter schema {service} owner to {service}_owner; "
-        f"grant usage on schema {service} to {app}, {service}_system"
-    )
-
-
-async def _role(admin: asyncpg.Connection, role: str) -> None:
-    if not await admin.fetchval("select 1 from pg_roles where rolname = $1", role):
-        await admin.execute(f"create role {role} nologin nosuperuser nobypassrls")
-
-
-async def _login_role(admin: asyncpg.Connection, role: str, password: str) -> None:
-    await _role(admin, role)
-    quoted = await admin.fetchval("select quote_literal($1::text)", password)
-    await admin.execute(
-        f"alter role {role} login nosuperuser nobypassrls nocreatedb nocreaterole password {quoted}"
-    )
-
-
-async def migrate(migrator_url: str, service: str) -> list[str]:
-    """Apply what is missing, as the schema's owner; the names of what was applied. Several may run at once: one works."""
-    service = checked_name(service)
-    wanted = migrations_of(service)
-    async with _connection(migrator_url) as connection, _locked(connection):
-        await connection.execute(f"set role {service}_owner")
-        await connection.execute(
-            f"create table if not exists {service}.migrations "
-            "(name text primary key, checksum text not null, applied_at timestamptz not null default now()); "
-            f"comment on table {service}.migrations is 'global: the history of the schema'; "
-            f"grant select on {service}.migrations to app_{service}"
-        )
-        applied = await _applied(connection, service)
-        _compare(service, wanted, applied)
-        missing = [m for m in wanted if m.name not in applied]
-        for migration in missing:
-            await _apply(connection, service, migration)
-    return [m.name for m in missing]
-
-
-async def check_schema(database: Database, service: str) -> None:
-    """MigrationRefused unless the schema is exactly at the version of these files."""
-    wanted = migrations_of(service)
-    async with database.connections.use() as lease:
-        rows = await lease.fetch(f"select name, checksum from {checked_name(service)}.migrations")
-    applied = {row["name"]: row["checksum"] for row in rows}
-    _compare(service, wanted, applied)
-    missing = [m.name for m in wanted if m.name not in applied]
-    if missing:
-        raise MigrationRefused(f"{service}: not migrated yet: {', '.join(missing)}")
-
-
-def _compare(service: str, wanted: list[Migration], applied: Mapping[str, str]) -> None:
-    by_name = {m.name: m for m in wanted}
-    for name, checksum in applied.items():
-        if name not in by_name:
-            raise MigrationRefused(f"{service}: the schema is newer than this release: it has {name}")
-        if by_name[name].checksum != checksum:
-            raise MigrationRefused(f"{service}: {name} was changed after it had been applied")
-
-
-async def _applied(connection: asyncpg.Connection, service: str) -> dict[str, str]:
-    rows = await connection.fetch(f"select name, checksum from {service}.migrations")
-    return {row["name"]: row["checksum"] for row in rows}
-
-
-async def _apply(connection: asyncpg.Connection, service: str, migration: Migration) -> None:
+async def _apply(connection: Any, service: str, migration: Migration) -> None:
     record = f"insert into {service}.migrations (name, checksum) values ($1, $2)"
     if migration.online:
-        await connection.execute(migration.sql)
+        await _drop_half_built_indexes(connection, service)
+        for statement in _statements(migration.sql):
+            await connection.execute(statement)
         await connection.execute(record, migration.name, migration.checksum)
         return
     async with connection.transaction():
@@ -167,21 +160,20 @@ async def _apply(connection: asyncpg.Connection, service: str, migration: Migrat
         await connection.execute(record, migration.name, migration.checksum)
 
 
-@asynccontextmanager
-async def _connection(url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(url, timeout=10)
-    try:
-        yield connection
-    finally:
-        await connection.close(timeout=5)
+def _statements(sql: str) -> list[str]:
+    return [part for part in (p.strip() for p in _ENDS_STATEMENT.split(sql)) if part]
 
 
-@asynccontextmanager
-async def _locked(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """One migrator at a time; the lock ends with the connection, whatever happens to this process."""
-    await connection.execute("select pg_advisory_lock(hashtext('polis migrations'), 0)")
-    try:
-        yield
-    finally:
-        if not connection.is_closed():
-            await connection.execute("reset role; select pg_advisory_unlock(hashtext('polis migrations'), 0)")
+async def _drop_half_built_indexes(connection: Any, service: str) -> None:
+    """An interrupted `create index concurrently` leaves an index that `if not exists` would take for the real one."""
+    broken = await connection.fetch(
+        """
+        select format('%I.%I', $1::text, c.relname) as name
+        from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = $1 and not i.indisvalid and c.relkind = 'i'
+        order by 1
+        """,
+        service,
+    )
+    for row in broken:
+        await connection.execute(f"drop index concurrently if exists {row['name']}")

@@ -1,26 +1,31 @@
 # ruff: noqa: S608 - the only names put into statements are checked ones
-"""The outbox as the relay sees it: what waits, what was published where, and who leads."""
+"""The outbox as the relay sees it: what waits, what was published where. All of it under the system role.
+
+The relay's record is compared whenever it is written: a relay that lost its leadership changes nothing.
+"""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-import asyncpg
 from msgspec import Struct
 
-from polis.db.connections import connect
-from polis.db.errors import CONNECTION_TROUBLE, unavailable
+from polis.db.deadline import Deadline
+from polis.db.errors import unavailable
+from polis.db.leadership import lead
+from polis.proto.contract import ce_source, ce_type
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from polis.db.database import Database
+    from polis.db.transaction import Transaction
 
-KEPT_H = 24
-"""Hours that a published row is kept, to be published again after a loss of the stream."""
-_SWEEP = 5_000
+_REPAIR_S = 120.0
+"""For the one statement that takes a day's rows as unpublished."""
 
 
 class Row(Struct, frozen=True):
@@ -28,9 +33,29 @@ class Row(Struct, frozen=True):
 
     n: int
     id: UUID
+    service: str
     subject: str
+    fact: str
+    entity: str
     payload: bytes
-    headers: dict[str, str]
+    trace: str | None
+    created_at: datetime
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """CloudEvents 1.0.2 in binary mode."""
+        headers = {
+            "ce-specversion": "1.0",
+            "ce-id": str(self.id),
+            "ce-source": ce_source(self.service),
+            "ce-type": ce_type(self.service, self.fact),
+            "ce-subject": self.entity,
+            "ce-time": self.created_at.isoformat(),
+            "Content-Type": "application/json",
+        }
+        if self.trace is not None:
+            headers["traceparent"] = self.trace
+        return headers
 
 
 class Position(Struct, frozen=True):
@@ -41,43 +66,43 @@ class Position(Struct, frozen=True):
     last_seq: int
 
 
-@asynccontextmanager
-async def leadership(database: Database) -> AsyncIterator[Callable[[], bool]]:
-    """Wait to lead; lead while the connection that holds the advisory lock lives. Refused(Unavailable) without one."""
-    try:
-        connection = await connect(database.url, name=f"polis-{database.service}-relay")
-    except (*CONNECTION_TROUBLE, TimeoutError) as error:
-        raise unavailable(str(error)) from error
-    try:
-        await connection.execute("set statement_timeout = 0; set lock_timeout = 0")
-        try:
-            await connection.execute("select pg_advisory_lock(hashtext($1), 0)", f"relay {database.service}")
-        except (asyncpg.PostgresError, *CONNECTION_TROUBLE) as error:
-            raise unavailable(str(error)) from error
-        yield lambda: not connection.is_closed()
-    finally:
-        connection.terminate()
+def leadership(database: Database) -> AbstractAsyncContextManager[Callable[[], bool]]:
+    """Wait to lead the relay of this service, among all its replicas; see `lead`."""
+    return lead(database, "relay")
 
 
 async def position(database: Database, stream: str) -> Position:
-    """Where the relay stands; from the start for a stream that it has not seen."""
+    """Where the relay stands; at the start for a stream that it has not seen."""
     async with database.across_orgs() as tx:
         found = await tx.row(
             Position,
-            f"select stream, epoch, last_seq from {database.service}.relay where stream = $1",
+            f"""
+            insert into {database.service}.relay as r (stream, epoch, last_seq) values ($1, 1, 0)
+            on conflict (stream) do update set epoch = r.epoch
+            returning stream, epoch, last_seq
+            """,
             stream,
         )
-    return found or Position(stream, 1, 0)
+    if found is None:
+        raise LookupError(f"no position of {stream}")
+    return found
 
 
 async def pending(database: Database, *, limit: int) -> list[Row]:
-    """Events that are not in the stream yet, in the order in which their entities had them."""
+    """Events that are not in the stream yet, in the order in which they are to stand there.
+
+    Whatever is unpublished, not what is behind a position: a lower `n` may commit after a higher one.
+    """
     async with database.across_orgs() as tx:
         return await tx.rows(
             Row,
-            f"select n, id, subject, payload, headers from {database.service}.outbox "
-            "where stream_seq is null order by n limit $1",
+            f"""
+            select o.n, o.id, $2::text as service, o.subject, o.fact, o.entity, o.payload, o.trace, o.created_at
+            from {database.service}.outbox o
+            where o.stream_seq is null order by o.n limit $1
+            """,
             limit,
+            database.service,
         )
 
 
@@ -87,27 +112,32 @@ async def mark_published(
     """Record that these rows stand in the stream one behind the other."""
     moved = Position(position.stream, position.epoch, first_seq + len(rows) - 1)
     async with database.across_orgs() as tx:
+        await _move(tx, database, position, moved)
         await tx.execute(
-            f"update {database.service}.outbox o set stream_seq = p.seq, published_at = now() "
-            "from unnest($1::bigint[], $2::bigint[]) as p(n, seq) where o.n = p.n",
+            f"""
+            update {database.service}.outbox o set stream_seq = $2 + p.i - 1, published_at = now()
+            from unnest($1::bigint[]) with ordinality as p(n, i) where o.n = p.n
+            """,
             [row.n for row in rows],
-            list(range(first_seq, first_seq + len(rows))),
+            first_seq,
         )
-        await _record(tx, database, moved)
     return moved
 
 
 async def mark_one(database: Database, event_id: str | None, *, seq: int, position: Position) -> Position:
-    """Record that the stream holds this event at `seq`, as was found there."""
+    """Record that the stream holds this event at `seq`, as was found there; None for one that is not ours."""
     moved = Position(position.stream, position.epoch, seq)
     async with database.across_orgs() as tx:
+        await _move(tx, database, position, moved)
         if event_id is not None:
             await tx.execute(
-                f"update {database.service}.outbox set stream_seq = $2, published_at = now() where id = $1",
+                f"""
+                update {database.service}.outbox set stream_seq = $2, published_at = now()
+                where id = $1 and stream_seq is null
+                """,
                 UUID(event_id),
                 seq,
             )
-        await _record(tx, database, moved)
     return moved
 
 
@@ -115,12 +145,13 @@ async def publish_again(database: Database, stream: str, *, after_seq: int, last
     """Take what the stream lost as unpublished, and begin a new epoch at what it holds."""
     before = await position(database, stream)
     moved = Position(stream, before.epoch + 1, last_seq)
-    async with database.across_orgs() as tx:
+    async with database.across_orgs(deadline=Deadline.after(_REPAIR_S)) as tx:
+        await tx.execute(f"set local statement_timeout = {int(_REPAIR_S * 1000)}")
+        await _move(tx, database, before, moved)
         await tx.execute(
             f"update {database.service}.outbox set stream_seq = null, published_at = null where stream_seq > $1",
             after_seq,
         )
-        await _record(tx, database, moved)
     return moved
 
 
@@ -128,32 +159,23 @@ async def id_at(database: Database, seq: int) -> UUID | None:
     """The event that is known to stand at a sequence; None when its row is no longer kept."""
     async with database.across_orgs() as tx:
         found: UUID | None = await tx.value(
-            f"select id from {database.service}.outbox where stream_seq = $1", seq
+            f"select o.id from {database.service}.outbox o where o.stream_seq = $1 order by o.n limit 1", seq
         )
     return found
 
 
-async def sweep(database: Database) -> int:
-    """Delete what is kept longer than it has to be, a bounded number of rows; how many went."""
-    deleted = 0
-    async with database.across_orgs() as tx:
-        for table, condition in (
-            ("outbox", f"published_at < now() - interval '{KEPT_H} hours'"),
-            ("inbox", "at < now() - interval '8 days'"),
-            ("idempotency", "created_at < now() - interval '24 hours'"),
-        ):
-            deleted += await tx.execute(
-                f"delete from {database.service}.{table} where ctid = any(array("
-                f"select ctid from {database.service}.{table} where {condition} limit {_SWEEP}))"
-            )
-    return deleted
-
-
-async def _record(tx: Any, database: Database, moved: Position) -> None:
-    await tx.execute(
-        f"insert into {database.service}.relay (stream, epoch, last_seq) values ($1, $2, $3) "
-        "on conflict (stream) do update set epoch = excluded.epoch, last_seq = excluded.last_seq",
-        moved.stream,
-        moved.epoch,
-        moved.last_seq,
+async def _move(tx: Transaction, database: Database, before: Position, after: Position) -> None:
+    """Refused(Unavailable) when the record is not where this relay left it: somebody else leads."""
+    moved = await tx.execute(
+        f"""
+        update {database.service}.relay set epoch = $4, last_seq = $5
+        where stream = $1 and epoch = $2 and last_seq = $3
+        """,
+        before.stream,
+        before.epoch,
+        before.last_seq,
+        after.epoch,
+        after.last_seq,
     )
+    if moved != 1:
+        raise unavailable("another relay has taken over")

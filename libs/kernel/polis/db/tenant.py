@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
+from polis.db.rows import to_row, to_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from uuid import UUID
 
-    from polis.db.connections import Connections
     from polis.db.database import Database
     from polis.db.deadline import Deadline
     from polis.db.transaction import Transaction
@@ -21,54 +18,48 @@ T = TypeVar("T")
 
 
 class Tenant:
-    """The rows of one org. Statements still name `org_id`; what they forget, row-level security withholds."""
+    """The rows of one org. Statements still name `org_id`; what they forget, row-level security withholds.
 
-    __slots__ = ("_connections", "_database", "_deadline", "org_id")
+    Only for reading: a statement may be sent twice when its connection breaks.
+    """
 
-    def __init__(
-        self, database: Database, connections: Connections, org_id: UUID, deadline: Deadline | None
-    ) -> None:
+    __slots__ = ("_database", "_deadline", "org_id")
+
+    def __init__(self, database: Database, org_id: UUID, deadline: Deadline | None) -> None:
         self._database = database
-        self._connections = connections
         self._deadline = deadline
         self.org_id = org_id
 
     async def rows(self, kind: type[T], sql: str, *args: object) -> list[T]:
-        return [to(kind, row) for row in await self._fetch(sql, args)]
+        """Every row as `kind`: a Struct with fields named like the columns, or the type of a single column."""
+        return to_rows(kind, await self._read(sql, args))
 
     async def row(self, kind: type[T], sql: str, *args: object) -> T | None:
-        found = await self._fetch(sql, args)
-        return to(kind, found[0]) if found else None
+        """The first row; None without one."""
+        return to_row(kind, await self._read(sql, args))
 
     async def value(self, sql: str, *args: object) -> Any:
         """The first column of the first row; None without a row."""
-        found = await self._fetch(sql, args)
-        return next(iter(found[0].values())) if found else None
+        found = await self._read(sql, args)
+        return found[0][0] if found else None
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+    def transaction(self) -> Transaction:
         return self._database.transaction([self.org_id], deadline=self._deadline)
 
-    async def _fetch(self, sql: str, args: tuple[object, ...]) -> list[Mapping[str, Any]]:
-        async with self._connections.use(self._deadline) as lease:
-            rows: list[Mapping[str, Any]] = await lease.fetch(
-                in_tenant(sql, len(args) + 1), *args, "{" + str(self.org_id) + "}"
-            )
-        return rows
+    async def _read(self, sql: str, args: tuple[object, ...]) -> list[Any]:
+        return await self._database.connections.read(
+            in_orgs(sql, len(args) + 1), (*args, f"{{{self.org_id}}}"), self._deadline
+        )
 
 
 @lru_cache(maxsize=1024)
-def in_tenant(sql: str, parameter: int) -> str:
-    """The statement inside one that first sets `polis.orgs` for its own duration.
+def in_orgs(sql: str, parameter: int) -> str:
+    """The statement inside one that first sets `polis.orgs`, from this parameter, for its own duration.
 
-    The outer row is made once; the inner query hangs on it by a condition that the planner turns into a one-time filter
-    above the scan, so the policy cannot be evaluated before the setting is made.
+    The outer row is made once, and the inner query hangs on it by a condition that the planner turns into a one-time
+    filter above every scan, so no policy is evaluated before the setting is made. `offset 0` keeps both apart.
     """
     return (
         f"select r.* from (select set_config('polis.orgs', ${parameter}, true) as orgs offset 0) as tenant, "  # noqa: S608 - constants only
-        f"lateral (select q.* from ({sql}) as q where tenant.orgs is not null offset 0) as r"
+        f"lateral (select q.* from ({sql}\n) as q where tenant.orgs is not null offset 0) as r"
     )
-
-
-def to(kind: type[T], row: Mapping[str, Any]) -> T:
-    """A row as a Struct, checked; columns have the names of its fields."""
-    return msgspec.convert(dict(row), kind)

@@ -1,0 +1,118 @@
+"""What many callers ask for in the same moment, taken together: whatever waits when a lane is free is one group.
+
+There is no timer: one caller is served at once, and under load the groups grow by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from polis.db.connections import DEFAULT_DEADLINE_S
+from polis.db.deadline import Deadline
+from polis.db.errors import late, overloaded, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+    from uuid import UUID
+
+    from polis.db.deadline import Watch
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class Asked(Generic[Q, A]):
+    """One caller's question and the answer that it waits for."""
+
+    __slots__ = ("answer", "deadline", "org_id", "question")
+
+    def __init__(self, org_id: UUID, question: Q, deadline: Deadline | None) -> None:
+        self.org_id = org_id
+        self.question = question
+        self.deadline = deadline or Deadline.after(DEFAULT_DEADLINE_S)
+        self.answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+
+    def resolve(self, answer: A) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def overdue(self) -> None:
+        self.fail(late())
+
+
+class Gathering(Generic[Q, A]):
+    """Hands groups to `serve`, at most `lanes` at a time, and never two of the same key in one group.
+
+    serve: resolves or fails everyone in its group.
+    """
+
+    def __init__(
+        self,
+        serve: Callable[[list[Asked[Q, A]]], Awaitable[None]],
+        watch: Watch,
+        *,
+        lanes: int,
+        largest: int,
+        bound: int,
+        key: Callable[[Asked[Q, A]], Hashable] | None = None,
+    ) -> None:
+        self._serve = serve
+        self._watch = watch
+        self._free = lanes
+        self._largest = largest
+        self._bound = bound
+        self._key = key
+        self._waiting: deque[Asked[Q, A]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def ask(self, asked: Asked[Q, A]) -> A:
+        """The answer, or why there is none. Refused(Overloaded) when too many wait, DeadlineExceeded on time."""
+        if len(self._waiting) >= self._bound:
+            raise overloaded("too much waits for the database")
+        self._waiting.append(asked)
+        if self._free:
+            self._free -= 1
+            task = asyncio.get_running_loop().create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._watch.add(asked)
+        try:
+            return await asked.answer
+        finally:
+            self._watch.discard(asked)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                group = self._next()
+                try:
+                    await self._serve(group)
+                finally:
+                    for asked in group:
+                        asked.fail(unavailable("the process is ending"))
+        finally:
+            self._free += 1
+
+    def _next(self) -> list[Asked[Q, A]]:
+        """Those in front who still wait. Of two with one key the later stays, to see what the earlier wrote."""
+        group: list[Asked[Q, A]] = []
+        kept: list[Asked[Q, A]] = []
+        keys: set[Hashable] = set()
+        while self._waiting and len(group) < self._largest:
+            asked = self._waiting.popleft()
+            if asked.answer.done():
+                continue
+            key = self._key(asked) if self._key is not None else None
+            if key is not None and key in keys:
+                kept.append(asked)
+                continue
+            keys.add(key)
+            group.append(asked)
+        self._waiting.extendleft(reversed(kept))
+        return group

@@ -1,0 +1,92 @@
+"""Writes of many callers in one transaction: each has its own answer or error, and one bad record spoils none of the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from polis.db.deadline import Deadline
+from polis.db.gather import Asked, Gathering
+from polis.proto import Refused
+from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Sequence
+    from uuid import UUID
+
+    from polis.db.database import Database
+    from polis.db.transaction import Transaction
+
+Rec = TypeVar("Rec")
+Ans = TypeVar("Ans")
+
+FLUSH_S = 10.0
+"""For one group; a caller whose own deadline is nearer stops waiting, its record may still be written."""
+_NOT_THE_RECORD = (Unavailable, DeadlineExceeded, Overloaded)
+
+
+class GroupCommit(Generic[Rec, Ans]):
+    """Gathers records for `write`, which stores a group and answers each, in order; answers are given after the commit.
+
+    write: (tx, org_ids, records) -> answers, where an answer may be a Refused for that record alone. The orgs are those
+    that the callers were verified for, one for each record: statements take the org from there, never from a record.
+    A group that fails is halved and tried again, so that a bad record fails by itself.
+    key: records that are equal by it never share a group, as repeats of one client id.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        write: Callable[[Transaction, Sequence[UUID], Sequence[Rec]], Awaitable[Sequence[Ans | Refused]]],
+        *,
+        key: Callable[[Rec], Hashable] | None = None,
+        lanes: int = 1,
+        largest: int = 256,
+        bound: int = 5_000,
+    ) -> None:
+        self._database = database
+        self._write = write
+        self._gathering: Gathering[Rec, Ans] = Gathering(
+            self._serve,
+            database.connections.watch,
+            lanes=lanes,
+            largest=largest,
+            bound=bound,
+            key=None if key is None else lambda asked: (asked.org_id, key(asked.question)),
+        )
+
+    async def put(self, org_id: UUID, record: Rec, *, deadline: Deadline | None = None) -> Ans:
+        """The record's answer, once it is committed.
+
+        Refused(Overloaded) when too much waits, Refused(DeadlineExceeded) or Refused(Unavailable) when it may or may not
+        have been written.
+        """
+        if getattr(record, "org_id", org_id) != org_id:
+            raise ValueError("the record names another org than its caller was verified for")
+        return await self._gathering.ask(Asked(org_id, record, deadline))
+
+    async def _serve(self, group: list[Asked[Rec, Ans]]) -> None:
+        try:
+            answers = await self._store(group)
+        except Exception as error:  # noqa: BLE001 - every caller is told
+            if len(group) == 1 or (isinstance(error, Refused) and isinstance(error.problem, _NOT_THE_RECORD)):
+                for asked in group:
+                    asked.fail(error)
+                return
+            await self._serve(group[: len(group) // 2])
+            await self._serve(group[len(group) // 2 :])
+            return
+        for asked, answer in zip(group, answers, strict=True):
+            if isinstance(answer, Refused):
+                asked.fail(answer)
+            else:
+                asked.resolve(answer)
+
+    async def _store(self, group: list[Asked[Rec, Ans]]) -> Sequence[Ans | Refused]:
+        orgs = [asked.org_id for asked in group]
+        async with self._database.transaction(
+            list(dict.fromkeys(orgs)), deadline=Deadline.after(FLUSH_S)
+        ) as tx:
+            answers = await self._write(tx, orgs, [asked.question for asked in group])
+            if len(answers) != len(group):
+                raise RuntimeError(f"{len(answers)} answers to {len(group)} records")
+        return answers
