@@ -16,10 +16,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Struct
 
+from polis.proto.identity import Jwk, Jwks
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from polis.proto.identity import Jwks
 
 ISSUER = "polis"
 AUDIENCE = "polis"
@@ -79,6 +79,11 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.kid})"
+
+
+def public_jwk(key: SigningKey) -> Jwk:
+    """What verifiers know of a signing key."""
+    return Jwk(kty="OKP", crv="Ed25519", kid=key.kid, x=_encoded(key.private.public_key().public_bytes_raw()))
 
 
 def sign(claims: Claims, key: SigningKey) -> str:

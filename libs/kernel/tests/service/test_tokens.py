@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jws, jwt
 from joserfc.jwk import OctKey, OKPKey
 
-from polis.proto.identity import Jwk, Jwks
+from polis.proto.identity import Jwks
 from polis.service import tokens
-from polis.service.tokens import Claims, InvalidToken, SigningKey, Verifier, sign
+from polis.service.tokens import Claims, InvalidToken, SigningKey, Verifier, public_jwk, sign
 
 NOW = 1_800_000_000
 KEY = SigningKey("k1", Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
@@ -45,13 +45,9 @@ def raw_public(key: SigningKey) -> bytes:
     return key.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def jwk(key: SigningKey) -> Jwk:
-    return Jwk(kty="OKP", crv="Ed25519", kid=key.kid, x=b64(raw_public(key)))
-
-
 def verifier(*keys: SigningKey) -> Verifier:
     made = Verifier()
-    made.replace_keys(Jwks(keys=tuple(jwk(key) for key in keys or (KEY,))))
+    made.replace_keys(Jwks(keys=tuple(public_jwk(key) for key in keys or (KEY,))))
     return made
 
 
@@ -239,7 +235,7 @@ def test_a_good_token_says_what_was_signed() -> None:
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 def test_a_library_reads_the_same_token() -> None:
-    key = OKPKey.import_key(msgspec.to_builtins(jwk(KEY)))
+    key = OKPKey.import_key(msgspec.to_builtins(public_jwk(KEY)))
 
     read = jwt.decode(sign(CLAIMS, KEY), key, algorithms=["EdDSA"])
 
@@ -275,7 +271,7 @@ def test_a_removed_key_takes_its_verified_tokens_with_it() -> None:
     old, new = sign(CLAIMS, KEY), sign(CLAIMS, OTHER)
     assert check.verify(old, NOW) == check.verify(new, NOW)
 
-    check.replace_keys(Jwks(keys=(jwk(OTHER),)))
+    check.replace_keys(Jwks(keys=(public_jwk(OTHER),)))
 
     assert check.verify(new, NOW) == CLAIMS
     with pytest.raises(InvalidToken, match="unknown"):
