@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from polis.runtime.components.mail.headers import decoded, header
 from polis.runtime.components.mail.html_text import MAX_HTML_CHARS, text_of
+from polis.runtime.components.mail.kept import base64_size
 
 MAX_PARTS = 500
 MAX_DEPTH = 30
@@ -154,5 +155,4 @@ def _size(part: Message) -> int:
     if str(part.get("content-transfer-encoding", "")).strip().lower() != "base64":
         raw = part.get_payload(decode=True)
         return len(raw) if isinstance(raw, bytes) else len(payload)
-    digits = len(payload) - payload.count("\n") - payload.count("\r") - payload.count(" ")
-    return max(0, digits * 3 // 4 - payload[-8:].count("="))
+    return base64_size(payload)

@@ -11,8 +11,8 @@ import msgspec
 
 from polis.runtime.components.mail.body import Body, body
 from polis.runtime.components.mail.bulk import bulk_reason
-from polis.runtime.components.mail.container import RawMail
 from polis.runtime.components.mail.headers import addresses, date, envelope_date, header, ids
+from polis.runtime.components.mail.kept import RawMail
 
 MAX_SUBJECT_CHARS = 500
 # compat32 because the headers are decoded here: the default policy parses each one by its full grammar, at some

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from polis.runtime.component import Inputs, Step, StepFailed, component, message
-from polis.runtime.components.mail.container import Mailbox, RawMail
+from polis.runtime.components.mail.container import Mailbox
+from polis.runtime.components.mail.kept import RawMail
 from polis.runtime.components.mail.parse import mail_of
 
 PIECE_BYTES = 128 * 1024
