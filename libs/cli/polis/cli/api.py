@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -55,6 +56,13 @@ class Api:
         ) as answer:
             return await _content(answer)
 
+    async def sign_up(self, *, name: str = "Demo") -> tuple[str, str]:
+        """Make an account with an org of its own, and act as it; its e-mail address and password."""
+        email, password = f"{name.lower()}-{secrets.token_hex(4)}@example.org", secrets.token_urlsafe(12)
+        session = await self.call("POST", "/sign-up", {"email": email, "password": password, "name": name})
+        self.token = session["access_token"]
+        return email, password
+
     async def upload(self, file: Path, *, name: str, media_type: str) -> Any:
         """Store a file as an artifact; it is streamed from the disk."""
         headers = {
@@ -77,7 +85,9 @@ class Api:
         last: int | None = None
         for _ in range(_ATTEMPTS):
             try:
-                async with self._http.ws_connect(f"{self.address}/api/v1/live", headers=self._headers) as socket:
+                async with self._http.ws_connect(
+                    f"{self.address}/api/v1/live", headers=self._headers
+                ) as socket:
                     await socket.send_json({"op": "subscribe", "topic": topic, "after": last})
                     async for message in socket:
                         frame = message.json()

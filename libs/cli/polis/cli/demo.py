@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import tarfile
 import tempfile
 from contextlib import contextmanager
@@ -31,7 +30,9 @@ async def demo(address: str, mailbox: Path | None, console: Console) -> int:
             await _publish(api, console)
             with _as_file(mailbox) as (file, media_type):
                 artifact = await api.upload(file, name=file.name, media_type=media_type)
-            console.print(f"stored [b]{artifact['name']}[/b], {artifact['size']:,} bytes, sha256 {artifact['sha256'][:12]}…")
+            console.print(
+                f"stored [b]{artifact['name']}[/b], {artifact['size']:,} bytes, sha256 {artifact['sha256'][:12]}…"
+            )
             return await _run(api, artifact, console)
         except Problem as problem:
             console.print(f"[red]refused:[/red] {problem}")
@@ -39,10 +40,7 @@ async def demo(address: str, mailbox: Path | None, console: Console) -> int:
 
 
 async def _sign_up(api: Api, console: Console) -> None:
-    email = f"demo-{secrets.token_hex(4)}@example.org"
-    password = secrets.token_urlsafe(12)
-    session = await api.call("POST", "/sign-up", {"email": email, "password": password, "name": "Demo"})
-    api.token = session["access_token"]
+    email, password = await api.sign_up()
     console.print(f"signed up as [b]{email}[/b], password {password}")
     agent = await api.call("POST", "/agents", {"key": "sarah", "name": "Sarah"})
     console.print(f"created the agent [b]{agent['agent']['key']}[/b]")
@@ -50,13 +48,17 @@ async def _sign_up(api: Api, console: Console) -> None:
 
 async def _publish(api: Api, console: Console) -> None:
     resource = await api.call(
-        "POST", "/resources", {"type": "graph", "key": GRAPH, "name": "E-mail digest", "content": builtin.graph(GRAPH)}
+        "POST",
+        "/resources",
+        {"type": "graph", "key": GRAPH, "name": "E-mail digest", "content": builtin.graph(GRAPH)},
     )
     version = await api.call("POST", f"/resources/{resource['id']}/versions", {"changelog": "First version."})
     await api.call(
         "PUT", f"/resources/{resource['id']}/activations/production", {"number": version["number"]}
     )
-    console.print(f"published the graph [b]{GRAPH}[/b], version {version['number']}, {version['digest'][:12]}…")
+    console.print(
+        f"published the graph [b]{GRAPH}[/b], version {version['number']}, {version['digest'][:12]}…"
+    )
 
 
 async def _run(api: Api, artifact: dict[str, Any], console: Console) -> int:
@@ -66,7 +68,9 @@ async def _run(api: Api, artifact: dict[str, Any], console: Console) -> int:
     shown: dict[str, str] = {}
     async for frame in api.follow(f"run/{run['id']}"):
         if frame["op"] == "snapshot":
-            steps = frame["data"]["steps"] + [t["step"] for t in frame["data"]["transitions"] if t.get("step")]
+            steps = frame["data"]["steps"] + [
+                t["step"] for t in frame["data"]["transitions"] if t.get("step")
+            ]
         elif frame["op"] == "events":
             steps = [t["step"] for t in frame["data"] if t.get("step")]
         else:

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from polis.local.board import Board
 from polis.local.home import AlreadyRunning, Home
+from polis.telemetry import configure
 
 _DETACHED_S = 90.0
 _DOWN_S = 20.0
 
 
 def main() -> int:
+    configure("local", level="critical")
     home = Home(Path(os.environ.get("POLIS_HOME", ".polis")))  # noqa: TID251 - the entry of the mesh
     match sys.argv[1:]:
         case ["up"]:

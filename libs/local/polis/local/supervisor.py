@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from polis.bus import BusError
 from polis.bus.admin import declare
+from polis.db.migrate import MigrationRefused
 from polis.local import mesh
 from polis.local.children import end_left_over, identify, spawn, stop
 from polis.local.home import Home, State, free_port, port_free
@@ -60,9 +61,9 @@ class Supervisor:
         started = time.monotonic()
         try:
             await self._start()
-        except (CannotStart, PostgresFailed, NatsFailed) as failure:
-            self._state.failure = str(failure)
-            self.board.say(f"cannot start: {failure}")
+        except Exception as error:  # noqa: BLE001 - whatever it was, what was started has to be ended, and it has to be said
+            self._state.failure = _in_words(error)
+            self.board.say(f"cannot start: {self._state.failure}")
             await self._stop()
             return 1
         if not self.stopping.is_set():
@@ -319,6 +320,15 @@ def _role_url(url: str) -> Callable[[str, str], str]:
         return urlunsplit(parts._replace(netloc=f"{role}:{password}@{parts.hostname}{port}"))
 
     return with_role
+
+
+def _in_words(error: BaseException) -> str:
+    """The first cause, in words; the class too where the words alone would not tell."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, (CannotStart, PostgresFailed, NatsFailed, MigrationRefused)):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from polis.gateway.decode import to_request
 from polis.gateway.http import Disconnect, Exchange
-from polis.proto import Operation, Refused
+from polis.proto import PUBLIC, Operation, Refused
 from polis.proto.problems import Internal, Unavailable
 from polis.service import call
 from polis.service.actor import ANONYMOUS, Actor, admit
@@ -112,7 +112,13 @@ class Proxy:
         self._record(exchange, name, actor, problem, here, time.monotonic() - started)
 
     async def _actor(self, exchange: Exchange, operation: Operation) -> Actor:
-        """Who asks, admitted by the buckets and the operation's scope before a byte of the body is read."""
+        """Who asks, admitted by the buckets and the operation's scope before a byte of the body is read.
+
+        A public operation asks nobody: a page whose cookies are stale can still sign in.
+        """
+        if operation.scope == PUBLIC:
+            self._admission.take(exchange, operation, ANONYMOUS)
+            return ANONYMOUS
         try:
             token = self._credentials.token(exchange)
             actor = await self._kernel.keys.actor(token, exchange.header(b"x-org-id") or None)

@@ -1,0 +1,65 @@
+"""Fixtures and markers. A test's place gives its marker: services/*/tests are `service`, tests/chaos are `chaos`, ..."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from polis.testing.servers import postgres_server
+from polis.testing.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from polis.testing.servers import PostgresServer
+
+_PLACES = {
+    "services": "service",
+    "libs": "unit",
+    "proto": "unit",
+    "contract": "contract",
+    "e2e": "e2e",
+    "chaos": "chaos",
+    "bench": "bench",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--chaos", choices=("small", "full"), default="small", help="how much load the fault tests make"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in sorted(set(_PLACES.values())):
+        config.addinivalue_line("markers", f"{marker}: given by the place of the test")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        parts = Path(item.path).relative_to(config.rootpath).parts
+        key = parts[1] if parts[0] == "tests" and len(parts) > 2 else parts[0]
+        if key in _PLACES:
+            item.add_marker(_PLACES[key])
+
+
+@pytest.fixture(scope="session")
+async def postgres() -> AsyncIterator[PostgresServer]:
+    """The session's PostgreSQL."""
+    async with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def stage(postgres: PostgresServer) -> AsyncIterator[Stage]:
+    """A database and a broker for the tests of one module."""
+    async with Stage(postgres) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether the long form of a fault test was asked for."""
+    return bool(request.config.getoption("--chaos") == "full")

@@ -1,0 +1,33 @@
+"""The mesh of the end-to-end tests: every service in this process, called through the gateway's port alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from polis.cli.api import Api
+from polis.proto.registry import SERVICES
+
+
+@pytest.fixture(scope="module")
+async def mesh(stage):
+    for service in [s for s in SERVICES if s.name != "runtime"]:
+        await stage.start(service.name)
+    return stage
+
+
+@pytest.fixture(scope="module")
+def address(mesh):
+    return f"http://127.0.0.1:{mesh.running['gateway'].port}"
+
+
+@pytest.fixture
+async def api(address):
+    async with Api(address) as api:
+        yield api
+
+
+@pytest.fixture
+async def ada(api):
+    """A user with an org of her own."""
+    await api.sign_up()
+    return api
