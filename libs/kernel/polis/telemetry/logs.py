@@ -29,6 +29,10 @@ _SECRET_KEYS = frozenset(
     }
 )
 _encoder = msgspec.json.Encoder(enc_hook=repr)
+# Without local variables: they hold passwords and tokens where a handler failed.
+_tracebacks = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 
 
 def configure(service: str, *, level: str = "info", stream: BinaryIO | None = None) -> None:
@@ -48,7 +52,7 @@ def configure(service: str, *, level: str = "info", stream: BinaryIO | None = No
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_context,
         _hide_secrets,
-        structlog.processors.dict_tracebacks,
+        _tracebacks,
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_render)],
