@@ -1,6 +1,6 @@
 """The bus: an own client of NATS's core protocol. Streams are in `jetstream`; nats-py only administers, in `admin`."""
 
-from polis.bus.client import Bus, Subscription
+from polis.bus.client import Bus
 from polis.bus.errors import (
     AuthenticationFailed,
     BufferFull,
@@ -12,6 +12,7 @@ from polis.bus.errors import (
     PermissionViolation,
 )
 from polis.bus.message import Message
+from polis.bus.subscription import Subscription
 
 __all__ = [
     "AuthenticationFailed",

@@ -10,7 +10,7 @@ import random
 import ssl
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from polis.bus.connection import Connection, Info, Login
 from polis.bus.errors import (
@@ -25,11 +25,11 @@ from polis.bus.inbox import Inbox
 from polis.bus.message import Message
 from polis.bus.protocol import check_subject, encode_headers, subscribe_line, unsubscribe_line
 from polis.bus.servers import Servers
+from polis.bus.subscription import OnMessage, Subscription
 from polis.bus.writer import Writer
 from polis.telemetry import log
 
 T = TypeVar("T")
-OnMessage = Callable[[Message], None]
 
 _BACKOFF_S = (0.1, 2.0)
 """The first and the longest wait between two attempts to connect; each is shortened at random by up to half."""
@@ -38,29 +38,8 @@ _STEADY_S = 5.0
 _HANDSHAKE_S = 5.0
 _CONFIRM_S = 5.0
 _CLOSE_S = 1.0
-_INBOX_SID = b"1"
-
-
-class Subscription:
-    """Interest in a subject; it outlives connections until it is given up."""
-
-    __slots__ = ("_bus", "on_message", "queue", "refused", "sid", "subject")
-
-    def __init__(self, bus: Bus, sid: int, subject: str, queue: str, on_message: OnMessage) -> None:
-        self._bus = bus
-        self.sid = sid
-        self.subject = subject
-        self.queue = queue
-        self.on_message = on_message
-        self.refused = ""
-
-    def unsubscribe(self) -> None:
-        """Deliver nothing more, from now on."""
-        self._bus.unsubscribe(self)
-
-    async def drain(self, timeout_s: float) -> None:
-        """Take no new messages, but deliver those that the server has sent already."""
-        await self._bus.drain(self, timeout_s)
+_INBOX_SID = 1
+_CHECKED_SUBJECTS = 4096
 
 
 class Bus:
@@ -72,10 +51,10 @@ class Bus:
         self._login = login
         self._tls = servers.context(tls)
         self._writer = Writer()
-        self._inbox = Inbox(inbox_prefix)
-        replies = Subscription(self, int(_INBOX_SID), self._inbox.subject, "", _ignore)
-        self._subscriptions: dict[bytes, Subscription] = {_INBOX_SID: replies}
-        self._last_sid = int(_INBOX_SID)
+        self._inbox = Inbox(self, _INBOX_SID, inbox_prefix)
+        self._subscriptions: dict[bytes, Subscription] = {b"%d" % _INBOX_SID: self._inbox}
+        self._last_sid = _INBOX_SID
+        self._checked: set[str] = set()
         self._connection: Connection | None = None
         self._max_payload = Info().max_payload
         self.fault = ""
@@ -158,7 +137,8 @@ class Bus:
         read: Callable[[Message], T],
     ) -> asyncio.Future[T]:
         """Like `request`, without waiting: the future gets what `read` makes of the reply, or the BusError it raises."""
-        check_subject(subject)
+        if subject not in self._checked:
+            self._check(subject)
         if self._connection is None:
             raise Disconnected("there is no connection to the broker")
         number, future = self._inbox.expect(subject, timeout_s, read)
@@ -176,16 +156,24 @@ class Bus:
 
         NoResponders, BusTimeout, PermissionViolation, Disconnected (at once when there is no connection).
         """
-        check_subject(subject)
+        if subject not in self._checked:
+            self._check(subject)
         if self._connection is None:
             raise Disconnected("there is no connection to the broker")
         number, future = self._inbox.expect(subject, timeout_s, None)
         try:
             self._send(f"{subject} {self._inbox.prefix}{number}", payload, headers)
-            return cast("Message", await future)
+            reply: Message = await future
         except BaseException:
             self._inbox.forget(number)
             raise
+        return reply
+
+    def _check(self, subject: str) -> None:
+        """Once for each subject that is asked on: they are few."""
+        check_subject(subject)
+        if len(self._checked) < _CHECKED_SUBJECTS:
+            self._checked.add(subject)
 
     async def round_trip(self, timeout_s: float) -> float:
         """Seconds until the server has taken all that was sent before. BusTimeout, Disconnected."""
@@ -245,20 +233,6 @@ class Bus:
                 log.warning("bus.drain_cut_short", subject=subscription.subject)
         self._subscriptions.pop(b"%d" % subscription.sid, None)
 
-    def _on_message(self, subject: bytes, sid: bytes, reply: bytes, head: bytes, payload: bytes) -> None:
-        if sid == _INBOX_SID:
-            self._inbox.receive(subject, reply, head, payload)
-            return
-        subscription = self._subscriptions.get(sid)
-        if subscription is None:
-            return
-        message = Message(subject.decode(), reply.decode(), payload, head)
-        try:
-            subscription.on_message(message)
-        except Exception as error:  # noqa: BLE001 - one listener's fault must not end the connection of all
-            context = {"message": f"listener of {subscription.subject} failed", "exception": error}
-            self._loop.call_exception_handler(context)
-
     def _on_error(self, text: str) -> None:
         """A permission error names its subject: those who wait on it learn of it, and the hooks in any case."""
         log.error("bus.refused", text=text)
@@ -270,7 +244,7 @@ class Bus:
             if subscription.subject == subject and "Subscription" in text:
                 subscription.refused = text
         for hook in self.on_violation:
-            hook(text)
+            self._loop.call_soon(hook, text)
 
     def _on_info(self, info: Info) -> None:
         """Told with each connection, and again when a cluster changes."""
@@ -283,8 +257,8 @@ class Bus:
         connection = await self._dial(attempt=0)
         self._adopt(connection)
         await connection.ping()
-        if self._subscriptions[_INBOX_SID].refused:
-            raise PermissionViolation(self._subscriptions[_INBOX_SID].refused)
+        if self._inbox.refused:
+            raise PermissionViolation(self._inbox.refused)
         self._keeper = self._loop.create_task(self._keep(connection), name="bus")
 
     async def _keep(self, connection: Connection) -> None:
@@ -309,7 +283,7 @@ class Bus:
                 connection = Connection(
                     server,
                     self._writer,
-                    on_message=self._on_message,
+                    subscriptions=self._subscriptions,
                     on_error=self._on_error,
                     on_info=self._on_info,
                 )
@@ -350,6 +324,7 @@ class Bus:
             await asyncio.wait((self._keeper,))
         self._writer.close()
         self._inbox.fail_all(Disconnected, "the bus was closed")
+        self._inbox.close()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close(_CLOSE_S)
@@ -358,7 +333,3 @@ class Bus:
 def _backoff_s(attempt: int) -> float:
     first, longest = _BACKOFF_S
     return min(longest, first * 2.0 ** min(attempt - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-
-
-def _ignore(_: Message) -> None:
-    """Replies are taken out before the look-up of subscriptions."""

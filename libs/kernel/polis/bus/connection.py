@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import msgspec
 
 from polis.bus.errors import AuthenticationFailed, Disconnected
-from polis.bus.protocol import PING, PONG, OnMessage, Parser
+from polis.bus.protocol import PING, PONG, Parser, Receiver
 from polis.bus.servers import Server
 from polis.bus.writer import Writer
 
@@ -53,14 +53,14 @@ class Connection(asyncio.Protocol):
         server: Server,
         writer: Writer,
         *,
-        on_message: OnMessage,
+        subscriptions: Mapping[bytes, Receiver],
         on_error: Callable[[str], None],
         on_info: Callable[[Info], None],
     ) -> None:
         self.server = server
         self._loop = asyncio.get_running_loop()
         self._writer = writer
-        self._parser = Parser(on_message, self._on_control)
+        self._parser = Parser(subscriptions, self._on_control)
         self._on_error = on_error
         self._on_info = on_info
         self._pongs: deque[asyncio.Future[None] | None] = deque()

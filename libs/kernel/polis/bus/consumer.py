@@ -16,10 +16,11 @@ import msgspec
 
 from polis.bus import api
 from polis.bus.api import Answer
-from polis.bus.client import Bus, Subscription
+from polis.bus.client import Bus
 from polis.bus.delivery import Delivery
 from polis.bus.errors import BusError, BusTimeout, Disconnected, PermissionViolation
 from polis.bus.message import Message
+from polis.bus.subscription import Subscription
 from polis.telemetry import log
 
 BATCH = 256

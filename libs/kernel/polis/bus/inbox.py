@@ -5,95 +5,102 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polis.bus.errors import BusError, BusTimeout, NoResponders
 from polis.bus.message import Message
-from polis.bus.timers import Slot, Wheel
+from polis.bus.subscription import Subscription
+from polis.bus.timers import Wheel
+
+if TYPE_CHECKING:
+    from polis.bus.client import Bus
 
 OWN = "own"
 """Below `<prefix>.own` lie the subjects on which more than one reply is awaited."""
 _NO_RESPONDERS = b"NATS/1.0 503"
 
 Read = Callable[[Message], Any]
-"""Turns a reply into the answer, or raises a BusError."""
+"""Makes the answer of a reply, or raises what is wrong with it."""
 
-_Waiting = tuple[asyncio.Future[Any], Slot, str, Read | None]
+_Waiting = tuple[asyncio.Future[Any], str, Read | None]
 
 
-class Inbox:
+class Inbox(Subscription):
     """Replies to `<prefix>.<nonce>.<number>`; the nonce keeps processes with the same prefix apart."""
 
-    def __init__(self, prefix: str) -> None:
+    __slots__ = ("_base", "_loop", "_skip", "_wheel", "prefix")
+
+    def __init__(self, bus: Bus, sid: int, base: str) -> None:
+        self.prefix = f"{base}.{secrets.token_hex(8)}."
+        super().__init__(bus, sid, f"{self.prefix}*", "", _unused)
+        self._base = base
         self._loop = asyncio.get_running_loop()
-        self._base = prefix
-        self.prefix = f"{prefix}.{secrets.token_hex(8)}."
-        self.subject = f"{self.prefix}*"
         self._skip = len(self.prefix)
-        self._wheel = Wheel(self._overdue)
-        self._waiting: dict[int, _Waiting] = {}
-        self._next = 0
+        self._wheel: Wheel[_Waiting] = Wheel(_overdue)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._wheel)
 
     def new_subject(self) -> str:
         """A subject for a subscription of its own. It cannot be guessed, and the wildcard does not cover it."""
         return f"{self._base}.{OWN}.{secrets.token_hex(16)}"
 
-    def expect(self, subject: str, timeout_s: float, read: Read | None) -> tuple[int, asyncio.Future[Any]]:
-        self._next = number = self._next + 1
+    def expect(self, asked: str, timeout_s: float, read: Read | None) -> tuple[int, asyncio.Future[Any]]:
+        """A number to end the reply subject with, and the future of the reply."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting[number] = (future, self._wheel.add(number, timeout_s), subject, read)
-        return number, future
+        return self._wheel.add((future, asked, read), timeout_s), future
 
     def forget(self, number: int) -> None:
-        waiting = self._waiting.pop(number, None)
-        if waiting is not None:
-            waiting[1].pop(number, None)
+        self._wheel.pop(number)
 
-    def receive(self, subject: bytes, reply: bytes, head: bytes, payload: bytes) -> None:
+    def deliver(self, subject: bytes, reply: bytes, head: bytes, payload: bytes) -> None:
         """Hand a reply to whoever waits for it; one that nobody waits for any more is dropped."""
         try:
-            number = int(subject[self._skip :])
-            future, slot, asked, read = self._waiting.pop(number)
-        except (KeyError, ValueError):
+            waiting = self._wheel.pop(int(subject[self._skip :]))
+        except ValueError:
             return
-        del slot[number]
+        if waiting is None:
+            return
+        future, asked, read = waiting
         if future.done():
             return
         if head and not payload and head.startswith(_NO_RESPONDERS):
             future.set_exception(NoResponders(asked))
             return
-        message = Message(subject.decode(), reply.decode(), payload, head)
+        message = Message(asked, str(reply, "utf-8", "replace") if reply else "", payload, head)
         if read is None:
             future.set_result(message)
             return
         try:
             future.set_result(read(message))
-        except BusError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who asked
             future.set_exception(error)
 
     def fail(self, subject: str, error: type[BusError], reason: str) -> None:
-        """End those who asked on this subject, or await their reply on it."""
-        for number, (_, _, asked, _) in tuple(self._waiting.items()):
+        """End those who asked on this subject, or who await their reply on it."""
+        for number, (future, asked, _) in self._wheel.items():
             if subject in (asked, f"{self.prefix}{number}"):
-                self._end(number, error(reason))
+                self._wheel.pop(number)
+                _end(future, error(reason))
 
     def fail_all(self, error: type[BusError], reason: str) -> None:
-        for number in tuple(self._waiting):
-            self._end(number, error(reason))
+        for number, (future, _, _) in self._wheel.items():
+            self._wheel.pop(number)
+            _end(future, error(reason))
 
     def close(self) -> None:
         self._wheel.stop()
 
-    def _overdue(self, number: int) -> None:
-        future, _, asked, _ = self._waiting.pop(number)
-        if not future.done():
-            future.set_exception(BusTimeout(asked))
 
-    def _end(self, number: int, error: BusError) -> None:
-        future, slot, _, _ = self._waiting.pop(number)
-        slot.pop(number, None)
-        if not future.done():
-            future.set_exception(error)
+def _overdue(waiting: _Waiting) -> None:
+    future, asked, _ = waiting
+    _end(future, BusTimeout(asked))
+
+
+def _end(future: asyncio.Future[Any], error: BusError) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _unused(_: Message) -> None:
+    """Replies are handed to futures."""

@@ -6,6 +6,7 @@ Source: https://docs.nats.io/reference/reference-protocols/nats-protocol and ADR
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 CRLF = b"\r\n"
 PING = b"PING\r\n"
@@ -15,8 +16,11 @@ _M, _H, _CR = b"MH\r"
 _FIELDS_OF_MSG, _FIELDS_OF_HMSG = 5, 6
 """MSG subject sid [reply] size, HMSG subject sid [reply] head-size size: with a reply, one more than without."""
 
-OnMessage = Callable[[bytes, bytes, bytes, bytes, bytes], None]
-"""Takes subject, subscription id, reply, header block and payload."""
+
+class Receiver(Protocol):
+    """Takes the messages of one subscription."""
+
+    def deliver(self, subject: bytes, reply: bytes, head: bytes, payload: bytes) -> None: ...
 
 
 def encode_headers(headers: Mapping[str, str]) -> bytes:
@@ -48,13 +52,15 @@ def unsubscribe_line(sid: int) -> bytes:
 class Parser:
     """Cuts what arrives into messages and control lines, however it was split on the way.
 
+    A message goes to the receiver of its subscription id; one that was on its way when interest ended is dropped.
+
     ValueError or IndexError from `feed` mean that the other side does not speak the protocol.
     """
 
-    __slots__ = ("_held", "_held_size", "_on_control", "_on_message", "_wanted")
+    __slots__ = ("_held", "_held_size", "_on_control", "_receivers", "_wanted")
 
-    def __init__(self, on_message: OnMessage, on_control: Callable[[bytes], None]) -> None:
-        self._on_message = on_message
+    def __init__(self, receivers: Mapping[bytes, Receiver], on_control: Callable[[bytes], None]) -> None:
+        self._receivers = receivers
         self._on_control = on_control
         self._held: list[bytes] = []
         self._held_size = 0
@@ -63,7 +69,7 @@ class Parser:
     def feed(self, data: bytes) -> None:
         if self._held:
             data = self._with_held(data)
-        on_message = self._on_message
+        receivers = self._receivers
         at, end = 0, len(data)
         while at < end:
             line_end = data.find(CRLF, at)
@@ -83,14 +89,17 @@ class Parser:
                 return
             if stop < start or data[stop] != _CR:
                 raise ValueError(f"a payload that does not end where {data[at:line_end]!r} says")
+            at = stop + 2
+            receiver = receivers.get(fields[2])
+            if receiver is None:
+                continue
             if kind == _M:
                 reply = fields[3] if len(fields) == _FIELDS_OF_MSG else b""
-                on_message(fields[1], fields[2], reply, b"", data[start:stop])
+                receiver.deliver(fields[1], reply, b"", data[start:stop])
             else:
                 reply = fields[3] if len(fields) == _FIELDS_OF_HMSG else b""
                 body = start + int(fields[-2])
-                on_message(fields[1], fields[2], reply, data[start:body], data[body:stop])
-            at = stop + 2
+                receiver.deliver(fields[1], reply, data[start:body], data[body:stop])
 
     def _hold(self, data: bytes, at: int, *, wanted: int) -> None:
         """Keep an unfinished message; its pieces are only joined when all `wanted` bytes are there."""

@@ -56,7 +56,10 @@ class Writer:
         if size > self._bound:
             raise BufferFull("the broker does not keep up" if self._transport else "there is no connection")
         self._size = size
-        self._chunks += (line, body, CRLF)
+        append = self._chunks.append
+        append(line)
+        append(body)
+        append(CRLF)
         if not self._scheduled:
             self._wake()
 

@@ -174,7 +174,6 @@ async def test_a_cancelled_request_leaves_nothing_behind(connect):
         await task
 
     assert len(bus._inbox) == 0
-    assert not any(bus._inbox._wheel._slots)
 
 
 async def test_ten_thousand_requests_at_once_each_get_their_own_answer(connect):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,9 +34,19 @@ def wire(message) -> bytes:
     return b"MSG %b %d\r\n%b\r\n" % (address, len(payload), payload)
 
 
+class Everyone(dict):
+    """Receivers of all subscriptions."""
+
+    def __init__(self, seen: list[object]) -> None:
+        self.seen = seen
+
+    def get(self, sid):
+        return SimpleNamespace(deliver=lambda subject, *rest: self.seen.append((subject, sid, *rest)))
+
+
 def parsed(pieces: list[bytes]) -> list[object]:
     seen: list[object] = []
-    parser = Parser(lambda *fields: seen.append(fields), seen.append)
+    parser = Parser(Everyone(seen), seen.append)
     for piece in pieces:
         parser.feed(piece)
     return seen

@@ -17,12 +17,12 @@ from .conftest import eventually
 async def test_every_deadline_is_noticed_once_and_never_early(waits):
     """On a clock of our own; the wheel turns as late as that says."""
     now, due = 0.0, {}
-    wheel = Wheel(lambda key: due.__setitem__(key, now), clock=lambda: now)
+    wheel: Wheel[int] = Wheel(lambda value: due.__setitem__(value, now), clock=lambda: now)
     ends = {}
 
-    for key, (timeout_s, lag) in enumerate(waits):
-        ends[key] = now + timeout_s
-        wheel.add(key, timeout_s)
+    for value, (timeout_s, lag) in enumerate(waits):
+        ends[value] = now + timeout_s
+        wheel.add(value, timeout_s)
         now += lag * TICK_S / 4
         wheel._turn()
     while now < 60:
@@ -31,23 +31,23 @@ async def test_every_deadline_is_noticed_once_and_never_early(waits):
 
     wheel.stop()
     assert due.keys() == ends.keys()
-    assert all(ends[key] <= at <= ends[key] + 12 * TICK_S for key, at in due.items())
+    assert all(ends[value] <= at <= ends[value] + 12 * TICK_S for value, at in due.items())
 
 
-async def test_a_key_that_was_taken_out_is_not_due():
-    due: list[int] = []
+async def test_what_was_taken_out_is_not_due():
+    due: list[str] = []
     wheel = Wheel(due.append)
-    wheel.add(2, 0.05)
-    del wheel.add(1, 0.05)[1]
+    first, second = wheel.add("first", 0.05), wheel.add("second", 0.05)
 
+    assert (wheel.pop(first), wheel.pop(first), len(wheel)) == ("first", None, 1)
     await eventually(lambda: due)
 
-    assert due == [2]
+    assert (due, wheel.pop(second), len(wheel)) == (["second"], None, 0)
 
 
 async def test_the_timer_rests_while_nothing_waits():
     over = asyncio.Event()
-    wheel = Wheel(lambda _: over.set())
+    wheel: Wheel[int] = Wheel(lambda _: over.set())
     started = monotonic()
     wheel.add(1, 0.03)
     await over.wait()
