@@ -1,0 +1,271 @@
+"""Who may do what: every operation of the contract x every kind of principal, each cell asserted.
+
+What is expected is computed from the declared scope; a row only says how the operation is called on something that exists
+in the owner's org. An operation without a row fails.
+"""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from polis.proto import INTERNAL, PUBLIC, SIGNED_IN, Refused
+from polis.proto.contract import operations
+from polis.proto.identity import ROLE_SCOPES, Delegate, ListRevocations
+from polis.proto.problems import Forbidden, Unauthenticated
+from polis.proto.registry import load
+from tests.e2e.world import GRAPH, World, new_id, new_key
+
+load()
+OPERATIONS = {operation.name: operation for operation in operations()}
+PRINCIPALS = (
+    "anonymous", "other_org", "viewer", "member", "admin", "owner", "agent", "service", "revoked_session",
+)  # fmt: skip
+ROLE_OF = {"other_org": "owner", "service": "service"}
+
+USERS_ONLY = {"create_org", "switch_org", "accept_invitation"}
+"""Only people are members of orgs: agents and services are refused although they are signed in."""
+
+
+def fixed(path: str, body: object = None):
+    async def row(_: World):
+        return path, body() if callable(body) else body
+
+    return row
+
+
+def with_account(path: str, *fields: str):
+    async def row(world: World):
+        account = await world.account()
+        return path, {field: account[field] for field in fields}
+
+    return row
+
+
+def on_resource(path: str, body: object = None, *, published: bool = True):
+    async def row(world: World):
+        resource = await world.resource(published=published)
+        return path.format(resource["id"]), body
+
+    return row
+
+
+def on_artifact(path: str):
+    async def row(world: World):
+        return path.format((await world.artifact())["id"]), None
+
+    return row
+
+
+def on_run(path: str, body: object = None):
+    async def row(world: World):
+        return path.format((await world.run())["id"]), body
+
+    return row
+
+
+async def accept_invitation(world: World):
+    return "/invitations/accept", {"token": (await world.invitation())["token"]}
+
+
+async def change_role(world: World):
+    return f"/members/{await world.new_member()}", {"role": "viewer"}
+
+
+async def remove_member(world: World):
+    return f"/members/{await world.new_member()}", None
+
+
+async def on_agent(world: World):
+    return f"/agents/{(await world.agent())['agent']['id']}", None
+
+
+async def resolve(world: World):
+    return f"/active/graph/{(await world.resource(active=True))['key']}", None
+
+
+async def put_part(world: World):
+    return f"/uploads/{(await world.upload())['id']}/parts/0", b"abc"
+
+
+async def complete_upload(world: World):
+    return f"/uploads/{(await world.upload(filled=True))['id']}/complete", {}
+
+
+async def start_run(world: World):
+    return "/runs", {"graph": (await world.resource(active=True))["key"]}
+
+
+async def switch_org(world: World):
+    return "/sessions/org", {"org_id": world.org_id}
+
+
+ROWS = {
+    "sign_up": fixed(
+        "/sign-up", lambda: {"email": f"{new_key()}@example.org", "password": "long enough", "name": "A"}
+    ),
+    "sign_in": with_account("/sign-in", "email", "password"),
+    "refresh": with_account("/sessions/refresh", "refresh_token"),
+    "sign_out": None,
+    "sign_in_client": fixed("/token", {"client_id": "nobody", "client_secret": "wrong"}),
+    "claim_administrator": fixed(
+        "/administrators",
+        {"token": "wrong", "email": "a@example.org", "password": "long enough", "name": "A"},
+    ),
+    "get_me": fixed("/me"),
+    "get_jwks": fixed("/jwks"),
+    "create_org": fixed("/orgs", {"name": "Another"}),
+    "switch_org": switch_org,
+    "list_members": fixed("/members"),
+    "change_role": change_role,
+    "remove_member": remove_member,
+    "invite_member": fixed("/invitations", lambda: {"email": f"{new_key()}@example.org"}),
+    "accept_invitation": accept_invitation,
+    "create_agent": fixed("/agents", lambda: {"key": new_key(), "name": "A"}),
+    "list_agents": fixed("/agents"),
+    "get_agent": on_agent,
+    "delete_agent": on_agent,
+    "create_resource": fixed("/resources", lambda: {"type": "graph", "key": new_key(), "content": GRAPH}),
+    "list_resources": fixed("/resources"),
+    "get_resource": on_resource("/resources/{}"),
+    "get_draft": on_resource("/resources/{}/draft"),
+    "put_draft": on_resource("/resources/{}/draft", {"revision": 1, "content": GRAPH}),
+    "publish_version": on_resource("/resources/{}/versions", {}, published=False),
+    "list_versions": on_resource("/resources/{}/versions"),
+    "get_version": on_resource("/resources/{}/versions/1"),
+    "activate": on_resource("/resources/{}/activations/production", {"number": 1}),
+    "resolve_resource": resolve,
+    "create_upload": fixed("/uploads", {"name": "file", "size": 3}),
+    "put_part": put_part,
+    "complete_upload": complete_upload,
+    "list_artifacts": fixed("/artifacts"),
+    "get_artifact": on_artifact("/artifacts/{}"),
+    "download_artifact": on_artifact("/artifacts/{}/content"),
+    "delete_artifact": on_artifact("/artifacts/{}"),
+    "start_run": start_run,
+    "list_runs": fixed("/runs"),
+    "get_run": on_run("/runs/{}"),
+    "cancel_run": on_run("/runs/{}/cancel", {}),
+    "get_timeline": on_run("/runs/{}/timeline"),
+    "get_output": on_run("/runs/{}/output"),
+    "watch_run": on_run("/runs/{}/snapshot"),
+    "open_browser_session": with_account("/session", "email", "password"),
+    "get_browser_session": fixed("/session"),
+    "refresh_browser_session": fixed("/session/refresh", {}),
+    "close_browser_session": None,
+    "upload_artifact": fixed("/artifacts?name=file", b"abc"),
+    "delegate": lambda world: Delegate(org_id=new_uuid(), principal_id=new_uuid(), scopes=("catalog:read",)),
+    "list_revocations": lambda world: ListRevocations(),
+}
+ENDING = {"sign_out": ("POST", "/sign-out"), "close_browser_session": ("DELETE", "/session")}
+"""These end the session they are called in, so each cell needs one of its own."""
+STATUSES = {
+    "public": {200},
+    "unauthenticated": {401},
+    "forbidden": {403},
+    "hidden": {404},
+    "allowed": {200, 204},
+}
+ALSO_ALLOWED = {
+    ("sign_in_client", "public"): {401},  # the row offers wrong credentials
+    ("refresh_browser_session", "public"): {401},
+    ("claim_administrator", "public"): {404},
+    ("switch_org", "allowed"): {404},  # other_org is in no org of the owner
+    ("accept_invitation", "allowed"): {404, 409},  # the invitation is for another address
+    ("get_output", "allowed"): {409},  # the run may not have ended yet
+    ("cancel_run", "allowed"): {409},  # the run may have ended already
+}
+OWN_ONLY = {"put_part", "complete_upload"}
+"""An open upload belongs to whoever began it, here the owner."""
+
+
+def new_uuid():
+    from uuid import UUID
+
+    return UUID(new_id())
+
+
+def expected(name: str, principal: str) -> str:
+    """public | allowed | unauthenticated | forbidden | hidden"""
+    scope = OPERATIONS[name].scope
+    if scope == PUBLIC:
+        return "public"
+    if principal in ("anonymous", "revoked_session"):
+        return "unauthenticated"
+    if scope == SIGNED_IN:
+        return "forbidden" if name in USERS_ONLY and principal in ("agent", "service") else "allowed"
+    role = ROLE_OF.get(principal, principal)
+    if scope not in ROLE_SCOPES.get(role, frozenset()):
+        return "forbidden"
+    if principal == "other_org" or (name in OWN_ONLY and principal != "owner"):
+        return "hidden"
+    return "allowed"
+
+
+@pytest.fixture(scope="module")
+async def world(mesh, address):
+    async with aiohttp.ClientSession() as http:
+        world = World(address, http)
+        await world.populate(mesh.credential("runtime"))
+        yield world
+
+
+def test_every_operation_has_a_row():
+    assert set(ROWS) == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("principal", PRINCIPALS)
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row and OPERATIONS[name].path])
+async def test_a_principal_may_do_what_its_grants_say_and_nothing_else(world, name, principal):
+    path, given = await ROWS[name](world)
+    raw, body = (given, None) if isinstance(given, bytes) else (None, given)
+
+    status, text = await world.request(principal, OPERATIONS[name].verb, path, body, raw)
+
+    outcome = expected(name, principal)
+    if outcome == "hidden" and "{" not in OPERATIONS[name].path:
+        assert status in (200, 404), text
+        assert world.org_id not in text
+    else:
+        assert status in STATUSES[outcome] | ALSO_ALLOWED.get((name, outcome), set()), text
+        assert {401: Unauthenticated.type, 403: Forbidden.type}.get(status, "") in text or outcome == "public"
+
+
+@pytest.mark.parametrize("principal", PRINCIPALS)
+@pytest.mark.parametrize("name", list(ENDING))
+async def test_a_session_is_ended_by_whoever_has_one(world, name, principal):
+    method, path = ENDING[name]
+    if principal in ("anonymous", "revoked_session"):
+        status, _ = await world.request(principal, method, path)
+        assert status == 401
+        return
+    if principal in ("agent", "service"):
+        status, text = await world.request(principal, method, path)
+        assert status in (204, 403), text
+        return
+    account = await world.account()
+    _, text = await world.request(
+        "anonymous", "POST", "/sign-in", {k: account[k] for k in ("email", "password")}
+    )
+    world.tokens["passing"] = text.partition('"access_token":"')[2].partition('"')[0]
+    status, text = await world.request("passing", method, path)
+    assert status == 204, text
+
+
+@pytest.mark.parametrize("principal", PRINCIPALS)
+@pytest.mark.parametrize("name", [name for name, o in OPERATIONS.items() if o.scope == INTERNAL])
+async def test_internal_operations_answer_services_only(world, mesh, name, principal):
+    caller = await mesh.caller("admin")
+
+    try:
+        await caller.call(ROWS[name](world), token=world.tokens[principal])
+        outcome = "allowed"
+    except Refused as refusal:
+        outcome = refusal.problem
+
+    if principal in ("anonymous", "revoked_session"):
+        assert isinstance(outcome, Unauthenticated)
+    elif principal == "service":
+        assert not isinstance(outcome, (Unauthenticated, Forbidden))
+    else:
+        assert isinstance(outcome, Forbidden)
