@@ -95,10 +95,9 @@ class Keyring:
         return Jwks(keys=tuple(key.jwk for key in self._keys))
 
     def signing(self, now: datetime) -> SigningKey:
-        """The newest key whose time has come."""
-        return self._opened[
-            max((k for k in self._keys if k.signs_from <= now), key=lambda k: k.signs_from).kid
-        ]
+        """The newest key whose time has come; the oldest where the clock of who made it is ahead of ours."""
+        due = [key for key in self._keys if key.signs_from <= now]
+        return self._opened[(due or self._keys[:1])[-1].kid]
 
     async def _succeed(self, tx: Transaction, keys: tuple[StoredKey, ...], now: datetime) -> None:
         key = self._new(now, signs_from=now + self._lead if keys else now)

@@ -38,29 +38,6 @@ create index invitations_token on identity.invitations (token_hash);
 -- The sweep looks for expired ones of all orgs at once.
 create index invitations_expiry on identity.invitations (expires_at);
 
-alter table identity.orgs enable row level security;
-alter table identity.orgs force row level security;
-create policy tenant on identity.orgs to app_identity
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), '')::uuid[])::uuid[]))
-    with check (org_id = any ((select nullif(current_setting('polis.orgs', true), '')::uuid[])::uuid[]));
-create policy across_orgs on identity.orgs to identity_system using (true) with check (true);
-grant select, insert, update on identity.orgs to app_identity;
-grant select, insert on identity.orgs to identity_system;
-
-alter table identity.memberships enable row level security;
-alter table identity.memberships force row level security;
-create policy tenant on identity.memberships to app_identity
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), '')::uuid[])::uuid[]))
-    with check (org_id = any ((select nullif(current_setting('polis.orgs', true), '')::uuid[])::uuid[]));
-create policy across_orgs on identity.memberships to identity_system using (true) with check (true);
-grant select, insert, update, delete on identity.memberships to app_identity;
-grant select, insert on identity.memberships to identity_system;
-
-alter table identity.invitations enable row level security;
-alter table identity.invitations force row level security;
-create policy tenant on identity.invitations to app_identity
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), '')::uuid[])::uuid[]))
-    with check (org_id = any ((select nullif(current_setting('polis.orgs', true), '')::uuid[])::uuid[]));
-create policy across_orgs on identity.invitations to identity_system using (true) with check (true);
-grant select, insert, update, delete on identity.invitations to app_identity;
-grant select, delete on identity.invitations to identity_system;
+call identity.tenant_table('orgs', 'select, insert, update');
+call identity.tenant_table('memberships');
+call identity.tenant_table('invitations');

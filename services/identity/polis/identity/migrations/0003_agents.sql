@@ -28,20 +28,5 @@ create table identity.credentials (
 );
 create index credentials_agent on identity.credentials (org_id, agent_id);
 
-alter table identity.agents enable row level security;
-alter table identity.agents force row level security;
-create policy tenant on identity.agents to app_identity
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), '')::uuid[])::uuid[]))
-    with check (org_id = any ((select nullif(current_setting('polis.orgs', true), '')::uuid[])::uuid[]));
-create policy across_orgs on identity.agents to identity_system using (true) with check (true);
-grant select, insert, update, delete on identity.agents to app_identity;
-grant select on identity.agents to identity_system;
-
-alter table identity.credentials enable row level security;
-alter table identity.credentials force row level security;
-create policy tenant on identity.credentials to app_identity
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), '')::uuid[])::uuid[]))
-    with check (org_id = any ((select nullif(current_setting('polis.orgs', true), '')::uuid[])::uuid[]));
-create policy across_orgs on identity.credentials to identity_system using (true) with check (true);
-grant select, insert, update, delete on identity.credentials to app_identity;
-grant select on identity.credentials to identity_system;
+call identity.tenant_table('agents');
+call identity.tenant_table('credentials');

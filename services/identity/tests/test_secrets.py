@@ -1,0 +1,219 @@
+"""What nobody may find: secrets in the database, in events and in the log; rows of another org."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from uuid import uuid4
+
+import asyncpg
+import msgspec
+import pytest
+import structlog
+
+from polis.db.lint import faults
+from polis.identity import accounts
+from polis.proto import Refused
+from polis.proto.identity import (
+    ClaimAdministrator,
+    CreateAgent,
+    Delegate,
+    DeleteAgent,
+    InviteMember,
+    Refresh,
+    SignIn,
+    SignInClient,
+    SignUp,
+)
+from polis.telemetry import configure
+
+PASSWORD = "canary-password"
+ANY_SESSION = (
+    "update identity.refresh_tokens set used_at = used_at - interval '1 hour' where used_at is not null"
+)
+TENANT = ("orgs", "memberships", "invitations", "agents", "credentials")
+
+
+@pytest.fixture(scope="module")
+def log():
+    """The log of the service that the other fixtures start behind this one."""
+    stream = io.BytesIO()
+    configure("identity", stream=stream)
+    yield stream
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="module")
+async def running(log, serve):
+    async with serve() as running:
+        running.kernel.requests._stream = log
+        yield running
+
+
+@pytest.fixture
+async def canaries(log, running, anybody, ada, as_service, mesh_secret, rows, monkeypatch):
+    """Patterns of everything secret that a busy day brings about, also by refused, repeated and failing calls."""
+
+    async def refuse(request):
+        with pytest.raises(Refused):
+            await anybody.call(request, key=f"w-{uuid4()}")
+
+    invited = await ada.call(InviteMember("x@example.org"), key=f"i-{ada.id}")
+    agent = await ada.call(CreateAgent("canary", "Canary"), key=f"a-{ada.id}")
+    request = SignUp(f"{uuid4().hex}@example.org", PASSWORD, "Ben")
+    signed_up = await anybody.call(request, key=f"s-{ada.id}")
+    await anybody.call(request, key=f"s-{ada.id}")
+    renewed = await anybody.call(Refresh(ada.refresh_token))
+    client = await anybody.call(SignInClient(agent.client_id, agent.client_secret))
+    runtime = await as_service("runtime")
+    acting = await runtime.call(Delegate(ada.org_id, agent.agent.id, ("catalog:read",)))
+    for wrong in (
+        SignIn(ada.email, "canary-wrong-password"),
+        SignUp(ada.email, "canary-taken-password", "Ada"),
+        Refresh("prt_canary-refresh"),
+        Refresh(ada.refresh_token),
+        SignInClient(agent.client_id, "pas_canary"),
+        ClaimAdministrator("pal_canary", "x@example.org", "canary-admin-password", "X"),
+        SignUp("y@example.org", "canary-invited-password", "Y", invitation="pin_canary"),
+    ):
+        await refuse(wrong)
+    await ada.call(DeleteAgent("canary"))
+    await rows(ANY_SESSION)
+    await refuse(Refresh(ada.refresh_token))
+    with monkeypatch.context() as broken:
+        broken.setattr(accounts, "create", _fail)
+        await refuse(SignUp(f"{uuid4().hex}@example.org", "canary-failed-password", "Ada"))
+    tokens = [session.access_token for session in (ada, signed_up, renewed, client, acting)]
+    tokens += [session.refresh_token for session in (ada, signed_up, renewed)]
+    named = [mesh_secret, invited.token, runtime.token, *tokens, *(t.rpartition(".")[2] for t in tokens)]
+    return [r"canary-", r"\bp(as|rt|in|al)_", *(re.escape(name) for name in named)]
+
+
+async def _fail(*_):
+    raise RuntimeError("a defect of ours")
+
+
+def found(canaries, text):
+    return [canary for canary in canaries if re.search(canary, text)]
+
+
+async def test_no_secret_is_in_the_database(canaries, rows):
+    dump = ""
+    for table in await rows("select tablename as name from pg_tables where schemaname = 'identity'"):
+        lines = await rows(f'select to_jsonb(t)::text as line from identity."{table["name"]}" t')
+        dump += "".join(line["line"] + "\n" for line in lines)
+    # Bytes are shown in hex: as text, too.
+    dump += "".join(
+        bytes.fromhex(hexed).decode("latin-1") for hexed in re.findall(r'"\\\\x([0-9a-f]+)"', dump)
+    )
+
+    assert "agent_deleted" in dump
+    assert '"agent_id":"' in dump, "payloads were not read"
+    assert found(canaries, dump) == []
+
+
+async def test_a_stored_request_cannot_be_guessed_with_a_fast_hash(canaries, rows):
+    """A plain hash of a sign-up under an idempotency key would be a plain hash of its password."""
+    address = await rows("select email from identity.accounts where name = 'Ben' order by id desc limit 1")
+    guess = msgspec.json.encode(SignUp(address[0]["email"], PASSWORD, "Ben"))
+
+    stored = {row["fingerprint"] for row in await rows("select fingerprint from identity.idempotency")}
+
+    assert len(stored) >= 3
+    assert hashlib.sha256(guess).digest() not in stored
+
+
+async def test_no_secret_is_in_an_event(canaries, rows):
+    events = "\n".join(
+        row["event"] for row in await rows("select to_jsonb(o)::text as event from identity.outbox o")
+    )
+    payloads = "\n".join(row["payload"].decode() for row in await rows("select payload from identity.outbox"))
+
+    assert "agent_created" in events
+    assert found(canaries, events + payloads) == []
+
+
+async def test_no_secret_and_no_address_is_in_the_log(canaries, log):
+    text = log.getvalue().decode()
+
+    for told in ("sign_up", "refresh_token.reused", "request.failed", "a defect of ours"):
+        assert told in text
+    assert found([*canaries, "@example.org"], text) == []
+
+
+async def test_the_schema_breaks_no_rule_of_tenancy(running, app_url):
+    assert [fault for fault in await faults(app_url) if "identity" in fault] == []
+
+
+class TestRows:
+    """Raw SQL as the service's own role, with another org or none set."""
+
+    @pytest.fixture
+    async def app(self, app_url):
+        connection = await asyncpg.connect(app_url)
+        yield connection
+        await connection.close()
+
+    @pytest.fixture
+    async def filled(self, ada, ben):
+        for person in (ada, ben):
+            await person.call(CreateAgent("x", "X"))
+            await person.call(InviteMember("x@example.org"))
+        return ada, ben
+
+    @pytest.mark.parametrize("table", TENANT)
+    async def test_an_org_sees_and_changes_its_own_rows_alone(self, app, filled, table):
+        ada, ben = filled
+        async with app.transaction():
+            await app.execute("select set_config('polis.orgs', $1, true)", f"{{{ada.org_id}}}")
+            orgs = {row["org_id"] for row in await app.fetch(f"select org_id from identity.{table}")}
+            assert orgs == {ada.org_id}
+            changed = await app.execute(
+                f"update identity.{table} set org_id = org_id where org_id = $1", ben.org_id
+            )
+            assert changed == "UPDATE 0"
+
+    @pytest.mark.parametrize("table", TENANT)
+    async def test_without_an_org_there_are_no_rows(self, app, filled, table):
+        assert await app.fetch(f"select from identity.{table}") == []
+
+    @pytest.mark.parametrize("table", ["memberships", "invitations", "agents", "credentials"])
+    async def test_nothing_is_deleted_in_or_moved_to_another_org(self, app, filled, table):
+        ada, ben = filled
+        transaction = app.transaction()
+        await transaction.start()
+        await app.execute("select set_config('polis.orgs', $1, true)", f"{{{ada.org_id}}}")
+        assert await app.execute(f"delete from identity.{table} where org_id = $1", ben.org_id) == "DELETE 0"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await app.execute(f"update identity.{table} set org_id = $1", ben.org_id)
+        await transaction.rollback()
+
+    @pytest.mark.parametrize(
+        ("table", "columns"),
+        [
+            ("passwords", "hash"),
+            ("refresh_tokens", "hash"),
+            ("signing_keys", "sealed"),
+            ("administrator_link", "token_hash"),
+            ("administrators", "account_id"),
+        ],
+    )
+    async def test_an_orgs_transaction_reads_no_secret_of_the_mesh(self, app, running, table, columns):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await app.fetch(f"select {columns} from identity.{table}")
+
+    async def test_a_credential_cannot_belong_to_another_orgs_agent(self, app, filled, rows):
+        ada, ben = filled
+        foreign = (await rows("select id from identity.agents where org_id = $1", ben.org_id))[0]["id"]
+        async with app.transaction():
+            await app.execute("select set_config('polis.orgs', $1, true)", f"{{{ada.org_id}}}")
+            with pytest.raises(asyncpg.ForeignKeyViolationError):
+                async with app.transaction():
+                    await app.execute(
+                        "insert into identity.credentials (org_id, id, agent_id, secret_hash, created_at) "
+                        "values ($1, $2, $3, sha256('x'), now())",
+                        ada.org_id,
+                        uuid4(),
+                        foreign,
+                    )

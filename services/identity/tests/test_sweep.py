@@ -1,0 +1,54 @@
+"""What has expired goes, and what has not stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from polis.db import Database
+from polis.identity.keys import utc_now
+from polis.identity.sweep import sweep_once
+from polis.proto.identity import InviteMember, Refresh, SignOut
+
+
+@pytest.fixture
+async def database(app_url):
+    database = await Database.open(app_url, service="identity", size=1)
+    yield database
+    await database.close()
+
+
+async def test_a_live_session_survives_the_sweep_with_its_used_tokens(ada, anybody, database, rows):
+    renewed = await anybody.call(Refresh(ada.refresh_token))
+
+    await sweep_once(database, utc_now())
+
+    assert len(await tokens(rows, ada)) == 2
+    assert await anybody.call(Refresh(renewed.refresh_token))
+
+
+async def test_expired_tokens_sessions_revocations_and_invitations_go(ada, ben, anybody, database, rows):
+    await ada.call(InviteMember("gone@example.org"))
+    await ada.call(SignOut())
+    await anybody.call(Refresh(ben.refresh_token))
+    await rows("update identity.invitations set expires_at = now() where org_id = $1", ada.org_id)
+    await rows(
+        "update identity.refresh_tokens t set expires_at = now() from identity.sessions s "
+        "where s.id = t.session_id and s.account_id = $1",
+        ben.id,
+    )
+    await rows("update identity.revocations set until = now() where sid = $1", ada.session_id)
+
+    await sweep_once(database, utc_now())
+
+    assert await rows("select from identity.invitations where org_id = $1", ada.org_id) == []
+    assert await rows("select from identity.revocations where sid = $1", ada.session_id) == []
+    assert await rows("select from identity.sessions where account_id = any($1)", [ada.id, ben.id]) == []
+    assert await tokens(rows, ben) == []
+
+
+async def tokens(rows, person):
+    return await rows(
+        "select t.hash from identity.refresh_tokens t join identity.sessions s on s.id = t.session_id "
+        "where s.account_id = $1",
+        person.id,
+    )
