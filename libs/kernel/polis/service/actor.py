@@ -161,9 +161,14 @@ class Keys:
         jwks = await self._caller.call(GetJwks(), timeout_s=_FETCH_TIMEOUT_S)
         self._verifier.replace_keys(jwks)
         token = await self.own_token()
-        ended = await self._caller.call(ListRevocations(), token=token, timeout_s=_FETCH_TIMEOUT_S)
-        for revocation in ended.revocations:
-            self._revoked[revocation.session_id] = revocation.until.timestamp()
+        page = ListRevocations()
+        while True:
+            ended = await self._caller.call(page, token=token, timeout_s=_FETCH_TIMEOUT_S)
+            for revocation in ended.revocations:
+                self._revoked[revocation.session_id] = revocation.until.timestamp()
+            if ended.next_after is None:
+                break
+            page = ListRevocations(after=ended.next_after)
         self._actors.clear()
 
     def on_session_ended(self, event: SessionEnded) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -76,13 +76,23 @@ class Context(Generic[R]):
             if not self._key:
                 yield tx
                 return
-            stored = await tx.claim(
-                self._operation.name, self.actor.principal_id, self._key, fingerprint(self._request)
-            )
+            stored = await tx.claim(self._operation.name, self.actor.principal_id, *self._claim())
             if stored is not None:
                 raise Replayed(stored)
             yield tx
             await tx.store_answer(msgspec.json.encode(tx.answered))
+
+    def _claim(self) -> tuple[str, bytes]:
+        """The key under which an answer is kept, and what tells two requests under it apart.
+
+        Both are keyed with the service's credential: who reads the database can neither guess a simple key, and open the
+        answer with it, nor the password in a request. Strangers have no principal, so their keys hold for one request.
+        """
+        secret = str(self._kernel.settings.credential).encode()
+        request = msgspec.json.encode(self._request)
+        stranger = request if self.actor.kind == "anonymous" else b""
+        key = hmac.digest(secret, self._key.encode() + b"\0" + stranger, "sha256")
+        return key.hex(), hmac.digest(key, request, "sha256")
 
     def across_orgs(self) -> AbstractAsyncContextManager[Transaction]:
         """A transaction that sees every org: for look-ups that precede knowing the org."""
@@ -147,8 +157,3 @@ class EventContext(Generic[R]):
 
     def new_id(self) -> UUID:
         return new_id()
-
-
-def fingerprint(request: object) -> bytes:
-    """What tells two requests apart under one idempotency key: the hash of their encoding."""
-    return hashlib.sha256(msgspec.json.encode(request)).digest()
