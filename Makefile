@@ -19,7 +19,7 @@ status: ## what runs from this folder
 	@$(install) $(PY) -m polis.local status
 
 demo: ## the main job on real input, MAILBOX=path (mbox or maildir); the mesh stays up
-	@$(install) $(PY) -m polis.local up --detach && $(PY) -m polis.cli demo --mailbox "$(MAILBOX)"
+	@$(install) $(PY) -m polis.local up --detach && $(PY) -m polis.cli demo "$(or $(MAILBOX),samples/mailbox.mbox)"
 
 test: ## everything a change must pass (T=path or -k expression narrows it)
 	@$(install) $(PY) -m pytest $(T)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 GRAPH = "email-digest"
 
 
-async def demo(address: str, mailbox: Path | None, console: Console) -> int:
+async def demo(address: str, mailbox: Path, console: Console) -> int:
     """Run the digest; the exit code."""
     async with Api(address) as api:
         try:
@@ -50,7 +50,7 @@ async def _publish(api: Api, console: Console) -> None:
     resource = await api.call(
         "POST",
         "/resources",
-        {"type": "graph", "key": GRAPH, "name": "E-mail digest", "content": builtin.graph(GRAPH)},
+        {"type": "graph", "key": GRAPH, "name": "E-mail digest", "content": builtin.graphs()[GRAPH]},
     )
     version = await api.call("POST", f"/resources/{resource['id']}/versions", {"changelog": "First version."})
     await api.call(
@@ -110,11 +110,9 @@ def _timeline(timeline: dict[str, Any]) -> Table:
 
 
 @contextmanager
-def _as_file(mailbox: Path | None) -> Iterator[tuple[Path, str]]:
+def _as_file(mailbox: Path) -> Iterator[tuple[Path, str]]:
     """The mailbox as one file: an mbox as it is, a maildir packed into a tar."""
-    if mailbox is None:
-        yield builtin.sample_mailbox(), "application/mbox"
-    elif mailbox.is_dir():
+    if mailbox.is_dir():
         with tempfile.TemporaryDirectory() as folder:
             packed = Path(folder) / (mailbox.resolve().name + ".tar")
             with tarfile.open(packed, "w") as tar:

