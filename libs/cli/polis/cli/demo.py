@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
@@ -50,7 +51,12 @@ async def _publish(api: Api, console: Console) -> None:
     resource = await api.call(
         "POST",
         "/resources",
-        {"type": "graph", "key": GRAPH, "name": "E-mail digest", "content": builtin.graphs()[GRAPH]},
+        {
+            "type": "graph",
+            "key": GRAPH,
+            "name": "E-mail digest",
+            "content": msgspec.to_builtins(builtin.graphs()[GRAPH]),
+        },
     )
     version = await api.call("POST", f"/resources/{resource['id']}/versions", {"changelog": "First version."})
     await api.call(
