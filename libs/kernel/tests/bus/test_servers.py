@@ -62,7 +62,7 @@ async def test_a_client_moves_to_a_server_that_it_only_knows_from_the_cluster(st
     bus, other = await connect(one.url), await connect(two.url)
     back = asyncio.Event()
     bus.on_reconnect.append(back.set)
-    await eventually(lambda: len(bus._servers.next_round()) == 2)
+    await eventually(lambda: len(bus._link._address.servers.next_round()) == 2)
 
     one.kill()
     await asyncio.wait_for(back.wait(), 10)
