@@ -202,9 +202,9 @@ async def test_a_cursor_holds_for_its_own_list_only(ada, ben, refused):
     ],
     ids=["capital", "newline", "long", "nul", "visibility", "type", "content"],
 )
-async def test_a_malformed_creation_is_refused_with_its_pointer(ada, refused, fields, raw):
+async def test_a_malformed_creation_is_refused_with_its_pointer(ada, refused, fields):
     problem = await refused(
-        raw(ada, CreateResource, {"type": "ruleset", "key": "rules", "content": {}, **fields})
+        ada.send(CreateResource, {"type": "ruleset", "key": "rules", "content": {}, **fields})
     )
 
     assert isinstance(problem, Invalid)

@@ -85,36 +85,13 @@ create table catalog.activation_history (
     foreign key (org_id, resource_id) references catalog.resources (org_id, id)
 );
 
--- The wall: an org's rows for the service's own role, all rows for its system role.
-alter table catalog.resources enable row level security, force row level security;
-create policy tenant on catalog.resources to app_catalog
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), ''))::uuid[]));
+-- Versions and history are written once: nothing here may update or delete them.
+call catalog.tenant_table('resources', 'select, insert, update');
+call catalog.tenant_table('drafts', 'select, insert, update');
+call catalog.tenant_table('versions', 'select, insert');
+call catalog.tenant_table('activations', 'select, insert, update');
+call catalog.tenant_table('activation_history', 'select, insert');
+
 create policy public_read on catalog.resources for select to app_catalog using (visibility = 'public');
-create policy across_orgs on catalog.resources to catalog_system using (true);
-grant select, insert, update on catalog.resources to app_catalog, catalog_system;
-
-alter table catalog.drafts enable row level security, force row level security;
-create policy tenant on catalog.drafts to app_catalog
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), ''))::uuid[]));
-create policy across_orgs on catalog.drafts to catalog_system using (true);
-grant select, insert, update on catalog.drafts to app_catalog, catalog_system;
-
-alter table catalog.versions enable row level security, force row level security;
-create policy tenant on catalog.versions to app_catalog
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), ''))::uuid[]));
 create policy public_read on catalog.versions for select to app_catalog using (visibility = 'public');
-create policy across_orgs on catalog.versions to catalog_system using (true);
-grant select, insert on catalog.versions to app_catalog, catalog_system;
-
-alter table catalog.activations enable row level security, force row level security;
-create policy tenant on catalog.activations to app_catalog
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), ''))::uuid[]));
 create policy public_read on catalog.activations for select to app_catalog using (visibility = 'public');
-create policy across_orgs on catalog.activations to catalog_system using (true);
-grant select, insert, update on catalog.activations to app_catalog, catalog_system;
-
-alter table catalog.activation_history enable row level security, force row level security;
-create policy tenant on catalog.activation_history to app_catalog
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), ''))::uuid[]));
-create policy across_orgs on catalog.activation_history to catalog_system using (true);
-grant select, insert on catalog.activation_history to app_catalog, catalog_system;

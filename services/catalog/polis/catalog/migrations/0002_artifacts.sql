@@ -61,33 +61,8 @@ create table catalog.chunks (
 -- Files are mostly compressed already: trying again costs a CPU second per 100 MB and gains nothing.
 alter table catalog.chunks alter column content set storage external;
 
--- The wall: an org's rows for the service's own role, all rows for its system role.
-alter table catalog.storage enable row level security, force row level security;
-create policy tenant on catalog.storage to app_catalog
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), ''))::uuid[]));
-create policy across_orgs on catalog.storage to catalog_system using (true);
-grant select, insert, update on catalog.storage to app_catalog, catalog_system;
-
-alter table catalog.uploads enable row level security, force row level security;
-create policy tenant on catalog.uploads to app_catalog
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), ''))::uuid[]));
-create policy across_orgs on catalog.uploads to catalog_system using (true);
-grant select, insert, update, delete on catalog.uploads to app_catalog, catalog_system;
-
-alter table catalog.parts enable row level security, force row level security;
-create policy tenant on catalog.parts to app_catalog
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), ''))::uuid[]));
-create policy across_orgs on catalog.parts to catalog_system using (true);
-grant select, insert, delete on catalog.parts to app_catalog, catalog_system;
-
-alter table catalog.artifacts enable row level security, force row level security;
-create policy tenant on catalog.artifacts to app_catalog
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), ''))::uuid[]));
-create policy across_orgs on catalog.artifacts to catalog_system using (true);
-grant select, insert, delete on catalog.artifacts to app_catalog, catalog_system;
-
-alter table catalog.chunks enable row level security, force row level security;
-create policy tenant on catalog.chunks to app_catalog
-    using (org_id = any ((select nullif(current_setting('polis.orgs', true), ''))::uuid[]));
-create policy across_orgs on catalog.chunks to catalog_system using (true);
-grant select, insert, update, delete on catalog.chunks to app_catalog, catalog_system;
+call catalog.tenant_table('storage', 'select, insert, update');
+call catalog.tenant_table('uploads');
+call catalog.tenant_table('parts', 'select, insert');
+call catalog.tenant_table('artifacts', 'select, insert, delete');
+call catalog.tenant_table('chunks');
