@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
+
 from polis.runtime.component import implementations
 
 

@@ -144,13 +144,18 @@ class _Gzipped:
                 if not chunk.startswith(_GZIP):
                     return  # padding behind the last member
                 self._stream = zlib.decompressobj(wbits=31)
-            try:
-                yield self._stream.decompress(chunk, INFLATE_BYTES)
-            except zlib.error as error:
-                raise StepFailed(
-                    "mailbox.unreadable", f"{self._name!r} is damaged gzip data: {error}"
-                ) from None
+            part = self._part(chunk)
+            yield part
+            while len(part) == INFLATE_BYTES and not self._stream.unconsumed_tail and not self._stream.eof:
+                part = self._part(b"")  # all input is taken, but more output waits
+                yield part
             chunk = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+
+    def _part(self, chunk: bytes) -> bytes:
+        try:
+            return self._stream.decompress(chunk, INFLATE_BYTES)
+        except zlib.error as error:
+            raise StepFailed("mailbox.unreadable", f"{self._name!r} is damaged gzip data: {error}") from None
 
 
 class _TarMails:

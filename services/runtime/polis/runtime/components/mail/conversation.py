@@ -20,11 +20,11 @@ MAX_PREFIXES = 12
 
 # Re, Fwd and what other languages' programs write: de, sv/da/no, nl, fi, it, es/pt, fr, pl, ja/zh.
 _PREFIX = re.compile(
-    r"^\s*(?:(?P<answer>re|aw|antw|antwort|sv|svar|vs|r|rif|res|ref|odp|回复|答复|返信)|(?P<forward>fwd?|wg|vb|vl|i|rv|enc|tr|pd|转发|転送))"
+    r"\s*(?:(?P<answer>re|aw|antw|antwort|sv|svar|vs|r|rif|res|ref|odp|回复|答复|返信)|(?P<forward>fwd?|wg|vb|vl|i|rv|enc|tr|pd|转发|転送))"
     r"(?:\s*\[\d+\]|\s*\(\d+\)|\^\d+)?\s*[:\uff1a]\s*",
     re.IGNORECASE,
 )
-_LIST_TAG = re.compile(r"^\s*\[[^\]]{1,40}\]\s*(?=\S)")
+_LIST_TAG = re.compile(r"\s*\[[^\]]{1,40}\]\s*(?=\S)")
 _SPACE = re.compile(r"\s+")
 
 
@@ -74,7 +74,7 @@ class Subject(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        return _SPACE.sub(" ", _LIST_TAG.sub("", self.text)).strip().casefold()
+        return _SPACE.sub(" ", _LIST_TAG.sub("", self.text, count=1)).strip().casefold()
 
 
 def subject_of(raw: str) -> Subject:
@@ -85,6 +85,9 @@ def subject_of(raw: str) -> Subject:
             break
         answer = answer or prefix["answer"] is not None
         text = text[prefix.end() :]
+        tag = _LIST_TAG.match(text)
+        if tag and _PREFIX.match(text, tag.end()):
+            text = text[tag.end() :]
     return Subject(text.strip(), answer)
 
 

@@ -20,7 +20,7 @@ _SPACE = re.compile(r"\s+")
 _ID = re.compile(r"<\s*([^<>\s]{1,500})\s*>")
 _BARE_ID = re.compile(r"[^<>\s,;]{1,250}@[^<>\s,;]{1,250}")
 _LAST_FIRST = re.compile(
-    r"^([^,]+), ?(?!(?:inc|ltd|llc|gmbh|ag|co|corp|jr|sr|phd|md)\b)([^,]+)$", re.IGNORECASE
+    r"^([^,]+), *(?! |(?:inc|ltd|llc|gmbh|ag|co|corp|jr|sr|phd|md)\b)([^,]+)$", re.IGNORECASE
 )
 _Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 _TEXT_CODEC = re.compile(
@@ -37,6 +37,7 @@ _ALIASES = {
     "euc_kr": "cp949",
 }
 _SELF_CHECKING = ("iso2022", "hz", "utf-7", "utf-16", "utf-32", "gb", "big5", "euc", "cp9", "shift", "johab")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _UNSAFE = dict.fromkeys(
     [
         *range(9),
@@ -64,7 +65,13 @@ def decoded(raw: bytes, charset: str | None) -> str:
             return clean(raw.decode(name))
         except (UnicodeDecodeError, LookupError):
             continue
-    return clean(raw.decode(codec or "cp1252", "replace"))
+    text = raw.decode("utf-8" if codec == "cp1252" else codec, "replace")
+    return clean(text if _is_mostly_right(text) else raw.decode("cp1252", "replace"))
+
+
+def _is_mostly_right(text: str) -> bool:
+    """Whether few of the characters beyond ASCII are missing: a cut or damaged text, not one of another charset."""
+    return text.count("\ufffd") * 4 < len(_BEYOND_ASCII.findall(text))
 
 
 def _codec(charset: str | None) -> str:

@@ -109,39 +109,51 @@ def _unquoted(lines: list[str]) -> list[str]:
 def _behind_header(lines: list[str]) -> list[str]:
     """The lines behind a block such as `From: ... Date: ... Subject: ...`; wrapped fields belong to it."""
     start = next((number for number, line in enumerate(lines) if line), len(lines))
-    end = next((number for number, line in enumerate(lines) if number > start and not line), len(lines))
-    fields = sum(1 for line in lines[start:end] if _FIELD.match(line))
-    return lines[end:] if fields >= 2 else lines
+    return lines[_block_end(lines, start) :] if _fields(lines, start) >= 2 else lines
+
+
+def _block_end(lines: list[str], start: int) -> int:
+    return next((number for number in range(start, len(lines)) if not lines[number]), len(lines))
+
+
+def _fields(lines: list[str], start: int) -> int:
+    """How many of the next lines, up to an empty one, are header fields."""
+    return sum(1 for line in lines[start : min(start + 8, _block_end(lines, start))] if _FIELD.match(line))
 
 
 def _without_quotes(lines: list[str]) -> list[str]:
     kept: list[str] = []
     quoting = False
-    for number, line in enumerate(lines):
-        if _ORIGINAL.match(line) or _is_header_block(lines, number):
-            if any(kept) or _ORIGINAL.match(line):
-                break
-            return _without_quotes(_behind_header(lines[number:]))
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        original = _original_begins(lines, at)
+        if original and any(kept):
+            break
+        at = original or at + 1
+        if original:
+            continue  # nothing was said before it, so it is a forwarded mail
         if _QUOTED.match(line):
             if not quoting:
                 _drop_attribution(kept)
             quoting = True
             continue
-        if line:
-            quoting = False
+        quoting = quoting and not line
         kept.append(line)
-        if _ends_attribution(kept) and not _is_quoted_next(lines, number + 1):
+        if _ends_attribution(kept) and not _is_quoted_next(lines, at):
             _drop_attribution(kept)
             break
     return kept
 
 
-def _is_header_block(lines: list[str], number: int) -> bool:
-    """Whether the header of a quoted mail begins here, as Outlook puts it: four fields in six lines, the first a From."""
-    first = _FIELD.match(lines[number])
-    if first is None or first[1].lower() not in _FROM:
-        return False
-    return sum(1 for line in lines[number : number + 6] if _FIELD.match(line)) >= 3
+def _original_begins(lines: list[str], at: int) -> int:
+    """Where the text of the original mail begins if its mark or its header, as Outlook puts it, is here; else 0."""
+    if _ORIGINAL.match(lines[at]):
+        return at + 1
+    first = _FIELD.match(lines[at])
+    if first is None or first[1].lower() not in _FROM or _fields(lines, at) < 3:
+        return 0
+    return _block_end(lines, at)
 
 
 def _is_quoted_next(lines: list[str], number: int) -> bool:

@@ -21,7 +21,7 @@ DAMPING = 0.5
 sentences resemble no other and would starve with the 0.85 of the papers."""
 ROUNDS = 60
 ENOUGH = 1e-6
-RELEVANCE = 0.72
+RELEVANCE = 0.6
 """Weight of rank against novelty when the next sentence is chosen."""
 ALIKE = 0.05
 """Similarities below this are noise."""
