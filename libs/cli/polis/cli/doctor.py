@@ -140,7 +140,7 @@ def _holder(port: int) -> str:
         listening = [
             c
             for c in psutil.net_connections("tcp")
-            if c.status == "LISTEN" and c.laddr.port == port and c.pid
+            if c.status == "LISTEN" and c.laddr and c.laddr[1] == port and c.pid
         ]
         return (
             f" by {psutil.Process(listening[0].pid).name()}, process {listening[0].pid}" if listening else ""
