@@ -47,7 +47,7 @@ def serve(stage):
     async def serve(**changes):
         credential = issue.credential_of("identity", MESH_SECRET)
         known = {"mesh_secret": Secret(MESH_SECRET), "credential": Secret(credential), "hash_queue": 1000}
-        async with serving(service, stage.settings("identity", **known, **changes)) as running:
+        async with serving(service, stage.settings("identity", **(known | changes))) as running:
             yield running
 
     return serve

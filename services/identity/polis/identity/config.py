@@ -33,7 +33,7 @@ class Config(Settings, frozen=True, kw_only=True):
     invitation_ttl_s: Annotated[int, Meta(ge=60, le=7_776_000)] = 604_800
 
     hash_threads: Annotated[int, Meta(ge=0, le=256)] = 0
-    """Passwords hashed at a time, each with 19 MiB on one core; 0: as many as there are cores."""
+    """Passwords hashed at a time, each with 19 MiB on one core; 0: one per core, four at the most."""
     hash_queue: Annotated[int, Meta(ge=0, le=10_000)] = 64
     """Passwords that may wait for that; more is refused with `Overloaded`."""
 

@@ -27,6 +27,8 @@ LANES = 1
 _NICENESS = 5
 """Hashing threads yield to the event loop, which has 20 us of work where they have 20 ms."""
 _SECONDS_EACH = 0.02
+_MAX_BY_DEFAULT = 4
+"""Threads that nobody asked for: 19 MiB each, and the other services want cores too."""
 
 _argon2 = PasswordHasher(
     time_cost=ROUNDS, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16, type=Type.ID
@@ -95,7 +97,8 @@ def _tell(loop: asyncio.AbstractEventLoop, done: Callable[[], None], _: Future[T
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores, _MAX_BY_DEFAULT)
 
 
 def _yield_to_others() -> None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from polis.identity.opaque import digest, mint
 from polis.proto.identity import Revocation, SessionEnded
+from polis.service.tokens import SKEW_S
 
 if TYPE_CHECKING:
     from polis.db import Transaction
@@ -53,7 +54,7 @@ class Outcome(Enum):
 
 class _Token(Struct, frozen=True):
     expires_at: datetime
-    used_at: datetime | None
+    used_since: timedelta | None
 
 
 async def open_session(
@@ -103,17 +104,24 @@ async def lock(tx: Transaction, refresh_token: str) -> Session | None:
 async def judge(
     tx: Transaction, refresh_token: str, session: Session, config: Config, at: datetime
 ) -> Outcome:
-    """What a token of a locked session is worth. A statement of its own, so that it sees what the lock waited for."""
+    """What a token of a locked session is worth. A statement of its own, so that it sees what the lock waited for.
+
+    The grace is measured by the database's clock: two replicas' may differ by more than it.
+    """
     token = await tx.row(
         _Token,
-        "select expires_at, used_at from identity.refresh_tokens where hash = $1",
+        """
+        select expires_at, clock_timestamp() - used_at as used_since
+        from identity.refresh_tokens
+        where hash = $1
+        """,
         digest(refresh_token),
     )
     if token is None or min(token.expires_at, session.expires_at) <= at:
         return Outcome.EXPIRED
-    if token.used_at is None:
+    if token.used_since is None:
         return Outcome.UNUSED
-    return Outcome.RACED if at - token.used_at <= config.refresh_grace else Outcome.REUSED
+    return Outcome.RACED if token.used_since <= config.refresh_grace else Outcome.REUSED
 
 
 async def rotate(
@@ -121,9 +129,8 @@ async def rotate(
 ) -> Opened:
     """Use a token of a locked session up, for its successor."""
     await tx.execute(
-        "update identity.refresh_tokens set used_at = $2 where hash = $1 and used_at is null",
+        "update identity.refresh_tokens set used_at = clock_timestamp() where hash = $1 and used_at is null",
         digest(refresh_token),
-        at,
     )
     await tx.execute(
         "update identity.sessions set renewed_at = $2, current_org = $3 where id = $1",
@@ -180,7 +187,7 @@ async def renew_sids(tx: Transaction, account_id: UUID, org_id: UUID, config: Co
 
 async def revoke(tx: Transaction, org_id: UUID, sid: UUID, config: Config, at: datetime) -> None:
     """Have the access tokens of a session id refused in every service, until the last of them has expired."""
-    until = at + config.access_ttl + timedelta(seconds=1)
+    until = at + config.access_ttl + timedelta(seconds=SKEW_S)
     await tx.execute(
         """
         insert into identity.revocations (sid, until) values ($1, $2)
