@@ -322,7 +322,7 @@ async def test_close_sends_what_waits_and_fails_what_is_in_flight(connect):
 async def test_no_server_is_told_within_the_time_given():
     started = monotonic()
 
-    with pytest.raises(Disconnected, match=r"127\.0\.0\.1:1: .*failed") as raised:
+    with pytest.raises(Disconnected, match=r"127\.0\.0\.1:1: \[Errno") as raised:
         await Bus.connect("nats://me:secret@127.0.0.1:1", name="test", connect_timeout_s=0.3)
 
     assert "secret" not in str(raised.value)

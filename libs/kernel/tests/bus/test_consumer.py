@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from contextlib import aclosing
+from time import monotonic
 
 import nats
 import pytest
@@ -106,9 +107,8 @@ async def test_a_sign_of_work_keeps_a_delivery_from_coming_again(broker, connect
 
     async with aclosing(PullConsumer(bus, "E", "d").messages()) as deliveries:
         delivery = await anext(deliveries)
-        for _ in range(6):
-            await asyncio.sleep(0.15)
-            delivery.in_progress()
+        end = monotonic() + 1
+        await eventually(lambda: delivery.in_progress() or monotonic() > end)
         delivery.ack()
         await publish(oracle, 1, 1)
         assert await take(deliveries, 1) == [1]
@@ -149,17 +149,17 @@ async def test_it_goes_on_after_kill_9_of_the_server(broker, connect, oracle):
 
 
 async def test_it_waits_for_a_consumer_that_is_not_declared_yet_or_was_deleted(broker, connect, oracle):
-    bus = await connect(broker.url)
+    consumer = PullConsumer(await connect(broker.url), "E", "d")
 
-    async with aclosing(PullConsumer(bus, "E", "d").messages()) as deliveries:
+    async with aclosing(consumer.messages()) as deliveries:
         waiting = asyncio.ensure_future(anext(deliveries))
-        await asyncio.sleep(0.3)
+        await eventually(lambda: consumer._troubles > 1)
         await declare(oracle)
         await publish(oracle, 0, 1)
         (await asyncio.wait_for(waiting, 10)).ack()
 
         waiting = asyncio.ensure_future(anext(deliveries))
-        await asyncio.sleep(0.1)
+        await eventually(lambda: consumer._owed)
         await oracle.delete_consumer("E", "d")
         await declare_consumer(oracle)
         assert (await asyncio.wait_for(waiting, 10)).payload == b"0"
@@ -187,13 +187,14 @@ async def test_it_goes_on_after_the_store_was_wiped_and_declared(broker, connect
 async def test_it_goes_on_after_the_server_was_frozen(broker, connect, oracle, monkeypatch):
     monkeypatch.setattr(module, "SILENCE_S", 0.2)
     await declare(oracle)
-    bus = await connect(broker.url)
+    consumer = PullConsumer(await connect(broker.url), "E", "d")
 
-    async with aclosing(PullConsumer(bus, "E", "d").messages()) as deliveries:
+    async with aclosing(consumer.messages()) as deliveries:
         waiting = asyncio.ensure_future(anext(deliveries))
-        await asyncio.sleep(0.05)
+        await eventually(lambda: consumer._owed)
         broker.freeze()
-        await asyncio.sleep(0.5)
+        pulls = consumer._pulls
+        await eventually(lambda: consumer._pulls > pulls)
         broker.thaw()
         await publish(oracle, 0, 1)
         assert (await asyncio.wait_for(waiting, 10)).payload == b"0"

@@ -116,7 +116,7 @@ async def test_a_server_that_takes_nothing_fills_a_bounded_buffer(connect, broke
 async def test_the_first_connection_may_come_before_the_server(connect, broker):
     broker.kill()
     connecting = asyncio.ensure_future(connect(broker.url, connect_timeout_s=10))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     broker.start()
 
     assert (await connecting).connected
