@@ -147,6 +147,20 @@ async def test_only_owners_and_admins_show_something_to_every_org(ada, refused, 
     await ada.member("admin").call(create(visibility="public"))
 
 
+async def test_reads_that_come_together_get_their_own_answers(ada, ben, refused):
+    mine = [await ada.call(create(key=f"mine-{n}")) for n in range(10)]
+    theirs = [await ben.call(create(key=f"theirs-{n}")) for n in range(10)]
+    shown = await ben.call(create(key="shown", visibility="public"))
+    hidden = await ada.member("member").call(create(key="hidden", visibility="private"))
+    colleague = ada.member("member")
+
+    for client, seen in ((ada, {*mine, hidden, shown}), (colleague, {*mine, shown}), (ben, {*theirs, shown})):
+        requests = [client.call(GetResource(r.id)) for r in [*mine, *theirs, shown, hidden] * 3]
+        answers = await asyncio.gather(*requests, return_exceptions=True)
+        assert {answer for answer in answers if not isinstance(answer, Exception)} == seen
+        assert sum(not isinstance(answer, Exception) for answer in answers) == 3 * len(seen)
+
+
 async def test_a_viewer_reads_and_does_not_write(ada, refused):
     created = await ada.call(create())
     viewer = ada.member("viewer")

@@ -8,7 +8,14 @@ import pytest
 from polis.catalog.access import SYSTEM_ORG
 from polis.db import CheckViolation
 from polis.db.lint import faults
-from polis.proto.catalog import Activate, CreateResource, PublishVersion
+from polis.proto.catalog import (
+    Activate,
+    CompleteUpload,
+    CreateResource,
+    CreateUpload,
+    PublishVersion,
+    PutPart,
+)
 
 PUBLIC_READ = ["resources", "versions", "activations"]
 
@@ -33,6 +40,49 @@ def column(table):
 
 async def test_the_schema_keeps_the_rules_of_tenancy(stage):
     assert [fault for fault in await faults(stage.database.admin_url) if "catalog" in fault] == []
+
+
+async def test_no_statement_reaches_a_row_of_another_org(ada, ben, filled, database, sql):
+    for table in filled:
+        row = (await sql(f"select to_jsonb(t)::text from catalog.{table} t where org_id = $1", ada.org_id))[
+            0
+        ][0]
+        mine = "org_id = $1" + (" and visibility <> 'public'" if table in PUBLIC_READ else "")
+        attempts = {
+            f"select from catalog.{table} where {mine}": ada.org_id,
+            f"update catalog.{table} set org_id = org_id where org_id = $1": ada.org_id,
+            f"delete from catalog.{table} where org_id = $1": ada.org_id,
+            f"insert into catalog.{table} select * from jsonb_populate_record(null::catalog.{table}, $1::text::jsonb)": row,
+        }
+        assert await touched(database, ada.org_id, next(iter(attempts)), ada.org_id) > 0
+        for attempt, value in attempts.items():
+            assert await touched(database, ben.org_id, attempt, value) == 0, attempt
+
+
+async def touched(database, org_id, statement, value):
+    """How many rows a statement touches; none when the database forbids it."""
+    try:
+        async with database.transaction([org_id]) as tx:
+            return await tx.execute(statement, value)
+    except asyncpg.InsufficientPrivilegeError:
+        return 0
+
+
+@pytest.fixture
+async def filled(ada, shown, sql):
+    """Every table of the catalog's own, each with a row of ada's org."""
+    artifact, upload = [await ada.call(CreateUpload(name="file", size=3)) for _ in range(2)]
+    for each in (artifact, upload):
+        await ada.call(PutPart(each.id, 0, b"abc"))
+    await ada.call(CompleteUpload(artifact.id))
+    tables = await sql(
+        """
+        select c.relname from pg_class c
+        where c.relnamespace = 'catalog'::regnamespace and c.relkind = 'r'
+            and c.relname not in ('outbox', 'inbox', 'relay', 'idempotency', 'migrations')
+        """
+    )
+    return [row["relname"] for row in tables]
 
 
 @pytest.mark.parametrize("table", PUBLIC_READ)

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from polis.db import Batch
 from polis.proto import Refused
 from polis.proto.catalog import (
     Draft,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from polis.catalog.access import Viewer
-    from polis.db import Tenant, Transaction
+    from polis.db import Database, Tenant, Transaction
 
 
 class Position(Struct, frozen=True):
@@ -90,6 +91,31 @@ async def get(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Re
     if resource is None:
         raise Refused(ResourceNotFound(resource=str(resource_id)))
     return resource
+
+
+def by_id(database: Database) -> Batch[tuple[UUID, UUID, bool], Resource]:
+    """Look-ups of (id, principal, manages), as `get` would: those of one moment share one statement.
+
+    Two branches and no `or`, which the planner would answer by reading every public resource.
+    """
+    return Batch(
+        database,
+        Resource,
+        """
+        select q.n, r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
+            r.created_at, r.updated_at
+        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[]) with ordinality
+            as q(org_id, id, principal_id, manages, n)
+        cross join lateral (
+            select o.* from catalog.resources o
+            where o.org_id = q.org_id and o.id = q.id
+                and (o.visibility <> 'private' or o.created_by = q.principal_id or q.manages)
+            union all
+            select p.* from catalog.resources p
+            where p.visibility = 'public' and p.id = q.id and p.org_id <> q.org_id
+        ) r
+        """,
+    )
 
 
 async def page(db: Tenant, viewer: Viewer, after: Position, limit: int) -> list[Resource]:

@@ -34,6 +34,7 @@ class Own:
     def __init__(self, config: Config, database: Database) -> None:
         self.config = config
         self.database = database
+        self.resources = resources.by_id(database)
         self.blobs: Blobs = Rows()
         self.streams = Streams(config.downloads)
         self.hashing = asyncio.Semaphore(_HASHING)
@@ -98,7 +99,12 @@ async def list_resources(request: catalog.ListResources, ctx: Context[Own]) -> P
 
 @service.handles(catalog.GetResource)
 async def get_resource(request: catalog.GetResource, ctx: Context[Own]) -> catalog.Resource:
-    return await resources.get(ctx.db, Viewer.of(ctx.actor), request.resource_id)
+    viewer = Viewer.of(ctx.actor)
+    wanted = (request.resource_id, viewer.principal_id, viewer.manages)
+    resource = await ctx.own.resources.get(viewer.org_id, wanted, deadline=ctx.deadline)
+    if resource is None:
+        raise Refused(catalog.ResourceNotFound(resource=str(request.resource_id)))
+    return resource
 
 
 @service.handles(catalog.GetDraft)
