@@ -10,6 +10,7 @@ export_to --all-packages --all-groups --output-file requirements.lock >/dev/null
 for folder in services/*; do
     name=$(basename "$folder")
     export_to --package "polis-$name" --no-dev --output-file "$folder/requirements.lock" >/dev/null
+    .venv/bin/python setup/workspace.py "$name" >>"$folder/requirements.lock"
 done
 if grep -nE '://|--index|--find-links' requirements.lock services/*/requirements.lock; then
     echo "a lock file names an address" >&2
