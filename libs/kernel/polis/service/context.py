@@ -61,6 +61,11 @@ class Context(Generic[R]):
         self.trace = trace
 
     @property
+    def keyed(self) -> bool:
+        """Whether the call has an idempotency key, so that its effect and answer must commit in `transaction`."""
+        return bool(self._key)
+
+    @property
     def db(self) -> Tenant:
         """Reads in the actor's org, one round trip each."""
         return self._kernel.database.tenant(self.actor.org_id, deadline=self.deadline)
