@@ -27,7 +27,7 @@ MAX_WAITING = 2_000
 """Callers that wait for a connection; the next one is refused."""
 DEFAULT_DEADLINE_S = 10.0
 """For work that came without a deadline."""
-PATIENCE_S = 1.0
+PATIENCE_S = 2.0
 """How long an outage lasts before callers are refused at once; a restart of PostgreSQL after a crash is shorter."""
 OPEN_S = 10.0
 """How long a starting process waits for a database that is starting too."""
@@ -198,14 +198,13 @@ class Connections:
     async def close(self) -> None:
         """End every connection without asking the server: those in use as well, their callers are refused."""
         self._closed = True
-        self.watch.close()
         if self._opener is not None:
             self._opener.cancel()
             await asyncio.wait((self._opener,))
-        for waiter in self._waiting:
+        for waiter in tuple(self._waiting):
             waiter.fail(unavailable("the database is closed"))
-        self._waiting.clear()
-        for lease in self._idle:
+        in_use = [watched for watched in self.watch if isinstance(watched, Lease)]
+        for lease in (*self._idle, *in_use):
             lease.connection.terminate()
         self._open -= len(self._idle)
         self._idle.clear()

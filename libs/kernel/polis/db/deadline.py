@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SWEEP_S = 0.05
 """How often overdue work is looked for: a deadline holds to within this."""
@@ -50,15 +53,12 @@ class Watch:
     def discard(self, watched: Watched) -> None:
         self._watched.discard(watched)
 
+    def __iter__(self) -> Iterator[Watched]:
+        return iter(tuple(self._watched))
+
     def _sweep(self) -> None:
         now = self._loop.time()
         for watched in [w for w in self._watched if w.deadline.at <= now]:
             self._watched.discard(watched)
             watched.overdue()
         self._timer = self._loop.call_later(SWEEP_S, self._sweep) if self._watched else None
-
-    def close(self) -> None:
-        self._watched.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
