@@ -13,8 +13,13 @@ ROOT: Item = ()
 
 
 def text(item: Item) -> str:
-    """`0` for the root, else the path with dots."""
-    return ".".join(map(str, item)) or "0"
+    """The path with dots; `-` for the root."""
+    return ".".join(map(str, item)) or "-"
+
+
+def parse(written: str) -> Item:
+    """The item that `text` wrote."""
+    return ROOT if written == "-" else tuple(map(int, written.split(".")))
 
 
 def key(run: str, node: str, item: Item) -> str:

@@ -87,7 +87,7 @@ class Stage:
 class Program:
     """What a run executes."""
 
-    __slots__ = ("graph", "ordered_exits", "plan", "scopes", "stages")
+    __slots__ = ("graph", "ordered_exits", "plan", "quick", "scopes", "stages")
 
     def __init__(self, plan: Plan, implementations: Mapping[str, Implementation]) -> None:
         self.plan = plan
@@ -101,6 +101,8 @@ class Program:
         )
         self.scopes = tuple(sorted({scope for stage in self.stages for scope in stage.component.scopes}))
         """What the run's token must allow: the sum of what its components declare."""
+        self.quick = all(stage.pure and (stage.inline or stage.eager) for stage in self.stages)
+        """Whether nothing in it has an effect or waits for others."""
 
 
 def compile_program(graph: Graph, components: Mapping[str, Component], lookup: Lookup) -> Program:
@@ -117,7 +119,7 @@ def _implementation_faults(plan: Plan, implementations: Mapping[str, Implementat
     for planned in plan.nodes:
         key = planned.component.key
         implementation = implementations.get(key)
-        if implementation is None or implementation.component != planned.component:
+        if implementation is None or _signature(implementation.component) != _signature(planned.component):
             detail = f"this runtime does not run the component `{key}`" + (
                 " in this version" if implementation else ""
             )
@@ -125,6 +127,17 @@ def _implementation_faults(plan: Plan, implementations: Mapping[str, Implementat
             continue
         for fault in implementation.check(planned.node.config):
             yield Fault(pointer("nodes", planned.name, "config") + fault.pointer, fault.detail)
+
+
+def _signature(component: Component) -> object:
+    """What an implementation relies on; texts and schemas may differ between versions of a runtime that meet."""
+    return (
+        component.inputs.keys(),
+        component.outputs.keys(),
+        component.pure,
+        component.merge,
+        component.collects,
+    )
 
 
 def _check(component: Component, port: str, *, proven: bool) -> Schema | None:

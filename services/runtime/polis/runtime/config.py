@@ -1,0 +1,25 @@
+"""The runtime's settings beyond those of every service."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from polis.service import Settings
+
+
+class Config(Settings, frozen=True, kw_only=True):
+    """How much this process executes, and how soon others take over what it leaves behind."""
+
+    instance: str = ""
+    """Name of this process among its replicas, the same after a restart; empty: host and port, or a name of chance
+    where the port is one of chance. A process that starts under the name of another takes over what that one ran."""
+    runs_at_once: Annotated[int, Meta(ge=1, le=100_000)] = 500
+    """Runs executed at a time; further ones are accepted and wait as `queued`."""
+    tasks_at_once: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
+    """Steps at work at a time, in all runs together."""
+    lease_s: Annotated[float, Meta(ge=0.5, le=300)] = 6.0
+    """A process that was not seen for this long has lost its runs to the others."""
+    downloads: Annotated[int, Meta(ge=1, le=1_000)] = 16
+    """Artifacts read at a time, in all runs together."""

@@ -1,0 +1,251 @@
+"""One run on the event loop: the shell that carries out what its engine asks for and brings back what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+from polis.runtime import coroutines
+from polis.runtime.activation import Activation, Attempt, Recorded
+from polis.runtime.component import Logger, StepFailed
+from polis.runtime.engine import Machine
+from polis.runtime.requests import Abort, Ended, Launch, Record, Request, Room
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from polis.proto.runtime import Run
+    from polis.runtime.item import Item
+    from polis.runtime.program import Program
+
+TURN_S = 0.003
+"""How long one run keeps the event loop before others get it."""
+SLICE_S = 0.002
+"""How long a step may emit without waiting before it lets others on."""
+AT_ONCE_S = 0.005
+"""A run that ends within this, and has no effects, is executed before it is written, and written once."""
+
+Work = Coroutine[object, object, None]
+_random = Random()  # noqa: S311 - jitter between attempts
+
+
+class Owner(Protocol):
+    """Who executes runs: gives their steps tasks, reads their files, and writes down what becomes of them."""
+
+    def launch(self, execution: Execution, attempt: Attempt, work: Work) -> None: ...
+    def read(self, execution: Execution, artifact_id: str) -> AsyncIterator[bytes]: ...
+    def changed(self, execution: Execution) -> None: ...
+
+
+class Execution:
+    """A run that this process executes.
+
+    outcomes: what waits to be made durable. ended: how it ended, once it has. held: it is not durable yet that there is
+    such a run, so only what has no effect is done.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        program: Program,
+        owner: Owner,
+        *,
+        age_s: float = 0.0,
+        recorded: Mapping[tuple[str, Item], Recorded] | None = None,
+    ) -> None:
+        self.run = run
+        self.program = program
+        self.owner = owner
+        self.ended: Ended | None = None
+        self.outcomes: list[tuple[Activation, bytes]] = []
+        self.held = True
+        self.machine = Machine(
+            str(run.id),
+            program,
+            self,
+            clock=time.monotonic,
+            random=_random,
+            recorded=recorded,
+            elapsed_s=age_s,
+        )
+        self._tasks: dict[Attempt, asyncio.Task[None]] = {}
+        self._rooms: dict[Attempt, asyncio.Future[None]] = {}
+        self._pumping = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._slice_ends = 0.0
+
+    def deliver(self, inputs: Mapping[str, object]) -> None:
+        """What the run starts with."""
+        self.machine.start(inputs)
+
+    def run_at_once(self) -> None:
+        """Execute a run without effects as far as it goes without waiting; `ended` says whether that was to the end."""
+        machine = self.machine
+        until = machine.now + AT_ONCE_S
+        more = True
+        while more and machine.state == "running" and machine.now < until:
+            more = machine.turn(until - machine.now)
+            more = self._start_eager() or more
+        self.ended = next((request for request in machine.requests if isinstance(request, Ended)), None)
+
+    def go_on(self) -> None:
+        """Execute it on the event loop, now that it is durable that there is such a run."""
+        self.held = False
+        self._pump_soon()
+
+    def durable(self, activations: list[Activation]) -> None:
+        """What waited for these outcomes may happen."""
+        for activation in activations:
+            self.machine.recorded(activation)
+        self._pump_soon()
+
+    def stop(self) -> None:
+        """Leave the run: its row is somebody else's, or says that it has ended. Nothing more of it happens here."""
+        self.machine.cancel()
+        self.machine.requests.clear()
+        self._drop_work()
+
+    def launched(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
+        """The task that works on an attempt, so that it can be stopped."""
+        self._tasks[attempt] = task
+
+    def returned(self, attempt: Attempt, error: BaseException | None) -> None:
+        """A task has ended."""
+        self._tasks.pop(attempt, None)
+        if error is None:
+            self.machine.finished(attempt)
+        elif isinstance(error, Exception):
+            self.machine.failed(attempt, error)
+        else:
+            self.machine.failed(attempt, StepFailed("step.cancelled", "it stopped by itself"))
+        self._pump_soon()
+
+    # What steps may ask for (the engine's Host).
+
+    def log(self, node: str) -> Logger:
+        bound: Logger = log.bind(org_id=str(self.run.org_id), run_id=str(self.run.id), node=node)
+        return bound
+
+    def crashed(self, node: str, error: Exception) -> None:
+        log.error(
+            "step.crashed", org_id=str(self.run.org_id), run_id=str(self.run.id), node=node, exc_info=error
+        )
+
+    async def room(self, attempt: Attempt) -> None:
+        if self.machine.wait_for_room(attempt):
+            future = self._rooms[attempt] = asyncio.get_running_loop().create_future()
+            self._pump_soon()
+            await future
+        elif time.monotonic() > self._slice_ends:
+            # A step that always has room would keep the loop to itself.
+            await asyncio.sleep(0)
+        else:
+            return
+        self._slice_ends = time.monotonic() + SLICE_S
+
+    def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
+        return self.owner.read(self, artifact_id)
+
+    # Carrying out
+
+    def _pump_soon(self) -> None:
+        if not self._pumping:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = False
+        if self.held:
+            return
+        more = self.machine.turn(TURN_S)
+        more = self._start_eager() or more
+        for request in self._take_requests():
+            self._carry_out(request)
+        if self.machine.state == "running":
+            if more:
+                self._pump_soon()
+            else:
+                self._set_timer()
+        self.owner.changed(self)
+
+    def _carry_out(self, request: Request) -> None:
+        match request:
+            case Launch(attempt=attempt):
+                if attempt.current:
+                    self.owner.launch(self, attempt, _work_of(attempt))
+            case Room(attempt=attempt):
+                future = self._rooms.pop(attempt, None)
+                if future is not None and not future.done():
+                    future.set_result(None)
+            case Abort(attempt=attempt):
+                self._rooms.pop(attempt, None)
+                if (task := self._tasks.pop(attempt, None)) is not None:
+                    task.cancel()
+            case Record(activation=activation, body=body):
+                self.outcomes.append((activation, body))
+            case Ended():
+                self.ended = request
+                self._drop_work()
+
+    def _start_eager(self) -> bool:
+        """Run steps that wait for nobody right here; whether any came to an end."""
+        kept: list[Request] = []
+        ended = False
+        for request in self._take_requests():
+            if isinstance(request, Launch) and request.attempt.activation.node.stage.eager:
+                ended = self._try_eager(request.attempt) or ended
+            else:
+                kept.append(request)
+        self.machine.requests = kept + self.machine.requests
+        return ended
+
+    def _try_eager(self, attempt: Attempt) -> bool:
+        if not attempt.current:
+            return False
+        self._slice_ends = time.monotonic() + SLICE_S
+        try:
+            rest = coroutines.start(_work_of(attempt))
+        except Exception as error:  # noqa: BLE001 - whatever a step raises is the engine's to judge
+            self.machine.failed(attempt, error)
+            return True
+        if rest is None:
+            self.machine.finished(attempt)
+            return True
+        self.owner.launch(self, attempt, rest)
+        return False
+
+    def _take_requests(self) -> list[Request]:
+        requests, self.machine.requests = self.machine.requests, []
+        return requests
+
+    def _set_timer(self) -> None:
+        due = self.machine.next_due
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_later(max(0.0, due - time.monotonic()), self._wake)
+
+    def _wake(self) -> None:
+        self.machine.wake()
+        self._pump_soon()
+
+    def _drop_work(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._rooms.clear()
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+
+
+def _work_of(attempt: Attempt) -> Work:
+    node = attempt.activation.node
+    if node.collector is not None:
+        return node.collector.finish()
+    if node.stage.task is None:
+        raise AssertionError("only tasks and collectors are launched")
+    return node.stage.task(attempt, attempt.activation.inputs)

@@ -1,0 +1,297 @@
+"""All runs that this process executes: accepted, written as they go, taken over from others, and given up again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from polis.bus import Disconnected
+from polis.db import new_id
+from polis.proto import Refused
+from polis.proto.runtime import LiveTransitions, Run, Transition
+from polis.runtime import metrics
+from polis.runtime.artifacts import Artifacts
+from polis.runtime.execution import Execution
+from polis.runtime.journal import Journal
+from polis.runtime.programs import Programs
+from polis.runtime.progress import Progress, first
+from polis.runtime.records import Admission, Flush, ended
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from polis.runtime.activation import Attempt
+    from polis.runtime.config import Config
+    from polis.runtime.execution import Work
+    from polis.runtime.programs import Bound
+    from polis.service import Kernel
+    from polis.service.tasks import Tasks
+
+PROGRESS_S = 0.1
+"""How often what steps have done is written while nothing else has to be: what watchers see at the latest."""
+_RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Between attempts to write while the database cannot be reached."""
+
+
+class Live:
+    """A run in this process."""
+
+    __slots__ = ("execution", "flushing", "progress", "timer")
+
+    def __init__(self, execution: Execution, progress: Progress) -> None:
+        self.execution = execution
+        self.progress = progress
+        self.flushing = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    def stop(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.execution.stop()
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A run that is to be accepted: its record, and what executes it from then on, if that is anything."""
+
+    admission: Admission
+    live: Live | None
+
+    @property
+    def run(self) -> Run:
+        return self.admission.run
+
+
+class Executor:
+    """Executes runs. It waits for none of them: what becomes of a run is read from its row.
+
+    more_waits: whether runs are known to wait in the queue. vacancy: set when one of them could be taken.
+    """
+
+    def __init__(self, config: Config, kernel: Kernel, tasks: Tasks) -> None:
+        self.programs = Programs()
+        self.incarnation = new_id()
+        self.journal = Journal(kernel.database, self.incarnation)
+        self.vacancy = asyncio.Event()
+        self.more_waits = False
+        self._config = config
+        self._kernel = kernel
+        self._tasks = tasks
+        self._artifacts = Artifacts(kernel, config.downloads)
+        self._runs: dict[UUID, Live] = {}
+        self._at_work = 0
+        self._waiting: deque[tuple[Execution, Attempt, Work]] = deque()
+
+    @property
+    def room(self) -> int:
+        """How many more runs may be executed now."""
+        return max(0, self._config.runs_at_once - len(self._runs))
+
+    @property
+    def active(self) -> list[tuple[UUID, UUID]]:
+        """Org and id of every run that is executed here."""
+        return [(live.execution.run.org_id, run_id) for run_id, live in self._runs.items()]
+
+    # Accepting
+
+    def prepare(self, run: Run, bound: Bound, inputs: Mapping[str, object]) -> Started:
+        """What is to be written of a new run. One that is quick and without effects has been executed by then."""
+        if not self.room:
+            run = msgspec.structs.replace(run, state="queued")
+            waiting = Execution(run, bound.program, self)
+            return Started(self._admission(run, bound, inputs, waiting, first(run)), None)
+        run = msgspec.structs.replace(run, state="running", started_at=run.created_at)
+        execution = Execution(run, bound.program, self)
+        progress = Progress(run, epoch=1, seq=1)
+        transitions = first(run)
+        execution.deliver(inputs)
+        if bound.program.quick:
+            execution.run_at_once()
+            transitions += progress.transitions(execution, execution.machine.changes())
+        live = None if execution.ended is not None else Live(execution, progress)
+        return Started(self._admission(progress.run, bound, inputs, execution, transitions), live)
+
+    def admitted(self, started: Started) -> None:
+        """The run is durable: go on with it."""
+        run, live = started.run, started.live
+        self.programs.mark_stored(run.org_id, started.admission.program)
+        if live is not None:
+            self._begin(live)
+            self.publish(run, started.admission.transitions)
+        elif ended(run.state):
+            metrics.runs_ended.labels(run.state).inc()
+        else:
+            self.more_waits = True
+            self._left()
+
+    def refused(self, started: Started) -> None:
+        """The run is not accepted: nothing of it goes on."""
+        if started.live is not None:
+            started.live.stop()
+
+    def resume(self, execution: Execution, progress: Progress, inputs: Mapping[str, object]) -> None:
+        """Execute a run that was taken over."""
+        self.drop(execution.run.id)
+        execution.deliver(inputs)
+        self._begin(Live(execution, progress))
+
+    def drop(self, run_id: UUID) -> None:
+        """Leave a run: it is another process's, or has been ended from outside."""
+        live = self._runs.pop(run_id, None)
+        if live is not None:
+            live.stop()
+            self._left()
+
+    def drop_all(self) -> None:
+        for run_id in list(self._runs):
+            self.drop(run_id)
+
+    def begin_anew(self) -> None:
+        """Leave everything: this process counts as another one from now on."""
+        self.drop_all()
+        self.incarnation = new_id()
+        self.journal.owner = self.incarnation
+
+    def publish(self, run: Run, transitions: tuple[Transition, ...]) -> None:
+        """Tell whoever watches a run, once it is in the journal. Lossy: they catch up from there."""
+        if transitions:
+            payload = msgspec.json.encode(LiveTransitions(transitions))
+            try:
+                self._kernel.bus.publish(f"live.{run.org_id}.run.{run.id}", payload)
+            except Disconnected:
+                log.debug("run.unheard", run_id=str(run.id))
+
+    # What executions ask for (their Owner).
+
+    def launch(self, execution: Execution, attempt: Attempt, work: Work) -> None:
+        if self._at_work >= self._config.tasks_at_once:
+            self._waiting.append((execution, attempt, work))
+            return
+        self._at_work += 1
+        task = self._tasks.start(_perform(execution, attempt, work), name=attempt.key)
+        task.add_done_callback(lambda task: self._performed(execution, attempt, work, task))
+        execution.launched(attempt, task)
+
+    def read(self, execution: Execution, artifact_id: str) -> AsyncIterator[bytes]:
+        return self._artifacts.read(execution.run, execution.program, artifact_id)
+
+    def changed(self, execution: Execution) -> None:
+        live = self._runs.get(execution.run.id)
+        if live is None or live.execution is not execution or live.flushing:
+            return
+        if execution.outcomes or execution.ended is not None:
+            self._flush_now(live)
+        elif live.timer is None:
+            live.timer = asyncio.get_running_loop().call_later(PROGRESS_S, self._flush_now, live)
+
+    # Writing
+
+    def _admission(
+        self,
+        run: Run,
+        bound: Bound,
+        inputs: Mapping[str, object],
+        execution: Execution,
+        transitions: tuple[Transition, ...],
+    ) -> Admission:
+        stored = self.programs.is_stored(run.org_id, bound.digest)
+        return Admission(
+            run=run,
+            program=bound.digest,
+            content=None if stored else bound.content,
+            input=msgspec.json.encode(inputs),
+            steps=execution.machine.steps(),
+            transitions=transitions,
+            owner=self.incarnation if run.state == "running" else None,
+            output=execution.ended.output if execution.ended is not None else None,
+        )
+
+    def _begin(self, live: Live) -> None:
+        self._runs[live.execution.run.id] = live
+        metrics.runs_active.set(len(self._runs))
+        live.execution.go_on()
+
+    def _flush_now(self, live: Live) -> None:
+        if live.timer is not None:
+            live.timer.cancel()
+            live.timer = None
+        if not live.flushing:
+            live.flushing = True
+            self._tasks.start(self._flush(live), name="flush")
+
+    async def _flush(self, live: Live) -> None:
+        """Write what has happened, and what happens meanwhile, until only progress is left to be told."""
+        run_id = live.execution.run.id
+        try:
+            while (
+                self._runs.get(run_id) is live and (taken := live.progress.flush(live.execution)) is not None
+            ):
+                flush, activations = taken
+                if not await self._write(live, flush):
+                    self._lose(live)
+                    return
+                self.publish(flush.run, flush.transitions)
+                if ended(flush.run.state):
+                    self._end(live, flush.run)
+                    return
+                live.execution.durable(activations)
+                if not live.execution.outcomes and live.execution.ended is None:
+                    return
+        finally:
+            live.flushing = False
+
+    async def _write(self, live: Live, flush: Flush) -> bool:
+        """Write it, however long the database is away; false when the run is not this process's any more."""
+        attempt = 0
+        while self._runs.get(flush.run.id) is live:
+            try:
+                return await self.journal.flush(flush)
+            except Refused as refusal:
+                log.warning(
+                    "run.unwritten", run_id=str(flush.run.id), problem=refusal.problem.type, attempt=attempt
+                )
+            await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
+            attempt += 1
+        return False
+
+    def _end(self, live: Live, run: Run) -> None:
+        metrics.runs_ended.labels(run.state).inc()
+        log.info("run.ended", org_id=str(run.org_id), run_id=str(run.id), graph=run.graph, state=run.state)
+        self.drop(live.execution.run.id)
+
+    def _lose(self, live: Live) -> None:
+        run = live.execution.run
+        if self._runs.get(run.id) is live:
+            log.info("run.lost", org_id=str(run.org_id), run_id=str(run.id))
+            self.drop(run.id)
+
+    def _left(self) -> None:
+        metrics.runs_active.set(len(self._runs))
+        if self.more_waits and self.room:
+            self.vacancy.set()
+
+    def _performed(
+        self, execution: Execution, attempt: Attempt, work: Work, task: asyncio.Task[None]
+    ) -> None:
+        self._at_work -= 1
+        if task.cancelled():
+            work.close()
+            execution.returned(attempt, asyncio.CancelledError())
+        while self._waiting and self._at_work < self._config.tasks_at_once:
+            waiting = self._waiting.popleft()
+            if waiting[1].current:
+                self.launch(*waiting)
+            else:
+                waiting[2].close()
+
+
+async def _perform(execution: Execution, attempt: Attempt, work: Work) -> None:
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 - whatever a step raises is the engine's to judge
+        execution.returned(attempt, error)
+    else:
+        execution.returned(attempt, None)

@@ -1,0 +1,200 @@
+"""The commits of all runs of this process, grouped: admissions, and what happened since, each fenced in its statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from polis.db import GroupCommit
+from polis.proto import runtime
+from polis.runtime.records import Admission, Flush
+
+if TYPE_CHECKING:
+    from polis.db import Database, Deadline, Transaction
+    from polis.proto import Event
+    from polis.proto.runtime import Run
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Journal:
+    """Where this process writes its runs. `owner` is the incarnation under which it holds them."""
+
+    def __init__(self, database: Database, owner: UUID) -> None:
+        self.owner = owner
+        self._admissions: GroupCommit[Admission, None] = GroupCommit(database, _admit_each)
+        self._flushes: GroupCommit[Flush, bool] = GroupCommit(database, self._flush)
+
+    async def admit(self, admission: Admission, *, deadline: Deadline | None = None) -> None:
+        """Accept a run: when this returns, it is durable, with its events."""
+        await self._admissions.put(admission.org_id, admission, deadline=deadline)
+
+    async def flush(self, flush: Flush) -> bool:
+        """Write what happened; false when the run is not this process's any more, or has ended: then nothing is written.
+
+        Repeating a flush whose answer was lost is harmless.
+        """
+        return await self._flushes.put(flush.org_id, flush)
+
+    async def _flush(self, tx: Transaction, orgs: Sequence[UUID], flushes: Sequence[Flush]) -> Sequence[bool]:
+        return await write_flushes(tx, orgs, flushes, owner=self.owner)
+
+
+async def _admit_each(
+    tx: Transaction, orgs: Sequence[UUID], admissions: Sequence[Admission]
+) -> Sequence[None]:
+    await admit(tx, orgs, admissions)
+    return [None] * len(admissions)
+
+
+async def admit(tx: Transaction, orgs: Sequence[UUID], admissions: Sequence[Admission]) -> None:
+    """Insert runs with their first transitions and their events. Orgs are those that the callers were verified for."""
+    await _keep_programs(tx, orgs, admissions)
+    runs = [a.run for a in admissions]
+    await tx.execute(
+        """
+        with admitted as (
+            insert into runtime.runs (org_id, id, graph, digest, program, state, actor_id, started_by, created_at,
+                started_at, ended_at, seq, input, steps, output, error, owner, epoch)
+            select org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at, ended_at,
+                seq, input, steps, output, error, owner, 1
+            from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
+                $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::bytea[],
+                $14::bytea[], $15::bytea[], $16::bytea[], $17::uuid[])
+            as a (org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at, ended_at,
+                seq, input, steps, output, error, owner)
+        )
+        insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body)
+        select org_id, run_id, last_seq, 1, body
+        from unnest($1::uuid[], $2::uuid[], $12::bigint[], $18::bytea[]) as t (org_id, run_id, last_seq, body)
+        """,
+        list(orgs),
+        [run.id for run in runs],
+        [run.graph for run in runs],
+        [run.digest for run in runs],
+        [a.program for a in admissions],
+        [run.state for run in runs],
+        [run.actor_id for run in runs],
+        [run.started_by for run in runs],
+        [run.created_at for run in runs],
+        [run.started_at for run in runs],
+        [run.ended_at for run in runs],
+        [a.transitions[-1].seq for a in admissions],
+        [a.input for a in admissions],
+        [_encode(a.steps) for a in admissions],
+        [a.output for a in admissions],
+        [_error(run) for run in runs],
+        [a.owner for a in admissions],
+        [_encode(a.transitions) for a in admissions],
+    )
+    for run in runs:
+        await tx.emit(
+            runtime.RunStarted(org_id=run.org_id, run_id=run.id, graph=run.graph, actor_id=run.actor_id)
+        )
+        if (event := end_event(run)) is not None:
+            await tx.emit(event)
+
+
+async def _keep_programs(tx: Transaction, orgs: Sequence[UUID], admissions: Sequence[Admission]) -> None:
+    new = {
+        (org, a.program): a.content for org, a in zip(orgs, admissions, strict=True) if a.content is not None
+    }
+    if new:
+        await tx.execute(
+            """
+            insert into runtime.programs (org_id, digest, content)
+            select org_id, digest, content from unnest($1::uuid[], $2::text[], $3::bytea[])
+                as p (org_id, digest, content)
+            order by org_id, digest
+            on conflict do nothing
+            """,
+            [org for org, _ in new],
+            [digest for _, digest in new],
+            list(new.values()),
+        )
+
+
+async def write_flushes(
+    tx: Transaction, orgs: Sequence[UUID], flushes: Sequence[Flush], *, owner: UUID
+) -> list[bool]:
+    """Write what happened in runs of this owner; which of them were still its own and open.
+
+    The update is the fence: it locks the run's row, so a cancel or another owner comes before it, and then nothing is
+    written, or after it. Outcomes, transitions and events follow from the rows that it returns.
+    """
+    outcomes = [(org, f.run.id, o) for org, f in zip(orgs, flushes, strict=True) for o in f.outcomes]
+    runs = [f.run for f in flushes]
+    written = await tx.rows(
+        UUID,
+        """
+        with flushed as (
+            update runtime.runs r set state = f.state, started_at = f.started_at, ended_at = f.ended_at, seq = f.seq,
+                steps = f.steps, output = f.output, error = f.error,
+                owner = case when f.ended_at is null then r.owner end
+            from unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[])
+                as f (org_id, id, epoch, state, started_at, ended_at, seq, steps, output, error)
+            where r.org_id = f.org_id and r.id = f.id and r.owner = $1 and r.epoch = f.epoch and r.ended_at is null
+            returning r.org_id, r.id
+        ), told as (
+            insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body)
+            select t.org_id, t.run_id, t.last_seq, t.first_seq, t.body
+            from unnest($2::uuid[], $3::uuid[], $8::bigint[], $12::bigint[], $13::bytea[])
+                as t (org_id, run_id, last_seq, first_seq, body)
+            join flushed on flushed.org_id = t.org_id and flushed.id = t.run_id
+            where t.body is not null
+            on conflict do nothing
+        ), kept as (
+            insert into runtime.journal (org_id, run_id, node, item, body)
+            select j.org_id, j.run_id, j.node, j.item, j.body
+            from unnest($14::uuid[], $15::uuid[], $16::text[], $17::text[], $18::bytea[])
+                as j (org_id, run_id, node, item, body)
+            join flushed on flushed.org_id = j.org_id and flushed.id = j.run_id
+            on conflict do nothing
+        )
+        select id from flushed
+        """,
+        owner,
+        list(orgs),
+        [run.id for run in runs],
+        [f.epoch for f in flushes],
+        [run.state for run in runs],
+        [run.started_at for run in runs],
+        [run.ended_at for run in runs],
+        [f.seq for f in flushes],
+        [_encode(f.steps) for f in flushes],
+        [f.output for f in flushes],
+        [_error(run) for run in runs],
+        [f.transitions[0].seq if f.transitions else None for f in flushes],
+        [_encode(f.transitions) if f.transitions else None for f in flushes],
+        [org for org, _, _ in outcomes],
+        [run_id for _, run_id, _ in outcomes],
+        [o.node for _, _, o in outcomes],
+        [o.item for _, _, o in outcomes],
+        [o.body for _, _, o in outcomes],
+    )
+    own = set(written)
+    for run in runs:
+        if run.id in own and (event := end_event(run)) is not None:
+            await tx.emit(event)
+    return [run.id in own for run in runs]
+
+
+def end_event(run: Run) -> Event | None:
+    """What others are told of a run's end; None while it is open."""
+    match run.state:
+        case "succeeded":
+            return runtime.RunSucceeded(org_id=run.org_id, run_id=run.id)
+        case "failed" if run.error is not None:
+            return runtime.RunFailed(org_id=run.org_id, run_id=run.id, error=run.error)
+        case "cancelled":
+            return runtime.RunCancelled(org_id=run.org_id, run_id=run.id)
+        case _:
+            return None
+
+
+def _error(run: Run) -> bytes | None:
+    return None if run.error is None else _encode(run.error)

@@ -1,0 +1,148 @@
+"""Which process executes which run: instances that are seen, runs of those that are not, and the queue.
+
+All of it across orgs, in the database's own time. A process that was taken for dead finds its commits refused by the
+epoch of each run, so being wrong about it costs work and harms nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from polis.proto.runtime import Transition
+from polis.runtime.records import Claimed, RunRow, decode_steps
+
+if TYPE_CHECKING:
+    from polis.db import Database, Transaction
+
+
+class _ClaimedRow(RunRow, frozen=True):
+    epoch: int
+    seq: int
+    program: str
+    input: bytes
+    steps: bytes
+    age_s: float
+
+
+async def register(database: Database, name: str, incarnation: UUID) -> None:
+    """Begin as this instance. Whoever had the name before is gone: its runs are free at once."""
+    async with database.across_orgs() as tx:
+        await tx.execute(
+            """
+            update runtime.instances set name = name || ' ' || incarnation, seen_at = '-infinity' where name = $1
+            """,
+            name,
+        )
+        await tx.execute(
+            "insert into runtime.instances (name, incarnation, seen_at) values ($1, $2, clock_timestamp())",
+            name,
+            incarnation,
+        )
+
+
+async def leave(database: Database, incarnation: UUID) -> None:
+    """End as this instance: its runs are free at once."""
+    async with database.across_orgs() as tx:
+        await tx.execute(
+            "update runtime.instances set seen_at = '-infinity' where incarnation = $1", incarnation
+        )
+
+
+async def beat(
+    database: Database, incarnation: UUID, active: Sequence[tuple[UUID, UUID]]
+) -> tuple[bool, list[UUID]]:
+    """Be seen. Whether this instance still counts, and which of the active runs (org, id) are no longer its own."""
+    async with database.across_orgs() as tx:
+        counts = await tx.execute(
+            "update runtime.instances set seen_at = clock_timestamp() where incarnation = $1", incarnation
+        )
+        lost = await tx.rows(
+            UUID,
+            """
+            select a.id from unnest($1::uuid[], $2::uuid[]) as a (org_id, id)
+            left join runtime.runs r on r.org_id = a.org_id and r.id = a.id and r.owner = $3
+            where r.id is null order by a.id
+            """,
+            [org_id for org_id, _ in active],
+            [run_id for _, run_id in active],
+            incarnation,
+        )
+    return counts == 1, lost
+
+
+async def claim(database: Database, incarnation: UUID, *, lease_s: float, limit: int) -> list[Claimed]:
+    """Take over open runs that nobody executes: queued ones, and those of instances that were not seen for a lease."""
+    async with database.across_orgs() as tx:
+        rows = await tx.rows(
+            _ClaimedRow,
+            """
+            with free as (
+                select r.org_id, r.id from runtime.runs r
+                where r.ended_at is null and (r.owner is null or r.owner in (
+                    select i.incarnation from runtime.instances i
+                    where i.seen_at < clock_timestamp() - make_interval(secs => $2)
+                ))
+                order by r.id limit $3 for update skip locked
+            )
+            update runtime.runs r set owner = $1, epoch = r.epoch + 1, seq = r.seq + 1,
+                state = case when r.started_at is null then 'running' else 'recovering' end,
+                started_at = coalesce(r.started_at, clock_timestamp())
+            from free where r.org_id = free.org_id and r.id = free.id
+            returning r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
+                r.ended_at, r.error, r.epoch, r.seq, r.program, r.input,
+                r.steps, extract(epoch from clock_timestamp() - r.created_at)::float8 as age_s
+            """,
+            incarnation,
+            lease_s,
+            limit,
+        )
+        claimed = [
+            Claimed(row.run, row.epoch, row.seq, row.program, row.input, decode_steps(row.steps), row.age_s)
+            for row in rows
+        ]
+        await _tell(tx, claimed)
+        if len(claimed) < limit:
+            await _forget_the_dead(tx, lease_s)
+    return claimed
+
+
+def now_of(claimed: Claimed) -> datetime:
+    """The database's time at the claim."""
+    return claimed.run.created_at + timedelta(seconds=claimed.age_s)
+
+
+def transition(claimed: Claimed) -> Transition:
+    """What the claim is to those who watch the run."""
+    return Transition(claimed.seq, max(0, int(claimed.age_s * 1000)), claimed.run.state)
+
+
+async def _tell(tx: Transaction, claimed: Sequence[Claimed]) -> None:
+    if claimed:
+        await tx.execute(
+            """
+            insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body)
+            select org_id, run_id, seq, seq, body
+            from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bytea[]) as t (org_id, run_id, seq, body)
+            """,
+            [c.run.org_id for c in claimed],
+            [c.run.id for c in claimed],
+            [c.seq for c in claimed],
+            [msgspec.json.encode((transition(c),)) for c in claimed],
+        )
+
+
+async def _forget_the_dead(tx: Transaction, lease_s: float) -> None:
+    """Instances that are long gone and have left nothing behind."""
+    await tx.execute(
+        """
+        delete from runtime.instances i
+        where i.seen_at < clock_timestamp() - make_interval(secs => $1)
+            and not exists (select from runtime.runs r where r.owner = i.incarnation and r.ended_at is null)
+        """,
+        lease_s,
+    )

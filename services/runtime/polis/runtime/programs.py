@@ -1,0 +1,98 @@
+"""What runs execute, by digest: written once per org, compiled once per process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from polis.proto.graph import Component, Graph
+from polis.runtime.component import implementation
+from polis.runtime.program import Program, compile_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_COMPILED = 512
+"""Programs kept compiled: some 10 KB each, with their schemas."""
+_KNOWN = 10_000
+"""Pairs of org and digest that are known to be stored."""
+
+
+class Bundle(Struct, frozen=True):
+    """A graph with the components that its nodes named when the run started."""
+
+    graph: Graph
+    components: dict[str, Component]
+
+
+class Resolved(Struct, frozen=True):
+    """A version of a component."""
+
+    digest: str
+    component: Component
+
+
+class Bound(Struct, frozen=True):
+    """A compiled program, and the bytes by which another process would compile it."""
+
+    digest: str
+    content: bytes
+    program: Program
+
+
+class Programs:
+    """The programs of this process."""
+
+    def __init__(self) -> None:
+        self._compiled: OrderedDict[Hashable, Bound] = OrderedDict()
+        self._stored: OrderedDict[tuple[UUID, str], None] = OrderedDict()
+
+    def of(self, graph_digest: str, graph: Graph, components: Mapping[str, Resolved]) -> Bound:
+        """The program of a graph version. GraphFaults when it cannot run."""
+        key = (graph_digest, tuple(sorted((name, found.digest) for name, found in components.items())))
+        parts = {name: found.component for name, found in components.items()}
+        return self._get(key, lambda: _bound(Bundle(graph, parts)))
+
+    def stored(self, digest: str, content: bytes) -> Program:
+        """The program of a stored bundle. GraphFaults when this version of the runtime cannot run it any more."""
+        return self._get(digest, lambda: _bound(msgspec.json.decode(content, type=Bundle))).program
+
+    def compiled(self, digest: str) -> Program | None:
+        found = self._compiled.get(digest)
+        return None if found is None else found.program
+
+    def is_stored(self, org_id: UUID, digest: str) -> bool:
+        return (org_id, digest) in self._stored
+
+    def mark_stored(self, org_id: UUID, digest: str) -> None:
+        _keep(self._stored, (org_id, digest), None, _KNOWN)
+
+    def _get(self, key: Hashable, make: Callable[[], Bound]) -> Bound:
+        found = self._compiled.get(key)
+        if found is None:
+            found = make()
+            _keep(self._compiled, found.digest, found, _COMPILED)
+        _keep(self._compiled, key, found, _COMPILED)
+        return found
+
+
+def _bound(bundle: Bundle) -> Bound:
+    program = compile_program(bundle.graph, bundle.components, implementation)
+    content = msgspec.json.encode(bundle, order="deterministic")
+    return Bound(hashlib.sha256(content).hexdigest(), content, program)
+
+
+def _keep(cache: OrderedDict[K, V], key: K, value: V, bound: int) -> None:
+    cache[key] = value
+    cache.move_to_end(key)
+    if len(cache) > bound:
+        cache.popitem(last=False)

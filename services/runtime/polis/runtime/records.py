@@ -1,0 +1,107 @@
+"""What is written of a run, as the journal takes it: its admission, what happened since, its end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from polis.proto.runtime import TERMINAL, Run, RunError, RunState, Step, Transition
+
+_steps = msgspec.json.Decoder(tuple[Step, ...])
+_transitions = msgspec.json.Decoder(tuple[Transition, ...])
+
+
+class Admission(Struct, frozen=True):
+    """A run's first record. One that has ended already was executed at once and is written this once.
+
+    program: digest of what it executes; content: that itself, unless the org is known to have it.
+    """
+
+    run: Run
+    program: str
+    content: bytes | None
+    input: bytes
+    steps: tuple[Step, ...]
+    transitions: tuple[Transition, ...]
+    owner: UUID | None
+    output: bytes | None = None
+
+    @property
+    def org_id(self) -> UUID:
+        return self.run.org_id
+
+
+class Outcome(Struct, frozen=True):
+    """The outcome of an effect."""
+
+    node: str
+    item: str
+    body: bytes
+
+
+class Flush(Struct, frozen=True):
+    """What happened in a run since its last record. `epoch` is its fencing token, `run` what it is from now on.
+
+    transitions continue the run's sequence; the last of them is its new `seq`.
+    """
+
+    run: Run
+    epoch: int
+    steps: tuple[Step, ...]
+    transitions: tuple[Transition, ...]
+    seq: int
+    outcomes: tuple[Outcome, ...] = ()
+    output: bytes | None = None
+
+    @property
+    def org_id(self) -> UUID:
+        return self.run.org_id
+
+
+class Claimed(Struct, frozen=True):
+    """An open run that this process has taken over, or taken from the queue."""
+
+    run: Run
+    epoch: int
+    seq: int
+    program: str
+    input: bytes
+    steps: tuple[Step, ...]
+    age_s: float
+
+
+class RunRow(Struct, frozen=True):
+    """The columns that make a Run."""
+
+    id: UUID
+    org_id: UUID
+    graph: str
+    digest: str
+    state: str
+    actor_id: UUID
+    started_by: UUID
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: bytes | None
+
+    @property
+    def run(self) -> Run:
+        fields = {name: getattr(self, name) for name in RunRow.__struct_fields__}
+        fields["error"] = None if self.error is None else msgspec.json.decode(self.error, type=RunError)
+        return Run(**fields)
+
+
+def ended(state: RunState) -> bool:
+    return state in TERMINAL
+
+
+def decode_steps(steps: bytes) -> tuple[Step, ...]:
+    return _steps.decode(steps)
+
+
+def decode_transitions(body: bytes) -> tuple[Transition, ...]:
+    return _transitions.decode(body)

@@ -1,0 +1,126 @@
+"""What a request to start a run names, found at its owners: the graph and its components, the agent, and a fitting input."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from polis.graph import GraphFaults, compiled, pointer
+from polis.proto import Refused, catalog, identity, runtime
+from polis.proto.graph import Component, Graph
+from polis.proto.problems import Fault
+from polis.runtime.programs import Resolved
+
+if TYPE_CHECKING:
+    from polis.runtime.programs import Bound, Programs
+    from polis.service import Context
+
+COMPONENTS_FROM = "production"
+"""The environment whose components graphs are made of; the catalog checks them against the same one."""
+_COMPONENT_TTL_S = 30.0
+"""How long it is taken for granted which version of a component is active."""
+_COMPONENTS = 4096
+_AT_ONCE = 16
+_UNKNOWN: tuple[float, Resolved | None] = (0.0, None)
+
+
+class Components:
+    """Components as the catalog resolved them for a caller, kept for a moment."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[UUID, UUID, str], tuple[float, Resolved]] = OrderedDict()
+
+    async def of(self, ctx: Context[Any], keys: Iterable[str]) -> dict[str, Resolved]:
+        """Those of the keys that there are."""
+        components: dict[str, Resolved] = {}
+        missing: list[str] = []
+        for key in keys:
+            expires, found = self._known.get((ctx.actor.org_id, ctx.actor.principal_id, key), _UNKNOWN)
+            if found is not None and time.monotonic() < expires:
+                components[key] = found
+            else:
+                missing.append(key)
+        slots = asyncio.Semaphore(_AT_ONCE)
+        found_now = await asyncio.gather(*(_component(ctx, key, slots) for key in missing))
+        for key, resolved in zip(missing, found_now, strict=True):
+            # One that is missing may be published at any moment, so only what was found is kept.
+            if resolved is not None:
+                components[key] = resolved
+                self._keep((ctx.actor.org_id, ctx.actor.principal_id, key), resolved)
+        return components
+
+    def _keep(self, key: tuple[UUID, UUID, str], resolved: Resolved) -> None:
+        self._known[key] = (time.monotonic() + _COMPONENT_TTL_S, resolved)
+        self._known.move_to_end(key)
+        if len(self._known) > _COMPONENTS:
+            self._known.popitem(last=False)
+
+
+async def graph_version(ctx: Context[Any], key: str, environment: str) -> catalog.Version:
+    """The version of a graph that is active. Refused(GraphNotFound)."""
+    request = catalog.ResolveResource(type="graph", key=key, environment=environment)
+    try:
+        return await ctx.call(request)
+    except Refused as refusal:
+        if isinstance(refusal.problem, catalog.ResourceNotFound | catalog.NotActive):
+            raise Refused(runtime.GraphNotFound(graph=key)) from None
+        raise
+
+
+async def bound(
+    ctx: Context[Any], version: catalog.Version, components: Components, programs: Programs
+) -> Bound:
+    """What a run of this version executes. Refused(GraphInvalid) with every fault."""
+    try:
+        graph = msgspec.convert(version.content, Graph)
+        found = await components.of(ctx, {node.component for node in graph.nodes.values()})
+        return programs.of(version.digest, graph, found)
+    except msgspec.ValidationError as error:
+        raise Refused(runtime.GraphInvalid(faults=(Fault("", str(error)),))) from None
+    except GraphFaults as error:
+        raise Refused(runtime.GraphInvalid(faults=error.faults)) from None
+
+
+async def actor_id(ctx: Context[Any], agent: str | None) -> UUID:
+    """Who a run acts as: the agent that is named, else the caller. Refused(AgentUnknown)."""
+    if agent is None:
+        return ctx.actor.principal_id
+    try:
+        return (await ctx.call(identity.GetAgent(agent=agent))).id
+    except Refused as refusal:
+        if isinstance(refusal.problem, identity.AgentNotFound):
+            raise Refused(runtime.AgentUnknown(agent=agent)) from None
+        raise
+
+
+def check_input(graph: Graph, given: Mapping[str, object]) -> None:
+    """Refused(InputInvalid) with everything that does not fit what the graph starts with."""
+    faults = [
+        Fault(pointer("input", name), "the graph has no such input")
+        for name in given.keys() - graph.inputs.keys()
+    ]
+    for name, entry in graph.inputs.items():
+        if name in given:
+            faults += compiled(entry.schema).faults(given[name], "input", name)
+        elif entry.required and entry.default is None:
+            faults.append(Fault(pointer("input", name), "required"))
+    if faults:
+        raise Refused(runtime.InputInvalid(faults=tuple(faults)))
+
+
+async def _component(ctx: Context[Any], key: str, slots: asyncio.Semaphore) -> Resolved | None:
+    request = catalog.ResolveResource(type="component", key=key, environment=COMPONENTS_FROM)
+    async with slots:
+        try:
+            version = await ctx.call(request)
+        except Refused as refusal:
+            if isinstance(refusal.problem, catalog.ResourceNotFound | catalog.NotActive):
+                return None
+            raise
+    return Resolved(version.digest, msgspec.convert(version.content, Component))

@@ -1,0 +1,229 @@
+"""Reading runs, and ending them from outside. What their owner writes stands in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from polis.proto import Refused, runtime
+from polis.proto.runtime import Run, Step, Transition
+from polis.runtime.activation import Recorded
+from polis.runtime.item import Item, parse
+from polis.runtime.journal import end_event
+from polis.runtime.records import RunRow, decode_steps, decode_transitions
+
+if TYPE_CHECKING:
+    from polis.db import Tenant, Transaction
+
+CATCH_UP = 1000
+"""Transitions that a watcher is given to catch up; one that missed more starts again from the steps."""
+
+_encode = msgspec.json.Encoder().encode
+_recorded = msgspec.json.Decoder(Recorded)
+
+
+class Watched(Struct, frozen=True):
+    """A run as it is, with the transitions behind a watcher's cursor."""
+
+    run: Run
+    seq: int
+    steps: tuple[Step, ...]
+    transitions: tuple[Transition, ...]
+
+    def continues(self, after: int) -> bool:
+        """Whether the transitions lead from `after` to `seq` without a gap."""
+        return after + len(self.transitions) == self.seq
+
+
+class _FullRow(RunRow, frozen=True):
+    seq: int
+    steps: bytes
+
+
+class _WatchedRow(_FullRow, frozen=True):
+    missed: list[bytes]
+
+
+class _OutputRow(Struct, frozen=True):
+    state: str
+    output: bytes | None
+
+
+async def get(db: Tenant | Transaction, run_id: UUID) -> Run:
+    row = await db.row(
+        RunRow,
+        """
+        select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error
+        from runtime.runs where org_id = $1 and id = $2
+        """,
+        db.org_id,
+        run_id,
+    )
+    if row is None:
+        raise Refused(runtime.RunNotFound(run_id=run_id))
+    return row.run
+
+
+async def page(
+    db: Tenant, *, state: str | None, graph: str | None, before: UUID | None, limit: int
+) -> list[Run]:
+    """Runs of the org, newest first; ids are in the order of time."""
+    rows = await db.rows(
+        RunRow,
+        """
+        select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error
+        from runtime.runs
+        where org_id = $1 and ($2::text is null or state = $2) and ($3::text is null or graph = $3)
+            and ($4::uuid is null or id < $4)
+        order by id desc limit $5
+        """,
+        db.org_id,
+        state,
+        graph,
+        before,
+        limit,
+    )
+    return [row.run for row in rows]
+
+
+async def timeline(db: Tenant, run_id: UUID) -> runtime.Timeline:
+    watched = await watch(db, run_id, after=None)
+    return runtime.Timeline(run=watched.run, steps=watched.steps)
+
+
+async def output(db: Tenant, run_id: UUID) -> runtime.Output:
+    row = await db.row(
+        _OutputRow,
+        "select state, output from runtime.runs where org_id = $1 and id = $2",
+        db.org_id,
+        run_id,
+    )
+    if row is None:
+        raise Refused(runtime.RunNotFound(run_id=run_id))
+    if row.output is None:
+        raise Refused(runtime.NoOutputYet(state=row.state))
+    return runtime.Output(run_id=run_id, values=msgspec.json.decode(row.output, type=dict[str, object]))
+
+
+async def watch(db: Tenant, run_id: UUID, *, after: int | None) -> Watched:
+    """A run, its steps and, behind `after`, what it went through: all of one moment."""
+    row = await db.row(
+        _WatchedRow,
+        """
+        select r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
+            r.ended_at, r.error, r.seq, r.steps, array(
+                select t.body from runtime.transitions t
+                where t.org_id = $1 and t.run_id = $2 and t.last_seq > $3 and r.seq - $3 <= $4
+                order by t.last_seq
+            ) as missed
+        from runtime.runs r where r.org_id = $1 and r.id = $2
+        """,
+        db.org_id,
+        run_id,
+        after,
+        CATCH_UP,
+    )
+    if row is None:
+        raise Refused(runtime.RunNotFound(run_id=run_id))
+    missed = [t for body in row.missed for t in decode_transitions(body) if after is None or t.seq > after]
+    return Watched(row.run, row.seq, decode_steps(row.steps), tuple(missed))
+
+
+async def program(tx: Transaction, digest: str) -> bytes:
+    """What a run executes. It was stored together with the run."""
+    found = await tx.row(
+        bytes, "select content from runtime.programs where org_id = $1 and digest = $2", tx.org_id, digest
+    )
+    if found is None:
+        raise LookupError(f"no program {digest}")
+    return found
+
+
+class _JournalRow(Struct, frozen=True):
+    node: str
+    item: str
+    body: bytes
+
+
+async def outcomes(tx: Transaction, run_id: UUID) -> dict[tuple[str, Item], Recorded]:
+    """The outcomes that a run's journal holds."""
+    rows = await tx.rows(
+        _JournalRow,
+        "select node, item, body from runtime.journal where org_id = $1 and run_id = $2 order by node, item",
+        tx.org_id,
+        run_id,
+    )
+    return {(row.node, parse(row.item)): _recorded.decode(row.body) for row in rows}
+
+
+async def cancel(tx: Transaction, run_id: UUID, at: datetime) -> tuple[Run, tuple[Transition, ...]]:
+    """End a run for good: from this commit on no outcome of it is accepted. Refused(RunNotFound | RunEnded)."""
+    row = await tx.row(
+        _FullRow,
+        """
+        select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error,
+            seq, steps
+        from runtime.runs where org_id = $1 and id = $2 for update
+        """,
+        tx.org_id,
+        run_id,
+    )
+    if row is None:
+        raise Refused(runtime.RunNotFound(run_id=run_id))
+    if row.ended_at is not None:
+        raise Refused(runtime.RunEnded(state=row.state))
+    run = msgspec.structs.replace(row.run, state="cancelled", ended_at=at)
+    before = decode_steps(row.steps)
+    at_ms = max(0, int((at - run.created_at).total_seconds() * 1000))
+    steps = tuple(_cancelled(step, at_ms) for step in before)
+    changed = [step for step, old in zip(steps, before, strict=True) if step != old]
+    transitions = _numbered(row.seq, at_ms, changed)
+    await tx.execute(
+        """
+        with ended as (
+            update runtime.runs set state = 'cancelled', ended_at = $3, seq = $4, steps = $5, owner = null
+            where org_id = $1 and id = $2
+        )
+        insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body) values ($1, $2, $4, $6, $7)
+        """,
+        tx.org_id,
+        run_id,
+        at,
+        transitions[-1].seq,
+        _encode(steps),
+        transitions[0].seq,
+        _encode(transitions),
+    )
+    event = end_event(run)
+    if event is not None:
+        await tx.emit(event)
+    return run, transitions
+
+
+async def open_runs_of(tx: Transaction, actor_id: UUID) -> Sequence[UUID]:
+    """The runs that act as somebody and have not ended."""
+    return await tx.rows(
+        UUID,
+        """
+        select id from runtime.runs where org_id = $1 and actor_id = $2 and ended_at is null order by id
+        """,
+        tx.org_id,
+        actor_id,
+    )
+
+
+def _cancelled(step: Step, at_ms: int) -> Step:
+    if step.state in ("succeeded", "failed", "skipped", "cancelled"):
+        return step
+    ended = at_ms if step.started_ms is not None else None
+    return msgspec.structs.replace(step, state="cancelled", ended_ms=ended)
+
+
+def _numbered(seq: int, at_ms: int, changed: Sequence[Step]) -> tuple[Transition, ...]:
+    steps = [Transition(seq + n, at_ms, step.state, step) for n, step in enumerate(changed, start=1)]
+    return (*steps, Transition(seq + len(steps) + 1, at_ms, "cancelled"))

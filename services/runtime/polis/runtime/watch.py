@@ -1,0 +1,132 @@
+"""Being one of the processes that share the work: seen by the others, told of what was lost, taking over what is free."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from polis.graph import GraphFaults
+from polis.proto import Refused
+from polis.proto.runtime import RunError, Transition
+from polis.runtime import leases, metrics, store
+from polis.runtime.execution import Execution
+from polis.runtime.progress import Progress
+from polis.runtime.records import Flush
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from polis.db import Database
+    from polis.runtime.config import Config
+    from polis.runtime.executor import Executor
+    from polis.runtime.records import Claimed
+
+BEATS_PER_LEASE = 4
+_CLAIMED_AT_ONCE = 100
+
+
+class Watch:
+    """The part of a process in the common work. `name` is what it is known by, also after a restart."""
+
+    def __init__(self, config: Config, database: Database, executor: Executor) -> None:
+        self.name = config.instance or _name(config, executor)
+        self._lease_s = config.lease_s
+        self._database = database
+        self._executor = executor
+
+    async def begin(self) -> None:
+        """Be one of them, and take over at once what the process of this name before has left."""
+        await leases.register(self._database, self.name, self._executor.incarnation)
+        await self._claim()
+
+    async def keep(self) -> None:
+        """Be seen, and take over what is free, for as long as the process lives."""
+        loop = asyncio.get_running_loop()
+        every = self._lease_s / BEATS_PER_LEASE
+        due = loop.time() + every
+        while True:
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._executor.vacancy.wait()
+            except TimeoutError:
+                due = loop.time() + every
+                await _unless_away(self._beat())
+            self._executor.vacancy.clear()
+            await _unless_away(self._claim())
+
+    async def end(self) -> None:
+        """Leave what is unfinished to the others, at once."""
+        self._executor.drop_all()
+        await _unless_away(leases.leave(self._database, self._executor.incarnation))
+
+    async def _beat(self) -> None:
+        executor = self._executor
+        counts, lost = await leases.beat(self._database, executor.incarnation, executor.active)
+        for run_id in lost:
+            executor.drop(run_id)
+        if not counts:
+            # It was away for so long that the others have forgotten it, or another process has its name.
+            log.warning("instance.forgotten", instance=self.name)
+            executor.begin_anew()
+            await leases.register(self._database, _name_of_chance(executor), executor.incarnation)
+
+    async def _claim(self) -> None:
+        limit = min(self._executor.room, _CLAIMED_AT_ONCE)
+        if not limit:
+            return
+        claimed = await leases.claim(
+            self._database, self._executor.incarnation, lease_s=self._lease_s, limit=limit
+        )
+        self._executor.more_waits = len(claimed) == limit
+        for each in claimed:
+            metrics.runs_claimed.labels(each.run.state).inc()
+            log.info("run.claimed", run_id=str(each.run.id), state=each.run.state, epoch=each.epoch)
+            await self._resume(each)
+
+    async def _resume(self, claimed: Claimed) -> None:
+        """Go on from the journal: recorded outcomes are replayed, pure steps computed again."""
+        run = claimed.run
+        self._executor.publish(run, (leases.transition(claimed),))
+        async with self._database.transaction([run.org_id]) as tx:
+            recorded = await store.outcomes(tx, run.id)
+            stored = await store.program(tx, claimed.program)
+        try:
+            program = self._executor.programs.stored(claimed.program, stored)
+        except GraphFaults as error:
+            await self._fail(claimed, str(error))
+            return
+        execution = Execution(run, program, self._executor, age_s=claimed.age_s, recorded=recorded)
+        progress = Progress(run, epoch=claimed.epoch, seq=claimed.seq)
+        self._executor.resume(execution, progress, msgspec.json.decode(claimed.input))
+
+    async def _fail(self, claimed: Claimed, why: str) -> None:
+        """A run that no process of this version can execute."""
+        at_ms = leases.transition(claimed).at_ms
+        error = RunError("", "graph.invalid", why[:2000])
+        ended = msgspec.structs.replace(
+            claimed.run, state="failed", error=error, ended_at=leases.now_of(claimed)
+        )
+        transition = Transition(claimed.seq + 1, at_ms, "failed", error=error)
+        flush = Flush(ended, claimed.epoch, claimed.steps, (transition,), transition.seq)
+        if await self._executor.journal.flush(flush):
+            self._executor.publish(ended, flush.transitions)
+
+
+async def _unless_away(work: Coroutine[object, object, None]) -> None:
+    """Do it now, or, while the database is away, at the next beat."""
+    try:
+        await work
+    except Refused as refusal:
+        log.warning("watch.postponed", problem=refusal.problem.type)
+
+
+def _name(config: Config, executor: Executor) -> str:
+    return f"{socket.gethostname()}:{config.port}" if config.port else _name_of_chance(executor)
+
+
+def _name_of_chance(executor: Executor) -> str:
+    return f"{socket.gethostname()}/{executor.incarnation}"

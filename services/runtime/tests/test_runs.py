@@ -1,0 +1,296 @@
+"""Runs as their callers see them, through the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from polis.bus.jetstream import store
+from polis.proto import runtime
+from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
+from polis.proto.identity import AgentDeleted
+from polis.proto.problems import Forbidden, KeyReused, StaleCursor
+from polis.service import envelope
+from polis.testing import eventually
+
+
+@pytest.fixture
+async def facts(stage):
+    import asyncpg
+
+    admin = await asyncpg.connect(stage.database.admin_url)
+
+    async def told(run_id):
+        rows = await admin.fetch("select fact from runtime.outbox where entity = $1 order by n", str(run_id))
+        return [row["fact"] for row in rows]
+
+    yield told
+    await admin.close()
+
+
+async def ended(person, run_id, within_s=5.0):
+    async def look():
+        run = await person.call(runtime.GetRun(run_id=run_id))
+        return run if run.state in runtime.TERMINAL else None
+
+    return await eventually(look, within_s=within_s)
+
+
+async def test_a_quick_run_without_effects_has_ended_when_it_is_answered(ada, played, graph_of, facts):
+    played.graphs["quick"] = graph_of("split", "map", "collect")
+    played.graphs["quick"].nodes["n1"] = Node("map", config={"expression": "item * 2"})
+
+    run = await ada.call(runtime.StartRun(graph="quick", input={"x": [1, 2, 3]}))
+
+    assert run.state == "succeeded"
+    assert (run.actor_id, run.started_by, run.org_id) == (ada.principal_id, ada.principal_id, ada.org_id)
+    assert run.created_at == run.started_at <= run.ended_at
+    assert await ada.call(runtime.GetRun(run_id=run.id)) == run
+    assert (await ada.call(runtime.GetOutput(run_id=run.id))).values == {"y": [[2, 4, 6]]}
+    assert await facts(run.id) == ["run_started", "run_succeeded"]
+
+
+async def test_the_timeline_tells_what_each_step_did(ada, played, graph_of):
+    played.graphs["timeline"] = graph_of("split", "passthrough", "collect")
+
+    run = await ada.call(runtime.StartRun(graph="timeline", input={"x": [1, 2, 3]}))
+    timeline = await ada.call(runtime.GetTimeline(run_id=run.id))
+
+    assert timeline.run == run
+    assert [(s.node, s.component, s.state, s.received, s.emitted, s.attempts) for s in timeline.steps] == [
+        ("n0", "split", "succeeded", 1, 3, 1),
+        ("n1", "passthrough", "succeeded", 3, 3, 3),
+        ("n2", "collect", "succeeded", 3, 1, 1),
+    ]
+    assert all(s.started_ms is not None and s.started_ms <= s.ended_ms for s in timeline.steps)
+
+
+async def test_a_run_with_effects_is_accepted_first_and_does_each_of_them_once(
+    ada, played, effects, graph_of, facts
+):
+    played.graphs["effects"] = graph_of("split", "test.effect", "collect")
+    effects.gate.clear()
+
+    run = await ada.call(runtime.StartRun(graph="effects", input={"x": [1, 2, 3]}))
+    assert run.state == "running"
+    assert await ada.call(runtime.GetTimeline(run_id=run.id))
+    effects.gate.set()
+
+    assert (await ended(ada, run.id)).state == "succeeded"
+    assert (await ada.call(runtime.GetOutput(run_id=run.id))).values == {"y": [[1, 2, 3]]}
+    assert sorted(effects.keys) == [f"{run.id}/n1/{i}" for i in range(3)]
+    assert await facts(run.id) == ["run_started", "run_succeeded"]
+
+
+async def test_a_failed_run_names_its_step(ada, played, graph_of, refused, facts):
+    played.graphs["fails"] = graph_of("passthrough", "split")
+
+    run = await ada.call(runtime.StartRun(graph="fails", input={"x": "no list"}))
+
+    assert (run.state, run.error.step, run.error.kind) == ("failed", "n1", "input.invalid")
+    assert await refused(ada.call(runtime.GetOutput(run_id=run.id))) == runtime.NoOutputYet(state="failed")
+    assert await facts(run.id) == ["run_started", "run_failed"]
+
+
+async def test_a_repeated_idempotency_key_gives_the_same_run_and_starts_nothing(
+    ada, played, effects, graph_of, refused
+):
+    played.graphs["once"] = graph_of("test.effect")
+    request = runtime.StartRun(graph="once", input={"x": 1})
+
+    first = await ada.call(request, key="k1")
+    await ended(ada, first.id)
+    played.graphs.pop("once")
+    again = await ada.call(request, key="k1")
+
+    assert again == first
+    assert len(effects.keys) == 1
+    other = runtime.StartRun(graph="once", input={"x": 2})
+    assert isinstance(await refused(ada.call(other, key="k1")), KeyReused)
+    assert len((await ada.call(runtime.ListRuns(graph="once"))).items) == 1
+
+
+async def test_what_cannot_start_says_why_and_stores_nothing(ada, played, graph_of, refused):
+    played.graphs["needs"] = msgspec.structs.replace(
+        graph_of("passthrough"), inputs={"x": GraphInput("n0.in", schema={"type": "string"})}
+    )
+    played.graphs["broken"] = graph_of("passthrough", "passthrough", "nowhere")
+    played.graphs["uncompiled"] = graph_of("map")
+    played.graphs["uncompiled"].nodes["n0"] = Node("map", config={"expression": "1 +"})
+
+    assert await refused(ada.call(runtime.StartRun(graph="unknown"))) == runtime.GraphNotFound(
+        graph="unknown"
+    )
+    problem = await refused(ada.call(runtime.StartRun(graph="needs", input={"x": 1, "z": 2})))
+    assert {f.pointer for f in problem.faults} == {"/input/x", "/input/z"}
+    problem = await refused(ada.call(runtime.StartRun(graph="needs")))
+    assert {(f.pointer, f.detail) for f in problem.faults} == {("/input/x", "required")}
+    problem = await refused(ada.call(runtime.StartRun(graph="broken", input={"x": 1})))
+    assert [f.pointer for f in problem.faults] == ["/nodes/n2/component"]
+    problem = await refused(ada.call(runtime.StartRun(graph="uncompiled", input={"x": 1})))
+    assert [f.pointer for f in problem.faults] == ["/nodes/n0/config/expression"]
+    assert (await ada.call(runtime.ListRuns())).items == ()
+
+
+async def test_a_run_can_act_as_an_agent_and_reads_files_with_its_narrowed_token(ada, actors, played):
+    agent = actors.agent(ada.org_id, "sarah")
+    file = uuid4()
+    played.files[file] = (
+        b"From a@example.org Mon Jan  5 10:00:00 2026\r\nFrom: a@example.org\r\nSubject: Hi\r\n\r\nHello you.\r\n"
+    )
+    played.graphs["mails"] = Graph(
+        nodes={"read": Node("mail.read_mailbox"), "all": Node("collect")},
+        edges=(Edge("read.mail", "all.in"),),
+        inputs={"mailbox": GraphInput("read.mailbox")},
+        outputs={"mails": GraphOutput("all.out")},
+    )
+
+    run = await ada.call(
+        runtime.StartRun(graph="mails", input={"mailbox": {"artifact_id": str(file)}}, agent="sarah")
+    )
+    assert (run.actor_id, run.started_by) == (agent.id, ada.principal_id)
+    assert (await ended(ada, run.id)).error is None
+
+    assert len((await ada.call(runtime.GetOutput(run_id=run.id))).values["mails"]) == 1
+    body = played.tokens[-1].split(".")[1]
+    claims = msgspec.json.decode(base64.urlsafe_b64decode(body + "=="))
+    assert (claims["sub"], claims["scope"], claims["act"]) == (
+        str(agent.id),
+        "catalog:read",
+        {"sub": "runtime"},
+    )
+
+
+async def test_a_cancelled_run_has_no_further_effect(ada, played, effects, graph_of, refused, facts):
+    played.graphs["cancel"] = graph_of("test.effect", "test.effect")
+    effects.gate.clear()
+    run = await ada.call(runtime.StartRun(graph="cancel", input={"x": 1}))
+    await eventually(lambda: effects.begun)
+
+    cancelled = await ada.call(runtime.CancelRun(run_id=run.id))
+    effects.gate.set()
+
+    assert cancelled.state == "cancelled"
+    assert await ada.call(runtime.GetRun(run_id=run.id)) == cancelled
+    assert await refused(ada.call(runtime.CancelRun(run_id=run.id))) == runtime.RunEnded(state="cancelled")
+    steps = (await ada.call(runtime.GetTimeline(run_id=run.id))).steps
+    assert {s.state for s in steps} == {"cancelled"}
+    assert effects.keys == []
+    assert await facts(run.id) == ["run_started", "run_cancelled"]
+
+
+async def test_runs_of_a_deleted_agent_are_cancelled(ada, actors, stage, played, effects, graph_of):
+    agent = actors.agent(ada.org_id, "gone")
+    played.graphs["orphan"] = graph_of("test.effect")
+    effects.gate.clear()
+    run = await ada.call(runtime.StartRun(graph="orphan", input={"x": 1}, agent="gone"))
+    other = await ada.call(runtime.StartRun(graph="orphan", input={"x": 1}))
+
+    event = AgentDeleted(org_id=ada.org_id, agent_id=agent.id)
+    subject, headers, payload = envelope.encode(event, uuid4(), datetime.now(UTC))
+    await store(played.bus, subject, payload, headers, msg_id=headers["Nats-Msg-Id"], timeout_s=5)
+
+    assert (await ended(ada, run.id)).state == "cancelled"
+    assert (await ada.call(runtime.GetRun(run_id=other.id))).state == "running"
+    effects.gate.set()
+    assert (await ended(ada, other.id)).state == "succeeded"
+    assert effects.keys == [f"{other.id}/n0/-"]
+
+
+async def test_runs_are_listed_newest_first_in_pages(ada, played, graph_of, refused):
+    played.graphs["a"] = graph_of("passthrough")
+    played.graphs["b"] = graph_of("passthrough", "split")
+    runs = [await ada.call(runtime.StartRun(graph="ab"[i % 2], input={"x": i})) for i in range(5)]
+
+    page = await ada.call(runtime.ListRuns(limit=3))
+    rest = await ada.call(runtime.ListRuns(limit=3, after=page.next_cursor))
+
+    assert [r.id for r in (*page.items, *rest.items)] == [r.id for r in reversed(runs)]
+    assert rest.next_cursor is None
+    assert [r.id for r in (await ada.call(runtime.ListRuns(state="failed"))).items] == [
+        runs[3].id,
+        runs[1].id,
+    ]
+    assert len((await ada.call(runtime.ListRuns(graph="a"))).items) == 3
+    assert isinstance(
+        await refused(ada.call(runtime.ListRuns(graph="a", after=page.next_cursor))), StaleCursor
+    )
+    assert isinstance(await refused(ada.call(runtime.ListRuns(after="x" * 40))), StaleCursor)
+
+
+async def test_nobody_sees_or_touches_the_runs_of_another_org(ada, actors, caller, played, graph_of, refused):
+    played.graphs["mine"] = graph_of("passthrough")
+    run = await ada.call(runtime.StartRun(graph="mine", input={"x": 1}))
+    eve = actors.person("owner")
+    eve.caller = caller
+
+    for request in (
+        runtime.GetRun(run_id=run.id), runtime.CancelRun(run_id=run.id), runtime.GetTimeline(run_id=run.id),
+        runtime.GetOutput(run_id=run.id), runtime.WatchRun(run_id=run.id),
+    ):  # fmt: skip
+        assert await refused(eve.call(request)) == runtime.RunNotFound(run_id=run.id)
+    assert (await eve.call(runtime.ListRuns())).items == ()
+
+
+async def test_a_viewer_may_look_but_not_start(ada, actors, caller, played, graph_of, refused):
+    played.graphs["look"] = graph_of("passthrough")
+    run = await ada.call(runtime.StartRun(graph="look", input={"x": 1}))
+    viewer = actors.person("viewer", org_id=ada.org_id)
+    viewer.caller = caller
+
+    assert await viewer.call(runtime.GetRun(run_id=run.id)) == run
+    assert isinstance(await refused(viewer.call(runtime.StartRun(graph="look", input={"x": 1}))), Forbidden)
+
+
+async def test_a_watcher_sees_every_transition_once_live_or_by_its_cursor(
+    ada, stage, played, effects, graph_of
+):
+    played.graphs["watched"] = graph_of("split", "test.effect", "collect")
+    effects.gate.clear()
+    bus = await stage.bus("gateway")
+    live = []
+    run = await ada.call(runtime.StartRun(graph="watched", input={"x": [1, 2]}))
+    await bus.subscribe(
+        f"live.{ada.org_id}.run.{run.id}",
+        lambda m: live.extend(msgspec.json.decode(m.payload, type=runtime.LiveTransitions).transitions),
+    )
+    await bus.flush(2.0)
+    snapshot = await ada.call(runtime.WatchRun(run_id=run.id))
+    assert {s.node for s in snapshot.steps} == {"n0", "n1", "n2"}
+
+    effects.gate.set()
+    await ended(ada, run.id)
+    behind = await ada.call(runtime.WatchRun(run_id=run.id, after=snapshot.seq))
+    everything = await ada.call(runtime.WatchRun(run_id=run.id, after=0))
+
+    assert behind.recovered
+    assert everything.recovered
+    assert [t.seq for t in everything.transitions] == list(range(1, everything.seq + 1))
+    assert behind.transitions == everything.transitions[snapshot.seq :]
+    assert everything.transitions[0].state == "running"
+    assert (everything.transitions[-1].state, everything.transitions[-1].step) == ("succeeded", None)
+    missed = [t for t in everything.transitions if t.seq > snapshot.seq]
+    await eventually(lambda: [t for t in live if t.seq > snapshot.seq] == missed)
+    current = await ada.call(runtime.WatchRun(run_id=run.id, after=everything.seq))
+    assert (current.recovered, current.transitions, current.steps) == (True, (), ())
+    future = await ada.call(runtime.WatchRun(run_id=run.id, after=everything.seq + 5))
+    assert not future.recovered
+    assert len(future.steps) == 3
+
+
+async def test_hundreds_of_runs_at_once_are_all_right(ada, played, effects, graph_of):
+    played.graphs["many"] = graph_of("split", "test.effect", "collect")
+
+    runs = await asyncio.gather(
+        *(ada.call(runtime.StartRun(graph="many", input={"x": [n, n]})) for n in range(200))
+    )
+    await asyncio.gather(*(ended(ada, run.id, within_s=20) for run in runs))
+
+    outputs = await asyncio.gather(*(ada.call(runtime.GetOutput(run_id=run.id)) for run in runs))
+    assert [o.values["y"] for o in outputs] == [[[n, n]] for n in range(200)]
+    assert len(effects.keys) == len(set(effects.keys)) == 400
