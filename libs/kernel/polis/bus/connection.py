@@ -37,6 +37,9 @@ class Login(msgspec.Struct, frozen=True):
     user: str | None
     password: str | None
 
+    def __repr__(self) -> str:
+        return f"Login({self.name!r}, {self.user!r})"
+
     def line(self, *, tls: bool) -> bytes:
         told = {"name": self.name, "tls_required": tls, "lang": "python", "version": "polis", "protocol": 1}
         told |= {"verbose": False, "pedantic": False, "headers": True, "no_responders": True}
@@ -78,8 +81,7 @@ class Connection(asyncio.Protocol):
         await self._loop.create_connection(lambda: self, self.server.host, self.server.port)
         try:
             await self._greeted
-            if tls is not None:
-                await self._start_tls(tls)
+            await self._secure(tls)
             self.transport.write(login.line(tls=tls is not None) + PING)
             await self._expect_pong()
         except BaseException:
@@ -87,7 +89,12 @@ class Connection(asyncio.Protocol):
             raise
         self._timer = self._loop.call_later(PING_S, self._keep_alive)
 
-    async def _start_tls(self, context: ssl.SSLContext) -> None:
+    async def _secure(self, context: ssl.SSLContext | None) -> None:
+        """Before anything secret is said. Disconnected when the two sides do not agree on TLS."""
+        if context is None:
+            if self.info.tls_required:
+                raise Disconnected(f"{self.server} speaks TLS only: its URL begins with tls://")
+            return
         if not (self.info.tls_required or self.info.tls_available):
             raise Disconnected(f"{self.server} does not speak TLS")
         upgraded = await self._loop.start_tls(

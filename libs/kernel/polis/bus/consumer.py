@@ -1,4 +1,4 @@
-"""A durable pull consumer with an own fetch loop: it outlives lost pulls, restarts, re-declared consumers, wiped stores.
+"""A durable pull consumer with an own fetch loop: it outlives lost pulls, restarts, redeclared consumers, wiped stores.
 
 Each pull is short, and the server's heart beats while it is open. A pull that ends, falls silent or dies with its
 connection is followed by the next one; nothing is remembered that a new pull would not tell again.
