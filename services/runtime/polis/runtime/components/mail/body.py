@@ -149,10 +149,17 @@ def _size(part: Message) -> int:
     """Bytes of the content; of base64, the usual form, counted without decoding it."""
     payload = part.get_payload()
     if isinstance(payload, list):
-        return sum(len(child.as_bytes()) for child in _children(part))
+        return sum(_written(child) for child in _children(part))
     if not isinstance(payload, str):
         return 0
     if str(part.get("content-transfer-encoding", "")).strip().lower() != "base64":
         raw = part.get_payload(decode=True)
         return len(raw) if isinstance(raw, bytes) else len(payload)
     return base64_size(payload)
+
+
+def _written(part: Message) -> int:
+    """About how many bytes a mail takes as it came; writing it out again would raise where it is malformed."""
+    payload = part.get_payload()
+    inside = len(payload) if isinstance(payload, str) else sum(_written(child) for child in _children(part))
+    return sum(len(name) + len(str(value)) + 3 for name, value in part.raw_items()) + 1 + inside

@@ -15,7 +15,7 @@ _ANY_NO_REPLY = re.compile(r"(?:^|[+._-])(?:no-?reply|do-?not-?reply)(?:[+._-].*
 
 def bulk_reason(first: Callable[[str], str], sender: str) -> str | None:
     """Why a mail counts as bulk; None for one that a person wrote. `first` gives a header's first value or ''."""
-    automatic = first("auto-submitted").split(";")[0].strip().lower()
+    automatic = first("auto-submitted").split(";")[0].strip().lower()[:40]
     if automatic and automatic != "no":
         return f"automatic ({automatic})"
     if first("precedence").strip().lower() in ("bulk", "list", "junk", "auto_reply"):

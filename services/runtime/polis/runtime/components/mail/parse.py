@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from email.message import Message
 from email.parser import BytesParser
 from email.policy import compat32
 
@@ -33,11 +34,21 @@ def _read(raw: RawMail, max_text: int) -> dict[str, object]:
     fields: dict[str, list[str]] = defaultdict(list)
     for name, value in message.raw_items():
         fields[name.lower()].append(str(value))
-    found = body(message)
     problems = [] if fields else ["no headers"]
     if raw.cut:
         problems.append("cut")
-    return _mail(raw, fields, found, found.text[:max_text], problems)
+    found, text = _said(message, problems)
+    return _mail(raw, fields, found, text[:max_text], problems)
+
+
+def _said(message: Message, problems: list[str]) -> tuple[Body, str]:
+    try:
+        found = body(message)
+        text = found.text
+    except Exception as error:  # noqa: BLE001 - as above; what the headers say is still worth having
+        problems.append(f"text unreadable ({type(error).__name__})")
+        return Body(), ""
+    return found, text
 
 
 def _mail(
@@ -46,7 +57,7 @@ def _mail(
     senders = addresses(fields["from"] or fields["sender"])
     sender = senders[0] if senders else {"name": "", "address": ""}
     own = ids(fields["message-id"])
-    reason = bulk_reason(lambda name: fields[name][0] if fields[name] else "", sender["address"])
+    reason = bulk_reason(lambda name: header(fields[name][0]) if fields[name] else "", sender["address"])
     return {
         "id": hashlib.sha256(raw.content).hexdigest()[:20],
         "message_id": own[0] if own else None,
