@@ -34,6 +34,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     nats_user: str = ""
     nats_password: Secret = Secret("")
     postgres_url: Secret = Secret("")
+    migrator_url: Secret = Secret("")
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 0
     credential: Secret = Secret("")

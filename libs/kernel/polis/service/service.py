@@ -8,7 +8,10 @@ import sys
 from contextlib import AsyncExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from polis.bus import BusError
 from polis.db import check_schema
+from polis.db.migrate import MigrationRefused, migrate
+from polis.proto import Refused
 from polis.proto.contract import events, operation_of, operations
 from polis.proto.registry import load
 from polis.service import config
@@ -18,11 +21,12 @@ from polis.service.health import HttpPort, health_app
 from polis.service.inbox import Inbox
 from polis.service.kernel import Kernel, open_kernel
 from polis.service.relay import Relay
+from polis.service.retention import keep_retention
 from polis.telemetry import configure, log, spans
 from polis.telemetry import trace as tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
     from polis.bus import Message
@@ -103,14 +107,29 @@ class Service(Generic[R]):
             sys.stdout.write("".join(f"{k}={v}\n" for k, v in config.shown(settings).items()))
             return
         configure(self.name, level=settings.log_level)
+        if "--migrate" in sys.argv[1:]:
+            self._run(self._migrate(settings))
+            return
         tracing.sample_ratio = settings.trace_ratio
         if settings.otlp_url:
             spans.export_to(settings.otlp_url, self.name)
+        self._run(self._until_signal(settings))
+        spans.shutdown()
+
+    def _run(self, work: Coroutine[object, object, None]) -> None:
+        """Run to the end; what keeps a service from starting is said in one line, without a trace."""
         import uvloop
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._until_signal(settings))
-        spans.shutdown()
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(work)
+        except (BusError, MigrationRefused, Refused, OSError) as error:
+            log.error("service.failed", reason=f"{type(error).__name__}: {error}")
+            sys.exit(1)
+
+    async def _migrate(self, settings: config.Settings) -> None:
+        applied = await migrate(str(settings.migrator_url), self.name)
+        log.info("service.migrated", applied=applied)
 
     async def _until_signal(self, settings: config.Settings) -> None:
         stop = asyncio.Event()
@@ -184,7 +203,11 @@ class _Serving:
         if kernel.has_database:
             relay = Relay(kernel)
             inbox = Inbox(kernel, own, self._service.listeners)
-            workers = [kernel.tasks.start(relay.run(), name="relay"), *inbox.start()]
+            workers = [
+                kernel.tasks.start(relay.run(), name="relay"),
+                kernel.tasks.start(keep_retention(kernel), name="retention"),
+                *inbox.start(),
+            ]
 
         async def drain() -> None:
             kernel.draining.set()
