@@ -18,6 +18,7 @@ from polis.bus.jetstream import Delivery, PullConsumer, store
 from polis.bus.permissions import durable_name, stream_name
 from polis.proto import Event, Refused
 from polis.proto.contract import event_type_of
+from polis.proto.problems import DeadlineExceeded
 from polis.service.context import EventContext
 from polis.service.envelope import decode
 from polis.telemetry import log, metrics, trace
@@ -63,7 +64,8 @@ class Inbox:
         entity = f"{durable} {delivery.subject.rpartition('.')[2]}"
         queue = self._queues.get(entity)
         if queue is not None:
-            queue.append(delivery)
+            if all(waiting.stream_seq != delivery.stream_seq for waiting in queue):
+                queue.append(delivery)
             return
         self._queues[entity] = deque((delivery,))
         self._kernel.tasks.start(self._work(durable, entity), name=f"events of {entity}")
@@ -72,17 +74,17 @@ class Inbox:
         queue = self._queues[entity]
         try:
             while queue:
-                await self._take(durable, queue[0])
+                await self._take(durable, queue)
                 queue.popleft()
         finally:
             del self._queues[entity]
 
-    async def _take(self, durable: str, delivery: Delivery) -> None:
-        """Bring one delivery to its end: handled, known already, or dead."""
-        outcome = "handled"
+    async def _take(self, durable: str, queue: deque[Delivery]) -> None:
+        """Bring the first delivery to its end: handled, known already, or dead."""
+        delivery, outcome = queue[0], "handled"
         try:
             event = decode(delivery.headers, delivery.payload)
-            if not await self._attempt(durable, delivery, event):
+            if not await self._attempt(durable, queue, event):
                 outcome = "known"
         except Exception as error:  # noqa: BLE001 - whatever it was, it goes to the dead letters with its text
             await self._bury(durable, delivery, error)
@@ -91,7 +93,9 @@ class Inbox:
             delivery.ack()
         metrics.events_handled.labels(durable, outcome).inc()
 
-    async def _attempt(self, durable: str, delivery: Delivery, event: Event) -> bool:
+    async def _attempt(self, durable: str, queue: deque[Delivery], event: Event) -> bool:
+        """Handle the first delivery, again after a failure, and for as long as it takes while there is an outage."""
+        delivery = queue[0]
         if delivery.num_delivered > DELIVERIES:
             raise RuntimeError(f"delivered {delivery.num_delivered} times without coming to an end")
         failures, outages = 0, 0
@@ -100,7 +104,7 @@ class Inbox:
                 async with asyncio.timeout(HANDLER_TIMEOUT_S):
                     return await self._handle(durable, delivery, event)
             except Refused as refusal:
-                if not refusal.problem.retryable:
+                if not (refusal.problem.retryable or isinstance(refusal.problem, DeadlineExceeded)):
                     raise
                 wait = _OUTAGE_S[min(outages, len(_OUTAGE_S) - 1)]
                 outages += 1
@@ -110,7 +114,8 @@ class Inbox:
                     raise
                 wait = _BACKOFF_S[failures - 1]
                 log.warning("event.retry", consumer=durable, attempt=failures, exc_info=error)
-            delivery.in_progress()
+            for waiting in queue:
+                waiting.in_progress()
             await asyncio.sleep(wait)
 
     async def _handle(self, durable: str, delivery: Delivery, event: Event) -> bool:

@@ -73,7 +73,7 @@ def configure(service: str, *, level: str = "info", stream: BinaryIO | None = No
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
 
 
-class RequestLine(msgspec.Struct, omit_defaults=True):
+class RequestLine(msgspec.Struct, kw_only=True, gc=False):
     """The one line that every request leaves. It holds ids and numbers, never content."""
 
     timestamp: datetime
@@ -86,8 +86,8 @@ class RequestLine(msgspec.Struct, omit_defaults=True):
     principal_id: str = ""
     org_id: str = ""
     problem: str = ""
+    level: str
     event: str = "request"
-    level: str = "info"
 
 
 class RequestLog:
