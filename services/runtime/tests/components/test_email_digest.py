@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from polis.graph import builtin
+from polis.testing.mailbox import mbox
 
 SAMPLE = Path(__file__).parents[4] / "samples" / "mailbox.mbox"
 GRAPH = builtin.graphs()["email-digest"]
@@ -29,8 +30,10 @@ def digest(run):
         parts = {"a": gathered.out()[0], "b": read.out("report")[0], "c": group.out("report")[0]}
         joined = await run(node("join"), ports=[parts], **config("join"))
         written = await run(node("write"), *joined.out(), **config("write"))
-        recorded = await run(node("record"), *written.out(), **config("record"))
-        return recorded.out()[0], gathered.out()[0]
+        measured = await run(node("measure"), *written.out(), **config("measure"))
+        recorded = await run(node("record"), *measured.out(), **config("record"))
+        assert recorded.out() == [{"characters": len(written.out()[0])}]
+        return written.out()[0], gathered.out()[0]
 
     return digest
 
@@ -98,3 +101,12 @@ async def test_a_mailbox_of_bulk_mail_alone_says_so(digest):
         "# Email digest\n\n1 mails read, 1 of them bulk mail and left out. Conversations: 0.\n\nNo mail from people.\n"
     )
     assert threads == []
+
+
+async def test_the_digest_of_two_thousand_mails_fits_into_one_answer_and_says_what_it_leaves_out(digest):
+    text, threads = await digest(b"".join(mbox(2_000)))
+
+    assert text.startswith("# Email digest\n\n2000 mails read")
+    assert len(threads) == 250
+    assert re.search(r"\n\d+ older conversations are not listed\.\n$", text)
+    assert len(text.encode()) < 900_000

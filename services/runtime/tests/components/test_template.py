@@ -130,3 +130,15 @@ async def test_the_component_escapes_as_its_configuration_says(run):
     assert (await run("template", data, template="{{a}}")).out() == ["\\<b\\>&"]
     assert (await run("template", data, template="{{a}}", escape="html")).out() == ["&lt;b&gt;&amp;"]
     assert (await run("template", data, template="{{a}}", escape="none")).out() == ["<b>&"]
+
+
+async def test_a_text_over_its_bound_is_an_error_or_cut_as_configured(run):
+    data = {"lines": [f"line {n}" for n in range(100)]}
+    template = "{{#lines}}\n{{.}}\n{{/lines}}\n"
+
+    with pytest.raises(StepFailed, match="over 200"):
+        await run("template", data, template=template, max_chars=200)
+    (text,) = (await run("template", data, template=template, max_chars=200, over="cut")).out()
+    assert len(text) <= 200
+    assert text.startswith("line 0\nline 1\n")
+    assert text.endswith("\n\n(Cut: the whole text has 790 characters.)\n")

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
-from polis.runtime.components.mustache import Escape, parsed, render
+from polis.runtime.components.mustache import MAX_OUTPUT, Escape, parsed, render
 
 _SPACE = re.compile(r"\s+")
 _INLINE = re.compile(r"[\\`*\[\]<>|]|(?<!\w)_|_(?!\w)|~(?=~)|(?<=~)~")
@@ -20,10 +20,12 @@ _AT_START = re.compile(r"^(?=[#+=-])|^(\d+)(?=[.)](?: |$))")
 
 
 class Config(Struct, frozen=True):
-    """The template, and what kind of text it makes."""
+    """The template, what kind of text it makes, and how long that may be."""
 
     template: str
     escape: str = "markdown"
+    max_chars: int = MAX_OUTPUT
+    over: str = "error"
 
 
 def markdown(text: str) -> str:
@@ -51,4 +53,16 @@ def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
 async def template(step: Step, inputs: Inputs) -> None:
     config = msgspec.convert(step.config, Config)
     text = await asyncio.to_thread(render, config.template, inputs["in"], ESCAPES[config.escape])
-    step.emit("out", text)
+    step.emit("out", _bounded(text, config))
+
+
+def _bounded(text: str, config: Config) -> str:
+    if len(text) <= config.max_chars:
+        return text
+    if config.over == "error":
+        raise StepFailed(
+            "template.too_large", f"the text has {len(text):,} characters, over {config.max_chars:,}"
+        )
+    note = f"\n\n(Cut: the whole text has {len(text):,} characters.)\n"
+    kept = text[: max(0, config.max_chars - len(note))]
+    return kept[: kept.rfind("\n") + 1].rstrip() + note

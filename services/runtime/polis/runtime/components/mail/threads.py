@@ -14,8 +14,8 @@ from polis.runtime.components.mail.quotes import own_words
 
 THREADS_AT_ONCE = 32
 """Conversations that are emitted before the step asks for room."""
-MAX_PARTICIPANTS = 50
-MAX_ATTACHMENTS = 100
+MAX_PARTICIPANTS = 20
+MAX_ATTACHMENTS = 20
 
 
 class Config(Struct, frozen=True):
