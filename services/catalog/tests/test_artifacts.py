@@ -6,12 +6,9 @@ import asyncio
 import hashlib
 import random
 import re
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from polis.catalog import uploads
-from polis.catalog.blobs import Rows
 from polis.proto.catalog import (
     PART_BYTES,
     Artifact,
@@ -235,29 +232,6 @@ async def used(sql, client):
     return await sql(
         "select stored_bytes, open_uploads from catalog.storage where org_id = $1", client.org_id
     )
-
-
-async def test_expired_uploads_are_swept_with_their_parts(ada, ben, refused, sql, database):
-    kept = await store(ada, b"kept")
-    late = [await announce(client, 3) for client in (ada, ben) for _ in range(uploads.SWEEP_BATCH)]
-    for client, upload in ((ada, late[0]), (ben, late[-1])):
-        await client.call(PutPart(upload.id, 0, b"abc"))
-    hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    await sql("update catalog.uploads set expires_at = $2 where id = any($1)", [u.id for u in late], hour_ago)
-    gone = UploadNotFound(upload_id=late[0].id)
-    assert await refused(ada.call(PutPart(late[0].id, 0, b"abc"))) == gone
-    assert await refused(ada.call(CompleteUpload(late[0].id))) == gone
-
-    swept = [await uploads.sweep(database, Rows(), datetime.now(UTC)) for _ in range(3)]
-
-    assert swept == [uploads.SWEEP_BATCH, uploads.SWEEP_BATCH, 0]
-    assert [tuple(row) for row in await used(sql, ada)] == [(4, 0)]
-    assert [tuple(row) for row in await used(sql, ben)] == [(0, 0)]
-    orgs = [ada.org_id, ben.org_id]
-    assert [
-        r["blob_id"] for r in await sql("select blob_id from catalog.chunks where org_id = any($1)", orgs)
-    ] == [kept.id]
-    assert await sql("select from catalog.parts where org_id = any($1)", orgs) == []
 
 
 async def test_an_upload_that_nobody_knows_is_not_found(ada, refused):

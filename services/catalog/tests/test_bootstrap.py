@@ -9,7 +9,7 @@ from polis.catalog.access import SYSTEM_ORG
 from polis.catalog.bootstrap import Shipped, bootstrap, shipped
 from polis.catalog.content import canonical
 from polis.graph import builtin
-from polis.proto.catalog import ForeignResource, ListVersions, PutDraft, ResolveResource
+from polis.proto.catalog import CreateResource, ForeignResource, ListVersions, PutDraft, ResolveResource
 
 
 def rules(key, **content):
@@ -27,6 +27,11 @@ async def test_every_component_and_graph_that_ships_is_active_and_public(ada):
         for key in keys:
             version = await ada.call(ResolveResource(type=kind, key=key))
             assert version.key == key
+
+
+async def test_what_ships_passes_the_checks_that_an_org_passes(ada):
+    for item in shipped():
+        await ada.call(CreateResource(type=item.type, key=item.key, content=item.content.content))
 
 
 async def test_what_ships_is_writable_by_nobody(ada, refused):

@@ -139,8 +139,9 @@ def deep(levels):
         ({"list": [1, {"a/b": 2**60}]}, "/list/1/a~1b"),
         (deep(70), "/a" * 65),
         ({"text": "x" * MAX_CONTENT_BYTES}, ""),
+        ({"a": {"k" * 1001: 1}}, "/a"),
     ],
-    ids=["integer", "nested", "depth", "size"],
+    ids=["integer", "nested", "depth", "size", "key"],
 )
 async def test_any_other_content_is_a_bounded_json_object_that_all_readers_agree_on(
     ada, refused, content, pointer
@@ -148,6 +149,16 @@ async def test_any_other_content_is_a_bounded_json_object_that_all_readers_agree
     problem = await refused(ada.call(CreateResource(type="place", key="square", content=content)))
 
     assert pointers(problem) == [pointer]
+
+
+async def test_a_refusal_is_small_whatever_is_wrong(ada, refused):
+    content = {"k" * 1000: {str(n): 2**53 for n in range(1000)}, "n" * 200_000: 2**53}
+
+    problem = await refused(ada.call(CreateResource(type="place", key="square", content=content)))
+
+    assert len(problem.faults) == 101
+    assert problem.faults[-1].detail == "these are the first 100 faults"
+    assert max(len(fault.pointer) for fault in problem.faults) == 500
 
 
 async def test_text_of_any_language_and_control_characters_come_back_as_they_were(ada):

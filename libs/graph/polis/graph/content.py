@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import rfc8785
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 64
 """Levels of objects and arrays in a content."""
+MAX_KEY = 1000
+"""Characters of a key: each stands in the pointer of everything behind it."""
+MAX_FAULTS = 200
+"""Faults that are looked for: a refusal of a large content stays as small as its first ones."""
 _MAX_INT = 2**53 - 1
 """The largest integer that every JSON reader holds exactly (RFC 8785 takes it from I-JSON, RFC 7493)."""
 
 
 def canonical(content: object) -> bytes:
     """The one encoding of a JSON value. GraphFaults names every value that JSON readers would not agree on."""
-    faults = tuple(_faults(content, ()))
+    faults = tuple(islice(_faults(content, ()), MAX_FAULTS))
     if faults:
         raise GraphFaults(faults)
     return rfc8785.dumps(content)  # type: ignore[arg-type] # _faults has just shown that it is JSON
@@ -40,6 +45,8 @@ def _faults(value: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
         for key, item in value.items():
             if not isinstance(key, str) or not _is_text(key):
                 yield Fault(pointer(*path), "a key is not Unicode text")
+            elif len(key) > MAX_KEY:
+                yield Fault(pointer(*path), f"a key is longer than {MAX_KEY} characters")
             else:
                 yield from _faults(item, (*path, key))
     elif isinstance(value, list | tuple):

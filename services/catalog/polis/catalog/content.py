@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 COMPONENTS_FROM = "production"
 """The environment whose components a graph is checked against."""
-_MAX_FAULTS = 200
-"""Faults that one refusal lists; the last one then says that there are more."""
+_MAX_FAULTS = 100
+"""Faults that one refusal lists; one more then says that there are others."""
+_MAX_CHARS = 500
+"""Characters of a fault's pointer and detail: keys are the client's, and a refusal is one message of the bus."""
 _MAX_BYTES: Mapping[str, int] = {"graph": MAX_GRAPH_BYTES, "component": MAX_GRAPH_BYTES}
 
 
@@ -120,8 +122,12 @@ def _check_component(key: str, form: Canonical) -> None:
 
 
 def _invalid(faults: Iterable[Fault]) -> Refused:
-    listed = tuple(faults)
-    if len(listed) > _MAX_FAULTS:
-        more = Fault("", f"{len(listed) - _MAX_FAULTS} more faults")
-        listed = (*listed[:_MAX_FAULTS], more)
-    return Refused(ContentInvalid(faults=listed))
+    found = tuple(faults)
+    listed = [Fault(_short(fault.pointer), _short(fault.detail)) for fault in found[:_MAX_FAULTS]]
+    if len(found) > len(listed):
+        listed.append(Fault("", f"these are the first {_MAX_FAULTS} faults"))
+    return Refused(ContentInvalid(faults=tuple(listed)))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX_CHARS else text[: _MAX_CHARS - 1] + "…"
