@@ -26,7 +26,7 @@ from polis.proto.identity import (
     SwitchOrg,
     WrongCredentials,
 )
-from polis.proto.problems import Forbidden, Invalid
+from polis.proto.problems import Forbidden, Invalid, Unauthenticated
 
 SCOPES = ("catalog:read", "runtime:run")
 
@@ -112,6 +112,15 @@ async def test_a_deleted_agent_is_gone_with_its_credentials_and_tokens(
     assert await rows("select from identity.credentials where agent_id = $1", sarah.agent.id) == []
     assert await refused(ada.call(DeleteAgent("sarah"))) == AgentNotFound(agent="sarah")
     assert (await ada.call(CreateAgent("sarah", "Sarah"))).agent.id != sarah.agent.id
+
+
+async def test_a_deleted_agents_token_is_refused_before_the_revocation_has_arrived(
+    sarah, sign_in, rows, refused
+):
+    agent = await sign_in(sarah)
+    await rows("delete from identity.agents where id = $1", sarah.agent.id)
+
+    assert await refused(agent.call(GetMe())) == Unauthenticated()
 
 
 async def test_wrong_and_unknown_credentials_look_the_same(ada, sarah, ben, anybody, refused):

@@ -56,3 +56,20 @@ async def test_a_burst_of_sign_ins_is_served_as_far_as_the_queue_goes_and_the_re
         assert 4 <= len(results) - len(problems) < 30
         assert {type(problem) for problem in problems} == {Overloaded}
         assert await anybody.call(SignIn(address, PASSWORD))
+
+
+async def test_a_sign_in_beyond_the_sessions_of_an_account_ends_the_oldest(
+    serve, anybody, email, refused, ended
+):
+    async with serve(sessions_per_account=3):
+        address = email()
+        first = await anybody.call(SignUp(address, PASSWORD, "Ada"))
+        others = [await anybody.call(SignIn(address, PASSWORD)) for _ in range(2)]
+        first = await anybody.call(Refresh(first.refresh_token))
+
+        await anybody.call(SignIn(address, PASSWORD))
+
+        await ended(others[0])
+        assert await refused(anybody.call(Refresh(others[0].refresh_token))) == RefreshRefused()
+        for kept in (first, others[1]):
+            assert await anybody.call(Refresh(kept.refresh_token))

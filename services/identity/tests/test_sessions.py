@@ -93,9 +93,11 @@ async def test_a_token_opens_each_of_its_orgs_when_one_is_selected(ada, anybody,
     assert await refused(switched.call(ListMembers(), org=ben.org_id)) == Forbidden(scope="org")
 
 
-async def test_nobody_switches_to_a_foreign_org(ada, ben, anybody, refused):
+async def test_nobody_switches_to_a_foreign_org(ada, ben, anybody, refused, rows):
     assert await refused(ada.call(SwitchOrg(ben.org_id))) == OrgNotFound(org_id=ben.org_id)
 
+    stored = await rows("select current_org from identity.sessions where sid = $1", ada.session_id)
+    assert stored[0]["current_org"] == ada.org_id
     assert (await anybody.call(Refresh(ada.refresh_token))).me.org_id == ada.org_id
 
 

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from joserfc import jws, jwt
 from joserfc.jwk import OctKey, OKPKey
 
@@ -223,6 +225,33 @@ def test_no_forged_token_is_accepted(name: str) -> None:
             check.verify(FORGED[name], NOW)
 
     assert check.verify(good, NOW) == CLAIMS
+
+
+CHARACTERS = st.sampled_from("ABab01-_.=+/ \n{}\x00\u00e9\U0001f600")
+
+
+@given(st.data())
+@settings(max_examples=500, deadline=None)
+def test_a_mutated_token_is_refused_and_breaks_nothing(data: st.DataObject) -> None:
+    token = sign(CLAIMS, KEY)
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(token)))
+        end = data.draw(st.integers(start, min(len(token), start + 20)))
+        token = token[:start] + data.draw(st.text(CHARACTERS, max_size=20)) + token[end:]
+    assume(token != sign(CLAIMS, KEY))
+
+    with pytest.raises(InvalidToken):
+        verifier().verify(token, NOW)
+
+
+@given(st.text(), st.binary(max_size=200), st.binary(max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_whatever_was_signed_is_refused_or_read_and_breaks_nothing(
+    text: str, header: bytes, body: bytes
+) -> None:
+    for token in (text, forge(claims=body), forge(header=header)):
+        with pytest.raises(InvalidToken):
+            verifier().verify(token, NOW)
 
 
 def test_a_good_token_says_what_was_signed() -> None:

@@ -80,8 +80,16 @@ async def page(db: Tenant, org_id: UUID, after: str | None, limit: int) -> list[
 
 
 async def get(db: Tenant, org_id: UUID, agent: str) -> Agent:
-    """An agent by id or key; what could be both is taken for an id. Refused(AgentNotFound)."""
-    found = await db.row(
+    """As `find`; Refused(AgentNotFound)."""
+    found = await find(db, org_id, agent)
+    if found is None:
+        raise Refused(AgentNotFound(agent=agent))
+    return found
+
+
+async def find(db: Tenant, org_id: UUID, agent: str) -> Agent | None:
+    """An agent by id or key; what could be both is taken for an id."""
+    return await db.row(
         Agent,
         """
         select id, org_id, key, name, created_by, created_at
@@ -94,9 +102,6 @@ async def get(db: Tenant, org_id: UUID, agent: str) -> Agent:
         id_of(agent),
         agent,
     )
-    if found is None:
-        raise Refused(AgentNotFound(agent=agent))
-    return found
 
 
 async def delete(tx: Transaction, org_id: UUID, agent: str) -> Principal:

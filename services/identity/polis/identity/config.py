@@ -28,6 +28,8 @@ class Config(Settings, frozen=True, kw_only=True):
     refresh_ttl_s: Annotated[int, Meta(ge=60, le=7_776_000)] = 604_800
     session_max_s: Annotated[int, Meta(ge=60, le=31_536_000)] = 7_776_000
     """A session ends after this, however often it was renewed."""
+    sessions_per_account: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    """Sessions that one account has at a time; a sign-in beyond them ends those that were renewed longest ago."""
     refresh_grace_s: Annotated[float, Meta(ge=0, le=60)] = 5.0
     """A used refresh token that comes within this lost a race; later it was copied, and its session ends."""
     invitation_ttl_s: Annotated[int, Meta(ge=60, le=7_776_000)] = 604_800

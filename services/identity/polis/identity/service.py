@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import msgspec
 
@@ -13,8 +10,10 @@ from polis.identity import (
     accounts,
     administrators,
     agents,
+    entry,
     invitations,
     issue,
+    joining,
     opaque,
     orgs,
     passwords,
@@ -22,11 +21,8 @@ from polis.identity import (
     sessions,
 )
 from polis.identity.config import Config
-from polis.identity.issue import Issuer
-from polis.identity.keys import Keyring, utc_now
-from polis.identity.passwords import Hasher
+from polis.identity.own import Own, open_own
 from polis.identity.sessions import Outcome
-from polis.identity.sweep import sweep
 from polis.proto import Page, Refused, identity
 from polis.proto.contract import operation_of
 from polis.proto.problems import Forbidden, Unauthenticated
@@ -34,47 +30,7 @@ from polis.service import Context, Service
 from polis.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from polis.db import Database, Transaction
-    from polis.identity.accounts import Account
-    from polis.service import Kernel
-
-
-class Own:
-    """What identity holds while it runs."""
-
-    def __init__(self, config: Config, database: Database) -> None:
-        self.config = config
-        self.database = database
-        self.hasher = Hasher(config.hash_threads, config.hash_queue)
-        self.keys = Keyring(config)
-        self.issuer = Issuer(config, self.keys)
-
-
-@asynccontextmanager
-async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
-    config.check()
-    own = Own(config, kernel.database)
-    try:
-        await own.keys.reload(own.database, utc_now())
-        await administrators.offer(own.database, config, utc_now())
-        kernel.tasks.start(reload_keys(own), name="keys of identity")
-        kernel.tasks.start(sweep(own.database, config), name="sweep of identity")
-        yield own
-    finally:
-        own.hasher.close()
-
-
-async def reload_keys(own: Own) -> None:
-    """See the keys that other replicas made, for as long as the service runs."""
-    while True:
-        await asyncio.sleep(own.config.key_reload_s)
-        try:
-            await own.keys.reload(own.database, utc_now())
-        except Refused as refusal:
-            log.warning("signing_keys.not_reloaded", problem=refusal.problem.type)
-
+    from uuid import UUID
 
 service = Service("identity", settings=Config, open=open_own)
 
@@ -86,14 +42,16 @@ async def sign_up(request: identity.SignUp, ctx: Context[Own]) -> identity.Sessi
         raise Refused(identity.SignUpClosed())
     account = accounts.Account(ctx.new_id(), accounts.demand_normal(request.email), request.name)
     password_hash = await ctx.own.hasher.hash(request.password)
-    org_id = await _org_to_join(ctx, request.invitation)
+    org_id = await joining.org_to_join(ctx, request.invitation)
     async with ctx.transaction(org_id) as tx:
         await accounts.create(tx, account, password_hash, ctx.now())
         if request.invitation is None:
-            membership = await _found_org(ctx, tx, org_id, request.org_name or request.name, account.id)
+            membership = await joining.found_org(
+                ctx, tx, org_id, request.org_name or request.name, account.id
+            )
         else:
-            membership = await _join_by_invitation(ctx, tx, request.invitation, account)
-        return tx.answer(await _open_session(ctx, tx, account, (membership,), membership.org.id))
+            membership = await joining.join_by_invitation(ctx, tx, request.invitation, account)
+        return tx.answer(await entry.open_session(ctx, tx, account, (membership,), membership.org.id))
 
 
 @service.handles(identity.SignIn)
@@ -114,9 +72,10 @@ async def sign_in(request: identity.SignIn, ctx: Context[Own]) -> identity.Sessi
         org_id = issue.home(memberships, *(() if request.org_id is None else (request.org_id,)))
         if request.org_id not in (None, org_id):
             raise Refused(identity.OrgNotFound(org_id=request.org_id))
-        return await _open_session(
-            ctx, tx, accounts.Account(login.id, email, login.name), memberships, org_id
-        )
+        account = accounts.Account(login.id, email, login.name)
+        session = await entry.open_session(ctx, tx, account, memberships, org_id)
+        await sessions.end_surplus(tx, login.id, org_id, ctx.own.config, ctx.now())
+        return session
 
 
 @service.handles(identity.Refresh)
@@ -128,7 +87,7 @@ async def refresh(request: identity.Refresh, ctx: Context[Own]) -> identity.Sess
             raise Refused(identity.RefreshRefused())
         outcome = await sessions.judge(tx, request.refresh_token, session, config, at)
         if outcome is Outcome.UNUSED:
-            return await _renew(ctx, tx, request.refresh_token, session)
+            return await entry.renew(ctx, tx, request.refresh_token, session)
         if outcome is Outcome.REUSED:
             log.warning(
                 "refresh_token.reused", session_id=str(session.id), account_id=str(session.account_id)
@@ -154,8 +113,8 @@ async def switch_org(request: identity.SwitchOrg, ctx: Context[Own]) -> identity
             raise Refused(Unauthenticated(), "the session has ended")
         memberships = await orgs.of_account(tx, ctx.actor.principal_id)
         account = await accounts.find(tx, ctx.actor.principal_id)
-    if account is None or request.org_id not in orgs.roles(memberships):
-        raise Refused(identity.OrgNotFound(org_id=request.org_id))
+        if account is None or request.org_id not in orgs.roles(memberships):
+            raise Refused(identity.OrgNotFound(org_id=request.org_id))
     return ctx.own.issuer.access(issue.user(account, memberships, request.org_id, sid), ctx.new_id(), at)
 
 
@@ -186,8 +145,8 @@ async def claim_administrator(request: identity.ClaimAdministrator, ctx: Context
     async with ctx.across_orgs() as tx:
         await accounts.create(tx, account, password_hash, ctx.now())
         await administrators.claim(tx, request.token, account.id, ctx.now())
-        membership = await _found_org(ctx, tx, org_id, request.name, account.id)
-        session = await _open_session(ctx, tx, account, (membership,), org_id)
+        membership = await joining.found_org(ctx, tx, org_id, request.name, account.id)
+        session = await entry.open_session(ctx, tx, account, (membership,), org_id)
     administrators.remove_link(ctx.own.config)
     log.info("administrator.claimed", account_id=str(account.id))
     return session
@@ -200,7 +159,10 @@ async def get_me(request: identity.GetMe, ctx: Context[Own]) -> identity.Me:
     memberships: tuple[identity.Membership, ...] = ()
     key = None
     if actor.kind == "agent":
-        key = (await agents.get(ctx.db, actor.org_id, str(actor.principal_id))).key
+        agent = await agents.find(ctx.db, actor.org_id, str(actor.principal_id))
+        if agent is None:
+            raise Refused(Unauthenticated(), "the agent was deleted")
+        key = agent.key
     elif actor.kind == "user" and not actor.acting:
         async with ctx.across_orgs() as tx:
             memberships = await orgs.of_account(tx, actor.principal_id)
@@ -226,7 +188,7 @@ async def create_org(request: identity.CreateOrg, ctx: Context[Own]) -> identity
     _own_session(ctx)
     org_id = ctx.new_id()
     async with ctx.transaction(org_id) as tx:
-        membership = await _found_org(ctx, tx, org_id, request.name, ctx.actor.principal_id)
+        membership = await joining.found_org(ctx, tx, org_id, request.name, ctx.actor.principal_id)
         return tx.answer(membership.org)
 
 
@@ -248,7 +210,7 @@ async def change_role(request: identity.ChangeRole, ctx: Context[Own]) -> identi
         if member.role == request.role:
             return tx.answer(member)
         old = await orgs.change_role(tx, org_id, account_id, request.role, sid=ctx.new_id())
-        await _forget_role(ctx, tx, account_id, old, now=identity.ROLE_SCOPES[request.role])
+        await joining.forget_role(ctx, tx, account_id, old, now=identity.ROLE_SCOPES[request.role])
         return tx.answer(await orgs.member(tx, org_id, account_id))
 
 
@@ -260,7 +222,7 @@ async def remove_member(request: identity.RemoveMember, ctx: Context[Own]) -> No
         if (await orgs.member(tx, org_id, account_id)).role == "owner":
             orgs.demand(scopes, orgs.MANAGES_OWNERS)
         old = await orgs.remove(tx, org_id, account_id)
-        await _forget_role(ctx, tx, account_id, old, now=frozenset())
+        await joining.forget_role(ctx, tx, account_id, old, now=frozenset())
         return tx.answer(None)
 
 
@@ -287,12 +249,12 @@ async def invite_member(request: identity.InviteMember, ctx: Context[Own]) -> id
 @service.handles(identity.AcceptInvitation)
 async def accept_invitation(request: identity.AcceptInvitation, ctx: Context[Own]) -> identity.Membership:
     _own_session(ctx)
-    org_id = await _org_to_join(ctx, request.token)
+    org_id = await joining.org_to_join(ctx, request.token)
     async with ctx.transaction(org_id) as tx:
         account = await accounts.find(tx, ctx.actor.principal_id)
         if account is None:
             raise Refused(Unauthenticated())
-        return tx.answer(await _join_by_invitation(ctx, tx, request.token, account))
+        return tx.answer(await joining.join_by_invitation(ctx, tx, request.token, account))
 
 
 @service.handles(identity.CreateAgent)
@@ -363,65 +325,3 @@ def _own_session(ctx: Context[Own]) -> UUID:
     if actor.kind != "user" or actor.acting or actor.session_id is None:
         raise Refused(Forbidden(scope="session"), "only a signed-in user can do this")
     return actor.session_id
-
-
-async def _org_to_join(ctx: Context[Own], invitation: str | None) -> UUID:
-    """The org that an invitation names, or the id of a new one; an unknown token is refused when it is used."""
-    if invitation is None:
-        return ctx.new_id()
-    async with ctx.across_orgs() as tx:
-        return await invitations.org_of(tx, invitation) or ctx.new_id()
-
-
-async def _found_org(
-    ctx: Context[Own], tx: Transaction, org_id: UUID, name: str, owner_id: UUID
-) -> identity.Membership:
-    org = identity.Org(org_id, name, ctx.now())
-    await orgs.create(tx, org, owner_id, sid=ctx.new_id())
-    return identity.Membership(org, "owner")
-
-
-async def _join_by_invitation(
-    ctx: Context[Own], tx: Transaction, token: str, account: Account
-) -> identity.Membership:
-    accepted = await invitations.accept(tx, token, account.email, ctx.now())
-    await orgs.join(tx, accepted.org_id, account.id, accepted.role, sid=ctx.new_id(), at=ctx.now())
-    return await orgs.membership(tx, accepted.org_id, account.id)
-
-
-async def _open_session(
-    ctx: Context[Own],
-    tx: Transaction,
-    account: Account,
-    memberships: tuple[identity.Membership, ...],
-    org_id: UUID,
-) -> identity.Session:
-    at = ctx.now()
-    opened = await sessions.open_session(
-        tx, account.id, org_id, ctx.own.config, session_id=ctx.new_id(), sid=ctx.new_id(), at=at
-    )
-    return ctx.own.issuer.session(account, memberships, opened, ctx.new_id(), at)
-
-
-async def _renew(
-    ctx: Context[Own], tx: Transaction, refresh_token: str, session: sessions.Session
-) -> identity.Session:
-    at = ctx.now()
-    account = await accounts.find(tx, session.account_id)
-    if account is None:
-        raise Refused(identity.RefreshRefused())
-    memberships = await orgs.of_account(tx, account.id)
-    current = msgspec.structs.replace(session, current_org=issue.home(memberships, session.current_org))
-    opened = await sessions.rotate(tx, refresh_token, current, ctx.own.config, at)
-    return ctx.own.issuer.session(account, memberships, opened, ctx.new_id(), at)
-
-
-async def _forget_role(
-    ctx: Context[Own], tx: Transaction, account_id: UUID, delegated_sid: UUID, *, now: frozenset[str]
-) -> None:
-    """Have every token refused that tells of a member's old role, and end what that role had invited."""
-    at, org_id = ctx.now(), ctx.actor.org_id
-    await sessions.revoke(tx, org_id, delegated_sid, ctx.own.config, at)
-    await sessions.renew_sids(tx, account_id, org_id, ctx.own.config, at)
-    if orgs.MANAGES_OWNERS not in now:
-        await invitations.withdraw_of(tx, org_id, account_id, but_owners=orgs.MANAGES_MEMBERS in now)

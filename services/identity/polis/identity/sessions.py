@@ -83,6 +83,28 @@ async def open_session(
     return Opened(session, await _add_token(tx, session, config, at))
 
 
+async def end_surplus(tx: Transaction, account_id: UUID, org_id: UUID, config: Config, at: datetime) -> None:
+    """End the sessions of an account that are more than it may have: those that were renewed longest ago."""
+    ended = await tx.rows(
+        _Sid,
+        """
+        delete from identity.sessions
+        where id in (
+            select s.id from identity.sessions s
+            where s.id in (
+                select id from identity.sessions where account_id = $1 order by renewed_at desc, id offset $2
+            )
+            for update skip locked
+        )
+        returning sid
+        """,
+        account_id,
+        config.sessions_per_account,
+    )
+    for session in ended:
+        await revoke(tx, org_id, session.sid, config, at)
+
+
 async def lock(tx: Transaction, refresh_token: str) -> Session | None:
     """The active session that a refresh token belongs to, locked: of concurrent refreshes one goes on at a time.
 

@@ -1,0 +1,54 @@
+"""How somebody comes into an org, and what ends with a role: in the transaction of a handler."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polis.identity import invitations, orgs, sessions
+from polis.proto import identity
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from polis.db import Transaction
+    from polis.identity.accounts import Account
+    from polis.identity.own import Own
+    from polis.service import Context
+
+
+async def org_to_join(ctx: Context[Own], invitation: str | None) -> UUID:
+    """The org that an invitation names, or the id of a new one; an unknown token is refused when it is used."""
+    if invitation is None:
+        return ctx.new_id()
+    async with ctx.across_orgs() as tx:
+        return await invitations.org_of(tx, invitation) or ctx.new_id()
+
+
+async def found_org(
+    ctx: Context[Own], tx: Transaction, org_id: UUID, name: str, owner_id: UUID
+) -> identity.Membership:
+    org = identity.Org(org_id, name, ctx.now())
+    await orgs.create(tx, org, owner_id, sid=ctx.new_id())
+    return identity.Membership(org, "owner")
+
+
+async def join_by_invitation(
+    ctx: Context[Own], tx: Transaction, token: str, account: Account
+) -> identity.Membership:
+    accepted = await invitations.accept(tx, token, account.email, ctx.now())
+    await orgs.join(tx, accepted.org_id, account.id, accepted.role, sid=ctx.new_id(), at=ctx.now())
+    return await orgs.membership(tx, accepted.org_id, account.id)
+
+
+async def forget_role(
+    ctx: Context[Own], tx: Transaction, account_id: UUID, delegated_sid: UUID, *, now: frozenset[str]
+) -> None:
+    """Have every token refused that tells of a member's old role, and end what that role had invited.
+
+    now: the scopes of the new role.
+    """
+    at, org_id = ctx.now(), ctx.actor.org_id
+    await sessions.revoke(tx, org_id, delegated_sid, ctx.own.config, at)
+    await sessions.renew_sids(tx, account_id, org_id, ctx.own.config, at)
+    if orgs.MANAGES_OWNERS not in now:
+        await invitations.withdraw_of(tx, org_id, account_id, but_owners=orgs.MANAGES_MEMBERS in now)

@@ -1,0 +1,57 @@
+"""What identity holds while it runs: settings, rows, hashing threads, signing keys; and its two endless tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from polis.identity import administrators
+from polis.identity.issue import Issuer
+from polis.identity.keys import Keyring, utc_now
+from polis.identity.passwords import Hasher
+from polis.identity.sweep import sweep
+from polis.proto import Refused
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from polis.db import Database
+    from polis.identity.config import Config
+    from polis.service import Kernel
+
+
+class Own:
+    """The resources of one process."""
+
+    def __init__(self, config: Config, database: Database) -> None:
+        self.config = config
+        self.database = database
+        self.hasher = Hasher(config.hash_threads, config.hash_queue)
+        self.keys = Keyring(config)
+        self.issuer = Issuer(config, self.keys)
+
+
+@asynccontextmanager
+async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
+    config.check()
+    own = Own(config, kernel.database)
+    try:
+        await own.keys.reload(own.database, utc_now())
+        await administrators.offer(own.database, config, utc_now())
+        kernel.tasks.start(_reload_keys(own), name="keys of identity")
+        kernel.tasks.start(sweep(own.database, config), name="sweep of identity")
+        yield own
+    finally:
+        own.hasher.close()
+
+
+async def _reload_keys(own: Own) -> None:
+    """See the keys that other replicas made, for as long as the service runs."""
+    while True:
+        await asyncio.sleep(own.config.key_reload_s)
+        try:
+            await own.keys.reload(own.database, utc_now())
+        except Refused as refusal:
+            log.warning("signing_keys.not_reloaded", problem=refusal.problem.type)
