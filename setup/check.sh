@@ -11,8 +11,10 @@ run() {
 bin=.venv/bin
 run format "$bin/ruff" format --check --quiet .
 run lint "$bin/ruff" check --quiet .
+MYPYPATH=$(echo proto libs/* services/* | tr " " ":")
+export MYPYPATH
 run types "$bin/mypy" proto libs services
-run layers "$bin/lint-imports" --no-cache
+run layers "$bin/python" setup/layers.py
 run documents "$bin/python" -m polis.specs --check
 run spelling "$bin/codespell" --skip='.venv,.polis,.git,*.lock,*.lock.txt,generated,samples,*.mbox,.mypy_cache,.ruff_cache' .
 [ -z "$failed" ] || { echo "make check failed:$failed" >&2; exit 1; }
