@@ -431,7 +431,7 @@ def test_a_program_is_refused_with_what_only_its_implementations_can_tell():
     assert caught.value.faults == (Fault("/nodes/n0/config/expression", "it does not compile"),)
     with pytest.raises(GraphFaults, match="does not run the component `c`"):
         compile_program(graph, {"c": kinds["c"].component}, {}.get)
-    other = msgspec.structs.replace(kinds["c"].component, description="changed")
+    other = msgspec.structs.replace(kinds["c"].component, pure=False)
     with pytest.raises(GraphFaults, match="in this version"):
         compile_program(graph, {"c": other}, kinds.get)
 

@@ -20,7 +20,7 @@ from polis.runtime.component import Inputs
 from polis.runtime.failure import failure_of, misfit
 from polis.runtime.inboxes import MAX_QUEUE, Inboxes
 from polis.runtime.item import ROOT, Item
-from polis.runtime.node import NodeRun
+from polis.runtime.node import NodeRun, node_of
 from polis.runtime.outputs import MAX_OUTPUT_BYTES, Outputs, OutputTooLarge
 from polis.runtime.requests import Ended, Request
 
@@ -59,10 +59,10 @@ class Machine:
         self.now = clock()
         self.created_at = self.now - elapsed_s
         self.deadline = self.created_at + program.graph.timeout_s
-        self.nodes = [NodeRun(self, stage) for stage in program.stages]
+        self.nodes = [node_of(self, stage) for stage in program.stages]
         self.attempts = Attempts(self, random, recorded or {})
         self._clock = clock
-        self._inboxes = Inboxes(self.nodes)
+        self._inboxes = Inboxes(self.nodes, program.roots)
         self._outputs = Outputs(program)
         self._changed = 0
         self._left = len(self.nodes)
@@ -161,10 +161,12 @@ class Machine:
             raise unknown_port(node, port)
         node.emitted += 1
         lineage = (*item, ordinal)
-        for index, wire in targets or ():
-            self._inboxes.deliver(index, wire, lineage, value)
-        for name in exits or ():
-            self._give(node, name, lineage, value)
+        if targets is not None:
+            for index, wire in targets:
+                self._inboxes.deliver(index, wire, lineage, value)
+        if exits is not None:
+            for name in exits:
+                self._give(node, name, lineage, value)
 
     def progressed(self, node: NodeRun, done: int, total: int | None) -> None:
         node.progress = (done, total)
@@ -200,29 +202,34 @@ class Machine:
 
     def _run_inline(self, node: NodeRun) -> None:
         """A pure function: its items are not followed one by one, unless one fails and is tried again."""
-        step, inline = node.step, node.stage.inline
-        if step is None or inline is None or node.window:
+        if node.window:
             return
         while not node.blocked:
             for _ in range(MESSAGES_PER_CLOCK):
                 taken = self._take(node)
-                if taken is None:
-                    return
-                step.item, inputs, wrong = taken
-                step.count = 0
-                node.attempts += 1
-                if wrong is None:
-                    try:
-                        inline(step, inputs)
-                    except Exception as error:  # noqa: BLE001 - a component may raise anything: it is its run's failure
-                        wrong = self.failure(node, error)
-                if wrong is not None:
-                    self._inline_failed(node, inputs, wrong)
-                if node.blocked or node.window or self.state != "running":
+                if taken is None or not self._call(node, taken):
                     return
             if self._clock() >= self._turn_ends:
                 self._inboxes.ready |= node.bit
                 return
+
+    def _call(self, node: NodeRun, taken: Taken) -> bool:
+        """Call a pure function on one item; whether its node may take another now."""
+        step, inline = node.step, node.stage.inline
+        if step is None or inline is None:
+            return False
+        step.item, inputs, wrong = taken
+        step.count = 0
+        node.attempts += 1
+        if wrong is None:
+            try:
+                inline(step, inputs)
+            except Exception as error:  # noqa: BLE001 - a component may raise anything: it is its run's failure
+                wrong = self.failure(node, error)
+        if wrong is not None:
+            self._inline_failed(node, inputs, wrong)
+            return not (node.blocked or node.window) and self.state == "running"
+        return not node.blocked and bool(node.inbox or node.queues)
 
     def _inline_failed(self, node: NodeRun, inputs: Inputs, failure: Failure) -> None:
         if node.step is not None:
@@ -317,12 +324,11 @@ class Machine:
             node.fired = True
             self._begin(node)
             return ROOT, {}, None
-        message = self._inboxes.take(node)
-        if message is None:
+        if not node.inbox:
             return None
         if node.started_at is None:
             self._begin(node)
-        lineage, wire, value = message
+        lineage, wire, value = self._inboxes.take(node)
         port, check = stage.ports[wire], stage.checks[wire]
         wrong = None if check is None else misfit(check, port, value)
         return ((*lineage, wire) if stage.marks else lineage), {port: value}, wrong
@@ -362,17 +368,17 @@ class Machine:
         return node.closed or not (node.inbox or self._inboxes.has_pair(node))
 
     def _end_node(self, node: NodeRun) -> None:
+        inboxes, nodes = self._inboxes, self.nodes
         node.ended = True
-        self._inboxes.close(node)
-        node.collector = None
+        inboxes.close(node)
         if node.attempts == 0:
             node.state = "skipped"
         else:
             node.state = "failed" if node.attempts == node.missed else "succeeded"
         for index in node.stage.targets:
-            target = self.nodes[index]
+            target = nodes[index]
             target.open -= 1
-            self._inboxes.ready |= target.bit
+            inboxes.ready |= target.bit
         self._left -= 1
         if self._left == 0:
             self._succeed(node)

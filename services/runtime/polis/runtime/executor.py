@@ -40,15 +40,17 @@ _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 class Live:
     """A run in this process."""
 
-    __slots__ = ("execution", "flushing", "progress", "timer")
+    __slots__ = ("execution", "flushing", "over", "progress", "timer")
 
     def __init__(self, execution: Execution, progress: Progress) -> None:
         self.execution = execution
         self.progress = progress
         self.flushing = False
         self.timer: asyncio.TimerHandle | None = None
+        self.over = asyncio.Event()
 
     def stop(self) -> None:
+        self.over.set()
         if self.timer is not None:
             self.timer.cancel()
         self.execution.stop()
@@ -137,6 +139,12 @@ class Executor:
         self.drop(execution.run.id)
         execution.deliver(inputs)
         self._begin(Live(execution, progress))
+
+    async def ended(self, run_id: UUID) -> None:
+        """Return when a run is not executed here any more: it has ended, or was lost."""
+        live = self._runs.get(run_id)
+        if live is not None:
+            await live.over.wait()
 
     def drop(self, run_id: UUID) -> None:
         """Leave a run: it is another process's, or has been ended from outside."""

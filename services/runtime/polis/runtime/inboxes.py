@@ -24,9 +24,9 @@ class Inboxes:
 
     __slots__ = ("nodes", "overflowed", "ready")
 
-    def __init__(self, nodes: Sequence[NodeRun]) -> None:
+    def __init__(self, nodes: Sequence[NodeRun], ready: int) -> None:
         self.nodes = nodes
-        self.ready = (1 << len(nodes)) - 1
+        self.ready = ready
         self.overflowed: NodeRun | None = None
 
     def deliver(self, index: int, wire: int, lineage: Item, value: object) -> None:
@@ -46,10 +46,8 @@ class Inboxes:
             if len(queue) > MAX_QUEUE:
                 self.overflowed = self.overflowed or node
 
-    def take(self, node: NodeRun) -> Message | None:
-        """The next message of a node that takes them singly."""
-        if not node.inbox:
-            return None
+    def take(self, node: NodeRun) -> Message:
+        """The next message of a node that takes them singly; there is one."""
         message = node.inbox.popleft()
         node.received += 1
         if node.full and len(node.inbox) <= node.bound >> 1:
@@ -85,8 +83,9 @@ class Inboxes:
         """Nothing that is here or arrives is of use any more."""
         node.closed = True
         node.inbox.clear()
-        for queue in (node.queues or {}).values():
-            queue.clear()
+        if node.queues is not None:
+            for queue in node.queues.values():
+                queue.clear()
         if node.full:
             self.let_on(node)
 

@@ -6,14 +6,16 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from polis.proto.runtime import Step, StepState
 from polis.runtime.activation import Activation, Attempt, InlineStep
+from polis.runtime.component import Collector
 from polis.runtime.item import Item
+from polis.runtime.program import Stage
 
 if TYPE_CHECKING:
-    from polis.runtime.component import Collector
     from polis.runtime.engine import Machine
-    from polis.runtime.program import Stage
 
 INBOX = 64
 """Messages that wait in front of a node before its sources are held back."""
@@ -22,51 +24,43 @@ Message = tuple[Item, int, object]
 """Lineage, the wire that it came by, and the value."""
 
 
-class NodeRun:
+class NodeRun(Struct, eq=False, weakref=False):
     """A node of one run: plain state, which its engine and the inboxes change.
 
     open: sources that may still send. blocked: targets whose inboxes are full. window: items at work, in order.
     queues: one for each port of a pairing node. live: the ports that it waits for: all that are connected, without
-    graph inputs that were left out. fired: a node without inputs has had its one activation. missed: attempts that failed.
+    graph inputs that were left out. closed: what arrives is of no use any more. finishing: a collector emits.
+    fired: a node without inputs has had its one activation. missed: attempts that failed.
     """
 
-    __slots__ = (
-        "attempts", "bit", "blocked", "bound", "closed", "collecting", "collector", "emitted", "ended", "ended_at", "error",
-        "finishing", "fired", "full", "inbox", "live", "missed", "open", "paired", "progress", "queues", "received",
-        "sorted", "stage", "started_at", "state", "step", "window",
-    )  # fmt: skip
-
-    def __init__(self, machine: Machine, stage: Stage) -> None:
-        self.stage = stage
-        self.bit = 1 << stage.index
-        self.inbox: deque[Message] = deque()
-        self.queues: dict[str, deque[Message]] | None = (
-            {port: deque() for port in stage.ports} if stage.pairs else None
-        )
-        self.live: tuple[str, ...] = ()
-        self.window: deque[Activation] = deque()
-        self.step = InlineStep(machine, self) if stage.inline is not None and stage.pure else None
-        self.collector: Collector | None = None
-        self.collecting: Attempt | None = None
-        self.open = len(stage.sources)
-        self.blocked = 0
-        self.bound = INBOX
-        self.full = False
-        self.sorted = False
-        self.closed = False
-        self.ended = False
-        self.fired = False
-        self.finishing = False
-        self.paired = 0
-        self.received = 0
-        self.emitted = 0
-        self.attempts = 0
-        self.missed = 0
-        self.state: StepState = "pending"
-        self.started_at: float | None = None
-        self.ended_at: float | None = None
-        self.error: str | None = None
-        self.progress: tuple[int, int | None] | None = None
+    stage: Stage
+    bit: int
+    open: int
+    inbox: deque[Message]
+    window: deque[Activation]
+    queues: dict[str, deque[Message]] | None = None
+    live: tuple[str, ...] = ()
+    step: InlineStep | None = None
+    collector: Collector | None = None
+    collecting: Attempt | None = None
+    blocked: int = 0
+    bound: int = INBOX
+    paired: int = 0
+    full: bool = False
+    sorted: bool = False
+    closed: bool = False
+    ended: bool = False
+    fired: bool = False
+    finishing: bool = False
+    received: int = 0
+    emitted: int = 0
+    attempts: int = 0
+    missed: int = 0
+    state: StepState = "pending"
+    started_at: float | None = None
+    ended_at: float | None = None
+    error: str | None = None
+    progress: tuple[int, int | None] | None = None
 
     def bounded_queues(self) -> Iterable[deque[Message]]:
         """Of a pairing node: messages that are gathered to be sorted are in none of them."""
@@ -88,6 +82,16 @@ class NodeRun:
             ended_ms=_ms(self.ended_at, created_at),
             error=self.error,
         )
+
+
+def node_of(machine: Machine, stage: Stage) -> NodeRun:
+    """A node at the beginning of a run."""
+    node = NodeRun(stage, stage.bit, stage.open, deque(), deque())
+    if stage.pairs:
+        node.queues = {port: deque() for port in stage.ports}
+    if stage.plain:
+        node.step = InlineStep(machine, node)
+    return node
 
 
 def _ms(at: float | None, created_at: float) -> int | None:

@@ -20,6 +20,7 @@ class Stage:
     """A node of a program: what `polis.graph` planned, in the form that is quickest to run."""
 
     __slots__ = (
+        "bit",
         "checks",
         "collector",
         "component",
@@ -31,7 +32,9 @@ class Stage:
         "inline",
         "marks",
         "name",
+        "open",
         "pairs",
+        "plain",
         "port_sources",
         "ports",
         "pure",
@@ -49,6 +52,7 @@ class Stage:
     def __init__(self, index: int, planned: PlannedNode, implementation: Implementation, plan: Plan) -> None:
         node, component = planned.node, planned.component
         self.index = index
+        self.bit = 1 << index
         self.name = planned.name
         self.title = node.title or component.title
         self.component = component
@@ -57,6 +61,8 @@ class Stage:
         self.task = implementation.task
         self.collector = implementation.collector
         self.pure = component.pure
+        self.plain = component.pure and implementation.inline is not None
+        """A pure function: the kind of node that the engine runs with the least ado."""
         # A pure step that may call nobody awaits nothing but its own step: it is started without a task.
         self.eager = component.pure and not component.scopes
         self.concurrency = node.concurrency
@@ -78,6 +84,7 @@ class Stage:
         }
         self.exits = planned.exits
         self.sources = tuple(dict.fromkeys(w.source for w in planned.wires if w.source is not None))
+        self.open = len(self.sources)
         self.targets = tuple(dict.fromkeys(target for ends in self.routes.values() for target, _ in ends))
         self.sorted_ports = _sorted_ports(planned, plan) if self.pairs or self.collector else frozenset()
         """Input ports whose messages come in no certain order, so they are put into one when all are there."""
@@ -87,7 +94,7 @@ class Stage:
 class Program:
     """What a run executes."""
 
-    __slots__ = ("graph", "ordered_exits", "plan", "quick", "scopes", "stages")
+    __slots__ = ("graph", "ordered_exits", "plan", "quick", "roots", "scopes", "stages")
 
     def __init__(self, plan: Plan, implementations: Mapping[str, Implementation]) -> None:
         self.plan = plan
@@ -96,6 +103,8 @@ class Program:
             Stage(index, node, implementations[node.component.key], plan)
             for index, node in enumerate(plan.nodes)
         )
+        self.roots = sum(stage.bit for stage in self.stages if not stage.sources)
+        """The bits of the nodes that have something to do when a run begins."""
         self.ordered_exits = frozenset(
             name for node in plan.nodes if node.ordered for names in node.exits.values() for name in names
         )

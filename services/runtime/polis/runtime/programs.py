@@ -86,7 +86,11 @@ class Programs:
 
 
 def _bound(bundle: Bundle) -> Bound:
-    program = compile_program(bundle.graph, bundle.components, implementation)
+    return bind(bundle, compile_program(bundle.graph, bundle.components, implementation))
+
+
+def bind(bundle: Bundle, program: Program) -> Bound:
+    """A program with the bytes that it is compiled from."""
     content = msgspec.json.encode(bundle, order="deterministic")
     return Bound(hashlib.sha256(content).hexdigest(), content, program)
 

@@ -1,0 +1,33 @@
+"""A runtime process for tests that kill it: it has one component more, which writes what it does into a file.
+
+Called with the file's path; settings come from the environment as for any service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from polis.proto.graph import Component, Port
+from polis.runtime import component
+from polis.runtime.component import Implementation, implementations
+from polis.runtime.service import service
+
+SLOW = Component("test.slow", "", inputs={"in": Port()}, outputs={"out": Port()}, pure=False)
+STEP_S = 0.05
+
+
+async def slow(step, inputs):
+    """An effect on the outside: the line is there whatever happens to this process afterwards."""
+    await asyncio.sleep(STEP_S)
+    sink = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(sink, f"{step.key} {inputs['in']}\n".encode())
+    os.close(sink)
+    step.emit("out", inputs["in"])
+
+
+if __name__ == "__main__":
+    implementations()
+    component._implementations[SLOW.key] = Implementation(SLOW, task=slow)
+    service.run()

@@ -1,0 +1,243 @@
+"""Processes that are killed, frozen or stopped in the middle of runs: each run ends once, with the one right result.
+
+G6 and G22 with real processes. What a step does to the outside is a line in a file, under the key of its item.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from polis.proto import Refused, runtime
+from polis.proto.graph import Component, Node, Port
+from polis.proto.problems import DeadlineExceeded, InFlight, Unavailable
+from polis.testing import eventually
+
+ITEMS = 12
+SCRIPT = Path(__file__).with_name("sink_runtime.py")
+SLOW = Component("test.slow", "", inputs={"in": Port()}, outputs={"out": Port()}, pure=False)
+
+
+class Mesh:
+    """Runtime processes on a stage, and the file that they write to."""
+
+    def __init__(self, stage, sink, admin, person):
+        self.stage, self.sink, self.admin, self.person = stage, sink, admin, person
+
+    @asynccontextmanager
+    async def process(self, instance, **settings):
+        given = self.stage.settings("runtime", instance=instance, lease_s=1.0, **settings)
+        names = given.__struct_fields__
+        environment = {f"POLIS_{name.upper()}": str(getattr(given, name)) for name in names}
+        environment = {k: v for k, v in environment.items() if v} | {"PATH": os.environ["PATH"]}  # noqa: TID251
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(SCRIPT), str(self.sink), env=environment, stdout=asyncio.subprocess.DEVNULL
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            await process.wait()
+
+    async def ask(self, request):
+        """A request may reach a process that is dying or frozen: it is repeated, under one key, until one answers."""
+        key = uuid4().hex
+
+        async def look():
+            try:
+                return await self.person.caller.call(
+                    request, token=self.person.token, idempotency_key=key, timeout_s=1.0
+                )
+            except Refused as refusal:
+                if not isinstance(refusal.problem, DeadlineExceeded | Unavailable | InFlight):
+                    raise
+                return None
+
+        return await eventually(look, within_s=20)
+
+    async def seen(self, instance):
+        """Wait until a process of this name serves."""
+
+        async def look():
+            return await self.admin.fetchval("select 1 from runtime.instances where name = $1", instance)
+
+        await eventually(look, within_s=20)
+        await self.ask(runtime.ListRuns(limit=1))
+
+    def lines(self):
+        return self.sink.read_text().splitlines() if self.sink.exists() else []
+
+    def keys(self):
+        return Counter(line.split()[0] for line in self.lines())
+
+    async def start(self, items=ITEMS):
+        return await self.ask(runtime.StartRun(graph="slow", input={"x": list(range(items))}))
+
+    async def under_way(self, lines=4):
+        await eventually(lambda: len(self.lines()) >= lines, within_s=10)
+
+    async def ended(self, run, within_s=15):
+        async def look():
+            found = await self.ask(runtime.GetRun(run_id=run.id))
+            return found if found.state in runtime.TERMINAL else None
+
+        return await eventually(look, within_s=within_s)
+
+    async def assert_right(self, run, items=ITEMS):
+        """One end, the right output, each outcome recorded once, keys that are the same at each attempt."""
+        assert (await self.ended(run)).state == "succeeded"
+        output = await self.ask(runtime.GetOutput(run_id=run.id))
+        assert output.values == {"y": [list(range(items))]}
+        assert set(self.keys()) == {f"{run.id}/n1/{i}" for i in range(items)}
+        assert len({tuple(line.split()) for line in self.lines()}) == items
+        recorded = await self.admin.fetchval("select count(*) from runtime.journal where run_id = $1", run.id)
+        assert recorded == items
+        facts = await self.admin.fetch(
+            "select fact from runtime.outbox where entity = $1 order by n", str(run.id)
+        )
+        assert [row["fact"] for row in facts] == ["run_started", "run_succeeded"]
+        watched = await self.ask(runtime.WatchRun(run_id=run.id, after=0))
+        assert [t.seq for t in watched.transitions] == list(range(1, watched.seq + 1))
+
+    async def epoch_is(self, run, epoch):
+        return await self.epoch(run) == epoch
+
+    async def quiet(self):
+        """Wait until nobody writes into the file any more."""
+        before = -1
+
+        async def still():
+            nonlocal before
+            lines, before = before, len(self.lines())
+            await asyncio.sleep(0.3)
+            return lines == before
+
+        await eventually(still, within_s=10)
+
+    async def epoch(self, run):
+        return await self.admin.fetchval("select epoch from runtime.runs where id = $1", run.id)
+
+
+@pytest.fixture
+async def mesh(stage, actors, played, caller, graph_of, tmp_path):
+    played.components[SLOW.key] = SLOW
+    played.graphs["slow"] = graph_of("split", SLOW.key, "collect")
+    played.graphs["slow"].nodes["n1"] = Node(SLOW.key, concurrency=2)
+    person = actors.person("member")
+    person.caller = caller
+    async with AsyncExitStack() as stack:
+        admin = await asyncpg.connect(stage.database.admin_url)
+        stack.push_async_callback(admin.close)
+        yield Mesh(stage, tmp_path / "sink", admin, person)
+
+
+async def test_a_killed_process_goes_on_at_once_when_it_is_started_again(mesh):
+    async with mesh.process("one") as first:
+        await mesh.seen("one")
+        run = await mesh.start()
+        await mesh.under_way()
+        first.kill()
+        await first.wait()
+    done = len(mesh.lines())
+    assert 0 < done < ITEMS
+
+    async with mesh.process("one"):
+        await mesh.seen("one")
+        await mesh.assert_right(run)
+
+    # What was recorded was not done again: only the two that were at work may be there twice.
+    assert sum(mesh.keys().values()) <= ITEMS + 2
+    assert await mesh.epoch(run) == 2
+
+
+async def test_the_runs_of_a_killed_process_go_on_elsewhere_when_its_lease_is_over(mesh):
+    async with mesh.process("one") as first:
+        await mesh.seen("one")
+        run = await mesh.start()
+        async with mesh.process("two"):
+            await mesh.seen("two")
+            await mesh.under_way()
+            first.kill()
+
+            await mesh.assert_right(run)
+            assert await mesh.epoch(run) == 2
+
+
+async def test_a_frozen_process_that_wakes_up_cannot_commit(mesh):
+    items = 40
+    async with mesh.process("one") as first:
+        await mesh.seen("one")
+        run = await mesh.start(items)
+        await mesh.under_way()
+        first.send_signal(signal.SIGSTOP)
+        async with mesh.process("two"):
+            await eventually(lambda: mesh.epoch_is(run, 2), within_s=15)
+            first.send_signal(signal.SIGCONT)
+
+            await mesh.assert_right(run, items)
+            assert await mesh.epoch(run) == 2
+
+
+async def test_nothing_is_recorded_after_a_cancel_that_came_while_its_process_was_frozen(mesh):
+    async with mesh.process("one") as first, mesh.process("two"):
+        await mesh.seen("one")
+        await mesh.seen("two")
+        run = await mesh.start(40)
+        await mesh.under_way()
+        first.send_signal(signal.SIGSTOP)
+        cancelled = await mesh.ask(runtime.CancelRun(run_id=run.id))
+        recorded = await mesh.admin.fetchval("select count(*) from runtime.journal where run_id = $1", run.id)
+
+        first.send_signal(signal.SIGCONT)
+        await mesh.quiet()
+
+        assert await mesh.ask(runtime.GetRun(run_id=run.id)) == cancelled
+        after = await mesh.admin.fetchval("select count(*) from runtime.journal where run_id = $1", run.id)
+        assert after == recorded
+        assert len(mesh.lines()) < 40
+
+
+async def test_a_process_that_is_asked_to_stop_hands_its_runs_over_at_once(mesh):
+    async with mesh.process("one", drain_s=2.0) as first:
+        await mesh.seen("one")
+        run = await mesh.start()
+        async with mesh.process("two"):
+            await mesh.seen("two")
+            await mesh.under_way()
+            first.terminate()
+            assert await asyncio.wait_for(first.wait(), 10) == 0
+
+            await mesh.assert_right(run)
+
+
+async def test_many_runs_survive_that_their_process_is_killed_again_and_again(mesh):
+    async with mesh.process("one"):
+        await mesh.seen("one")
+        runs = await asyncio.gather(*(mesh.start() for _ in range(20)))
+        await mesh.under_way(20)
+    for round_ in range(1, 4):
+        async with mesh.process("one"):
+            await mesh.under_way(20 + 40 * round_)
+    async with mesh.process("one"):
+        await mesh.seen("one")
+        for run in runs:
+            assert (await mesh.ended(run)).state == "succeeded"
+            assert (await mesh.ask(runtime.GetOutput(run_id=run.id))).values == {"y": [list(range(ITEMS))]}
+
+    wanted = {f"{run.id}/n1/{i}" for run in runs for i in range(ITEMS)}
+    assert set(mesh.keys()) == wanted
+    recorded = await mesh.admin.fetchval(
+        "select count(*) from runtime.journal where run_id = any($1)", [run.id for run in runs]
+    )
+    assert recorded == len(wanted)
