@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import html
 import re
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from msgspec import Struct
 from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
 from polis.runtime.components.mustache import MAX_OUTPUT, Escape, parsed, render
+from polis.runtime.components.worker import off_loop
 
 _SPACE = re.compile(r"\s+")
 _INLINE = re.compile(r"[\\`*\[\]<>|]|(?<!\w)_|_(?!\w)|~(?=~)|(?<=~)~")
@@ -52,7 +52,7 @@ def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
 @component("template", check=_faults)
 async def template(step: Step, inputs: Inputs) -> None:
     config = msgspec.convert(step.config, Config)
-    text = await asyncio.to_thread(render, config.template, inputs["in"], ESCAPES[config.escape])
+    text = await off_loop(render, config.template, inputs["in"], ESCAPES[config.escape])
     step.emit("out", _bounded(text, config))
 
 

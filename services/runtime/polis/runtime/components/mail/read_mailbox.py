@@ -5,7 +5,6 @@ Taking apart and parsing are CPU work, so each piece of the file is handed to a 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from itertools import islice
@@ -17,6 +16,7 @@ from polis.runtime.component import Inputs, Step, StepFailed, component, message
 from polis.runtime.components.mail.container import Mailbox
 from polis.runtime.components.mail.kept import RawMail
 from polis.runtime.components.mail.parse import mail_of
+from polis.runtime.components.worker import off_loop
 
 PIECE_BYTES = 128 * 1024
 """How much of the file a thread gets at once; chunks come in any size."""
@@ -69,7 +69,7 @@ async def read_mailbox(step: Step, inputs: Inputs) -> None:
 
 
 async def _pass_on(step: Step, raws: Iterator[RawMail], config: Config, report: _Report) -> None:
-    while mails := await asyncio.to_thread(_parsed, raws, config.max_text):
+    while mails := await off_loop(_parsed, raws, config.max_text):
         for mail in mails:
             report.count(mail)
             step.emit("mail", mail)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 
 import msgspec
@@ -11,6 +10,7 @@ from msgspec import Struct
 from polis.runtime.component import Inputs, Step, StepFailed, component, message
 from polis.runtime.components.mail.conversation import Address, Mail, conversations, last_date, subject_of
 from polis.runtime.components.mail.quotes import own_words
+from polis.runtime.components.worker import off_loop
 
 THREADS_AT_ONCE = 32
 """Conversations that are emitted before the step asks for room."""
@@ -40,7 +40,7 @@ class Threads:
         self._mails.append(msgspec.structs.replace(mail, text=own_words(mail.text)[: self._config.max_text]))
 
     async def finish(self) -> None:
-        groups = await asyncio.to_thread(conversations, self._mails)
+        groups = await off_loop(conversations, self._mails)
         emitted = groups[: self._config.max_threads]
         for number, mails in enumerate(emitted, start=1):
             self._step.emit("thread", thread(mails))

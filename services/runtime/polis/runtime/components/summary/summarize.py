@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 import msgspec
@@ -12,6 +11,7 @@ from polis.runtime.component import Inputs, Step, component, message
 from polis.runtime.components.summary.languages import language_of
 from polis.runtime.components.summary.rank import Sentence, key_sentences
 from polis.runtime.components.summary.sentences import sentences
+from polis.runtime.components.worker import off_loop
 
 MAX_SENTENCES = 300
 """Sentences that are compared with each other."""
@@ -59,7 +59,7 @@ async def summarize(step: Step, inputs: Inputs) -> None:
     item = inputs["in"]
     config = msgspec.convert(step.config, Config)
     source = Source(text=item) if isinstance(item, str) else message(inputs, "in", Source)
-    said = await asyncio.to_thread(summary, source, config)
+    said = await off_loop(summary, source, config)
     rest = (
         {name: value for name, value in item.items() if name not in _REPLACED}
         if isinstance(item, Mapping)
