@@ -10,7 +10,7 @@ from polis.proto.registry import SERVICES
 
 @pytest.fixture(scope="module")
 async def mesh(stage):
-    for service in [s for s in SERVICES if s.name != "runtime"]:
+    for service in SERVICES:
         await stage.start(service.name)
     return stage
 

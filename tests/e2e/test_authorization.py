@@ -92,6 +92,10 @@ async def complete_upload(world: World):
     return f"/uploads/{(await world.upload(filled=True))['id']}/complete", {}
 
 
+async def cancel_upload(world: World):
+    return f"/uploads/{(await world.upload())['id']}", None
+
+
 async def start_run(world: World):
     return "/runs", {"graph": (await world.resource(active=True))["key"]}
 
@@ -138,6 +142,7 @@ ROWS = {
     "create_upload": fixed("/uploads", {"name": "file", "size": 3}),
     "put_part": put_part,
     "complete_upload": complete_upload,
+    "cancel_upload": cancel_upload,
     "list_artifacts": fixed("/artifacts"),
     "get_artifact": on_artifact("/artifacts/{}"),
     "download_artifact": on_artifact("/artifacts/{}/content"),
@@ -175,7 +180,7 @@ ALSO_ALLOWED = {
     ("get_output", "allowed"): {409},  # the run may not have ended yet
     ("cancel_run", "allowed"): {409},  # the run may have ended already
 }
-OWN_ONLY = {"put_part", "complete_upload"}
+OWN_ONLY = {"put_part", "complete_upload", "cancel_upload"}
 """An open upload belongs to whoever began it, here the owner."""
 
 

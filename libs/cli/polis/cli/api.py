@@ -80,9 +80,9 @@ class Api:
             ) as answer:
                 return await _content(answer)
 
-    async def follow(self, topic: str) -> AsyncIterator[dict[str, Any]]:
+    async def follow(self, topic: str, *, after: int | None = None) -> AsyncIterator[dict[str, Any]]:
         """The frames of a topic until its end; a cut is resumed behind the last sequence seen."""
-        last: int | None = None
+        last = after
         for _ in range(_ATTEMPTS):
             try:
                 async with self._http.ws_connect(

@@ -1,0 +1,194 @@
+"""Following a run over WebSocket and SSE: snapshot, every transition once and in order, end; resumed behind any cursor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from polis.cli.api import Api, Problem
+from polis.testing import eventually
+
+SAMPLE = Path(__file__).parent.parent.parent / "samples" / "mailbox.mbox"
+
+
+@pytest.fixture
+async def start(ada):
+    """Starts a digest of the sample mailbox; its run."""
+    artifact = await ada.upload(SAMPLE, name="mailbox.mbox", media_type="application/mbox")
+    await ada.call("POST", "/agents", {"key": "sarah", "name": "Sarah"})
+
+    async def start():
+        mailbox = {"artifact_id": artifact["id"], "name": "mailbox.mbox"}
+        return await ada.call(
+            "POST", "/runs", {"graph": "email-digest", "agent": "sarah", "input": {"mailbox": mailbox}}
+        )
+
+    return start
+
+
+def numbers(frames: list[dict]) -> list[int]:
+    """The numbers of all transitions in the order in which they came."""
+    return [
+        transition["seq"]
+        for frame in frames
+        for transition in (
+            frame["data"] if frame["op"] == "events" else frame.get("data", {}).get("transitions", [])
+        )
+    ]
+
+
+async def follow(api: Api, run_id: str, after: int | None) -> list[dict]:
+    return [frame async for frame in api.follow(f"run/{run_id}", after=after)]
+
+
+async def test_a_run_is_followed_from_its_start_to_its_end(ada, start):
+    run = await start()
+
+    frames = await follow(ada, run["id"], 0)
+
+    assert frames[0]["op"] == "snapshot"
+    assert frames[-1]["op"] == "end"
+    seen = numbers(frames)
+    assert seen == list(range(1, seen[-1] + 1))
+    assert frames[-1]["seq"] == seen[-1]
+    assert (await ada.call("GET", f"/runs/{run['id']}"))["state"] == "succeeded"
+
+
+async def test_every_cursor_is_resumed_with_no_gap_and_no_duplicate(ada, start):
+    run = await start()
+    whole = numbers(await follow(ada, run["id"], 0))
+
+    for cursor in range(len(whole)):
+        rest = await follow(ada, run["id"], cursor)
+        assert rest[0]["data"]["recovered"]
+        assert numbers(rest) == whole[cursor:]
+
+
+async def test_watchers_that_are_cut_again_and_again_miss_nothing(ada, start, address):
+    run = await start()
+
+    async def watch(cut_after: int) -> list[int]:
+        seen: list[int] = []
+        while True:
+            async with (
+                aiohttp.ClientSession() as http,
+                http.ws_connect(
+                    f"{address}/api/v1/live", headers={"Authorization": f"Bearer {ada.token}"}
+                ) as socket,
+            ):
+                last = seen[-1] if seen else 0
+                await socket.send_json({"op": "subscribe", "topic": f"run/{run['id']}", "after": last})
+                for _ in range(cut_after):
+                    frame = await socket.receive_json(timeout=20)
+                    seen += numbers([frame])
+                    if frame["op"] == "end":
+                        return seen
+
+    everyone = await asyncio.gather(*(watch(1 + n % 3 + 1) for n in range(10)))
+
+    assert all(seen == list(range(1, seen[-1] + 1)) for seen in everyone)
+    assert len({seen[-1] for seen in everyone}) == 1
+
+
+async def test_server_sent_events_tell_the_same_and_resume_by_their_id(ada, start, address):
+    run = await start()
+    whole = numbers(await follow(ada, run["id"], 0))
+
+    async def events(last: int | None) -> list[tuple[str, str]]:
+        headers = {"Authorization": f"Bearer {ada.token}"} | (
+            {"Last-Event-ID": str(last)} if last is not None else {}
+        )
+        url = f"{address}/api/v1/live?topic=run/{run['id']}"
+        async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:
+            assert answer.headers["content-type"] == "text/event-stream"
+            text = (await answer.read()).decode()
+        fields = [
+            dict(line.split(": ", 1) for line in block.split("\n")) for block in text.strip().split("\n\n")
+        ]
+        return [(f["event"], f["data"]) for f in fields]
+
+    told = await events(3)
+
+    assert told[0][0] == "snapshot"
+    assert told[-1][0] == "end"
+    transitions = json.loads(told[0][1])["transitions"] + [
+        json.loads(d) for e, d in told if e == "transition"
+    ]
+    assert [t["seq"] for t in transitions] == whole[3:]
+
+
+async def test_another_org_cannot_follow_it(ada, start, address):
+    run = await start()
+    async with Api(address) as eve:
+        await eve.sign_up(name="Eve")
+
+        with pytest.raises(Problem) as refusal:
+            await follow(eve, run["id"], None)
+
+    assert refusal.value.content["type"] == "/problems/runtime/run-not-found"
+
+
+async def test_nobody_cannot_even_connect(address):
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+            await http.ws_connect(f"{address}/api/v1/live")
+
+    assert refusal.value.status == 401
+
+
+async def test_a_page_of_another_origin_cannot_connect(ada, address):
+    headers = {"Authorization": f"Bearer {ada.token}", "Origin": "https://evil.example"}
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+            await http.ws_connect(f"{address}/api/v1/live", headers=headers)
+
+    assert refusal.value.status == 403
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["nonsense", '{"op": "dance"}', '{"op": "subscribe"}', '{"op": "subscribe", "topic": "x", "y": 1}'],
+)
+async def test_what_is_not_understood_closes_the_socket_with_its_code(ada, address, words):
+    async with aiohttp.ClientSession() as http:
+        socket = await http.ws_connect(
+            f"{address}/api/v1/live", headers={"Authorization": f"Bearer {ada.token}"}
+        )
+        await socket.send_str(words)
+        await socket.receive(timeout=5)
+
+        assert socket.close_code == 4400
+
+
+async def test_an_unknown_topic_is_refused_and_the_socket_lives_on(ada, start, address):
+    run = await start()
+    async with aiohttp.ClientSession() as http:
+        socket = await http.ws_connect(
+            f"{address}/api/v1/live", headers={"Authorization": f"Bearer {ada.token}"}
+        )
+        await socket.send_json({"op": "subscribe", "topic": "weather/today"})
+        refused = await socket.receive_json(timeout=5)
+        await socket.send_json({"op": "subscribe", "topic": f"run/{run['id']}"})
+        followed = await socket.receive_json(timeout=5)
+        await socket.close()
+
+    assert refused["problem"]["faults"][0]["pointer"] == "/topic"
+    assert followed["op"] == "snapshot"
+
+
+async def test_a_socket_is_closed_when_its_session_ends(ada, address):
+    async with aiohttp.ClientSession() as http:
+        socket = await http.ws_connect(
+            f"{address}/api/v1/live", headers={"Authorization": f"Bearer {ada.token}"}
+        )
+        await ada.call("POST", "/sign-out")
+
+        async def closed():
+            await socket.receive(timeout=5)
+            return socket.close_code
+
+        assert await eventually(closed, within_s=5) == 4401
