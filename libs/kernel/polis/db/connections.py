@@ -28,7 +28,9 @@ MAX_WAITING = 2_000
 DEFAULT_DEADLINE_S = 10.0
 """For work that came without a deadline."""
 PATIENCE_S = 2.0
-"""How long an outage lasts before callers are refused at once; a restart of PostgreSQL after a crash is shorter."""
+"""How long an outage lasts before callers are refused at once."""
+RECOVERY_PATIENCE_S = 6.0
+"""The same while PostgreSQL says that it is starting, as after the crash of one of its backends."""
 OPEN_S = 10.0
 """How long a starting process waits for a database that is starting too."""
 _CONNECT_TIMEOUT_S = 3.0
@@ -50,10 +52,11 @@ _SETTINGS = {
 class Lease:
     """A connection in one caller's hands, with the caller's deadline over everything that is done with it."""
 
-    __slots__ = ("connection", "deadline", "overran")
+    __slots__ = ("connection", "deadline", "generation", "overran")
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, generation: int = 0) -> None:
         self.connection = connection
+        self.generation = generation
         self.deadline = _NEVER
         self.overran = False
 
@@ -86,6 +89,10 @@ class Lease:
     def _meaning(self, error: Exception) -> Exception:
         if self.overran:
             return late()
+        if isinstance(error, asyncpg.InternalClientError):
+            # The driver's state is in disorder, as when the server ended the session while nothing was asked.
+            self.connection.terminate()
+            return unavailable(str(error))
         if isinstance(error, asyncpg.InterfaceError) and self.connection.is_closed():
             return unavailable(str(error))
         return translated(error)
@@ -121,9 +128,11 @@ class Connections:
         self._idle: list[Lease] = []
         self._waiting: deque[_Waiter] = deque()
         self._open = 0
+        self._generation = 0
         self.watch = Watch()
         self._opener: asyncio.Task[None] | None = None
         self._down_since: float | None = None
+        self._refusing = False
         self._closed = False
 
     @property
@@ -165,6 +174,7 @@ class Connections:
         except Refused as refusal:
             if not is_outage(refusal):
                 raise
+            self.distrust(lease)
         finally:
             self.give_back(lease)
         async with self.use(deadline) as another:
@@ -178,7 +188,7 @@ class Connections:
         idle = self._take_idle(deadline)
         if idle is not None:
             return idle
-        if self._down_since is not None and self._down_for() > PATIENCE_S:
+        if self._refusing:
             raise unavailable("no connection")
         if len(self._waiting) >= MAX_WAITING:
             raise overloaded("too many callers wait for a connection")
@@ -188,12 +198,22 @@ class Connections:
         """End the use of a connection; one in doubtful state is closed and replaced when somebody waits."""
         self.watch.discard(lease)
         connection = lease.connection
-        if self._closed or connection.is_closed() or connection.is_in_transaction():
+        doubtful = (
+            connection.is_closed() or connection.is_in_transaction() or lease.generation < self._generation
+        )
+        if doubtful or self._closed:
             connection.terminate()
             self._open -= 1
             self._open_if_wanted()
             return
         self._hand_on(lease)
+
+    def distrust(self, broken: Lease) -> None:
+        """Use none of the connections that are as old as a broken one: a restart or a network cut ends all of them."""
+        if broken.generation == self._generation:
+            self._generation += 1
+            for lease in self._idle:
+                lease.connection.terminate()
 
     async def close(self) -> None:
         """End every connection without asking the server: those in use as well, their callers are refused."""
@@ -267,7 +287,7 @@ class Connections:
         attempt = 0
         while self._down_since is not None or (self._waiting and self._open < self._size):
             try:
-                lease = Lease(await connect(self._url, name=self._name))
+                lease = Lease(await connect(self._url, name=self._name), self._generation)
             except Exception as error:  # noqa: BLE001 - whatever it was, callers are told of it and it is tried again
                 self._failed(error)
                 wait = _RECONNECT_S[min(attempt, len(_RECONNECT_S) - 1)]
@@ -282,15 +302,17 @@ class Connections:
         if self._down_since is None:
             self._down_since = asyncio.get_running_loop().time()
             log.warning("postgresql.unreachable", error=str(error) or type(error).__name__)
-        if self._down_for() > PATIENCE_S:
-            for waiter in self._waiting:
+        starting = isinstance(error, asyncpg.CannotConnectNowError)
+        if self._down_for() > (RECOVERY_PATIENCE_S if starting else PATIENCE_S):
+            self._refusing = True
+            for waiter in tuple(self._waiting):
                 waiter.fail(unavailable(str(error)))
-            self._waiting.clear()
 
     def _recovered(self) -> None:
         if self._down_since is not None:
             log.info("postgresql.reachable", after_s=round(self._down_for(), 3))
             self._down_since = None
+            self._refusing = False
 
     def _down_for(self) -> float:
         return 0.0 if self._down_since is None else asyncio.get_running_loop().time() - self._down_since

@@ -172,7 +172,9 @@ class Transaction:
         lease = await connections.take(self._deadline)
         try:
             await lease.execute(self._begin)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Refused) and is_outage(error):
+                connections.distrust(lease)
             connections.give_back(lease)
             raise
         return lease

@@ -1,0 +1,277 @@
+"""Outbox and inbox: events commit with their rows, in order, and are told apart when they come twice."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from polis.db import outbox, retention
+from polis.db.outbox import Position
+from polis.proto import Refused
+from polis.proto.catalog import ResourceCreated
+from polis.proto.problems import Unavailable
+from polis.telemetry import trace
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def created(org, key="k", resource=None):
+    return ResourceCreated(org, resource or uuid4(), "graph", key)
+
+
+@pytest.fixture
+async def emptied(admin):
+    """The outbox is one for all tests; those that look at the whole of it begin with none."""
+    await admin.execute("delete from notebook.outbox; delete from notebook.relay; delete from notebook.inbox")
+
+
+@pytest.fixture
+def emit(database, org):
+    async def emit(*events):
+        async with database.transaction([events[0].org_id]) as tx:
+            return [await tx.emit(event) for event in events]
+
+    return emit
+
+
+async def test_events_commit_with_their_transaction_in_the_order_of_emission(emptied, database, org, emit):
+    events = [created(org, f"k{n}") for n in range(20)]
+
+    ids = await emit(*events)
+
+    rows = await outbox.pending(database, limit=100)
+    assert [row.id for row in rows] == ids
+    assert [msgspec.json.decode(row.payload, type=ResourceCreated) for row in rows] == events
+    assert [row.n for row in rows] == sorted(row.n for row in rows)
+
+
+async def test_an_event_travels_as_a_cloud_event(emptied, database, org, emit):
+    event = created(org, 'it\'s a \\ "key"; drop table notebook.outbox; --')
+    with trace.enter(trace.parse(TRACE)) as here:
+        [event_id] = await emit(event)
+
+    [row] = await outbox.pending(database, limit=1)
+
+    assert row.subject == f"event.catalog.resource_created.{org}.{event.resource_id}"
+    assert row.payload == msgspec.json.encode(event)
+    assert row.headers == {
+        "ce-specversion": "1.0",
+        "ce-id": str(event_id),
+        "ce-source": "/services/notebook",
+        "ce-type": "polis.notebook.resource_created",
+        "ce-subject": str(event.resource_id),
+        "ce-time": row.created_at.isoformat(),
+        "Content-Type": "application/json",
+        "traceparent": here.header,
+    }
+
+
+async def test_an_undone_transaction_emits_nothing(emptied, database, org):
+    async def fail():
+        async with database.transaction([org]) as tx:
+            await tx.emit(created(org))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+
+    assert await outbox.pending(database, limit=10) == []
+
+
+async def test_an_event_of_another_org_is_refused(database, org):
+    async def smuggle():
+        async with database.transaction([org]) as tx:
+            await tx.emit(created(uuid4()))
+
+    with pytest.raises(ValueError, match="ResourceCreated of an org"):
+        await smuggle()
+
+
+async def test_a_work_across_orgs_may_tell_each_of_them(emptied, database):
+    orgs = [uuid4(), uuid4()]
+    async with database.across_orgs() as tx:
+        for org in orgs:
+            await tx.emit(created(org))
+
+    rows = await outbox.pending(database, limit=10)
+
+    assert [row.subject.split(".")[3] for row in rows] == [str(org) for org in orgs]
+
+
+async def test_who_relays_is_woken_by_every_commit_with_events_and_by_no_other(database, org, emit):
+    woken = []
+    database.on_emit(lambda: woken.append(1))
+
+    await emit(created(org), created(org))
+    async with database.transaction([org]) as tx:
+        await tx.value("select 1")
+
+    assert woken == [1]
+
+
+async def test_a_row_that_commits_late_is_not_skipped(emptied, database, org, emit):
+    """Numbers are given before the commit: who reads what is behind the last number loses rows."""
+    async with database.transaction([org]) as slow:
+        await slow.execute(
+            "insert into notebook.outbox (id, org_id, subject, fact, entity, payload) values ($1, $2, 's', 'f', 'e', '')",
+            uuid4(),
+            org,
+        )
+        await emit(created(org))
+        [early] = await outbox.pending(database, limit=10)
+        position = await outbox.mark_published(
+            database, [early], first_seq=1, position=await outbox.position(database, "S")
+        )
+
+    [late] = await outbox.pending(database, limit=10)
+
+    assert late.n < early.n
+    assert position == Position("S", 1, 1)
+
+
+async def test_published_rows_are_known_by_their_place_in_the_stream(emptied, database, org, emit):
+    ids = await emit(*(created(org) for _ in range(5)))
+    rows = await outbox.pending(database, limit=3)
+
+    position = await outbox.mark_published(
+        database, rows, first_seq=11, position=await outbox.position(database, "S")
+    )
+
+    assert position == Position("S", 1, 13) == await outbox.position(database, "S")
+    assert [await outbox.id_at(database, seq) for seq in (10, 11, 12, 13, 14)] == [None, *ids[:3], None]
+    assert [row.id for row in await outbox.pending(database, limit=10)] == ids[3:]
+
+
+async def test_what_a_stream_lost_is_unpublished_again_under_a_new_epoch(emptied, database, org, emit):
+    ids = await emit(*(created(org) for _ in range(5)))
+    await outbox.mark_published(
+        database,
+        await outbox.pending(database, limit=9),
+        first_seq=1,
+        position=await outbox.position(database, "S"),
+    )
+
+    position = await outbox.publish_again(database, "S", after_seq=2, last_seq=2)
+
+    assert position == Position("S", 2, 2)
+    assert [row.id for row in await outbox.pending(database, limit=9)] == ids[2:]
+
+
+async def test_what_an_ended_relay_stored_is_marked_by_its_id(emptied, database, org, emit):
+    [event_id] = await emit(created(org))
+    position = await outbox.position(database, "S")
+
+    position = await outbox.mark_one(database, str(event_id), seq=1, position=position)
+    position = await outbox.mark_one(database, None, seq=2, position=position)
+
+    assert position == Position("S", 1, 2)
+    assert await outbox.pending(database, limit=9) == []
+    assert await outbox.id_at(database, 1) == event_id
+
+
+async def test_a_relay_that_lost_its_lead_records_nothing(emptied, database, org, emit):
+    await emit(created(org), created(org))
+    stale = await outbox.position(database, "S")
+    first, second = await outbox.pending(database, limit=2)
+    await outbox.mark_published(database, [first], first_seq=1, position=stale)
+
+    with pytest.raises(Refused) as refused:
+        await outbox.mark_published(database, [second], first_seq=1, position=stale)
+
+    assert refused.value.problem == Unavailable("postgresql")
+    assert [row.id for row in await outbox.pending(database, limit=2)] == [second.id]
+
+
+async def test_one_of_many_leads_and_the_next_follows_when_its_connection_ends(
+    open_database, admin, monkeypatch
+):
+    monkeypatch.setattr("polis.db.leadership.POLL_S", 0.02)
+    leading, released = asyncio.Queue(), asyncio.Event()
+
+    async def replica():
+        database = await open_database(size=1)
+        async with outbox.leadership(database) as still:
+            leading.put_nowait(still)
+            await released.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(replica())
+        first = await leading.get()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(leading.get(), 0.1)
+        assert first()
+        await admin.execute(
+            "select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_locks l on l.pid = a.pid"
+            " where l.locktype = 'advisory' and l.granted and a.application_name = 'polis-notebook-relay'"
+        )
+        second = await leading.get()
+        assert (first(), second()) == (False, True)
+        released.set()
+
+
+async def test_an_event_is_taken_for_the_first_time_once_for_each_consumer(database, org):
+    event_id = uuid4()
+
+    async def take(consumer):
+        async with database.transaction([org]) as tx:
+            return await tx.first_time(consumer, event_id)
+
+    assert [await take(c) for c in ("a", "a", "b")] == [True, False, True]
+
+
+async def test_an_effect_that_failed_is_to_be_taken_again(database, org):
+    event_id = uuid4()
+
+    async def fail():
+        async with database.transaction([org]) as tx:
+            assert await tx.first_time("a", event_id)
+            raise LookupError
+
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            await fail()
+
+
+async def test_one_event_delivered_twice_at_once_has_one_effect(database, org):
+    event_id = uuid4()
+
+    async def take():
+        async with database.transaction([org]) as tx:
+            first = await tx.first_time("a", event_id)
+            await asyncio.sleep(0)
+            return first
+
+    assert sorted(await asyncio.gather(*(take() for _ in range(6)))) == [False] * 5 + [True]
+
+
+async def test_rows_are_kept_for_their_time_and_go_in_bounded_pieces(emptied, database, org, emit, admin):
+    await emit(*(created(org) for _ in range(25)))
+    await outbox.mark_published(
+        database,
+        await outbox.pending(database, limit=20),
+        first_seq=1,
+        position=await outbox.position(database, "S"),
+    )
+    async with database.transaction([org]) as tx:
+        for _ in range(3):
+            await tx.first_time("a", uuid4())
+    await admin.execute(
+        "update notebook.outbox set published_at = now() - interval '25 hours' where stream_seq <= 15"
+    )
+    await admin.execute("update notebook.outbox set created_at = now() - interval '9 days'")
+    await admin.execute(
+        "update notebook.inbox set at = now() - interval '7 days 1 hour' where ctid = (select min(ctid) from notebook.inbox)"
+    )
+    await admin.execute(
+        "update notebook.inbox set at = now() - interval '9 days' where ctid = (select max(ctid) from notebook.inbox)"
+    )
+
+    deleted = await retention.sweep(database, batch=4)
+
+    assert (deleted["outbox"], deleted["inbox"]) == (15, 1)
+    assert len(await outbox.pending(database, limit=100)) == 5
+    assert isinstance(await outbox.id_at(database, 16), UUID)
