@@ -63,7 +63,7 @@ async def test_oversize_is_refused_by_the_contract_whoever_is_meant(ada, anybody
 
 
 async def test_the_time_tells_nothing_of_an_account(ada, anybody, refused):
-    """Medians of interleaved attempts: the noise of a busy machine hits both alike."""
+    """The fastest of many interleaved attempts: what a busy machine adds is gone, a missing hash would show as 20 ms."""
     unknown = f"{uuid4().hex}@example.org"
     seconds = {ada.email: [], unknown: []}
 
@@ -73,8 +73,8 @@ async def test_the_time_tells_nothing_of_an_account(ada, anybody, refused):
             await refused(anybody.call(SignIn(address, "wrong-password")))
             measured.append(time.perf_counter() - start)
 
-    known, missing = (statistics.median(measured) for measured in seconds.values())
-    assert 0.75 < known / missing < 1.33
+    known, missing = (min(measured) for measured in seconds.values())
+    assert 0.8 < known / missing < 1.25
 
 
 async def test_a_hash_of_older_parameters_is_renewed_at_the_next_sign_in(ada, anybody, rows):
