@@ -481,6 +481,13 @@ class CompleteUpload(Request[Artifact], frozen=True):
     sha256: Digest | None = None
 
 
+@operation(http="DELETE /uploads/{upload_id}", scope="catalog:write", problems=(UploadNotFound,))
+class CancelUpload(Request[None], frozen=True):
+    """Give an open upload up: its parts are removed, and its room is free again."""
+
+    upload_id: UUID
+
+
 @operation(http="GET /artifacts", scope="catalog:read")
 class ListArtifacts(Request[Page[Artifact]], frozen=True):
     """List the files of the org, newest first."""

@@ -13,6 +13,7 @@ from polis.proto.catalog import (
     PART_BYTES,
     Artifact,
     ArtifactNotFound,
+    CancelUpload,
     CompleteUpload,
     CreateUpload,
     DeleteArtifact,
@@ -135,11 +136,30 @@ async def test_concurrent_completions_make_one_artifact(ada, facts):
     assert len(await facts(ada.org_id)) == 1
 
 
+async def test_a_cancelled_upload_is_gone_and_makes_room(ada, refused, sql):
+    upload = await announce(ada, 3)
+    await ada.call(PutPart(upload.id, 0, b"abc"))
+
+    await ada.call(CancelUpload(upload.id))
+
+    for request in (CancelUpload(upload.id), PutPart(upload.id, 0, b"abc"), CompleteUpload(upload.id)):
+        assert await refused(ada.call(request)) == UploadNotFound(upload_id=upload.id)
+    assert [tuple(row) for row in await used(sql, ada)] == [(0, 0)]
+    assert await sql("select from catalog.chunks where org_id = $1", ada.org_id) == []
+
+
+async def test_a_stored_file_is_no_upload_that_could_be_cancelled(ada, refused):
+    artifact = await store(ada, b"abc")
+
+    assert await refused(ada.call(CancelUpload(artifact.id))) == UploadNotFound(upload_id=artifact.id)
+    assert await read(ada, artifact.id) == b"abc"
+
+
 async def test_an_upload_belongs_to_who_announced_it(ada, ben, refused):
     upload = await announce(ada, 3)
 
     for other in (ben, ada.member("admin")):
-        for request in (PutPart(upload.id, 0, b"abc"), CompleteUpload(upload.id)):
+        for request in (PutPart(upload.id, 0, b"abc"), CompleteUpload(upload.id), CancelUpload(upload.id)):
             assert await refused(other.call(request)) == UploadNotFound(upload_id=upload.id)
 
 

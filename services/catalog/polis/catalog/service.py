@@ -221,6 +221,20 @@ async def complete_upload(request: catalog.CompleteUpload, ctx: Context[Own]) ->
         return tx.answer(artifact)
 
 
+@service.handles(catalog.CancelUpload)
+async def cancel_upload(request: catalog.CancelUpload, ctx: Context[Own]) -> None:
+    async with ctx.transaction() as tx:
+        await uploads.cancel(
+            tx,
+            ctx.own.blobs,
+            request.upload_id,
+            org_id=ctx.actor.org_id,
+            by=ctx.actor.principal_id,
+            at=ctx.now(),
+        )
+        return tx.answer(None)
+
+
 @service.handles(catalog.ListArtifacts)
 async def list_artifacts(request: catalog.ListArtifacts, ctx: Context[Own]) -> Page[catalog.Artifact]:
     after = ctx.position(request.after, artifacts.Position) or artifacts.Position()

@@ -160,6 +160,18 @@ async def complete(
     return artifact
 
 
+async def cancel(
+    tx: Transaction, blobs: Blobs, upload_id: UUID, *, org_id: UUID, by: UUID, at: datetime
+) -> None:
+    """Remove the caller's open upload with its parts. Refused(UploadNotFound)."""
+    upload = await _lock(tx, upload_id, org_id=org_id, by=by, at=at)
+    if upload is None:
+        raise Refused(UploadNotFound(upload_id=upload_id))
+    await blobs.delete(tx, org_id, [upload_id])
+    await tx.execute("delete from catalog.uploads where org_id = $1 and id = $2", org_id, upload_id)
+    await quota.release(tx, org_id, size=upload.size, uploads=1)
+
+
 async def _lock(
     tx: Transaction, upload_id: UUID, *, org_id: UUID, by: UUID, at: datetime
 ) -> Announced | None:
