@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from polis.local.home import Home, port_free
+from polis.local.home import Home
 from polis.local.nats import NatsFailed, binary
-from polis.local.postgres import MAJOR
+from polis.local.ports import holder, port_free
+from polis.local.programs import MAJOR
 from polis.proto.registry import SERVICES
 
 if TYPE_CHECKING:
@@ -126,27 +127,12 @@ def _ports(environment: Mapping[str, str]) -> Iterator[Finding]:
         elif service.name == "gateway":
             yield Finding(
                 f"port {port}, of {service.name}",
-                f"it is taken{_holder(port)}; POLIS_PORT chooses another one",
+                f"it is taken by {holder(port)}; POLIS_PORT chooses another one",
             )
         else:
-            yield Finding(f"port {port}, of {service.name}, is taken{_holder(port)}; a free one will be used")
-
-
-def _holder(port: int) -> str:
-    """Who listens there, where the system tells."""
-    import psutil
-
-    try:
-        listening = [
-            c
-            for c in psutil.net_connections("tcp")
-            if c.status == "LISTEN" and c.laddr and c.laddr[1] == port and c.pid
-        ]
-        return (
-            f" by {psutil.Process(listening[0].pid).name()}, process {listening[0].pid}" if listening else ""
-        )
-    except psutil.Error:
-        return ""
+            yield Finding(
+                f"port {port}, of {service.name}, is taken by {holder(port)}; a free one will be used"
+            )
 
 
 def _servers(environment: Mapping[str, str]) -> Iterator[Finding]:

@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-_COLOURS = {"ready": "green", "starting": "yellow", "waiting": "dim", "stopped": "dim", "stopping": "yellow"}
+_STYLES = {
+    "ready": "green",
+    "running": "green",
+    "starting": "yellow",
+    "stopping": "yellow",
+    "waiting": "dim",
+    "stopped": "dim",
+}
+_FAULTY = "red"
+_UNSAID = frozenset({"waiting"})
 
 
 class Board:
@@ -19,24 +29,26 @@ class Board:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
-        self._lines: dict[str, tuple[str, str]] = {}
+        self.parts: dict[str, tuple[str, str]] = {}
         self._live = (
             Live(self._table(), console=self.console, auto_refresh=False)
             if self.console.is_terminal
             else None
         )
 
-    def show(self, part: str, state: str, detail: str = "") -> None:
-        if self._lines.get(part) == (state, detail):
-            return
-        self._lines[part] = (state, detail)
+    def show(self, part: str, state: str, detail: str = "") -> bool:
+        """Whether that is news."""
+        if self.parts.get(part) == (state, detail):
+            return False
+        self.parts[part] = (state, detail)
         if self._live is not None:
             self._live.update(self._table(), refresh=True)
-        elif state != "waiting":
-            self.console.print(f"{part:<12} {state:<10} {detail}".rstrip(), highlight=False)
+        elif state not in _UNSAID:
+            self.say(f"{part:<12} {state:<10} {detail}".rstrip())
+        return True
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False)
+        self.console.print(Text(text), soft_wrap=True)
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -51,7 +63,6 @@ class Board:
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
-        for part, (state, detail) in self._lines.items():
-            colour = _COLOURS.get(state, "red")
-            table.add_row(part, f"[{colour}]{state}[/{colour}]", detail)
+        for part, (state, detail) in self.parts.items():
+            table.add_row(part, Text(state, style=_STYLES.get(state, _FAULTY)), Text(detail))
         return table

