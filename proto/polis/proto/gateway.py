@@ -6,7 +6,15 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.proto.catalog import MAX_ARTIFACT_BYTES, Artifact, Digest, FileName, MediaType, UploadIncomplete
+from polis.proto.catalog import (
+    MAX_ARTIFACT_BYTES,
+    Artifact,
+    Digest,
+    FileName,
+    MediaType,
+    QuotaExceeded,
+    UploadIncomplete,
+)
 from polis.proto.contract import PUBLIC, SIGNED_IN, Problem, Request, operation, problem
 from polis.proto.identity import GivenEmail, GivenPassword, Me, RefreshRefused, WrongCredentials
 
@@ -53,7 +61,7 @@ class CloseBrowserSession(Request[None], frozen=True):
 @operation(
     http="POST /artifacts",
     scope="catalog:write",
-    problems=(UploadIncomplete, LengthRequired),
+    problems=(UploadIncomplete, QuotaExceeded, LengthRequired),
     raw_body="content",
     max_body=MAX_ARTIFACT_BYTES,
     idempotent=False,

@@ -12,6 +12,7 @@ from polis.gateway.decode import to_request
 from polis.proto import Operation, Refused
 from polis.proto.catalog import (
     PART_BYTES,
+    CancelUpload,
     CompleteUpload,
     CreateUpload,
     DownloadArtifact,
@@ -21,6 +22,7 @@ from polis.proto.catalog import (
 )
 from polis.proto.gateway import LengthRequired, UploadArtifact
 from polis.proto.problems import TooLarge
+from polis.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,10 +54,24 @@ class Files:
             name=request.name, size=int(length), media_type=request.media_type, sha256=request.sha256
         )
         upload = await self._caller.call(create, token=actor.token, org=str(actor.org_id))
-        await self._put_parts(upload, chunks, actor)
         complete = CompleteUpload(upload_id=upload.id, sha256=request.sha256)
-        artifact = await self._caller.call(complete, token=actor.token, org=str(actor.org_id), timeout_s=60.0)
+        try:
+            await self._put_parts(upload, chunks, actor)
+            artifact = await self._caller.call(
+                complete, token=actor.token, org=str(actor.org_id), timeout_s=60.0
+            )
+        except BaseException:
+            await self._give_up(upload, actor)
+            raise
         await exchange.answer(200, msgspec.json.encode(artifact))
+
+    async def _give_up(self, upload: Upload, actor: Actor) -> None:
+        """Free what an upload holds of the org's quota: nobody else knows its id."""
+        try:
+            cancel = CancelUpload(upload_id=upload.id)
+            await self._caller.call(cancel, token=actor.token, org=str(actor.org_id))
+        except Refused as refusal:  # it expires by itself
+            log.info("upload.left_open", upload_id=str(upload.id), problem=refusal.problem.type)
 
     async def _put_parts(self, upload: Upload, chunks: AsyncIterator[bytes], actor: Actor) -> None:
         """A few parts at a time; the client is held back while they are on their way."""
