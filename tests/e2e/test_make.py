@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from polis.local.home import free_port
+from polis.local.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 TIMEOUT_S = 110

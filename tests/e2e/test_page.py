@@ -58,7 +58,7 @@ async def test_a_newcomer_signs_up_and_sees_a_digest_come_about(page):
     steps = page.get_by_role("list", name="Steps").get_by_role("listitem")
     assert await steps.count() >= 5
     assert all("succeeded" in text for text in await steps.all_inner_texts())
-    await expect(page.get_by_label("Digest")).not_to_be_empty()
+    await expect(page.get_by_label("Digest", exact=True)).not_to_be_empty()
 
 
 async def test_a_session_outlives_a_reload_and_ends_with_sign_out(page):
