@@ -68,7 +68,7 @@ async def _publish(api: Api, console: Console) -> None:
 
 
 async def _run(api: Api, artifact: dict[str, Any], console: Console) -> int:
-    mailbox = {"artifact_id": artifact["id"], "name": artifact["name"]}
+    mailbox = {"artifact_id": artifact["id"], "name": artifact["name"], "size": artifact["size"]}
     run = await api.call("POST", "/runs", {"graph": GRAPH, "agent": "sarah", "input": {"mailbox": mailbox}})
     console.print(f"run [b]{run['id']}[/b] as sarah")
     shown: dict[str, str] = {}

@@ -44,6 +44,7 @@ _PAGES = {
     "/administrator.js": ("administrator.js", "text/javascript; charset=utf-8"),
     "/api.js": ("api.js", "text/javascript; charset=utf-8"),
     "/style.css": ("style.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/sample.mbox": ("sample.mbox", "application/mbox"),
 }
 _PAGE_HEADERS = {

@@ -82,7 +82,7 @@ async function start(file) {
   const name = given ? file.name : "sample.mbox";
   at("state").textContent = "Uploading…";
   const artifact = await call("POST", `/artifacts?name=${encodeURIComponent(name)}`, content);
-  const mailbox = { artifact_id: artifact.id, name: artifact.name };
+  const mailbox = { artifact_id: artifact.id, name: artifact.name, size: artifact.size };
   const run = await call("POST", "/runs", { graph: "email-digest", agent: "sarah", input: { mailbox } });
   runId = run.id;
   at("cancel").hidden = false;
