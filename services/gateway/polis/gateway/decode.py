@@ -66,7 +66,9 @@ def _from_json(operation: Operation, path: dict[str, str], body: bytes, media_ty
         typed_path = {name: _typed(operation, name, value) for name, value in path.items()}
         return msgspec.convert({**content, **typed_path}, operation.request)
     except msgspec.ValidationError:
-        raise Refused(Invalid(faults=tuple(faults_in(operation.request, {**content, **typed_path})))) from None
+        raise Refused(
+            Invalid(faults=tuple(faults_in(operation.request, {**content, **typed_path})))
+        ) from None
 
 
 def _typed(operation: Operation, name: str, value: str) -> object:

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 from polis.gateway.http import Exchange
 from polis.gateway.topics import Channels, Slow, Watch, run_of
 from polis.proto import Refused
-from polis.proto.problems import Forbidden, NotFound, Overloaded, Unauthenticated
+from polis.proto.problems import Forbidden, Internal, NotFound, Overloaded, Unauthenticated
 from polis.service.actor import ANONYMOUS
 from polis.service.wire import encode_problem
 from polis.telemetry import log, trace
@@ -139,8 +139,14 @@ class Live:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if not gone.done() or gone.cancelled():
+        if gone.cancelled():
             await exchange.part(b"", more=False)
+        if (
+            not sending.cancelled()
+            and (error := sending.exception())
+            and not isinstance(error, (Slow, Refused, OSError))
+        ):
+            log.error("events.failed", exc_info=error)
 
     async def _events(
         self, exchange: Exchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int
@@ -176,8 +182,9 @@ class Socket:
     async def run(self) -> None:
         """Serve until the client goes, or there is a reason to close it."""
         parts = [asyncio.create_task(part) for part in (self._read(), self._write(), self._guard())]
+        reasons: set[asyncio.Future[Any]] = {*parts, self._close}
         try:
-            await asyncio.wait({*parts, self._close}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
             for part in parts:
                 if part.done() and part.exception() is not None:
                     log.error("socket.failed", exc_info=part.exception())
@@ -236,6 +243,9 @@ class Socket:
             self._push({"op": "problem", "topic": topic, "problem": problem})
         except Slow:
             self._end(TOO_SLOW)
+        except Exception as error:  # noqa: BLE001 - the last wall of a topic: recorded, and told without text
+            log.error("topic.failed", topic=topic, exc_info=error)
+            self._push({"op": "problem", "topic": topic, "problem": Raw(encode_problem(Internal()))})
 
     async def _write(self) -> None:
         while True:

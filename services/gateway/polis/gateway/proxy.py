@@ -109,7 +109,8 @@ class Proxy:
             problem = Internal.type
             log.error("request.failed", operation=name, exc_info=error)
             await _refuse(exchange, Refused(Internal()), here)
-        self._record(exchange, name, actor, problem, here, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        self._record(exchange, name, actor=actor, problem=problem, here=here, seconds=seconds)
 
     async def _actor(self, exchange: Exchange, operation: Operation) -> Actor:
         """Who asks, admitted by the buckets and the operation's scope before a byte of the body is read.
@@ -174,7 +175,7 @@ class Proxy:
             await asyncio.sleep(_ROLLOUT_STEP_S)
 
     def _record(
-        self, exchange: Exchange, name: str, actor: Actor, problem: str, here: Trace, seconds: float
+        self, exchange: Exchange, name: str, *, actor: Actor, problem: str, here: Trace, seconds: float
     ) -> None:
         metrics.requests.labels(name, str(exchange.status)).inc()
         metrics.seconds.labels(name).observe(seconds)
