@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections import deque
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -18,7 +19,7 @@ import msgspec
 from polis.db.deadline import Deadline, Watch
 from polis.db.errors import OUTAGE, is_outage, late, overloaded, translated, unavailable
 from polis.proto import Refused
-from polis.telemetry import log
+from polis.telemetry import Trace, current, log, spans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -48,6 +49,9 @@ _SETTINGS = {
     "jit": "off",
 }
 
+_SPAN_TEXT = 2_000
+"""Characters of a statement that a span keeps; parameters are never in it."""
+
 
 class Lease:
     """A connection in one caller's hands, with the caller's deadline over everything that is done with it."""
@@ -62,6 +66,26 @@ class Lease:
 
     async def fetch(self, sql: str, args: Sequence[object] = ()) -> list[Any]:
         """The rows of one statement. Refused, ConstraintViolation, or the error as it is when that is a defect."""
+        here = current()
+        if here is not None and spans.recording(here):
+            return await self._traced(sql, args, here)
+        return await self._fetch(sql, args)
+
+    async def _traced(self, sql: str, args: Sequence[object], here: Trace) -> list[Any]:
+        started = monotonic()
+        try:
+            return await self._fetch(sql, args)
+        finally:
+            attributes = {"db.system.name": "postgresql", "db.query.text": " ".join(sql.split())[:_SPAN_TEXT]}
+            spans.record(
+                "postgresql",
+                here.child(),
+                kind="client",
+                seconds=monotonic() - started,
+                attributes=attributes,
+            )
+
+    async def _fetch(self, sql: str, args: Sequence[object]) -> list[Any]:
         try:
             rows: list[Any] = await self.connection.fetch(sql, *args)
         except asyncio.CancelledError:

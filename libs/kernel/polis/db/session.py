@@ -20,7 +20,13 @@ _LOCK_TIMEOUT = "120s"
 @asynccontextmanager
 async def session(url: str, name: str) -> AsyncIterator[Any]:
     connection = await asyncpg.connect(
-        url, timeout=_CONNECT_TIMEOUT_S, server_settings={"application_name": name, "search_path": ""}
+        url,
+        timeout=_CONNECT_TIMEOUT_S,
+        server_settings={
+            "application_name": name,
+            "search_path": "",
+            "client_connection_check_interval": "1s",  # an ended tool holds its lock no longer than this
+        },
     )
     try:
         yield connection

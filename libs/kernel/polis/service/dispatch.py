@@ -22,7 +22,7 @@ from polis.service.wire import encode_problem
 from polis.telemetry import log, metrics, spans, trace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from polis.bus import Message
     from polis.service.actor import Actor
@@ -157,7 +157,7 @@ class Dispatcher:
             key=_key(operation, headers.get(call.IDEMPOTENCY_KEY, "")),
         )
         if operation.streams:
-            parts = cast("AsyncIterator[object]", received.endpoint.handler(request, context))
+            parts = cast("AsyncGenerator[object, None]", received.endpoint.handler(request, context))
             await self._stream(received, parts)
             return
         try:
@@ -167,7 +167,7 @@ class Dispatcher:
         else:
             self._reply(received, call.encode_answer(answer), None)
 
-    async def _stream(self, received: Call, parts: AsyncIterator[object]) -> None:
+    async def _stream(self, received: Call, parts: AsyncGenerator[object, None]) -> None:
         received.deadline = Deadline.after(_STREAM_S)
         try:
             await send(self._kernel.bus, received.message.reply, parts)

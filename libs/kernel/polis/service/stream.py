@@ -7,6 +7,7 @@ A consumer that vanishes is noticed by missing credit, a producer by a missing p
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -17,7 +18,7 @@ from polis.proto.problems import DeadlineExceeded, Unavailable
 from polis.service.wire import decode_problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
 WINDOW = 8
 CREDIT_WAIT_S = 30.0
@@ -67,18 +68,19 @@ def _part(operation: Operation, payload: bytes) -> object:
     return msgspec.json.decode(payload, type=cast("type[object]", operation.answer))
 
 
-async def send(bus: Bus, reply: str, parts: AsyncIterator[object]) -> None:
+async def send(bus: Bus, reply: str, parts: AsyncGenerator[object, None]) -> None:
     """Send a stream's parts to `reply` as credit allows, then the end mark. BusTimeout when the consumer vanished."""
     credit = asyncio.Semaphore(WINDOW)
     inbox = bus.new_inbox()
     subscription = await bus.subscribe(inbox, lambda _: credit.release())
     try:
         number = 0
-        async for part in parts:
-            await _credit(credit)
-            payload = part if isinstance(part, bytes) else msgspec.json.encode(part)
-            bus.publish(reply, payload, headers={PART: str(number)}, reply=inbox)
-            number += 1
+        async with aclosing(parts):
+            async for part in parts:
+                await _credit(credit)
+                payload = part if isinstance(part, bytes) else msgspec.json.encode(part)
+                bus.publish(reply, payload, headers={PART: str(number)}, reply=inbox)
+                number += 1
         bus.publish(reply, b"", headers={END: str(number)})
     finally:
         subscription.unsubscribe()

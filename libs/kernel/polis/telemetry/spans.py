@@ -77,7 +77,9 @@ def record(
 
 
 def shutdown() -> None:
-    """Send what is queued, for a bounded time."""
-    if _processor is not None:
-        _processor.force_flush(_EXPORT_TIMEOUT_MS)
-        _processor.shutdown()
+    """Send what is queued, for a bounded time; nothing is recorded afterwards."""
+    global _processor
+    processor, _processor = _processor, None
+    if processor is not None:
+        processor.force_flush(_EXPORT_TIMEOUT_MS)
+        processor.shutdown()
