@@ -1,0 +1,163 @@
+"""A mesh in a folder of its own, as `make up` starts it, with limits that a load does not reach."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from polis.local.footprint import footprint
+from polis.local.home import Home
+from polis.local.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+_UP_S, _DOWN_S = 120.0, 30.0
+_RATE, _BURST = 1_000_000, 1_000_000_000
+_LIMITS = {"PRINCIPAL": _RATE, "ADDRESS": _RATE, "CREDENTIALS": _RATE}
+
+
+class Mesh:
+    """Started and ended by this process; its folder goes with it."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="polis-bench-"))
+        self.folder.chmod(0o711)
+        self.home = Home(self.folder / "home")
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.token = ""
+        self._others: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for other in self._others:
+            end(other)
+        self.down()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # Life
+
+    @property
+    def up(self) -> bool:
+        return self.home.locked()
+
+    def start(self) -> float:
+        """Bring it up; how many seconds until every part was ready."""
+        began = time.monotonic()
+        done = self._local("up", "--detach", timeout_s=_UP_S)
+        if done.returncode:
+            raise RuntimeError(f"the mesh does not come up: {done.stdout}{done.stderr}")
+        return time.monotonic() - began
+
+    def down(self) -> None:
+        if self.up:
+            self._local("down", timeout_s=_DOWN_S)
+
+    def _local(self, *arguments: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("POLIS_")}
+        environment |= {"POLIS_HOME": str(self.home.root), "POLIS_PORT": str(self.port)}
+        for name, rate in _LIMITS.items():
+            environment[f"POLIS_GATEWAY__{name}_RATE"] = str(rate)
+            environment[f"POLIS_GATEWAY__{name}_BURST"] = str(_BURST)
+        command = [sys.executable, "-P", "-m", "polis.local", *arguments]
+        return subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout_s
+        )
+
+    # What it is made of
+
+    @property
+    def state(self) -> Any:
+        return self.home.state()
+
+    def pss_mb(self) -> float:
+        return footprint(self.state.supervisor.pid) / 1e6
+
+    def postgres_url(self, role: str = "postgres", database: str = "polis") -> str:
+        password = self.home.secret("postgres" if role == "postgres" else f"postgres-{role}")
+        return f"postgresql://{role}:{password}@127.0.0.1:{self.state.postgres_port}/{database}"
+
+    def nats_login(self, user: str) -> dict[str, str]:
+        """A process's settings for the broker."""
+        return {
+            "POLIS_NATS_URL": f"nats://127.0.0.1:{self.state.nats_port}",
+            "POLIS_NATS_USER": user,
+            "POLIS_NATS_PASSWORD": self.home.secret(f"nats-{user}"),
+        }
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds used so far, by part; PostgreSQL's is that of all its processes."""
+        return {name: _cpu(child.pid) for name, child in self.state.children.items()}
+
+    # Other processes beside it
+
+    def beside(self, *arguments: str, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+        """Start a process of the bench, ended with the mesh."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("POLIS_")} | settings
+        command = [sys.executable, *arguments]
+        with (self.folder / "beside.log").open("ab") as log:
+            other = subprocess.Popen(
+                command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self._others.append(other)
+        return other
+
+    def until_answers(self, url: str, process: subprocess.Popen[bytes], *, within_s: float = 20.0) -> None:
+        """Wait for the 200 of a server that was started beside."""
+        stop = time.monotonic() + within_s
+        while process.poll() is None and time.monotonic() < stop:
+            try:
+                with urllib.request.urlopen(url, timeout=1):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        raise RuntimeError(f"nothing answers at {url}: {(self.folder / 'beside.log').read_text()[-1000:]}")
+
+    # As a client
+
+    def sign_up(self) -> None:
+        """Somebody with an org of her own; `token` is hers from now on."""
+        person = {"email": "bench@example.org", "password": "a long enough password", "name": "Bench"}
+        self.token = self.call("POST", "/sign-up", person)["access_token"]
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        )
+        request = urllib.request.Request(  # loopback only
+            f"{self.address}/api/v1{path}", data, headers, method=method
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"null")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that this one started."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _cpu(pid: int) -> float:
+    try:
+        top = psutil.Process(pid)
+        times = [process.cpu_times() for process in (top, *top.children(recursive=True))]
+    except psutil.Error:
+        return 0.0
+    return sum(t.user + t.system for t in times)
