@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from polis.bus.permissions import ADMIN
 from polis.graph import builtin, digest
 from polis.proto import Refused, catalog
 from polis.proto.contract import operation_of
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
+from polis.proto.problems import Unavailable
 from polis.runtime import component
 from polis.runtime.component import Implementation
 from polis.service import call, stream
@@ -29,6 +29,8 @@ class FakeCatalog:
         self.components = dict(builtin.components())
         self.files: dict[UUID, bytes] = {}
         self.tokens: list[str] = []
+        self.cuts: list[int] = []
+        """After how many parts the next downloads break, the last one first."""
         self.resolved = 0
 
     async def play(self):
@@ -58,12 +60,21 @@ class FakeCatalog:
         asked = msgspec.msgpack.decode(message.payload, type=catalog.DownloadArtifact)
         self.tokens.append(message.headers[call.ACTOR])
         content = self.files[asked.artifact_id]
+        parts = self.cuts.pop() if self.cuts else None
+        self.task = asyncio.get_running_loop().create_task(self._send(message.reply, content, parts))
 
+    async def _send(self, reply, content, cut):
         async def parts():
-            for start in range(0, len(content), 65536):
+            for number, start in enumerate(range(0, len(content), 65536)):
+                if number == cut:
+                    raise Refused(Unavailable(dependency="postgresql"))
                 yield content[start : start + 65536]
 
-        self.task = asyncio.get_running_loop().create_task(stream.send(self.bus, message.reply, parts()))
+        try:
+            await stream.send(self.bus, reply, parts())
+        except Refused as refusal:
+            headers = {call.ERROR_CODE: "503", call.ERROR: refusal.problem.title}
+            self.bus.publish(reply, encode_problem(refusal.problem), headers=headers)
 
 
 class Effects:
@@ -104,7 +115,7 @@ def graph_of():
 
 @pytest.fixture(scope="module")
 async def played(stage):
-    fake = FakeCatalog(await stage.bus(ADMIN))
+    fake = FakeCatalog(await stage.bus("catalog"))
     await fake.play()
     return fake
 

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from polis.bus.jetstream import store
+from polis.bus.permissions import ADMIN
 from polis.proto import runtime
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.proto.identity import AgentDeleted
@@ -193,7 +194,7 @@ async def test_runs_of_a_deleted_agent_are_cancelled(ada, actors, stage, played,
 
     event = AgentDeleted(org_id=ada.org_id, agent_id=agent.id)
     subject, headers, payload = envelope.encode(event, uuid4(), datetime.now(UTC))
-    await store(played.bus, subject, payload, headers, msg_id=headers["Nats-Msg-Id"], timeout_s=5)
+    await store(await stage.bus(ADMIN), subject, payload, headers, msg_id=headers["Nats-Msg-Id"], timeout_s=5)
 
     assert (await ended(ada, run.id)).state == "cancelled"
     assert (await ada.call(runtime.GetRun(run_id=other.id))).state == "running"

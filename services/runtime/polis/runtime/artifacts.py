@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.proto import Refused, catalog, identity
+from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
 from polis.runtime.component import StepFailed
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 _TOKENS = 4096
 _RENEW_AT = 0.6
 """A token is renewed after this share of its lifetime."""
-_PART_WAIT_S = 30.0
+_PART_WAIT_S = 10.0
+_AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Between attempts that bring nothing; then the step fails, and its own policy says whether it is tried again."""
+_BROKEN = (Unavailable, DeadlineExceeded, Overloaded)
 
 Holder = tuple[UUID, UUID, tuple[str, ...]]
 
@@ -34,18 +38,41 @@ class Artifacts:
         self._tokens: OrderedDict[Holder, tuple[float, str]] = OrderedDict()
 
     async def read(self, run: Run, program: Program, artifact_id: str) -> AsyncIterator[bytes]:
-        """The bytes of a file. StepFailed for what is no id, Refused when it cannot be had."""
+        """The bytes of a file. StepFailed for what is no id, Refused when it cannot be had.
+
+        A stream that breaks, because the catalog went away or the run took longer over a part than the catalog waits, is
+        taken up again where it broke: a file never changes.
+        """
         try:
             request = catalog.DownloadArtifact(artifact_id=UUID(artifact_id))
         except ValueError:
             raise StepFailed("artifact.no_id", "this is no id of an artifact") from None
         async with self._slots:
-            token = await self._token(run, program.scopes)
-            parts = self._kernel.caller.stream(
-                request, token=token, org=str(run.org_id), timeout_s=_PART_WAIT_S
-            )
-            async for part in parts:
-                yield part
+            taken = fruitless = 0
+            while True:
+                before = taken
+                try:
+                    async for part in self._stream(run, program, request, taken):
+                        taken += len(part)
+                        yield part
+                except Refused as refusal:
+                    fruitless = 0 if taken > before else fruitless + 1
+                    if fruitless == len(_AGAIN_S) or not isinstance(refusal.problem, _BROKEN):
+                        raise
+                    await asyncio.sleep(_AGAIN_S[fruitless])
+                else:
+                    return
+
+    async def _stream(
+        self, run: Run, program: Program, request: catalog.DownloadArtifact, skip: int
+    ) -> AsyncIterator[bytes]:
+        """The bytes behind the first `skip` ones."""
+        token = await self._token(run, program.scopes)
+        org = str(run.org_id)
+        async for part in self._kernel.caller.stream(request, token=token, org=org, timeout_s=_PART_WAIT_S):
+            if skip < len(part):
+                yield part[skip:]
+            skip = max(0, skip - len(part))
 
     async def _token(self, run: Run, scopes: tuple[str, ...]) -> str:
         """A token of the one that a run acts as, narrowed to these scopes."""

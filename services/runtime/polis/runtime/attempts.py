@@ -91,6 +91,7 @@ class Attempts:
         node = activation.node
         node.attempts += 1
         node.state = "running"
+        self._machine.touch(node)
         activation.state = "running"
         attempt = Attempt(activation)
         if node.stage.inline is None:
@@ -150,6 +151,7 @@ class Attempts:
         node, retry = activation.node, activation.node.stage.retry
         node.missed += 1
         node.error = failure.message
+        self._machine.touch(node)
         if activation.cut is not None and activation.cut.failure is not None:
             self._give_up(activation, activation.cut.failure)
             return

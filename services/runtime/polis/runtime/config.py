@@ -21,5 +21,5 @@ class Config(Settings, frozen=True, kw_only=True):
     """Steps at work at a time, in all runs together."""
     lease_s: Annotated[float, Meta(ge=0.5, le=300)] = 6.0
     """A process that was not seen for this long has lost its runs to the others."""
-    downloads: Annotated[int, Meta(ge=1, le=1_000)] = 16
+    downloads: Annotated[int, Meta(ge=1, le=1_000)] = 32
     """Artifacts read at a time, in all runs together."""

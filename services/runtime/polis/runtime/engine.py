@@ -65,6 +65,7 @@ class Machine:
         self._inboxes = Inboxes(self.nodes, program.roots)
         self._outputs = Outputs(program)
         self._changed = 0
+        self._facts: list[Step] = []
         self._left = len(self.nodes)
         self._turn_ends = 0.0
 
@@ -144,11 +145,18 @@ class Machine:
     def changes(self) -> tuple[Step, ...]:
         """The facts of the nodes in which something happened since the last time."""
         changed, self._changed = self._changed, 0
-        return tuple(node.facts(self.created_at) for node in self.nodes if changed & node.bit)
+        indexes = [index for index, node in enumerate(self.nodes) if changed & node.bit]
+        if self._facts:
+            for index in indexes:
+                self._facts[index] = self.nodes[index].facts(self.created_at)
+        steps = self.steps()
+        return tuple(steps[index] for index in indexes)
 
     def steps(self) -> tuple[Step, ...]:
-        """The facts of all nodes in topological order."""
-        return tuple(node.facts(self.created_at) for node in self.nodes)
+        """The facts of all nodes in topological order, as of the last `changes`."""
+        if not self._facts:
+            self._facts = [node.facts(self.created_at) for node in self.nodes]
+        return tuple(self._facts)
 
     # For the parts of this run.
 
@@ -170,10 +178,14 @@ class Machine:
 
     def progressed(self, node: NodeRun, done: int, total: int | None) -> None:
         node.progress = (done, total)
-        self._changed |= node.bit
+        self.touch(node)
 
     def mark_ready(self, node: NodeRun) -> None:
         self._inboxes.ready |= node.bit
+
+    def touch(self, node: NodeRun) -> None:
+        """Something about the node has changed that is worth telling."""
+        self._changed |= node.bit
 
     def failure(self, node: NodeRun, error: Exception) -> Failure:
         return failure_of(error, node.stage.name, self.host)
@@ -182,6 +194,7 @@ class Machine:
         """End the run because of one of its steps."""
         if self.state == "running":
             node.state, node.error, node.ended_at = "failed", failure.message, self.now
+            self.touch(node)
             self._end(Ended("failed", error=RunError(node.stage.name, failure.kind, failure.message)))
 
     # Nodes
