@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from polis.db.deadline import Deadline
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 R = TypeVar("R")
+
+
+_PARAMETER = re.compile(r"(\$\d+(?:::\w+\[\])?)")
+"""Each array is put in a sub-select: seen through, it would be planned anew for its length at every call."""
 
 
 class Batch(Generic[K, R]):
@@ -38,7 +43,7 @@ class Batch(Generic[K, R]):
     ) -> None:
         self._database = database
         self._kind = kind
-        self._sql = sql
+        self._sql = _PARAMETER.sub(r"(select \1)", sql)
         self._gathering: Gathering[K, R | None] = Gathering(
             self._serve, database.connections.watch, lanes=lanes, largest=largest, bound=bound
         )

@@ -22,8 +22,8 @@ with schemas as (
         coalesce(pg_get_expr(p.polwithcheck, p.polrelid), pg_get_expr(p.polqual, p.polrelid)) as written
     from pg_policy p join tables t on t.oid = p.polrelid
 ), of_its_orgs as (
-    select '(org_id = ANY (( SELECT (NULLIF(current_setting(''polis.orgs''::text, true), ''''::text))::uuid[]'
-        || ' AS "nullif")::uuid[]))' as condition
+    select 'COALESCE((org_id = ANY (( SELECT (NULLIF(current_setting(''polis.orgs''::text, true), ''''::text))::uuid[]'
+        || ' AS "nullif")::uuid[])), false)' as condition
 ), unique_keys as (
     select t.oid as table_oid, t.name, i.indexrelid::regclass::text as key, i.indkey::int2[] as columns,
         concat(obj_description(i.indexrelid, 'pg_class'), obj_description(k.oid, 'pg_constraint')) as comment

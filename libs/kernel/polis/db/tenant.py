@@ -54,12 +54,9 @@ class Tenant:
 
 @lru_cache(maxsize=1024)
 def in_orgs(sql: str, parameter: int) -> str:
-    """The statement inside one that first sets `polis.orgs`, from this parameter, for its own duration.
+    """The statement behind one that sets `polis.orgs`, from this parameter, for the statement's own duration.
 
-    The outer row is made once, and the inner query hangs on it by a condition that the planner turns into a one-time
-    filter above every scan, so no policy is evaluated before the setting is made. `offset 0` keeps both apart.
+    The setting is made in a sub-select that hangs on no row, so the planner runs it once, as a one-time filter above
+    every scan: no policy looks at the setting before it is made. A query whose plan were otherwise would find nothing.
     """
-    return (
-        f"select r.* from (select set_config('polis.orgs', ${parameter}, true) as orgs offset 0) as tenant, "  # noqa: S608 - constants only
-        f"lateral (select q.* from ({sql}\n) as q where tenant.orgs is not null offset 0) as r"
-    )
+    return f"select q.* from ({sql}\n) as q where (select set_config('polis.orgs', ${parameter}, true)) is not null"  # noqa: S608 - constants only

@@ -2,11 +2,14 @@
 
 -- States a table's tenancy in one line of a migration: `call catalog.tenant_table('resources', 'select, insert')`.
 -- verbs: what the app role may do with rows of its orgs. The system role, which sees all orgs, may do as much, and delete.
+--
+-- The policy stands in `coalesce` so that the planner takes it for a filter and nothing else: as an index condition beside
+-- the query's own `org_id = $1` it makes pages look twenty times smaller than they are, and plans for them worse.
 create procedure :service.tenant_table(name text, verbs text default 'select, insert, update, delete')
 language plpgsql as $$
 declare
     of_its_orgs constant text :=
-        'org_id = any ((select nullif(current_setting(''polis.orgs'', true), '''')::uuid[])::uuid[])';
+        'coalesce(org_id = any ((select nullif(current_setting(''polis.orgs'', true), '''')::uuid[])::uuid[]), false)';
 begin
     execute format('alter table :service.%I enable row level security', name);
     execute format('alter table :service.%I force row level security', name);
