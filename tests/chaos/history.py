@@ -11,14 +11,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
 from polis.proto import Refused
 from polis.proto.problems import DeadlineExceeded, Internal, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 UNKNOWN_PROBLEMS = (DeadlineExceeded, Unavailable, Internal)
 """Refusals after which an effect may have happened: the connection was cut, or the answer was lost."""
+_SHOWN = 8
 
 
 class Operation(Struct):
@@ -56,12 +58,17 @@ class History:
     def keys(self, *outcomes: str) -> set[str]:
         return {o.key for o in self.operations if o.outcome in outcomes}
 
+    def count(self, outcome: str) -> int:
+        return sum(o.outcome == outcome and o.ended > 0 for o in self.operations)
+
     def longest_s(self) -> float:
         return max((o.ended - o.started for o in self.operations), default=0.0)
 
     def summary(self) -> str:
         counts = Counter(o.outcome for o in self.operations)
-        return ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("ok", "fail", "unknown"))
+        details = Counter(o.detail for o in self.operations if o.detail)
+        told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("ok", "fail", "unknown"))
+        return f"{told}; {dict(details)}" if details else told
 
 
 def lost(history: History, effects: Iterable[str]) -> set[str]:
@@ -79,6 +86,16 @@ def invented(history: History, effects: Iterable[str]) -> set[str]:
     return set(effects) - history.keys("ok", "unknown")
 
 
-def disordered(sequences: dict[str, list[int]]) -> set[str]:
+def disordered(sequences: Mapping[str, Sequence[int]]) -> set[str]:
     """Entities whose numbers did not arrive in ascending order; repeats are `doubled`'s business."""
-    return {entity for entity, numbers in sequences.items() if numbers != sorted(numbers)}
+    return {entity for entity, numbers in sequences.items() if list(numbers) != sorted(numbers)}
+
+
+def violations(history: History, effects: Sequence[str]) -> dict[str, list[str]]:
+    """What breaks "acknowledged means once, unknown means once or not at all, refused means not at all"; by rule."""
+    found = {
+        "lost": lost(history, effects),
+        "doubled": doubled(effects),
+        "invented": invented(history, effects),
+    }
+    return {rule: sorted(keys)[:_SHOWN] for rule, keys in found.items() if keys}
