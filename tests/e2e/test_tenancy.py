@@ -1,0 +1,166 @@
+"""The wall between orgs in every service's schema: the catalog's rules, and raw SQL of one org against another's rows.
+
+The rows are made by the mesh itself, for two orgs that did the same things; the tables are those that the database has.
+A table of tenants that these things left empty fails, so that a new one cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from polis.cli.api import Api
+from polis.db.lint import faults
+from polis.proto.registry import SERVICES
+from polis.testing import eventually
+from tests.e2e.world import new_key
+
+OWNERS = [service.name for service in SERVICES if service.schema]
+NOTE = {
+    "nodes": {"note": {"component": "log"}},
+    "inputs": {"value": {"target": "note.in", "required": False, "default": 1}},
+}
+"""A graph with an effect, so that its runs have a journal."""
+TABLES = """
+    select n.nspname as schema, c.relname as name, coalesce(obj_description(c.oid), '') as comment
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = any($1) and c.relkind in ('r', 'p') and not c.relispartition
+      and coalesce(obj_description(c.oid), '') not like 'global:%'
+    order by 1, 2
+"""
+
+
+async def live_a_little(api: Api) -> str:
+    """Leave a row in every table of tenants; the org."""
+    await api.sign_up()
+    await api.call("POST", "/agents", {"key": "sarah", "name": "Sarah"})
+    await api.call("POST", "/invitations", {"email": f"{new_key()}@example.org"})
+    resource = await api.call("POST", "/resources", {"type": "graph", "key": "mine", "content": NOTE})
+    await api.call("POST", f"/resources/{resource['id']}/versions", {})
+    await api.call("PUT", f"/resources/{resource['id']}/activations/production", {"number": 1})
+    upload = await api.call("POST", "/uploads", {"name": "open", "size": 3})
+    async with api._http.put(
+        f"{api.address}/api/v1/uploads/{upload['id']}/parts/0", data=b"abc", headers=api._headers
+    ) as answer:
+        assert answer.status == 200
+    async with api._http.post(
+        f"{api.address}/api/v1/artifacts?name=stored", data=b"abc", headers=api._headers
+    ) as answer:
+        assert answer.status == 200
+    headers = api._headers | {"Idempotency-Key": new_key()}
+    for path, body in (
+        ("/agents", {"key": "peter", "name": "Peter"}),
+        ("/resources", {"type": "policy", "key": "rule", "content": {}}),
+        ("/runs", {"graph": "mine"}),
+    ):
+        async with api._http.post(f"{api.address}/api/v1{path}", json=body, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+    run = await api.call("POST", "/runs", {"graph": "mine"})
+    await eventually(lambda: _ended(api, run["id"]))
+    return (await api.call("GET", "/me"))["org_id"]
+
+
+async def _ended(api: Api, run_id: str) -> bool:
+    return (await api.call("GET", f"/runs/{run_id}"))["state"] == "succeeded"
+
+
+@pytest.fixture(scope="module")
+async def orgs(address):
+    found = []
+    for _ in range(2):
+        async with Api(address) as api:
+            found.append(await live_a_little(api))
+    return found
+
+
+@pytest.fixture(scope="module")
+async def admin(mesh):
+    connection = await asyncpg.connect(mesh.database.admin_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="module")
+async def tables(admin):
+    return await admin.fetch(TABLES, OWNERS)
+
+
+async def test_every_schema_keeps_the_rules_of_tenancy(mesh):
+    assert await faults(mesh.database.admin_url) == []
+
+
+async def test_both_orgs_have_rows_in_every_table_of_tenants(admin, tables, orgs):
+    empty = [
+        f"{table['schema']}.{table['name']}"
+        for table in tables
+        for org in orgs
+        if not await admin.fetchval(
+            f"select count(*) from {table['schema']}.{table['name']} where org_id = $1", org
+        )
+    ]
+
+    assert empty == []
+
+
+@pytest.mark.parametrize("service", OWNERS)
+async def test_raw_sql_of_one_org_reaches_no_row_of_another(mesh, admin, tables, orgs, service):
+    ours, theirs = orgs
+    app = await asyncpg.connect(mesh.database.url(f"app_{service}"))
+    try:
+        for table in (t for t in tables if t["schema"] == service):
+            name = f"{service}.{table['name']}"
+            row = await admin.fetchrow(f"select * from {name} where org_id = $1 limit 1", theirs)
+            columns = ", ".join(f'"{column}"' for column in dict(row))
+            attempts = {
+                "select": (f"select count(*) from {name} where org_id = $1", (theirs,)),
+                "update": (f"update {name} set org_id = org_id where org_id = $1", (theirs,)),
+                "delete": (f"delete from {name} where org_id = $1", (theirs,)),
+                "insert": (
+                    f"insert into {name} ({columns}) overriding system value values ({places(len(row))})",
+                    tuple(row.values()),
+                ),
+            }
+            for verb, (statement, arguments) in attempts.items():
+                outcome = await attempt(app, ours, statement, arguments)
+                assert outcome in (0, "refused"), (name, verb, outcome)
+            assert await attempt(
+                app,
+                None,
+                f"select count(*) from {name} where visibility <> 'public'"
+                if "public_read" in table["comment"]
+                else f"select count(*) from {name}",
+                (),
+            ) in (0, "refused")
+    finally:
+        await app.close()
+
+
+@pytest.mark.parametrize("service", OWNERS)
+async def test_a_service_reads_nothing_of_anothers_schema(mesh, tables, service):
+    app = await asyncpg.connect(mesh.database.url(f"app_{service}"))
+    try:
+        for table in (t for t in tables if t["schema"] != service):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await app.fetch(f"select 1 from {table['schema']}.{table['name']}")
+    finally:
+        await app.close()
+
+
+def places(count: int) -> str:
+    return ", ".join(f"${n + 1}" for n in range(count))
+
+
+async def attempt(app, org, statement, arguments):
+    """How many rows it reads or touches in a transaction of this org, undone afterwards; or "refused"."""
+    transaction = app.transaction()
+    await transaction.start()
+    try:
+        if org is not None:
+            await app.execute("select set_config('polis.orgs', $1, true)", f"{{{org}}}")
+        if statement.startswith("select"):
+            return await app.fetchval(statement, *arguments)
+        return int((await app.execute(statement, *arguments)).split()[-1])
+    except asyncpg.InsufficientPrivilegeError:
+        return "refused"
+    finally:
+        await transaction.rollback()
