@@ -41,11 +41,11 @@ async def test_runs_go_on_when_every_connection_to_the_database_breaks(ada, admi
     runs = [await ada.call(runtime.StartRun(graph="breaks", input={"x": [n] * 20})) for n in range(10)]
 
     effects.gate.set()
-    for _ in range(5):
+    for done in (0, 40, 80, 120, 160):
+        await eventually(lambda done=done: len(effects.keys) >= done)
         await admin.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app_runtime'"
         )
-        await asyncio.sleep(0.05)
 
     for n, run in enumerate(runs):
         assert (await ended(ada, run)).state == "succeeded"
@@ -126,3 +126,22 @@ async def test_a_long_computation_does_not_keep_others_waiting(ada, played, grap
 
     assert (await ended(ada, run)).state == "succeeded"
     assert slowest < 0.5
+
+
+async def test_a_run_whose_acceptance_was_committed_but_never_confirmed_is_executed(
+    ada, admin, played, graph_of
+):
+    """As when the connection breaks between commit and answer: it is this process's run, and nobody executes it."""
+    played.graphs["lost"] = graph_of("passthrough")
+    run = await ada.call(runtime.StartRun(graph="lost", input={"x": 1}))
+    await admin.execute(
+        """
+        update runtime.runs set state = 'running', ended_at = null, output = null,
+            created_at = created_at - interval '1 minute', owner = (select incarnation from runtime.instances)
+        where id = $1
+        """,
+        run.id,
+    )
+
+    assert (await ended(ada, run)).state == "succeeded"
+    assert (await ada.call(runtime.GetOutput(run_id=run.id))).values == {"y": [1]}

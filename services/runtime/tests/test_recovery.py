@@ -111,6 +111,16 @@ class Mesh:
         watched = await self.ask(runtime.WatchRun(run_id=run.id, after=0))
         assert [t.seq for t in watched.transitions] == list(range(1, watched.seq + 1))
 
+    async def seen_again(self, instance):
+        """Wait until a process has come back to the others: by then it has been told which runs it lost."""
+        before = await self.admin.fetchval("select clock_timestamp()")
+
+        async def look():
+            seen = "select seen_at > $2 from runtime.instances where name = $1"
+            return await self.admin.fetchval(seen, instance, before)
+
+        await eventually(look, within_s=10)
+
     async def recorded(self, run):
         return await self.admin.fetchval("select count(*) from runtime.journal where run_id = $1", run.id)
 
@@ -205,7 +215,7 @@ async def test_nothing_is_recorded_after_a_cancel_that_came_while_its_process_wa
             cancelled = await mesh.ask(runtime.CancelRun(run_id=run.id))
             recorded = await mesh.recorded(run)
             first.send_signal(signal.SIGCONT)
-            await mesh.quiet()
+            await mesh.seen_again("one")
 
             assert cancelled.state == "cancelled"
             assert await mesh.ask(runtime.GetRun(run_id=run.id)) == cancelled

@@ -261,6 +261,9 @@ class Executor:
                 log.warning(
                     "run.unwritten", run_id=str(flush.run.id), problem=refusal.problem.type, attempt=attempt
                 )
+            except Exception as error:  # noqa: BLE001 - a defect of ours: the run is begun anew from its journal
+                log.error("run.unwritable", run_id=str(flush.run.id), exc_info=error)
+                return False
             await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
             attempt += 1
         return False

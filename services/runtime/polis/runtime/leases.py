@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from polis.db import Database, Transaction
 
 
+ADMISSION_S = 20.0
+"""Within this a run has been admitted and is executed, or the answer to its admission was lost."""
+
+
 class _ClaimedRow(RunRow, frozen=True):
     epoch: int
     seq: int
@@ -43,6 +47,20 @@ async def register(database: Database, name: str, incarnation: UUID) -> None:
             name,
             incarnation,
         )
+
+
+async def rejoin(database: Database, name: str, incarnation: UUID) -> bool:
+    """Begin again as this instance, unless another process has the name by now."""
+    async with database.across_orgs() as tx:
+        joined = await tx.execute(
+            """
+            insert into runtime.instances (name, incarnation, seen_at) values ($1, $2, clock_timestamp())
+            on conflict (name) do nothing
+            """,
+            name,
+            incarnation,
+        )
+    return joined == 1
 
 
 async def leave(database: Database, incarnation: UUID) -> None:
@@ -75,8 +93,14 @@ async def beat(
     return counts == 1, lost
 
 
-async def claim(database: Database, incarnation: UUID, *, lease_s: float, limit: int) -> list[Claimed]:
-    """Take over open runs that nobody executes: queued ones, and those of instances that were not seen for a lease."""
+async def claim(
+    database: Database, incarnation: UUID, *, active: Sequence[UUID], lease_s: float, limit: int
+) -> list[Claimed]:
+    """Take over open runs that nobody executes.
+
+    They are queued, or of instances that were not seen for a lease, or this one's own although it does not execute them:
+    the answer to the commit that gave them to it was lost.
+    """
     async with database.across_orgs() as tx:
         rows = await tx.rows(
             _ClaimedRow,
@@ -86,7 +110,8 @@ async def claim(database: Database, incarnation: UUID, *, lease_s: float, limit:
                 where r.ended_at is null and (r.owner is null or r.owner in (
                     select i.incarnation from runtime.instances i
                     where i.seen_at < clock_timestamp() - make_interval(secs => $2)
-                ))
+                ) or r.owner = $1 and r.id <> all($4::uuid[])
+                    and r.created_at < clock_timestamp() - make_interval(secs => $5))
                 order by r.id limit $3 for update skip locked
             )
             update runtime.runs r set owner = $1, epoch = r.epoch + 1, seq = r.seq + 1,
@@ -100,6 +125,8 @@ async def claim(database: Database, incarnation: UUID, *, lease_s: float, limit:
             incarnation,
             lease_s,
             limit,
+            list(active),
+            ADMISSION_S,
         )
         claimed = [
             Claimed(row.run, row.epoch, row.seq, row.program, row.input, decode_steps(row.steps), row.age_s)

@@ -40,6 +40,7 @@ class Stage:
         "pure",
         "retry",
         "routes",
+        "scopes",
         "sorted_ports",
         "sorts",
         "sources",
@@ -63,8 +64,10 @@ class Stage:
         self.pure = component.pure
         self.plain = component.pure and implementation.inline is not None
         """A pure function: the kind of node that the engine runs with the least ado."""
+        # What may be called is for the implementation to say: the catalog's component may be another org's.
+        self.scopes = implementation.component.scopes
         # A pure step that may call nobody awaits nothing but its own step: it is started without a task.
-        self.eager = component.pure and not component.scopes
+        self.eager = component.pure and not self.scopes
         self.concurrency = node.concurrency
         self.retry = node.retry
         self.timeout_s = node.timeout_s
@@ -108,7 +111,7 @@ class Program:
         self.ordered_exits = frozenset(
             name for node in plan.nodes if node.ordered for names in node.exits.values() for name in names
         )
-        self.scopes = tuple(sorted({scope for stage in self.stages for scope in stage.component.scopes}))
+        self.scopes = tuple(sorted({scope for stage in self.stages for scope in stage.scopes}))
         """What the run's token must allow: the sum of what its components declare."""
         self.quick = all(stage.pure and (stage.inline or stage.eager) for stage in self.stages)
         """Whether nothing in it has an effect or waits for others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -56,19 +57,16 @@ class Programs:
         self._compiled: OrderedDict[Hashable, Bound] = OrderedDict()
         self._stored: OrderedDict[tuple[UUID, str], None] = OrderedDict()
 
-    def of(self, graph_digest: str, graph: Graph, components: Mapping[str, Resolved]) -> Bound:
+    async def of(self, graph_digest: str, graph: Graph, components: Mapping[str, Resolved]) -> Bound:
         """The program of a graph version. GraphFaults when it cannot run."""
         key = (graph_digest, tuple(sorted((name, found.digest) for name, found in components.items())))
         parts = {name: found.component for name, found in components.items()}
-        return self._get(key, lambda: _bound(Bundle(graph, parts)))
+        return await self._get(key, lambda: _bound(Bundle(graph, parts)))
 
-    def stored(self, digest: str, content: bytes) -> Program:
+    async def stored(self, digest: str, content: bytes) -> Program:
         """The program of a stored bundle. GraphFaults when this version of the runtime cannot run it any more."""
-        return self._get(digest, lambda: _bound(msgspec.json.decode(content, type=Bundle))).program
-
-    def compiled(self, digest: str) -> Program | None:
-        found = self._compiled.get(digest)
-        return None if found is None else found.program
+        found = await self._get(digest, lambda: _bound(msgspec.json.decode(content, type=Bundle)))
+        return found.program
 
     def is_stored(self, org_id: UUID, digest: str) -> bool:
         return (org_id, digest) in self._stored
@@ -76,10 +74,11 @@ class Programs:
     def mark_stored(self, org_id: UUID, digest: str) -> None:
         _keep(self._stored, (org_id, digest), None, _KNOWN)
 
-    def _get(self, key: Hashable, make: Callable[[], Bound]) -> Bound:
+    async def _get(self, key: Hashable, make: Callable[[], Bound]) -> Bound:
         found = self._compiled.get(key)
         if found is None:
-            found = make()
+            # A graph of 500 nodes takes tens of milliseconds.
+            found = await asyncio.to_thread(make)
             _keep(self._compiled, found.digest, found, _COMPILED)
         _keep(self._compiled, key, found, _COMPILED)
         return found

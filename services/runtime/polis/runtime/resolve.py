@@ -80,7 +80,7 @@ async def bound(
     try:
         graph = msgspec.convert(version.content, Graph)
         found = await components.of(ctx, {node.component for node in graph.nodes.values()})
-        return programs.of(version.digest, graph, found)
+        return await programs.of(version.digest, graph, found)
     except msgspec.ValidationError as error:
         raise Refused(runtime.GraphInvalid(faults=(Fault("", str(error)),))) from None
     except GraphFaults as error:

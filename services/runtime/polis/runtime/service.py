@@ -37,9 +37,11 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         watch = Watch(config, kernel.database, executor)
         await watch.begin()
         watching = tasks.start(watch.keep(), name="watch")
-        yield Own(executor)
-        watching.cancel()
-        await watch.end()
+        try:
+            yield Own(executor)
+        finally:
+            watching.cancel()
+            await watch.end()
 
 
 service = Service("runtime", settings=Config, open=open_own)

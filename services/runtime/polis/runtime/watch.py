@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 BEATS_PER_LEASE = 4
 _CLAIMED_AT_ONCE = 100
+_MOST_OWNERS = 200
+"""A run that takes its processes down with it must not take all of them down for ever."""
 
 
 class Watch:
@@ -72,14 +74,20 @@ class Watch:
             # It was away for so long that the others have forgotten it, or another process has its name.
             log.warning("instance.forgotten", instance=self.name)
             executor.begin_anew()
-            await leases.register(self._database, _name_of_chance(executor), executor.incarnation)
+            if not await leases.rejoin(self._database, self.name, executor.incarnation):
+                self.name = _name_of_chance(executor)
+                await leases.rejoin(self._database, self.name, executor.incarnation)
 
     async def _claim(self) -> None:
         limit = min(self._executor.room, _CLAIMED_AT_ONCE)
         if not limit:
             return
         claimed = await leases.claim(
-            self._database, self._executor.incarnation, lease_s=self._lease_s, limit=limit
+            self._database,
+            self._executor.incarnation,
+            active=[run_id for _, run_id in self._executor.active],
+            lease_s=self._lease_s,
+            limit=limit,
         )
         self._executor.more_waits = len(claimed) == limit
         for each in claimed:
@@ -91,22 +99,27 @@ class Watch:
         """Go on from the journal: recorded outcomes are replayed, pure steps computed again."""
         run = claimed.run
         self._executor.publish(run, (leases.transition(claimed),))
+        if claimed.epoch > _MOST_OWNERS:
+            await self._fail(
+                claimed, "run.poison", f"{claimed.epoch} processes have begun it and none has ended it"
+            )
+            return
         async with self._database.transaction([run.org_id]) as tx:
             recorded = await store.outcomes(tx, run.id)
             stored = await store.program(tx, claimed.program)
         try:
-            program = self._executor.programs.stored(claimed.program, stored)
+            program = await self._executor.programs.stored(claimed.program, stored)
         except GraphFaults as error:
-            await self._fail(claimed, str(error))
+            await self._fail(claimed, "graph.invalid", str(error))
             return
         execution = Execution(run, program, self._executor, age_s=claimed.age_s, recorded=recorded)
         progress = Progress(run, epoch=claimed.epoch, seq=claimed.seq)
         self._executor.resume(execution, progress, msgspec.json.decode(claimed.input))
 
-    async def _fail(self, claimed: Claimed, why: str) -> None:
-        """A run that no process of this version can execute."""
+    async def _fail(self, claimed: Claimed, kind: str, why: str) -> None:
+        """A run that no process of this version can bring to its end."""
         at_ms = leases.transition(claimed).at_ms
-        error = RunError("", "graph.invalid", why[:2000])
+        error = RunError("", kind, why[:2000])
         ended = msgspec.structs.replace(
             claimed.run, state="failed", error=error, ended_at=leases.now_of(claimed)
         )
