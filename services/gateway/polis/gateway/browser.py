@@ -54,8 +54,7 @@ class Browser:
         await self._caller.call(SignOut(), token=actor.token, org=str(actor.org_id))
         for name, path in ((ACCESS_COOKIE, _ACCESS_PATH), (REFRESH_COOKIE, _REFRESH_PATH)):
             exchange.extra.append(_cookie(exchange, name, "", path=path, max_age_s=0))
-        await exchange.start(204, None)
-        await exchange.part(b"", more=False)
+        await exchange.answer_nothing()
 
     async def _answer(self, exchange: Exchange, session: Session) -> None:
         access = session.access_token

@@ -111,6 +111,10 @@ class Exchange:
         await self.start(status, media_type, (b"content-length", str(len(body)).encode()))
         await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
 
+    async def answer_nothing(self) -> None:
+        await self.start(204, None)
+        await self.part(b"", more=False)
+
     async def start(self, status: int, media_type: bytes | None, *headers: tuple[bytes, bytes]) -> None:
         """Begin an answer whose body follows with `part`."""
         self.status = status

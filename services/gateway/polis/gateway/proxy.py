@@ -150,12 +150,12 @@ class Proxy:
         code = reply.headers.get(call.ERROR_CODE)
         if code is not None:
             await exchange.answer_problem(int(code), reply.payload)
-        elif operation.answer is None:
-            await exchange.start(204, None)
-            await exchange.part(b"", more=False)
+            return
+        if REPLAYED in reply.headers:
+            exchange.extra.append((REPLAYED.lower().encode(), b"true"))
+        if operation.answer is None:
+            await exchange.answer_nothing()
         else:
-            if reply.headers.get(REPLAYED):
-                exchange.extra.append((REPLAYED.lower().encode(), b"true"))
             await exchange.answer(200, reply.payload)
 
     async def _offer(self, operation: Operation, payload: bytes, headers: dict[str, str]) -> Message:
