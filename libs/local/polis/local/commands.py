@@ -115,7 +115,7 @@ def down(home: Home) -> int:
     for number in (signal.SIGTERM, signal.SIGKILL):
         if state.supervisor.alive():
             os.kill(state.supervisor.pid, number)
-        if _unlocked(home):
+        if _has_ended(home, state):
             break
     else:
         board.say(f"the mesh does not end; its process is {state.supervisor.pid}")
@@ -125,11 +125,11 @@ def down(home: Home) -> int:
     return 0
 
 
-def _unlocked(home: Home) -> bool:
+def _has_ended(home: Home, state: State) -> bool:
     end = time.monotonic() + _DOWN_S
-    while home.locked() and time.monotonic() < end:
+    while (running := home.locked() or state.supervisor.alive()) and time.monotonic() < end:
         time.sleep(_STEP_S)
-    return not home.locked()
+    return not running
 
 
 async def _end_all(state: State) -> None:
@@ -161,7 +161,7 @@ def status(home: Home) -> int:
 def psql(home: Home, service: list[str]) -> int:
     """A shell on the embedded database: as its superuser, or as a service's own role."""
     from polis.local.postgres import DATABASE, SUPERUSER
-    from polis.local.programs import shipped
+    from polis.local.programs import programs
 
     state = home.state()
     if state is None or not state.postgres_port:
@@ -171,4 +171,4 @@ def psql(home: Home, service: list[str]) -> int:
     secret = f"postgres-{role}" if service else "postgres"
     environment = dict(os.environ) | {"PGPASSWORD": home.secret(secret)}  # noqa: TID251 - handed on
     place = ["-h", "127.0.0.1", "-p", str(state.postgres_port), "-U", role, DATABASE]
-    return subprocess.run([str(shipped() / "bin" / "psql"), *place], check=False, env=environment).returncode  # noqa: S603
+    return subprocess.run([str(programs(None) / "psql"), *place], check=False, env=environment).returncode  # noqa: S603

@@ -83,6 +83,11 @@ class Home:
                 raise AlreadyRunning
             time.sleep(_STEP_S if self._lock is None else 0)
 
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     def locked(self) -> bool:
         """Whether a supervisor runs on this folder."""
         if not (self.root / "lock").exists():

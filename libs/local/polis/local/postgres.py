@@ -34,10 +34,12 @@ DATABASE = "polis"
 START_S = 30.0
 STOP_S = 5.0
 _FAST, _IMMEDIATE = signal.SIGINT, signal.SIGQUIT
-_ORPHANS_S = 3.0
-"""Processes of a killed server notice within two seconds that it is gone; longer means that they are frozen."""
+_ORPHANS_S = 0.5
+"""Most processes of a killed server notice at once that it is gone; busy and frozen ones may be killed: it recovers anyway."""
 _IMMEDIATE_S = 0.5
-_STARTS = 5
+_STARTS = 6
+_PASSING = ("shared memory block", "is another postmaster", "being shut down")
+"""Reasons not to start that pass by themselves: the kernel has not taken back yet what a killed server had."""
 _READY_STEP_S = 0.03
 _HERE = "/proc/self/cwd"
 _SETTINGS = {
@@ -75,7 +77,9 @@ class Postgres:
         self._lock: IO[bytes] | None = None
 
     def url(self, user: str = SUPERUSER, password: str = "", database: str = DATABASE) -> str:
-        return f"postgresql://{user}:{password or self._password}@{LOOPBACK}:{self.port}/{database}"
+        """Without TLS on loopback, so that no client looks for certificates in somebody's home."""
+        login = f"{user}:{password or self._password}"
+        return f"postgresql://{login}@{LOOPBACK}:{self.port}/{database}?sslmode=disable"
 
     async def start(self, port: int = 0) -> None:
         """Start, on a free port unless one is given; waits for processes of an earlier server to be gone."""
@@ -85,11 +89,14 @@ class Postgres:
             await asyncio.to_thread(self._initialise, found)
         self._check_version()
         await self._end_earlier()
-        self.port = port or free_port()
         for attempt in range(_STARTS):
+            self.port = port or free_port()
             if await self._answers(found):
                 return
+            if not any(reason in self._last_words() for reason in _PASSING):
+                break
             await asyncio.sleep(0.1 * 2**attempt)
+        self._release()
         raise PostgresFailed(f"PostgreSQL does not start: {self._last_words()}")
 
     async def stop(self, within_s: float = STOP_S) -> None:
@@ -200,7 +207,10 @@ class Postgres:
         return _HERE if self._user and Path(_HERE).exists() else str(folder)
 
     def _check_version(self) -> None:
-        version = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
+        try:
+            version = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            raise PostgresFailed(f"{self.data} holds no data of PostgreSQL, and is left as it is") from None
         if version != MAJOR:
             raise PostgresFailed(
                 f"the data in {self.data} is of PostgreSQL {version}, and this is {MAJOR}: upgrade it with pg_upgrade"

