@@ -20,8 +20,6 @@ HELLO, HOP = "Starlette hello", "Starlette + nats-py"
 _SAID = json.dumps({"room": "r1", "text": "hello from the bench"})
 _RATES = {"PRINCIPAL_RATE": "1000000", "PRINCIPAL_BURST": "1000000000"}
 
-SERVED_BY = {"get": "catalog", "post": "catalog", "echo": "echo"}
-
 
 class Paths:
     """What can be driven, by name, and what was measured of each."""
@@ -67,6 +65,17 @@ class Paths:
             f"{self.mesh.address}/api/v1/resources", "POST", self.mesh.token, _resource("w#")
         )
 
+    def start_run(self) -> None:
+        """A graph of five pure nodes: the answer to the request that starts it is the run as it ended."""
+        made = self.mesh.call("POST", "/resources", {"type": "graph", "key": "five", "content": _five()})
+        self.mesh.call("POST", f"/resources/{made['id']}/versions", {})
+        self.mesh.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
+        body = {"graph": "five", "input": {"x": 1}}
+        run = self.mesh.call("POST", "/runs", body)
+        if run["state"] != "succeeded":
+            raise RuntimeError(f"a run of pure nodes is answered as {run['state']}")
+        self.asks["run"] = Ask(f"{self.mesh.address}/api/v1/runs", "POST", self.mesh.token, json.dumps(body))
+
     def point(self, name: str, *, connections: int = 64) -> Point:
         before = self.mesh.cpu_s()
         point = drive(self.asks[name], seconds=POINT_S, connections=connections)
@@ -79,6 +88,15 @@ class Paths:
 
 def _resource(key: str) -> str:
     return json.dumps({"type": "context", "key": key, "content": {"text": "hello from the bench"}})
+
+
+def _five() -> object:
+    return {
+        "nodes": {f"n{i}": {"component": "passthrough"} for i in range(5)},
+        "edges": [{"source": f"n{i}.out", "target": f"n{i + 1}.in"} for i in range(4)],
+        "inputs": {"x": {"target": "n0.in"}},
+        "outputs": {"y": {"source": "n4.out"}},
+    }
 
 
 def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
@@ -113,6 +131,8 @@ def _order(wanted: set[str]) -> list[str]:
         order += ["hello", "get"]
     if "POST" in wanted:
         order += ["hello", "post"]
+    if "B4" in wanted:
+        order += ["hello", "run"]
     return order
 
 
@@ -121,6 +141,7 @@ _NAMES = {
     ("echo", "hello"): ("B6", "the hop without a database, beside no hop", HELLO, 1.0),
     ("get", "hello"): ("GET", "GET by id through PostgreSQL", HELLO, 0.25),
     ("post", "hello"): ("POST", "durable POST with its event", HELLO, 0.1),
+    ("run", "hello"): ("B4", "a durable run of 5 nodes, started and ended over HTTP", HELLO, None),
 }
 
 
@@ -137,7 +158,7 @@ def _cpu(parts: dict[str, float]) -> str:
 def _alone(paths: Paths, name: str) -> Figure:
     """One caller: what a single request waits for."""
     point = drive(paths.asks[name], seconds=POINT_S, connections=1)
-    id_ = {"echo": "B6", "get": "GET", "post": "POST", "hello": "HELLO"}[name]
+    id_ = {"echo": "B6", "get": "GET", "post": "POST", "run": "B4", "hello": "HELLO"}[name]
     return Figure(
         id_, f"{name}, one caller", point.rate, "requests/s", p50_ms=point.p50_ms, p99_ms=point.p99_ms
     )

@@ -35,14 +35,14 @@ class Mesh:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.token = ""
+        self._log = self.folder / "beside.log"
         self._others: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for other in self._others:
-            end(other)
+        self.end_others()
         self.down()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -102,16 +102,30 @@ class Mesh:
 
     # Other processes beside it
 
-    def beside(self, *arguments: str, settings: dict[str, str]) -> subprocess.Popen[bytes]:
-        """Start a process of the bench, ended with the mesh."""
+    def beside(
+        self, *arguments: str, settings: dict[str, str], pipes: bool = False, python: str = sys.executable
+    ) -> subprocess.Popen[bytes]:
+        """Start a process of the bench, ended with the mesh. pipes: it is talked with."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("POLIS_")} | settings
-        command = [sys.executable, *arguments]
-        with (self.folder / "beside.log").open("ab") as log:
+        with self._log.open("ab") as log:
             other = subprocess.Popen(
-                command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [python, *arguments],
+                env=environment,
+                cwd=ROOT,
+                stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if pipes else log,
+                stderr=log,
             )
         self._others.append(other)
         return other
+
+    def last_words(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")[-1000:]
+
+    def end_others(self) -> None:
+        """End what was started beside."""
+        while self._others:
+            end(self._others.pop())
 
     def until_answers(self, url: str, process: subprocess.Popen[bytes], *, within_s: float = 20.0) -> None:
         """Wait for the 200 of a server that was started beside."""
@@ -122,7 +136,7 @@ class Mesh:
                     return
             except OSError:
                 time.sleep(0.05)
-        raise RuntimeError(f"nothing answers at {url}: {(self.folder / 'beside.log').read_text()[-1000:]}")
+        raise RuntimeError(f"nothing answers at {url}: {self.last_words()}")
 
     # As a client
 

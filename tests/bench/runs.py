@@ -1,0 +1,130 @@
+"""Durable runs of five steps: ours in one process, DBOS on the same PostgreSQL server, and ours started over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from polis.db.databases import create_database
+from tests.bench.child import Child
+from tests.bench.figures import Figure, Point, beside
+
+if TYPE_CHECKING:
+    from tests.bench.mesh import Mesh
+
+ROUNDS = 5
+CALLERS = 50
+POINT_S = 2.0
+DBOS = "dbos==3.4.0"
+_DATABASE = "dbos_peer"
+_INSTALL_S, _DRAIN_S = 180, 20.0
+
+
+def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
+    """Figures of B2. Without DBOS (no network, no wheel) ours stand alone, and the figures say so."""
+    del wanted
+    ours = _ours(mesh)
+    try:
+        peer = _dbos(mesh)
+        kind = max(("threads", "tasks"), key=lambda k: peer.ask(kind=k, callers=CALLERS, seconds=POINT_S)[0])
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        return [_without(ours, effects, f"no DBOS to compare with: {error}") for effects in (True, False)]
+    points: dict[str, list[Point]] = {"dbos": [], "steps": [], "pure": []}
+    for _ in range(ROUNDS):
+        points["steps"].append(_run(ours, effects=True))
+        _drained(mesh)
+        points["dbos"].append(Point(*peer.ask(kind=kind, callers=CALLERS, seconds=POINT_S)))
+        points["pure"].append(_run(ours, effects=False))
+        _drained(mesh)
+    name = f"DBOS 3.4 ({kind})"
+    return [
+        beside("B2", _name(effects=True), points["steps"], name, points["dbos"], bar=3.0, unit="runs/s"),
+        beside("B2", _name(effects=False), points["pure"], name, points["dbos"], bar=3.0, unit="runs/s"),
+        Figure("DBOS", "durable 5-step runs, 50 callers", *_alone(points["dbos"])),
+    ]
+
+
+def _alone(points: list[Point]) -> tuple[float, str]:
+    return sorted(p.rate for p in points)[len(points) // 2], "runs/s"
+
+
+def _name(*, effects: bool) -> str:
+    how = "each step durable before the next" if effects else "pure steps, written once"
+    return f"durable 5-step runs, {CALLERS} callers, {how}"
+
+
+def _run(ours: Child, *, effects: bool) -> Point:
+    return Point(*ours.ask(effects=effects, callers=CALLERS, seconds=POINT_S))
+
+
+def _without(ours: Child, effects: bool, why: str) -> Figure:
+    found = [_run(ours, effects=effects) for _ in range(ROUNDS)]
+    middle = sorted(found)[ROUNDS // 2]
+    return Figure(
+        "B2",
+        _name(effects=effects),
+        middle.rate,
+        "runs/s",
+        p50_ms=middle.p50_ms,
+        p99_ms=middle.p99_ms,
+        note=why,
+    )
+
+
+def _ours(mesh: Mesh) -> Child:
+    settings = mesh.nats_login("runtime") | {
+        "POLIS_POSTGRES_URL": mesh.postgres_url("app_runtime"),
+        "POLIS_CREDENTIAL": mesh.home.credential("runtime"),
+        "POLIS_INSTANCE": "bench",
+    }
+    child = mesh.beside("-m", "tests.bench.runs_child", settings=settings, pipes=True)
+    return Child(child, mesh.last_words)
+
+
+def _dbos(mesh: Mesh) -> Child:
+    python = _installed()
+    url = mesh.postgres_url(database=_DATABASE)
+    asyncio.run(create_database(mesh.postgres_url(), _DATABASE))
+    script = str(Path(__file__).with_name("dbos_child.py"))
+    child = mesh.beside("-P", script, settings={"DATABASE_URL": url}, pipes=True, python=str(python))
+    return Child(child, mesh.last_words)
+
+
+def _installed() -> Path:
+    """A venv with DBOS, kept in the temporary folder for the next time."""
+    folder = Path(tempfile.gettempdir()) / f"polis-bench-{DBOS.replace('==', '-')}"
+    python = folder / "bin" / "python"
+    if not (folder / "whole").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=_INSTALL_S)
+        beside = Path(sys.executable).parents[1] / "tools" / "bin" / "uv"
+        uv = str(beside) if beside.exists() else shutil.which("uv")
+        install = [uv, "pip", "install", "-q", "--python"] if uv else []
+        command = [*install, str(python)] if uv else [str(python), "-m", "pip", "install", "-q"]
+        subprocess.run([*command, DBOS], check=True, timeout=_INSTALL_S)
+        (folder / "whole").touch()
+    return python
+
+
+def _drained(mesh: Mesh) -> None:
+    """Wait until the events of our runs are out, so that nothing of ours works while the peer is measured."""
+    asyncio.run(_until_drained(mesh.postgres_url()))
+
+
+async def _until_drained(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    end = time.monotonic() + _DRAIN_S
+    while time.monotonic() < end:
+        if not await connection.fetchval(
+            "select exists (select from runtime.outbox where stream_seq is null)"
+        ):
+            break
+        await asyncio.sleep(0.1)
+    await connection.close()

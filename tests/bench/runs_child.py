@@ -1,0 +1,26 @@
+"""The runtime's own bench, in a process that is another replica of the runtime of the mesh."""
+
+from __future__ import annotations
+
+import uvloop
+
+from polis.runtime.bench import durable_runs
+from polis.runtime.config import Config
+from polis.service.config import read
+from polis.service.kernel import open_kernel
+from tests.bench.child import own_output, serve
+
+
+async def main() -> None:
+    output, config = own_output(), read(Config)
+    async with open_kernel("runtime", config) as kernel:
+
+        async def measure(effects: bool, callers: int, seconds: float) -> object:
+            found = await durable_runs(config, kernel, effects=effects, callers=callers, seconds=seconds)
+            return found.runs_per_s, found.p50_ms, found.p99_ms
+
+        await serve(measure, output)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,180 @@
+"""What tenant isolation costs: reads through the wall beside the same reads with an explicit WHERE and no wall."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+import uvloop
+from msgspec import Struct
+
+from polis.db import Batch, Database
+from polis.db.migrate import migrate
+from polis.db.provision import MIGRATOR, provision
+from polis.db.rows import to_row, to_rows
+from tests.bench.figures import Figure, Point, beside
+
+if TYPE_CHECKING:
+    from tests.bench.mesh import Mesh
+
+ROUNDS = 5
+POINT_S = 0.5
+ORGS, ROWS = 50, 2_000
+PAGE = 50
+_PEER = "explicit WHERE, no RLS"
+_COLUMNS = "org_id, id, title, body, created_at"
+_BY_ID = f"select {_COLUMNS} from bench.items where org_id = $1 and id = $2"
+_PAGE = f"""
+    select {_COLUMNS} from bench.items where org_id = $1 and created_at < $2
+    order by created_at desc, id limit {PAGE}
+"""
+_TOGETHER = """
+    select q.n, i.org_id, i.id, i.title, i.body, i.created_at
+    from unnest($1::uuid[], $2::uuid[]) with ordinality as q(org_id, id, n)
+    join bench.items i on i.org_id = q.org_id and i.id = q.id
+"""
+_FILL = """
+    insert into bench.items
+    select md5('org' || o)::uuid, md5(o || '/' || n)::uuid, 'item ' || n, repeat('text ', 30),
+        timestamptz '2026-01-01' + n * interval '1 minute'
+    from generate_series(1, $1::int) o, generate_series(1, $2::int) n
+"""
+
+Read = Callable[[], Awaitable[object]]
+
+
+class Item(Struct, frozen=True):
+    org_id: UUID
+    id: UUID
+    title: str
+    body: str
+    created_at: datetime
+
+
+def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
+    """Figures of B10."""
+    del wanted
+    return uvloop.run(_measure(mesh))
+
+
+async def _measure(mesh: Mesh) -> list[Figure]:
+    keys = await _filled(mesh)
+    async with AsyncExitStack() as stack:
+        walled = await Database.open(_url(mesh), service="bench")
+        stack.push_async_callback(walled.close)
+        free = await Database.open(mesh.postgres_url(), service="bench")
+        stack.push_async_callback(free.close)
+        reads = Reads(walled, free, keys)
+        figures = [await _by_id(reads, how, callers, bar) for how, callers, bar in _BY_ID_BARS]
+        return figures + [await _pages(reads, callers) for callers in (1, 64)]
+
+
+_BY_ID_BARS = (("one", 1, 0.85), ("together", 1, 0.85), ("one", 64, None), ("together", 64, 1.2))
+_HOW = {"one": "a statement each", "together": "batched"}
+
+
+async def _by_id(reads: Reads, how: str, callers: int, bar: float | None) -> Figure:
+    ours, peers = await _in_turn(getattr(reads, how), reads.explicit, callers)
+    name = f"by-id reads through the wall, {_HOW[how]}, {callers} caller{'s' if callers > 1 else ''}"
+    return beside("B10", name, ours, _PEER, peers, bar=bar, unit="reads/s")
+
+
+async def _pages(reads: Reads, callers: int) -> Figure:
+    ours, peers = await _in_turn(reads.page, reads.explicit_page, callers)
+    name = f"pages of {PAGE} through the wall, {callers} caller{'s' if callers > 1 else ''}"
+    return beside("B10", name, ours, _PEER, peers, bar=0.95, unit="pages/s")
+
+
+class Reads:
+    """The same rows in each of the ways; the peer's as the superuser, whom no policy concerns, by the same client."""
+
+    def __init__(self, walled: Database, free: Database, keys: list[tuple[UUID, UUID]]) -> None:
+        self._walled = walled
+        self._free = free
+        self._keys = keys
+        self._batch: Batch[UUID, Item] = Batch(walled, Item, _TOGETHER)
+        self._random = random.Random(7)
+
+    async def one(self) -> object:
+        org, id_ = self._random.choice(self._keys)
+        return await self._walled.tenant(org).row(Item, _BY_ID, org, id_)
+
+    async def together(self) -> object:
+        org, id_ = self._random.choice(self._keys)
+        return await self._batch.get(org, id_)
+
+    async def explicit(self) -> object:
+        org, id_ = self._random.choice(self._keys)
+        return to_row(Item, await self._free.connections.read(_BY_ID, (org, id_), None))
+
+    async def page(self) -> object:
+        org, before = self._place()
+        return await self._walled.tenant(org).rows(Item, _PAGE, org, before)
+
+    async def explicit_page(self) -> object:
+        return to_rows(Item, await self._free.connections.read(_PAGE, self._place(), None))
+
+    def _place(self) -> tuple[UUID, datetime]:
+        org, _ = self._random.choice(self._keys)
+        return org, datetime.fromisoformat(f"2026-01-02T{self._random.randrange(24):02}:00:00+00:00")
+
+
+async def _in_turn(ours: Read, peer: Read, callers: int) -> tuple[list[Point], list[Point]]:
+    """Both in turn, the first one changing, after a round that does not count."""
+    found: tuple[list[Point], list[Point]] = ([], [])
+    for n in range(ROUNDS + 1):
+        pair = [(0, ours), (1, peer)] if n % 2 else [(1, peer), (0, ours)]
+        for which, read in pair:
+            found[which].append(await _rate(read, callers))
+    return found[0][1:], found[1][1:]
+
+
+async def _rate(read: Read, callers: int) -> Point:
+    waits: list[float] = []
+    began = time.perf_counter()
+    until = began + POINT_S
+
+    async def call() -> None:
+        while (begun := time.perf_counter()) < until:
+            if not await read():
+                raise RuntimeError("a row was not found")
+            waits.append(time.perf_counter() - begun)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(callers):
+            group.create_task(call())
+    rate = len(waits) / (time.perf_counter() - began)
+    waits.sort()
+    if callers == 1:  # by the median wait, which other work on the machine moves less than the mean
+        rate = 1 / waits[len(waits) // 2]
+    return Point(rate, waits[len(waits) // 2] * 1000, waits[len(waits) * 99 // 100] * 1000)
+
+
+async def _filled(mesh: Mesh) -> list[tuple[UUID, UUID]]:
+    """Make the schema and its rows; where they are."""
+    passwords = {MIGRATOR: mesh.home.secret(f"postgres-{MIGRATOR}"), "app_bench": _password(mesh)}
+    await provision(mesh.postgres_url(), ["bench"], passwords)
+    await migrate(mesh.postgres_url(MIGRATOR), "bench", Path(__file__).with_name("migrations"))
+    admin = await asyncpg.connect(mesh.postgres_url())
+    await admin.execute(_FILL, ORGS, ROWS)
+    await admin.execute("vacuum analyze bench.items")
+    rows = await admin.fetch("select org_id, id from bench.items where title like '%7'")
+    await admin.close()
+    return [(row["org_id"], row["id"]) for row in rows]
+
+
+def _password(mesh: Mesh) -> str:
+    return mesh.home.secret("postgres-app_bench")
+
+
+def _url(mesh: Mesh) -> str:
+    _password(mesh)
+    return mesh.postgres_url("app_bench")
