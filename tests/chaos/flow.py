@@ -14,10 +14,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from polis.bus import BusError
+from polis.bus.api import Answer, call
+from polis.bus.jetstream import Log
 from polis.bus.permissions import ADMIN
 from polis.db import Database
 from polis.proto.identity import AgentDeleted
 from polis.service.config import Settings
+from polis.service.relay import POLL_S
 from polis.testing import eventually
 from tests.chaos.broker import Stored, stored
 from tests.chaos.history import History, disordered, violations
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from polis.testing.servers import PostgresServer
 
 STREAM = "EVENTS_IDENTITY"
+DURABLE = "runtime_identity"
 ENTITIES = 8
 _SCRIPT = Path(__file__).with_name("member.py")
 _ROOT = Path(__file__).parents[2]
@@ -43,6 +48,14 @@ create table runtime.effects (
 );
 grant insert on runtime.effects to app_runtime;
 """
+
+
+class _Owed(Answer, frozen=True):
+    num_pending: int = 0
+    num_ack_pending: int = 0
+
+
+_owed = msgspec.json.Decoder(_Owed)
 
 
 class Flow:
@@ -176,8 +189,68 @@ class Flow:
 
         await eventually(look, within_s=within_s)
 
+    async def repaired(self, *, epoch: int, within_s: float = 30.0) -> None:
+        """Wait until the relay has begun this epoch and published everything in it."""
+
+        async def look():
+            return await self.epoch() >= epoch and await self.pending() == 0
+
+        await eventually(look, within_s=within_s)
+
+    async def has_effects(self, count: int, *, within_s: float = 60.0) -> None:
+        async def look():
+            return len(set(await self.effects())) >= count
+
+        await eventually(look, within_s=within_s)
+
+    async def consumed(self, *, within_s: float) -> None:
+        """Wait until the broker owes the consumer nothing and the consumer owes it no acknowledgement."""
+
+        async def look():
+            try:
+                info = await call(self.bus, f"CONSUMER.INFO.{STREAM}.{DURABLE}", b"", _owed)
+            except BusError:
+                return False
+            return not info.num_pending and not info.num_ack_pending
+
+        await eventually(look, within_s=within_s)
+
+    async def stored_count(self) -> int:
+        await self.connected()
+        return (await Log(self.bus, STREAM).info()).messages
+
+    async def has_stored(self, count: int) -> None:
+        async def look():
+            return await self.stored_count() >= count
+
+        await eventually(look, within_s=30)
+
+    async def unmoved(self, looks: int = 5) -> None:
+        """Wait until the stream has not grown for as long as the relay takes to look again, some times over."""
+        before, same = -1, 0
+
+        async def look():
+            nonlocal before, same
+            count = await self.stored_count()
+            same = same + 1 if count == before else 0
+            before = count
+            await asyncio.sleep(POLL_S / 2)
+            return same >= looks
+
+        await eventually(look, within_s=30)
+
+    async def ids(self) -> dict[int, str]:
+        """The id of each event, by its number."""
+        rows = await self.fetch("select org_id, id from identity.outbox")
+        return {row["org_id"].int: str(row["id"]) for row in rows}
+
     async def stream(self) -> list[Stored]:
+        await self.connected()
         return await stored(self.bus, STREAM)
+
+    async def connected(self) -> None:
+        """Wait until this test is back on a broker that was started again."""
+        await eventually(lambda: self.bus.connected, within_s=10)
 
     async def check(self) -> dict[str, list[str]]:
         """Every violation of what the writers were told, in the effects and in the stream."""

@@ -9,6 +9,7 @@ that comes back behind the relay's record (wiped, or its tail lost in a power cu
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from polis.bus import BusError
@@ -27,6 +28,8 @@ WINDOW = 500
 POLL_S = 0.5
 """The longest an event of another replica waits; one of this process is published at once."""
 PUBLISH_TIMEOUT_S = 5.0
+COMPARE_S = 10.0
+"""How often the stream is compared with the record; after a reconnect at once, for the broker may have lost its store."""
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _TROUBLE = (BusError, Refused)
 
@@ -39,7 +42,9 @@ class Relay:
         self._stream = stream_name(kernel.service)
         self._log = Log(kernel.bus, self._stream)
         self._wake = asyncio.Event()
+        self._compare_at = 0.0
         kernel.database.on_emit(self._wake.set)
+        kernel.bus.on_reconnect.append(self._doubt)
 
     async def run(self) -> None:
         """Lead and publish until cancelled; trouble is logged, waited out and tried again."""
@@ -50,12 +55,18 @@ class Relay:
                     position = await self._reconcile()
                     attempt = 0
                     while still_leading():
+                        if time.monotonic() >= self._compare_at:
+                            position = await self._reconcile()
                         position = await self._publish_pending(position)
             except _TROUBLE as trouble:
                 wait = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
                 attempt += 1
                 log.warning("relay.trouble", stream=self._stream, trouble=repr(trouble), retry_in_s=wait)
                 await asyncio.sleep(wait)
+
+    def _doubt(self) -> None:
+        self._compare_at = 0.0
+        self._wake.set()
 
     async def _publish_pending(self, position: Position) -> Position:
         self._wake.clear()
@@ -101,6 +112,7 @@ class Relay:
 
     async def _reconcile(self) -> Position:
         """Agree with the stream on what it holds: mark what it has and we did not know, publish again what it lost."""
+        self._compare_at = time.monotonic() + COMPARE_S
         position = await outbox.position(self._kernel.database, self._stream)
         state = await self._log.info()
         known = await self._known_to(state.last_seq) if position.last_seq else True
