@@ -38,7 +38,7 @@ _ORPHANS_S = 0.5
 """Most processes of a killed server notice at once that it is gone; busy and frozen ones may be killed: it recovers anyway."""
 _IMMEDIATE_S = 0.5
 _STARTS = 6
-_PASSING = ("shared memory block", "is another postmaster", "being shut down")
+_PASSING = ("shared memory block", "lock file")
 """Reasons not to start that pass by themselves: the kernel has not taken back yet what a killed server had."""
 _READY_STEP_S = 0.03
 _HERE = "/proc/self/cwd"
