@@ -82,6 +82,7 @@ class HttpPort(AbstractAsyncContextManager[int]):
                 port=port,
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,  # whom to believe a forwarded address is the gateway's to decide
                 lifespan="off",
                 http="httptools",
                 ws="websockets-sansio",

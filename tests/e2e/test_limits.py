@@ -1,0 +1,91 @@
+"""Bounds of the public origin: token buckets by principal, address and for credentials; open sockets."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from polis.cli.api import Api, Problem
+
+
+@pytest.fixture(scope="module")
+async def mesh(stage):
+    await stage.start("identity")
+    await stage.start(
+        "gateway",
+        principal_rate=60,
+        principal_burst=10,
+        credentials_rate=60,
+        credentials_burst=8,
+        sockets_per_principal=2,
+    )
+    return stage
+
+
+@pytest.fixture(scope="module")
+async def ada(address):
+    async with Api(address) as api:
+        await api.sign_up()
+        yield api
+
+
+async def test_a_principal_gets_its_burst_and_is_then_told_when_to_come_again(ada, address):
+    headers = {"Authorization": f"Bearer {ada.token}"}
+    async with aiohttp.ClientSession() as http:
+        answers = []
+        for _ in range(12):
+            async with http.get(f"{address}/api/v1/me", headers=headers) as answer:
+                answers.append((answer.status, answer.headers.get("retry-after")))
+
+    assert [status for status, _ in answers[:10]] == [200] * 10
+    assert answers[-1] == (429, "1")
+
+
+async def test_who_tries_credentials_is_held_back_sooner(address):
+    refused = []
+    async with aiohttp.ClientSession() as http:
+        for attempt in range(12):
+            body = {"email": "ada@example.org", "password": f"wrong password {attempt}"}
+            async with http.post(f"{address}/api/v1/sign-in", json=body) as answer:
+                refused.append(answer.status)
+
+    assert set(refused) == {401, 429}
+    assert refused[-1] == 429
+
+
+async def test_a_forwarded_address_is_not_believed_from_just_anybody(address):
+    statuses = []
+    async with aiohttp.ClientSession() as http:
+        for attempt in range(12):
+            headers = {"X-Forwarded-For": f"203.0.113.{attempt}"}
+            async with http.post(
+                f"{address}/api/v1/token", json={"client_id": "a", "client_secret": "b"}, headers=headers
+            ) as answer:
+                statuses.append(answer.status)
+
+    assert 429 in statuses
+
+
+async def test_a_principal_holds_so_many_sockets_and_no_more(ada, address):
+    headers = {"Authorization": f"Bearer {ada.token}"}
+    async with aiohttp.ClientSession() as http:
+        first = await http.ws_connect(f"{address}/api/v1/live", headers=headers)
+        second = await http.ws_connect(f"{address}/api/v1/live", headers=headers)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+            await http.ws_connect(f"{address}/api/v1/live", headers=headers)
+        await first.close()
+        await second.close()
+
+    assert refusal.value.status == 429
+
+
+async def test_a_refusal_by_a_bucket_names_the_seconds(ada):
+    problems = []
+    for _ in range(20):
+        try:
+            await ada.call("GET", "/me")
+        except Problem as refusal:
+            problems.append(refusal.content)
+
+    assert {problem["type"] for problem in problems} == {"/problems/overloaded"}
+    assert all(0 < problem["retry_after_s"] <= 1 for problem in problems)
