@@ -225,6 +225,17 @@ class Flow:
 
         await eventually(look, within_s=30)
 
+    async def recorded(self) -> int:
+        """Where the relay believes the stream to stand: it tells a loss by that alone."""
+        rows = await self.fetch("select last_seq from identity.relay where stream = $1", STREAM)
+        return rows[0]["last_seq"] if rows else 0
+
+    async def has_recorded(self, seq: int) -> None:
+        async def look():
+            return await self.recorded() >= seq
+
+        await eventually(look, within_s=30)
+
     async def unmoved(self, looks: int = 5) -> None:
         """Wait until the stream has not grown for as long as the relay takes to look again, some times over."""
         before, same = -1, 0

@@ -32,7 +32,7 @@ async def test_a_wiped_store_is_filled_again_under_load(flow, dice, full):
     for cycle in range(5 if full else 1):
         async with flow.writing():
             await flow.more(dice.randint(some, 2 * some))
-            await flow.has_stored(1)
+            await flow.has_recorded(1)
             flow.nats.kill()
             flow.nats.wipe()
             await flow.more(some)
@@ -54,7 +54,7 @@ async def test_a_store_that_lost_its_tail_gets_it_again_under_load(flow, dice, f
         async with flow.writing():
             await flow.more(dice.randint(some, 2 * some))
             await older.remember()
-            await flow.has_stored(await flow.stored_count() + 1)
+            await flow.has_recorded(await flow.stored_count() + 1)
             await flow.more(dice.randint(some, 2 * some))
             older.restore()
             await flow.nats.start()

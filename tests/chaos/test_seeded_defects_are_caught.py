@@ -23,6 +23,7 @@ async def crash_while_handling(flow, **options):
     flow.start("relay")
     for number in range(COUNT):
         assert await flow.emit(number % 8 + 1) == "ok"
+    await flow.published()
     await flow.keep("inbox", **options)
     await flow.consumed(within_s=30)
     return violations(flow.history, await flow.effects())
