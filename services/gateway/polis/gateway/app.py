@@ -15,6 +15,7 @@ from polis.gateway.buckets import Buckets
 from polis.gateway.credentials import Credentials
 from polis.gateway.files import Files
 from polis.gateway.live import Live
+from polis.gateway.proxies import Proxies
 from polis.gateway.proxy import Admission, Proxy
 from polis.gateway.routes import PREFIX, Routes
 from polis.proto.catalog import DownloadArtifact
@@ -62,20 +63,21 @@ class Gateway:
 
     def __init__(self, kernel: Kernel, settings: GatewaySettings) -> None:
         credentials = Credentials(settings.credential, settings.origins)
+        proxies = Proxies(settings.trusted_proxies)
         self._live = Live(kernel, settings, credentials)
         self._proxy = Proxy(
             kernel,
             Routes(operations()),
             credentials,
             Admission(
-                settings,
+                proxies,
                 principals=Buckets(rate_per_minute=settings.principal_rate, burst=settings.principal_burst),
                 addresses=Buckets(rate_per_minute=settings.address_rate, burst=settings.address_burst),
                 credentials=Buckets(
                     rate_per_minute=settings.credentials_rate, burst=settings.credentials_burst
                 ),
             ),
-            _local(kernel, credentials),
+            _local(kernel, credentials, proxies),
         )
         self._pages = Starlette(
             routes=[*health_routes(kernel, "gateway"), *(Route(path, _page) for path in _PAGES)]
@@ -100,9 +102,9 @@ class Gateway:
         await send({"type": "websocket.close", "code": 1008})
 
 
-def _local(kernel: Kernel, credentials: Credentials) -> dict[type, Local]:
+def _local(kernel: Kernel, credentials: Credentials, proxies: Proxies) -> dict[type, Local]:
     """What the gateway answers itself, and the download, which it streams."""
-    browser = Browser(kernel.caller, credentials)
+    browser = Browser(kernel.caller, credentials, proxies)
     files_ = Files(kernel.caller)
     return {
         OpenBrowserSession: browser.open,

@@ -15,6 +15,7 @@ from polis.service import call
 
 if TYPE_CHECKING:
     from polis.gateway.http import Exchange
+    from polis.gateway.proxies import Proxies
     from polis.service import Actor, Caller
 
 _REFRESH_S = 7 * 24 * 3600
@@ -25,8 +26,9 @@ _ACCESS_PATH = "/api"
 class Browser:
     """Answers the session operations of pages."""
 
-    def __init__(self, caller: Caller, credentials: Credentials) -> None:
+    def __init__(self, caller: Caller, credentials: Credentials, proxies: Proxies) -> None:
         self._caller = caller
+        self._proxies = proxies
         self._credentials = credentials
 
     async def open(self, exchange: Exchange, operation: Operation, path: dict[str, str], _: Actor) -> None:
@@ -53,13 +55,13 @@ class Browser:
     async def close(self, exchange: Exchange, _: Operation, __: dict[str, str], actor: Actor) -> None:
         await self._caller.call(SignOut(), token=actor.token, org=str(actor.org_id))
         for name, path in ((ACCESS_COOKIE, _ACCESS_PATH), (REFRESH_COOKIE, _REFRESH_PATH)):
-            exchange.extra.append(_cookie(exchange, name, "", path=path, max_age_s=0))
+            exchange.extra.append(self._cookie(exchange, name, "", path=path, max_age_s=0))
         await exchange.answer_nothing()
 
     async def _answer(self, exchange: Exchange, session: Session) -> None:
         access = session.access_token
         exchange.extra += [
-            _cookie(exchange, ACCESS_COOKIE, access, path=_ACCESS_PATH, max_age_s=session.expires_in_s),
+            self._cookie(exchange, ACCESS_COOKIE, access, path=_ACCESS_PATH, max_age_s=session.expires_in_s),
             _cookie(
                 exchange, REFRESH_COOKIE, session.refresh_token, path=_REFRESH_PATH, max_age_s=_REFRESH_S
             ),
@@ -68,8 +70,9 @@ class Browser:
         answer = BrowserSession(me=session.me, csrf_token=csrf, expires_in_s=session.expires_in_s)
         await exchange.answer(200, msgspec.json.encode(answer))
 
-
-def _cookie(exchange: Exchange, name: str, value: str, *, path: str, max_age_s: int) -> tuple[bytes, bytes]:
-    secure = "; Secure" if exchange.scope.get("scheme") in ("https", "wss") else ""
-    line = f"{name}={value}; HttpOnly; SameSite=Strict; Path={path}; Max-Age={max_age_s}{secure}"
-    return b"set-cookie", line.encode()
+    def _cookie(
+        self, exchange: Exchange, name: str, value: str, *, path: str, max_age_s: int
+    ) -> tuple[bytes, bytes]:
+        secure = "; Secure" if self._proxies.secure(exchange) else ""
+        line = f"{name}={value}; HttpOnly; SameSite=Strict; Path={path}; Max-Age={max_age_s}{secure}"
+        return b"set-cookie", line.encode()

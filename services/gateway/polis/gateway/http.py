@@ -63,6 +63,12 @@ class Exchange:
         self._receive = receive
         self._send = send
 
+    @property
+    def peer(self) -> str:
+        """The address at the other end of the connection."""
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
 

@@ -18,9 +18,9 @@ from polis.telemetry import log, metrics, spans, trace
 if TYPE_CHECKING:
     from polis.bus import Message
     from polis.gateway.buckets import Buckets
-    from polis.gateway.config import GatewaySettings
     from polis.gateway.credentials import Credentials
     from polis.gateway.http import Receive, Scope, Send
+    from polis.gateway.proxies import Proxies
     from polis.gateway.routes import Routes
     from polis.service import Kernel
     from polis.telemetry import Trace
@@ -43,9 +43,9 @@ class Admission:
     """Buckets of the public origin: by principal, by address, and a stricter one where credentials are tried."""
 
     def __init__(
-        self, settings: GatewaySettings, *, principals: Buckets, addresses: Buckets, credentials: Buckets
+        self, proxies: Proxies, *, principals: Buckets, addresses: Buckets, credentials: Buckets
     ) -> None:
-        self._proxies = frozenset(p.strip() for p in settings.trusted_proxies.split(",") if p.strip())
+        self._proxies = proxies
         self._principals = principals
         self._addresses = addresses
         self._credentials = credentials
@@ -55,19 +55,10 @@ class Admission:
         if actor is not ANONYMOUS:
             self._principals.take(str(actor.principal_id))
             return
-        address = self.address(exchange)
+        address = self._proxies.address(exchange)
         self._addresses.take(address)
         if operation.mutates:
             self._credentials.take(address)
-
-    def address(self, exchange: Exchange) -> str:
-        """The client's address; a forwarded one counts only from a proxy that is trusted."""
-        client = exchange.scope.get("client")
-        address = client[0] if client else ""
-        if address in self._proxies:
-            forwarded = exchange.header(b"x-forwarded-for").rpartition(",")[2].strip()
-            return forwarded or address
-        return address
 
 
 class Proxy:
