@@ -62,7 +62,7 @@ class Browser:
         access = session.access_token
         exchange.extra += [
             self._cookie(exchange, ACCESS_COOKIE, access, path=_ACCESS_PATH, max_age_s=session.expires_in_s),
-            _cookie(
+            self._cookie(
                 exchange, REFRESH_COOKIE, session.refresh_token, path=_REFRESH_PATH, max_age_s=_REFRESH_S
             ),
         ]

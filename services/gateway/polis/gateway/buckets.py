@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 
 from polis.proto import Refused
 from polis.proto.problems import Overloaded
@@ -16,9 +17,9 @@ class Buckets:
     def __init__(self, *, rate_per_minute: float, burst: int) -> None:
         self._interval = 60.0 / rate_per_minute
         self._tolerance = self._interval * burst
-        self._arrivals: dict[str, float] = {}
+        self._arrivals: dict[Hashable, float] = {}
 
-    def take(self, key: str, now: float | None = None) -> None:
+    def take(self, key: Hashable, now: float | None = None) -> None:
         """Refused(Overloaded) with the seconds to wait when the key's bucket is empty."""
         now = time.monotonic() if now is None else now
         expected = max(self._arrivals.get(key, 0.0), now) + self._interval

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from polis.gateway.decode import to_request
@@ -29,6 +30,7 @@ _ROLLOUT_S = 2.0
 """How long a request that no instance has taken is offered again: a service may be restarting."""
 _ROLLOUT_STEP_S = 0.05
 _MAX_REQUEST_ID = 128
+_answered, _seconds = cache(metrics.requests.labels), cache(metrics.seconds.labels)
 
 
 class Local(Protocol):
@@ -53,7 +55,7 @@ class Admission:
     def take(self, exchange: Exchange, operation: Operation, actor: Actor) -> None:
         """Refused(Overloaded) when a bucket that applies is empty."""
         if actor is not ANONYMOUS:
-            self._principals.take(str(actor.principal_id))
+            self._principals.take(actor.principal_id)
             return
         address = self._proxies.address(exchange)
         self._addresses.take(address)
@@ -168,8 +170,8 @@ class Proxy:
     def _record(
         self, exchange: Exchange, name: str, *, actor: Actor, problem: str, here: Trace, seconds: float
     ) -> None:
-        metrics.requests.labels(name, str(exchange.status)).inc()
-        metrics.seconds.labels(name).observe(seconds)
+        _answered(name, str(exchange.status)).inc()
+        _seconds(name).observe(seconds)
         first = self._kernel.requests.add(
             self._kernel.requests.line(
                 name,
@@ -177,8 +179,8 @@ class Proxy:
                 seconds=seconds,
                 here=here,
                 request_id=exchange.request_id,
-                principal_id="" if actor is ANONYMOUS else str(actor.principal_id),
-                org_id="" if actor is ANONYMOUS else str(actor.org_id),
+                principal_id="" if actor is ANONYMOUS else actor.principal_id,
+                org_id="" if actor is ANONYMOUS else actor.org_id,
                 problem=problem,
             )
         )
