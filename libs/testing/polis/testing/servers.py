@@ -6,16 +6,18 @@ POLIS_TEST_BACKEND=containers.
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
-import socket
 import tempfile
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from polis.bus.admin import declare
+import nats
+
+from polis.bus.admin import declare, streams
 from polis.bus.config import SYSTEM
 from polis.bus.permissions import ADMIN
 from polis.db.databases import clone_database, create_database, drop_database
@@ -25,12 +27,10 @@ from polis.local.mesh import owners
 from polis.local.nats import Nats
 from polis.local.postgres import Postgres
 from polis.proto.registry import SERVICES
+from polis.testing import containers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-_TEMPLATE = "polis_template"
-_DOCKER = "/var/run/docker.sock"
+    from collections.abc import AsyncIterator
 
 
 class Database:
@@ -56,21 +56,26 @@ class PostgresServer:
     def __init__(self, server_url: str, embedded: Postgres | None = None) -> None:
         self.url = server_url
         self.embedded = embedded
-        self.passwords = {role: secrets.token_hex(16) for role in (MIGRATOR, *(f"app_{n}" for n in owners()))}
+        self.passwords = {role: _password(server_url, role) for role in _roles()}
+        self._template = f"polis_template_{secrets.token_hex(4)}"
 
     async def make_template(self) -> None:
-        template = _with(self.url, database=_TEMPLATE)
-        await drop_database(self.url, _TEMPLATE)
-        await create_database(self.url, _TEMPLATE)
+        template = _with(self.url, database=self._template)
+        await create_database(self.url, self._template)
         await provision(template, owners(), self.passwords)
-        migrator = _with(self.url, user=MIGRATOR, password=self.passwords[MIGRATOR], database=_TEMPLATE)
+        migrator = _with(self.url, user=MIGRATOR, password=self.passwords[MIGRATOR], database=self._template)
         for service in owners():
             await migrate(migrator, service)
+
+    async def drop_template(self) -> None:
+        """A server that outlives the session keeps nothing of it but the roles."""
+        if self.embedded is None:
+            await drop_database(self.url, self._template)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
         database = Database(self.url, f"test_{secrets.token_hex(6)}", self.passwords)
-        await clone_database(self.url, database.name, _TEMPLATE)
+        await clone_database(self.url, database.name, self._template)
         try:
             yield database
         finally:
@@ -80,22 +85,20 @@ class PostgresServer:
 
 @asynccontextmanager
 async def postgres_server(folder: Path | None = None) -> AsyncIterator[PostgresServer]:
-    """A PostgreSQL with its template; a test that wants to kill one makes its own."""
+    """A PostgreSQL with its template; a test that wants to kill one makes its own, in a folder."""
     async with AsyncExitStack() as stack:
         given = os.environ.get("POLIS_TEST_POSTGRES_URL")  # noqa: TID251 - the test kit has no settings
         if given and folder is None:
             server = PostgresServer(given)
-        elif _wants_containers() and folder is None:
-            server = PostgresServer(stack.enter_context(_postgres_container()))
+        elif folder is None and containers.wanted():
+            server = PostgresServer(stack.enter_context(containers.postgres()))
         else:
             root = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="polis-pg-")))
-            root.chmod(0o711)
-            embedded = Postgres(
-                root / "data", password=secrets.token_hex(16), log=root / "log", settings={"fsync": "on"}
-            )
+            embedded = Postgres(root / "data", password=secrets.token_hex(16), log=root / "log")
             await embedded.start()
             stack.push_async_callback(embedded.stop)
             server = PostgresServer(embedded.url(database="postgres"), embedded)
+        stack.push_async_callback(server.drop_template)
         await server.make_template()
         yield server
 
@@ -111,42 +114,49 @@ class NatsServer:
 
 @asynccontextmanager
 async def nats_server() -> AsyncIterator[NatsServer]:
-    async with AsyncExitStack() as stack:
-        given = os.environ.get("POLIS_TEST_NATS_URL")  # noqa: TID251 - the test kit has no settings
+    """With empty streams."""
+    given = os.environ.get("POLIS_TEST_NATS_URL")  # noqa: TID251 - the test kit has no settings
+    passwords = {n: secrets.token_hex(16) for n in (*(s.name for s in SERVICES), ADMIN, SYSTEM)}
+    with ExitStack() as stack:
         if given:
-            await declare(given, urlsplit(given).username or "", urlsplit(given).password or "")
+            await _declare_anew(given)
             yield NatsServer(given, {})
-            return
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="polis-nats-", ignore_cleanup_errors=True))
-        )
-        passwords = {n: secrets.token_hex(16) for n in (*(s.name for s in SERVICES), ADMIN, SYSTEM)}
-        nats = Nats(folder, passwords=passwords, log=folder / "log")
-        await nats.start()
-        stack.push_async_callback(nats.stop)
-        yield NatsServer(nats.url, passwords, nats)
+        elif containers.wanted():
+            url = stack.enter_context(containers.nats(passwords))
+            await declare(url, ADMIN, passwords[ADMIN])
+            yield NatsServer(url, passwords)
+        else:
+            temporary = tempfile.TemporaryDirectory(prefix="polis-nats-", ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(temporary))
+            embedded = Nats(folder, passwords=passwords, log=folder / "log")
+            try:
+                await embedded.start()
+                yield NatsServer(embedded.url, passwords, embedded)
+            finally:
+                await embedded.stop()
 
 
-def _wants_containers() -> bool:
-    """Whether containers were asked for; an answer in the middle of a run beats a silent skip."""
-    if os.environ.get("POLIS_TEST_BACKEND") != "containers":  # noqa: TID251 - the test kit has no settings
-        return False
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(_DOCKER)
-        except OSError as error:
-            raise RuntimeError(
-                f"POLIS_TEST_BACKEND=containers, and no Docker engine answers at {_DOCKER}: {error}"
-            ) from None
-    return True
+async def _declare_anew(url: str) -> None:
+    """The streams of a server that other sessions have used, without what they left in them."""
+    parts = urlsplit(url)
+    client = await nats.connect(servers=url.split(","), allow_reconnect=False)
+    try:
+        names = {info.config.name for info in await client.jetstream().streams_info()}
+        for stream in streams():
+            if stream.name in names:
+                await client.jetstream().delete_stream(str(stream.name))
+    finally:
+        await client.close()
+    await declare(url, parts.username or "", parts.password or "")
 
 
-@contextmanager
-def _postgres_container() -> Iterator[str]:
-    from testcontainers.postgres import PostgresContainer
+def _roles() -> tuple[str, ...]:
+    return MIGRATOR, *(f"app_{name}" for name in owners())
 
-    with PostgresContainer("pgvector/pgvector:pg18", driver=None) as container:
-        yield container.get_connection_url()
+
+def _password(server_url: str, role: str) -> str:
+    """Roles belong to the whole server: sessions that share one have to give them the same passwords."""
+    return hmac.digest(server_url.encode(), role.encode(), "sha256").hex()
 
 
 def _with(url: str, *, database: str, user: str = "", password: str = "") -> str:
