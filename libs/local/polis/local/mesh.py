@@ -21,7 +21,7 @@ from polis.local.postgres import DATABASE
 from polis.proto.registry import SERVICES, ServiceEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from polis.local.home import Home
     from polis.local.postgres import Postgres
@@ -150,10 +150,11 @@ def overrides(service: str) -> dict[str, str]:
     }
 
 
-def own_settings() -> dict[str, str]:
+def own_settings(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """The supervisor's own POLIS_* settings; CannotStart for one that nobody reads."""
     services = tuple(f"POLIS_{service.name.upper()}__" for service in SERVICES)
-    given = {k: v for k, v in os.environ.items() if k.startswith("POLIS_")}  # noqa: TID251 - the entry of the mesh
+    whole = os.environ if environment is None else environment  # noqa: TID251 - the entry of the mesh
+    given = {k: v for k, v in whole.items() if k.startswith("POLIS_")}
     for name in given:
         if name not in _OWN | _SHARED and not name.startswith((*services, "POLIS_TEST_")):
             raise CannotStart(f"{name} is no setting; a service's own is set with POLIS_<SERVICE>__<SETTING>")

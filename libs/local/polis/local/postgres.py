@@ -70,7 +70,7 @@ class Postgres:
         self.data = data.absolute()
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
-        self._user = _user_for(self.data)
+        self._user = user_for(self.data)
         self._password = password
         self._log = log
         self._settings = _SETTINGS | (settings or {})
@@ -250,7 +250,7 @@ async def _asks_for_a_password(port: int) -> bool:
         return False
 
 
-def _user_for(data: Path) -> tuple[int, int] | None:
+def user_for(data: Path) -> tuple[int, int] | None:
     """Uid and gid to run as; None for this process's own."""
     owner = data.stat().st_uid if data.exists() else None
     if os.geteuid() != 0:

@@ -14,6 +14,7 @@ from polis.local.failures import CannotStart, in_words
 from polis.local.keeper import Backoff
 from polis.local.nats import Nats
 from polis.local.postgres import Postgres
+from polis.local.theirs import nats_faults, place_of, postgres_faults
 
 if TYPE_CHECKING:
     import subprocess
@@ -93,23 +94,21 @@ class Servers:
     async def _their_postgres(self, owners: list[str]) -> Callable[[str, str], str]:
         self._show(POSTGRESQL, "starting", _OWN)
         url = self._postgres_url
-        try:
-            self.failures = await mesh.prepare_database(self._home, url, role_url(url), owners)
-        except Exception as error:
-            where = f"PostgreSQL at {urlsplit(url).hostname or url}"
-            raise CannotStart(f"{where} cannot be prepared: {in_words(error)}") from error
-        self._show(POSTGRESQL, "ready", _OWN)
+        if faults := await postgres_faults(url):
+            raise CannotStart(f"PostgreSQL at {place_of(url)}: {'; '.join(faults)}")
+        self.failures = await mesh.prepare_database(self._home, url, role_url(url), owners)
+        self._show(POSTGRESQL, "ready", f"{_OWN}, {place_of(url)}")
         return role_url(url)
 
     async def _their_nats(self) -> str:
         self._show(NATS, "starting", _OWN)
-        url = urlsplit(self._nats_url)
-        try:
-            await declare(self._nats_url, url.username or "", url.password or "")
-        except Exception as error:
-            raise CannotStart(f"NATS at {url.hostname} cannot be prepared: {in_words(error)}") from error
-        self._show(NATS, "ready", _OWN)
-        return self._nats_url
+        url = self._nats_url
+        if faults := await nats_faults(url):
+            raise CannotStart(f"NATS at {place_of(url)}: {'; '.join(faults)}")
+        parts = urlsplit(url)
+        await declare(url, parts.username or "", parts.password or "")
+        self._show(NATS, "ready", f"{_OWN}, {place_of(url)}")
+        return url
 
     async def _begin(self, name: str, server: Postgres | Nats) -> None:
         await server.start(server.port)
