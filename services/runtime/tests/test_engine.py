@@ -380,10 +380,11 @@ def test_no_turn_takes_much_longer_than_its_budget():
 
 
 def test_after_a_cancel_nothing_has_a_consequence():
-    machine = Machine("run", program(chain("note", "wait")), _Host(), clock=lambda: 0.0, random=Random(1))
+    machine = Machine("run", program(chain("note", "note")), _Host(), clock=lambda: 0.0, random=Random(1))
     machine.start({"x": 1})
     machine.turn(1)
     (record,) = machine.requests
+    machine.requests.clear()
     machine.cancel()
 
     machine.recorded(record.activation)
@@ -392,6 +393,24 @@ def test_after_a_cancel_nothing_has_a_consequence():
 
     assert machine.requests == [Ended("cancelled")]
     assert {s.node: s.state for s in machine.steps()} == {"n0": "cancelled", "n1": "cancelled"}
+
+
+def test_an_effect_waits_for_the_one_before_it_and_the_end_takes_the_last_outcome_with_it():
+    machine = Machine(
+        "run", program(chain("note", "note", "same")), _Host(), clock=lambda: 0.0, random=Random(1)
+    )
+    machine.start({"x": 1})
+    machine.turn(1)
+    (first,) = machine.requests
+    assert (first.activation.node.stage.name, machine.nodes[1].attempts) == ("n0", 0)
+
+    machine.requests.clear()
+    machine.recorded(first.activation)
+    machine.turn(1)
+
+    second, end = machine.requests
+    assert second.activation.node.stage.name == "n1"
+    assert end == Ended("succeeded", b'{"last":1,"all":[1]}')
 
 
 def test_a_late_word_of_a_stopped_attempt_is_not_heard():

@@ -250,9 +250,14 @@ class Attempts:
             return
         if outcome.failure is None:
             activation.held = list(_recorded.decode(body).emitted)
-        activation.state = "recording"
-        self.recording += 1
         self._machine.requests.append(Record(activation, body))
+        if activation.node.stage.last_effect:
+            # Only computing follows, and nobody sees of that before the record that has this outcome in it too.
+            activation.state = "done"
+            self.advance(activation.node)
+        else:
+            activation.state = "recording"
+            self.recording += 1
 
     def _replay(self, activation: Activation, known: Recorded) -> None:
         if known.failure is not None and activation.node.stage.pure and known.sent > 0:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from polis.db import new_id
@@ -50,7 +51,9 @@ async def durable_runs(
     """
     async with Tasks() as tasks:
         executor = Executor(config, kernel, tasks)
-        watch = Watch(config, kernel.database, executor)
+        # A name of its own: under that of a process of the mesh it would take over what that one executes.
+        own = msgspec.structs.replace(config, instance=f"bench/{executor.incarnation}")
+        watch = Watch(own, kernel.database, executor)
         await watch.begin()
         bound = _bound(steps, effects=effects)
         try:

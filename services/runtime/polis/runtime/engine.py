@@ -22,7 +22,7 @@ from polis.runtime.inboxes import MAX_QUEUE, Inboxes
 from polis.runtime.item import ROOT, Item
 from polis.runtime.node import NodeRun, node_of
 from polis.runtime.outputs import MAX_OUTPUT_BYTES, Outputs, OutputTooLarge
-from polis.runtime.requests import Ended, Request
+from polis.runtime.requests import Ended, Record, Request
 
 if TYPE_CHECKING:
     from polis.runtime.program import Program
@@ -423,7 +423,7 @@ class Machine:
 
     def _end(self, ended: Ended) -> None:
         self.state = ended.state
-        self.requests = [ended]
+        self.requests = [*(request for request in self.requests if isinstance(request, Record)), ended]
         for node in self.nodes:
             if not node.ended and node.state != "failed":
                 node.state = _last_state(node, ended)

@@ -19,7 +19,7 @@ from polis.runtime.artifacts import Artifacts
 from polis.runtime.execution import Execution
 from polis.runtime.journal import Journal
 from polis.runtime.programs import Programs
-from polis.runtime.progress import Progress, first
+from polis.runtime.progress import PROGRESS_S, Progress, first
 from polis.runtime.records import Admission, Flush, ended
 from polis.telemetry import log
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from polis.service import Kernel
     from polis.service.tasks import Tasks
 
-PROGRESS_S = 0.1
-"""How often what steps have done is written while nothing else has to be: what watchers see at the latest."""
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Between attempts to write while the database cannot be reached."""
 

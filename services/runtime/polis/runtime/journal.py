@@ -122,11 +122,12 @@ async def write_flushes(
 ) -> list[bool]:
     """Write what happened in runs of this owner; which of them were still its own and open.
 
-    The update is the fence: it locks the run's row, so a cancel or another owner comes before it, and then nothing is
-    written, or after it. Outcomes, transitions and events follow from the rows that it returns.
+    Locking or updating the run's row is the fence: a cancel or another owner comes before it, and then nothing is
+    written, or after it. Outcomes, transitions and events follow from the rows that were found.
     """
+    told = [(org, f) for org, f in zip(orgs, flushes, strict=True) if f.transitions]
+    quiet = [(org, f) for org, f in zip(orgs, flushes, strict=True) if not f.transitions]
     outcomes = [(org, f.run.id, o) for org, f in zip(orgs, flushes, strict=True) for o in f.outcomes]
-    runs = [f.run for f in flushes]
     written = await tx.rows(
         UUID,
         """
@@ -139,37 +140,46 @@ async def write_flushes(
                 as f (org_id, id, epoch, state, started_at, ended_at, seq, steps, output, error)
             where r.org_id = f.org_id and r.id = f.id and r.owner = $1 and r.epoch = f.epoch and r.ended_at is null
             returning r.org_id, r.id
+        ), locked as (
+            select r.org_id, r.id from unnest($14::uuid[], $15::uuid[], $16::integer[]) as q (org_id, id, epoch)
+            join runtime.runs r on r.org_id = q.org_id and r.id = q.id
+            where r.owner = $1 and r.epoch = q.epoch and r.ended_at is null
+            for share of r
+        ), own as (
+            select org_id, id from flushed union all select org_id, id from locked
         ), told as (
             insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body)
             select t.org_id, t.run_id, t.last_seq, t.first_seq, t.body
             from unnest($2::uuid[], $3::uuid[], $8::bigint[], $12::bigint[], $13::bytea[])
                 as t (org_id, run_id, last_seq, first_seq, body)
             join flushed on flushed.org_id = t.org_id and flushed.id = t.run_id
-            where t.body is not null
             on conflict do nothing
         ), kept as (
             insert into runtime.journal (org_id, run_id, node, item, body)
             select j.org_id, j.run_id, j.node, j.item, j.body
-            from unnest($14::uuid[], $15::uuid[], $16::text[], $17::text[], $18::bytea[])
+            from unnest($17::uuid[], $18::uuid[], $19::text[], $20::text[], $21::bytea[])
                 as j (org_id, run_id, node, item, body)
-            join flushed on flushed.org_id = j.org_id and flushed.id = j.run_id
+            join own on own.org_id = j.org_id and own.id = j.run_id
             on conflict do nothing
         )
-        select id from flushed
+        select id from own
         """,
         owner,
-        list(orgs),
-        [run.id for run in runs],
-        [f.epoch for f in flushes],
-        [run.state for run in runs],
-        [run.started_at for run in runs],
-        [run.ended_at for run in runs],
-        [f.seq for f in flushes],
-        [_encode(f.steps) for f in flushes],
-        [f.output for f in flushes],
-        [_error(run) for run in runs],
-        [f.transitions[0].seq if f.transitions else None for f in flushes],
-        [_encode(f.transitions) if f.transitions else None for f in flushes],
+        [org for org, _ in told],
+        [f.run.id for _, f in told],
+        [f.epoch for _, f in told],
+        [f.run.state for _, f in told],
+        [f.run.started_at for _, f in told],
+        [f.run.ended_at for _, f in told],
+        [f.transitions[-1].seq for _, f in told],
+        [_encode(f.steps) for _, f in told],
+        [f.output for _, f in told],
+        [_error(f.run) for _, f in told],
+        [f.transitions[0].seq for _, f in told],
+        [_encode(f.transitions) for _, f in told],
+        [org for org, _ in quiet],
+        [f.run.id for _, f in quiet],
+        [f.epoch for _, f in quiet],
         [org for org, _, _ in outcomes],
         [run_id for _, run_id, _ in outcomes],
         [o.node for _, _, o in outcomes],
@@ -177,10 +187,10 @@ async def write_flushes(
         [o.body for _, _, o in outcomes],
     )
     own = set(written)
-    for run in runs:
-        if run.id in own and (event := end_event(run)) is not None:
+    for _, flush in told:
+        if flush.run.id in own and (event := end_event(flush.run)) is not None:
             await tx.emit(event)
-    return [run.id in own for run in runs]
+    return [flush.run.id in own for flush in flushes]
 
 
 def end_event(run: Run) -> Event | None:

@@ -30,6 +30,7 @@ class Stage:
         "exits",
         "index",
         "inline",
+        "last_effect",
         "marks",
         "name",
         "open",
@@ -64,6 +65,8 @@ class Stage:
         self.pure = component.pure
         self.plain = component.pure and implementation.inline is not None
         """A pure function: the kind of node that the engine runs with the least ado."""
+        self.last_effect = True
+        """Whether nothing behind it has an effect: what follows from its outcome shows with the run's next record."""
         # What may be called is for the implementation to say: the catalog's component may be another org's.
         self.scopes = implementation.component.scopes
         # A pure step that may call nobody awaits nothing but its own step: it is started without a task.
@@ -106,6 +109,9 @@ class Program:
             Stage(index, node, implementations[node.component.key], plan)
             for index, node in enumerate(plan.nodes)
         )
+        for stage in reversed(self.stages):
+            behind = [self.stages[index] for index in stage.targets]
+            stage.last_effect = all(other.pure and other.last_effect for other in behind)
         self.roots = sum(stage.bit for stage in self.stages if not stage.sources)
         """The bits of the nodes that have something to do when a run begins."""
         self.ordered_exits = frozenset(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.proto.runtime import Run, RunState, Step, Transition
+from polis.proto.runtime import Run, Step, Transition
 from polis.runtime import item as items
 from polis.runtime.records import Flush, Outcome
 
@@ -18,30 +19,41 @@ if TYPE_CHECKING:
     from polis.runtime.execution import Execution
 
 
+PROGRESS_S = 0.1
+"""How often it is written what steps have done, while the run has not ended: what watchers see at the latest."""
+
+
 class Progress:
     """Numbers what happens in one run. `seq` is the last transition that was given out, `run` what it is by then."""
 
-    __slots__ = ("epoch", "run", "seq")
+    __slots__ = ("_tell_at", "epoch", "run", "seq")
 
     def __init__(self, run: Run, *, epoch: int, seq: int) -> None:
         self.run = run
         self.epoch = epoch
         self.seq = seq
+        self._tell_at = 0.0
 
     def flush(self, execution: Execution) -> tuple[Flush, list[Activation]] | None:
-        """All that is to be written now, and which outcomes wait for it; None when nothing has happened."""
+        """All that is to be written now, and which outcomes wait for it; None when nothing has happened.
+
+        Outcomes are written at once; what else there is to tell goes with them only now and then.
+        """
         outcomes, execution.outcomes = execution.outcomes, []
-        changes = execution.machine.changes()
-        ended = execution.ended
+        now, ended = time.monotonic(), execution.ended
+        tells = ended is not None or not outcomes or now >= self._tell_at
+        changes = execution.machine.changes() if tells else ()
         if not (outcomes or changes or ended or self.run.state == "recovering"):
             return None
-        transitions = self.transitions(execution, changes)
+        transitions: tuple[Transition, ...] = ()
+        if tells:
+            self._tell_at = now + PROGRESS_S
+            transitions = self.transitions(execution, changes)
         flush = Flush(
             run=self.run,
             epoch=self.epoch,
-            steps=execution.machine.steps(),
+            steps=execution.machine.steps() if transitions else None,
             transitions=transitions,
-            seq=self.seq,
             outcomes=tuple(Outcome(a.node.stage.name, items.text(a.item), body) for a, body in outcomes),
             output=ended.output if ended is not None else None,
         )
@@ -72,8 +84,3 @@ class Progress:
 def first(run: Run) -> tuple[Transition, ...]:
     """What a run begins with."""
     return (Transition(1, 0, run.state),)
-
-
-def new_run(run: Run, *, state: RunState, at: datetime) -> Run:
-    """A run as it is accepted: at work, or in the queue."""
-    return msgspec.structs.replace(run, state=state, started_at=None if state == "queued" else at)

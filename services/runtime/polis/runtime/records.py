@@ -45,14 +45,14 @@ class Outcome(Struct, frozen=True):
 class Flush(Struct, frozen=True):
     """What happened in a run since its last record. `epoch` is its fencing token, `run` what it is from now on.
 
-    transitions continue the run's sequence; the last of them is its new `seq`.
+    transitions continue the run's sequence, the last of them is its new `seq`. Without any, only outcomes are written
+    and nothing is told of the run.
     """
 
     run: Run
     epoch: int
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] | None
     transitions: tuple[Transition, ...]
-    seq: int
     outcomes: tuple[Outcome, ...] = ()
     output: bytes | None = None
 

@@ -29,14 +29,20 @@ class Room(Struct, frozen=True, eq=False):
 
 
 class Record(Struct, frozen=True, eq=False):
-    """Make the outcome of an activation durable; then call `recorded` with it."""
+    """Make the outcome of an activation durable, before or together with whatever is told of the run afterwards.
+
+    Then call `recorded` with it.
+    """
 
     activation: Activation
     body: bytes
 
 
 class Ended(Struct, frozen=True):
-    """The run is over. It is the last request; attempts that still run are to be stopped."""
+    """The run is over. It is the last request; attempts that still run are to be stopped.
+
+    Outcomes that were to be recorded before are made durable together with the end.
+    """
 
     state: Literal["succeeded", "failed", "cancelled"]
     output: bytes | None = None

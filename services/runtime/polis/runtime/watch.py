@@ -124,7 +124,7 @@ class Watch:
             claimed.run, state="failed", error=error, ended_at=leases.now_of(claimed)
         )
         transition = Transition(claimed.seq + 1, at_ms, "failed", error=error)
-        flush = Flush(ended, claimed.epoch, claimed.steps, (transition,), transition.seq)
+        flush = Flush(ended, claimed.epoch, claimed.steps, (transition,))
         if await self._executor.journal.flush(flush):
             self._executor.publish(ended, flush.transitions)
 
