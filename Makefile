@@ -19,7 +19,7 @@ status: ## what runs from this folder
 	@$(install) $(PY) -m polis.local status
 
 demo: ## the main job on real input, MAILBOX=path (mbox or maildir); the mesh stays up
-	@$(install) $(PY) -m polis.local up --detach && $(PY) -m polis.cli demo "$(or $(MAILBOX),samples/mailbox.mbox)"
+	@$(install) $(PY) -m polis.local up --detach && $(PY) -m polis.cli demo "$${MAILBOX:-samples/mailbox.mbox}"
 
 test: ## everything a change must pass (T=path or -k expression narrows it)
 	@$(install) $(PY) -m pytest $(T)
@@ -40,13 +40,13 @@ specs: ## render the documents of the contract into proto/generated
 	@$(install) $(PY) -m polis.specs
 
 call: ## call an operation over the bus: op=catalog.get_resource j='{...}'
-	@$(install) $(PY) -m polis.cli call "$(op)" --body '$(if $(j),$(j),{})'
+	@$(install) { [ -n "$$j" ] || j='{}'; exec $(PY) -m polis.cli call "$$op" --body "$$j"; }
 
 psql: ## a shell on the embedded database: s=catalog for a service's own role
 	@$(install) $(PY) -m polis.local psql $(s)
 
-logs: ## follow a service's log: s=runtime
-	@tail -n 100 -F .polis/logs/$(s).log
+logs: ## follow the logs, or one: s=runtime
+	@tail -n 100 -F .polis/logs/$(or $(s),*).log
 
 lock: ## refresh the hash-pinned requirement files
 	@$(install) sh setup/lock.sh
