@@ -162,7 +162,7 @@ async def test_two_cannot_have_the_same_data(make):
 
 
 async def test_data_that_was_half_made_is_made_anew(make, tmp_path):
-    half = tmp_path / "closed" / "data.new"
+    half = tmp_path / "closed" / "data.new-abc"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
 

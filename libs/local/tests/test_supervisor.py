@@ -165,6 +165,20 @@ def test_a_setting_that_cannot_be_is_named(mesh, name, value, words):
     assert words in mesh.said
 
 
+def test_a_lost_password_is_told_and_the_data_is_kept(mesh):
+    mesh.start("alpha=well")
+    mesh.says("ready after")
+    mesh.stop()
+    (mesh.home.secrets / "postgres").unlink()
+
+    mesh.start("alpha=well")
+
+    assert mesh.process.wait(15) == 1
+    assert "does not open with" in mesh.said
+    assert "password authentication failed" in mesh.said
+    assert (mesh.home.root / "postgres" / "PG_VERSION").exists()
+
+
 def test_detached_it_stays_up_and_down_ends_it(mesh):
     mesh.start("alpha=well", action="detach")
     assert mesh.process.wait(30) == 0, mesh.said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from polis.local.supervisor import Supervisor
 
 DETACHED_S = 90.0
+FILES = 65_536
 _DOWN_S = 12.0
 _LEFT_OVER_S = 5.0
 _STEP_S = 0.05
@@ -43,6 +45,8 @@ def up(home: Home, supervisor: Callable[[Home, Board], Supervisor]) -> int:
         Board().say(f"cannot start: {home.root}: {error.strerror}; `make doctor` tells more")
         return 1
 
+    _allow_files()
+
     async def run() -> int:
         with Board() as board:
             mesh = supervisor(home, board)
@@ -51,6 +55,14 @@ def up(home: Home, supervisor: Callable[[Home, Board], Supervisor]) -> int:
             return await mesh.run()
 
     return asyncio.run(run())
+
+
+def _allow_files() -> None:
+    """A socket is a file: the usual thousand a process would be the gateway's bound long before its own."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def up_detached(home: Home, command: Sequence[str] = _UP) -> int:

@@ -169,10 +169,9 @@ class Postgres:
 
     def _initialise(self, found: Path) -> None:
         """Make the data beside its place and move it there when it is whole, so that half of it is never taken for it."""
-        new = self.data.with_name(self.data.name + ".new")
-        if new.exists():
-            shutil.rmtree(new)
-        new.mkdir(mode=0o700, parents=True)
+        for half in self.data.parent.glob(f"{self.data.name}.new-*"):
+            shutil.rmtree(half)
+        new = Path(tempfile.mkdtemp(prefix=f"{self.data.name}.new-", dir=self.data.parent))
         with tempfile.TemporaryFile() as password:
             password.write(self._password.encode())
             password.flush()

@@ -78,6 +78,10 @@ class Servers:
             home.root / "postgres", password=home.secret("postgres"), log=home.log(POSTGRESQL)
         )
         await self._begin(POSTGRESQL, self.postgres)
+        if faults := await postgres_faults(self.postgres.url(database="postgres")):
+            raise CannotStart(
+                f"the data in {self.postgres.data} does not open with {home.secrets / 'postgres'}: {faults[0]}"
+            )
         self._show(POSTGRESQL, "starting", "migrating")
         self.failures = await mesh.prepare_embedded(home, self.postgres, owners)
         self._show(POSTGRESQL, "ready", f"port {self.postgres.port}")
