@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from contextlib import AsyncExitStack
+
 import aiohttp
 import pytest
 
 from polis.cli.api import Api, Problem
+
+PEOPLE = 3
+_HOSTS = itertools.count(2)
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +29,27 @@ async def mesh(stage):
 
 
 @pytest.fixture(scope="module")
-async def ada(address):
-    async with Api(address) as api:
-        await api.sign_up()
-        yield api
+async def people(address):
+    """Signed up before a test spends what the address may try."""
+    async with AsyncExitStack() as stack:
+        signed_up = [await stack.enter_async_context(Api(address)) for _ in range(PEOPLE)]
+        for api in signed_up:
+            await api.sign_up()
+        yield iter(signed_up)
+
+
+@pytest.fixture
+async def stranger(address):
+    """A client at an address of its own."""
+    connector = aiohttp.TCPConnector(local_addr=(f"127.0.0.{next(_HOSTS)}", 0))
+    async with aiohttp.ClientSession(address, connector=connector) as http:
+        yield http
+
+
+@pytest.fixture
+def ada(people):
+    """Somebody whose bucket is full."""
+    return next(people)
 
 
 async def test_a_principal_gets_its_burst_and_is_then_told_when_to_come_again(ada, address):
@@ -41,27 +64,23 @@ async def test_a_principal_gets_its_burst_and_is_then_told_when_to_come_again(ad
     assert answers[-1] == (429, "1")
 
 
-async def test_who_tries_credentials_is_held_back_sooner(address):
+async def test_who_tries_credentials_is_held_back_sooner(stranger):
     refused = []
-    async with aiohttp.ClientSession() as http:
-        for attempt in range(12):
-            body = {"email": "ada@example.org", "password": f"wrong password {attempt}"}
-            async with http.post(f"{address}/api/v1/sign-in", json=body) as answer:
-                refused.append(answer.status)
+    for attempt in range(12):
+        body = {"email": "ada@example.org", "password": f"wrong password {attempt}"}
+        async with stranger.post("/api/v1/sign-in", json=body) as answer:
+            refused.append(answer.status)
 
     assert set(refused) == {401, 429}
     assert refused[-1] == 429
 
 
-async def test_a_forwarded_address_is_not_believed_from_just_anybody(address):
+async def test_a_forwarded_address_is_not_believed_from_just_anybody(stranger):
     statuses = []
-    async with aiohttp.ClientSession() as http:
-        for attempt in range(12):
-            headers = {"X-Forwarded-For": f"203.0.113.{attempt}"}
-            async with http.post(
-                f"{address}/api/v1/token", json={"client_id": "a", "client_secret": "b"}, headers=headers
-            ) as answer:
-                statuses.append(answer.status)
+    for attempt in range(12):
+        body, headers = {"client_id": "a", "client_secret": "b"}, {"X-Forwarded-For": f"203.0.113.{attempt}"}
+        async with stranger.post("/api/v1/token", json=body, headers=headers) as answer:
+            statuses.append(answer.status)
 
     assert 429 in statuses
 

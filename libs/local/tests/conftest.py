@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -93,7 +94,8 @@ def make_mesh(tmp_path):
         if mesh.process is not None and mesh.process.poll() is None:
             mesh.stop(signal.SIGKILL)
         for process in mesh.left if mesh.home.state() else []:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it was about to end
+                process.kill()
 
 
 @pytest.fixture

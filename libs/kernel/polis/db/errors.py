@@ -12,7 +12,7 @@ from polis.proto import Problem, Refused
 from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
 
 RETRY_AFTER_S = 1.0
-DISK_RETRY_AFTER_S = 10.0
+MACHINE_RETRY_AFTER_S = 10.0
 CONTENTION_RETRY_AFTER_S = 0.1
 
 
@@ -50,7 +50,8 @@ _CONTENTION = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
 )
-_FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
+_MACHINE = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError, asyncpg.PostgresSystemError)
+"""The server's machine has no more room, or its disk fails."""
 _VIOLATIONS: dict[type[asyncpg.PostgresError], type[ConstraintViolation]] = {
     asyncpg.UniqueViolationError: UniqueViolation,
     asyncpg.ForeignKeyViolationError: ForeignKeyViolation,
@@ -81,7 +82,7 @@ def translated(error: Exception) -> Exception:
 
 def is_outage(refusal: Refused) -> bool:
     """Whether it was the connection that failed, so that a read may be tried once more on another."""
-    return isinstance(refusal.problem, Unavailable) and not isinstance(refusal.__cause__, _FULL)
+    return isinstance(refusal.problem, Unavailable) and not isinstance(refusal.__cause__, _MACHINE)
 
 
 def _problem(error: Exception) -> Problem | None:
@@ -91,8 +92,8 @@ def _problem(error: Exception) -> Problem | None:
         return DeadlineExceeded()
     if isinstance(error, _CONTENTION):
         return Overloaded(retry_after_s=CONTENTION_RETRY_AFTER_S)
-    if isinstance(error, _FULL):
-        return Unavailable(dependency="postgresql", retry_after_s=DISK_RETRY_AFTER_S)
+    if isinstance(error, _MACHINE):
+        return Unavailable(dependency="postgresql", retry_after_s=MACHINE_RETRY_AFTER_S)
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         # A migration changed a table under a transaction: asyncpg has dropped its plans, the next attempt succeeds.
         return Unavailable(dependency="postgresql", retry_after_s=CONTENTION_RETRY_AFTER_S)
