@@ -4,7 +4,7 @@ from polis.db.batch import Batch
 from polis.db.database import Database
 from polis.db.deadline import Deadline
 from polis.db.errors import CheckViolation, ConstraintViolation, ForeignKeyViolation, UniqueViolation
-from polis.db.group import GroupCommit
+from polis.db.group import Caller, GroupCommit
 from polis.db.ids import new_id
 from polis.db.migrate import check_schema
 from polis.db.tenant import Tenant
@@ -12,6 +12,7 @@ from polis.db.transaction import Transaction
 
 __all__ = [
     "Batch",
+    "Caller",
     "CheckViolation",
     "ConstraintViolation",
     "Database",

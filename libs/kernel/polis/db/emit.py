@@ -5,33 +5,35 @@ Every text in it stands as hexadecimal digits: nothing in an event can end a lit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from polis.proto.contract import event_type_of
-from polis.telemetry import current
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polis.proto import Event
+    from polis.telemetry import Trace
+
+Emitted: TypeAlias = "tuple[UUID, Event, Trace | None]"
+"""An event with its id and what led to it."""
 
 
-def statement(service: str, events: Sequence[tuple[UUID, Event]]) -> str:
+def statement(service: str, events: Sequence[Emitted]) -> str:
     """The insert of these events, in their order, ended by a semicolon."""
-    here = current()
-    trace = _text(here.header) if here is not None else "null"
-    rows = ", ".join(_row(event_id, event, trace) for event_id, event in events)
+    rows = ", ".join(_row(*emitted) for emitted in events)
     return f"insert into {service}.outbox (id, org_id, subject, fact, entity, payload, trace) values {rows}; "  # noqa: S608 - a checked name and digits
 
 
-def _row(event_id: UUID, event: Event, trace: str) -> str:
+def _row(event_id: UUID, event: Event, trace: Trace | None) -> str:
     kind = event_type_of(type(event))
     texts = (kind.subject(event), kind.fact, str(getattr(event, kind.entity)))
     payload = f"decode('{msgspec.json.encode(event).hex()}', 'hex')"
-    return f"({_uuid(event_id)}, {_uuid(event.org_id)}, {', '.join(map(_text, texts))}, {payload}, {trace})"
+    origin = _text(trace.header) if trace is not None else "null"
+    return f"({_uuid(event_id)}, {_uuid(event.org_id)}, {', '.join(map(_text, texts))}, {payload}, {origin})"
 
 
 def _uuid(value: UUID) -> str:

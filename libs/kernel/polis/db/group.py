@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
+from uuid import UUID
+
+from msgspec import Struct
 
 from polis.db.deadline import Deadline
 from polis.db.gather import Asked, Gathering
 from polis.proto import Refused
 from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
+from polis.telemetry import Trace, current
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence
-    from uuid import UUID
 
     from polis.db.database import Database
     from polis.db.transaction import Transaction
@@ -24,19 +27,29 @@ FLUSH_S = 10.0
 _NOT_THE_RECORD = (Unavailable, DeadlineExceeded, Overloaded)
 
 
+class Caller(Struct, frozen=True):
+    """Whose record it is: the org that the caller was verified for, and the trace that its events belong to."""
+
+    org_id: UUID
+    trace: Trace | None = None
+
+    @classmethod
+    def here(cls, org_id: UUID) -> Caller:
+        return cls(org_id, current())
+
+
 class GroupCommit(Generic[Rec, Ans]):
     """Gathers records for `write`, which stores a group and answers each, in order; answers are given after the commit.
 
-    write: (tx, org_ids, records) -> answers, where an answer may be a Refused for that record alone. The orgs are those
-    that the callers were verified for, one for each record: statements take the org from there, never from a record.
-    A group that fails is halved and tried again, so that a bad record fails by itself.
+    write: (tx, callers, records) -> answers, where an answer may be a Refused for that record alone. There is one caller
+    for each record: statements take the org from it, never from a record, and events its trace. A group that fails is halved and tried again, so that a bad record fails by itself.
     key: records that are equal by it never share a group, as repeats of one client id.
     """
 
     def __init__(
         self,
         database: Database,
-        write: Callable[[Transaction, Sequence[UUID], Sequence[Rec]], Awaitable[Sequence[Ans | Refused]]],
+        write: Callable[[Transaction, Sequence[Caller], Sequence[Rec]], Awaitable[Sequence[Ans | Refused]]],
         *,
         key: Callable[[Rec], Hashable] | None = None,
         lanes: int = 1,
@@ -45,13 +58,13 @@ class GroupCommit(Generic[Rec, Ans]):
     ) -> None:
         self._database = database
         self._write = write
-        self._gathering: Gathering[Rec, Ans] = Gathering(
+        self._gathering: Gathering[tuple[Caller, Rec], Ans] = Gathering(
             self._serve,
             database.connections.watch,
             lanes=lanes,
             largest=largest,
             bound=bound,
-            key=None if key is None else lambda asked: (asked.org_id, key(asked.question)),
+            key=None if key is None else lambda asked: (asked.org_id, key(asked.question[1])),
         )
 
     async def put(self, org_id: UUID, record: Rec, *, deadline: Deadline | None = None) -> Ans:
@@ -62,9 +75,9 @@ class GroupCommit(Generic[Rec, Ans]):
         """
         if getattr(record, "org_id", org_id) != org_id:
             raise ValueError("the record names another org than its caller was verified for")
-        return await self._gathering.ask(Asked(org_id, record, deadline))
+        return await self._gathering.ask(Asked(org_id, (Caller.here(org_id), record), deadline))
 
-    async def _serve(self, group: list[Asked[Rec, Ans]]) -> None:
+    async def _serve(self, group: list[Asked[tuple[Caller, Rec], Ans]]) -> None:
         try:
             answers = await self._store(group)
         except Exception as error:  # noqa: BLE001 - every caller is told
@@ -81,12 +94,11 @@ class GroupCommit(Generic[Rec, Ans]):
             else:
                 asked.resolve(answer)
 
-    async def _store(self, group: list[Asked[Rec, Ans]]) -> Sequence[Ans | Refused]:
-        orgs = [asked.org_id for asked in group]
-        async with self._database.transaction(
-            list(dict.fromkeys(orgs)), deadline=Deadline.after(FLUSH_S)
-        ) as tx:
-            answers = await self._write(tx, orgs, [asked.question for asked in group])
+    async def _store(self, group: list[Asked[tuple[Caller, Rec], Ans]]) -> Sequence[Ans | Refused]:
+        orgs = list({asked.org_id: None for asked in group})
+        callers, records = zip(*(asked.question for asked in group), strict=True)
+        async with self._database.transaction(orgs, deadline=Deadline.after(FLUSH_S)) as tx:
+            answers = await self._write(tx, callers, records)
             if len(answers) != len(group):
                 raise RuntimeError(f"{len(answers)} answers to {len(group)} records")
         return answers

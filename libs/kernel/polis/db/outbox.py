@@ -15,7 +15,6 @@ from msgspec import Struct
 from polis.db.deadline import Deadline
 from polis.db.errors import unavailable
 from polis.db.leadership import lead
-from polis.proto.contract import ce_source, ce_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,29 +32,12 @@ class Row(Struct, frozen=True):
 
     n: int
     id: UUID
-    service: str
     subject: str
     fact: str
     entity: str
     payload: bytes
     trace: str | None
     created_at: datetime
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """CloudEvents 1.0.2 in binary mode."""
-        headers = {
-            "ce-specversion": "1.0",
-            "ce-id": str(self.id),
-            "ce-source": ce_source(self.service),
-            "ce-type": ce_type(self.service, self.fact),
-            "ce-subject": self.entity,
-            "ce-time": self.created_at.isoformat(),
-            "Content-Type": "application/json",
-        }
-        if self.trace is not None:
-            headers["traceparent"] = self.trace
-        return headers
 
 
 class Position(Struct, frozen=True):
@@ -97,12 +79,11 @@ async def pending(database: Database, *, limit: int) -> list[Row]:
         return await tx.rows(
             Row,
             f"""
-            select o.n, o.id, $2::text as service, o.subject, o.fact, o.entity, o.payload, o.trace, o.created_at
+            select o.n, o.id, o.subject, o.fact, o.entity, o.payload, o.trace, o.created_at
             from {database.service}.outbox o
             where o.stream_seq is null order by o.n limit $1
             """,
             limit,
-            database.service,
         )
 
 

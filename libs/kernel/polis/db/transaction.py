@@ -10,6 +10,7 @@ from polis.db.errors import is_outage
 from polis.db.ids import new_id
 from polis.db.rows import to_row, to_rows
 from polis.proto import Refused
+from polis.telemetry import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from polis.db.database import Database
     from polis.db.deadline import Deadline
     from polis.proto import Event
+    from polis.telemetry import Trace
 
 T = TypeVar("T")
 _COUNT = re.compile(r"(\d+)$")
@@ -43,7 +45,7 @@ class Transaction:
         self._begin = begin
         self._deadline = deadline
         self._lease: Lease | None = None
-        self._events: list[tuple[UUID, Event]] = []
+        self._events: list[emit.Emitted] = []
         self._callbacks: list[Callable[[], None]] = []
         self._claim: idempotency.Claim | None = None
         self._answered: object = None
@@ -73,15 +75,15 @@ class Transaction:
         count = _COUNT.search(await (await self._begun()).execute(sql, args))
         return int(count[1]) if count else 0
 
-    async def emit(self, event: Event) -> UUID:
+    async def emit(self, event: Event, *, trace: Trace | None = None) -> UUID:
         """Commit an event with this transaction; its id. Lock its entity's row first: that is what orders its events.
 
-        The outbox row is written together with the commit, in its round trip.
+        The outbox row is written together with the commit, in its round trip. trace: what led to it, if not this task.
         """
         if self.org_ids and event.org_id not in self.org_ids:
             raise ValueError(f"{type(event).__name__} of an org that this transaction is not in")
         event_id = new_id()
-        self._events.append((event_id, event))
+        self._events.append((event_id, event, trace or current()))
         return event_id
 
     def after_commit(self, callback: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ from polis.bus.jetstream import Log
 from polis.bus.permissions import stream_name
 from polis.db import outbox
 from polis.proto import Refused
+from polis.service.envelope import headers_of
 from polis.telemetry import log, metrics
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Relay:
             self._log.append_nowait(
                 row.subject,
                 row.payload,
-                row.headers,
+                self._headers(row),
                 msg_id=str(row.id),
                 expected_last_seq=position.last_seq + index,
                 timeout_s=PUBLISH_TIMEOUT_S,
@@ -109,6 +110,16 @@ class Relay:
             assert isinstance(failure, BaseException)  # noqa: S101 - told apart from a sequence above
             raise failure
         return position
+
+    def _headers(self, row: Row) -> dict[str, str]:
+        return headers_of(
+            self._kernel.service,
+            row.fact,
+            id=row.id,
+            entity=row.entity,
+            time=row.created_at,
+            trace=row.trace or "",
+        )
 
     async def _reconcile(self) -> Position:
         """Agree with the stream on what it holds: mark what it has and we did not know, publish again what it lost."""

@@ -98,7 +98,7 @@ async def look_across(database, org, deadline=None):
 
 
 async def put(database, org, deadline=None):
-    async def store(tx, orgs, records):
+    async def store(tx, callers, records):
         await tx.value("select 1")
         return records
 

@@ -44,7 +44,7 @@ class Statements:
     def __init__(self):
         self.groups = []
 
-    async def write(self, tx, orgs, notes):
+    async def write(self, tx, callers, notes):
         self.groups.append(len(notes))
         return await tx.rows(
             UUID,
@@ -54,7 +54,7 @@ class Statements:
             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[]) with ordinality as r(org_id, id, title, stars, n)
             order by n returning id
             """,
-            list(orgs),
+            [caller.org_id for caller in callers],
             [note.id for note in notes],
             [note.title for note in notes],
             [note.stars for note in notes],
@@ -127,14 +127,14 @@ async def test_of_two_equal_records_in_one_group_the_first_wins(commits, org):
 async def test_equal_keys_never_share_a_group(database, stored, org):
     """So that a repeat finds what the first one wrote, and can be answered from it."""
 
-    async def once(tx, orgs, notes):
+    async def once(tx, callers, notes):
         known = set(
             await tx.rows(
                 str, "select n.title from notebook.notes n where n.title = any($1)", [n.title for n in notes]
             )
         )
         new = [n for n in notes if n.title not in known]
-        await stored.write(tx, orgs[: len(new)], new)
+        await stored.write(tx, callers[: len(new)], new)
         return ["known" if n.title in known else "new" for n in notes]
 
     commits = GroupCommit(database, once, key=lambda n: n.title)
@@ -145,7 +145,7 @@ async def test_equal_keys_never_share_a_group(database, stored, org):
 
 
 async def test_an_answer_may_be_a_refusal_of_that_record_alone(database, org):
-    async def write(tx, orgs, notes):
+    async def write(tx, callers, notes):
         await tx.value("select 1")
         return [Refused(KeyTaken("note", n.title)) if n.title == "taken" else n.title for n in notes]
 
@@ -161,7 +161,7 @@ async def test_a_row_of_another_org_does_not_get_in_beside_that_orgs_own_records
     """The wall holds per group: that the org of a record is its caller's is checked before it joins one."""
     other = uuid4()
 
-    async def careless(tx, orgs, records):
+    async def careless(tx, callers, records):
         for record in records:
             await tx.execute(
                 "insert into notebook.notes (org_id, id, title) values ($1, $2, $2::uuid::text)",
@@ -186,7 +186,7 @@ async def test_a_row_of_another_org_does_not_get_in_beside_that_orgs_own_records
 
 
 async def test_a_row_of_an_org_that_is_not_in_the_group_is_refused_by_the_database(database, org):
-    async def smuggle(tx, orgs, notes):
+    async def smuggle(tx, callers, notes):
         await tx.execute(
             "insert into notebook.notes (org_id, id, title) values ($1, $1, 'smuggled')", uuid4()
         )
@@ -197,9 +197,11 @@ async def test_a_row_of_an_org_that_is_not_in_the_group_is_refused_by_the_databa
 
 
 async def test_answers_are_given_after_the_commit_and_not_without_it(database, org):
-    async def write(tx, orgs, notes):
+    async def write(tx, callers, notes):
         await tx.execute(
-            "insert into notebook.notes (org_id, id, title) values ($1, $2, 'a')", orgs[0], notes[0].id
+            "insert into notebook.notes (org_id, id, title) values ($1, $2, 'a')",
+            callers[0].org_id,
+            notes[0].id,
         )
         await tx.execute("create temporary table if not exists t () on commit drop")
         return notes
@@ -213,7 +215,7 @@ async def test_answers_are_given_after_the_commit_and_not_without_it(database, o
 async def test_what_waits_is_bounded(database, org):
     going = asyncio.Event()
 
-    async def write(tx, orgs, notes):
+    async def write(tx, callers, notes):
         await going.wait()
         return notes
 
@@ -234,7 +236,7 @@ async def test_who_stopped_waiting_before_the_flush_is_not_written(database, org
     going = asyncio.Event()
     written = []
 
-    async def write(tx, orgs, notes):
+    async def write(tx, callers, notes):
         await going.wait()
         written.extend(notes)
         return notes

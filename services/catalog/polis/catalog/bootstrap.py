@@ -99,8 +99,7 @@ async def _known(tx: Transaction) -> dict[tuple[str, str], _Known]:
 async def _ship(tx: Transaction, item: Shipped, known: _Known | None) -> None:
     at = datetime.now(UTC)
     if known is None:
-        resource = _new(item, at)
-        await resources.create(tx, resource, item.content.text)
+        resource = await resources.create(tx, resources.New(_new(item, at), item.content.text))
     else:
         resource = await resources.lock(tx, _SYSTEM, known.id)
         await resources.put_draft(tx, resource, item.content.text, at=at)

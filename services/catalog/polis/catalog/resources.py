@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from polis.db import Batch
+from polis.db import Batch, Caller, GroupCommit
 from polis.proto import Refused
 from polis.proto.catalog import (
     Draft,
@@ -21,6 +21,7 @@ from polis.proto.catalog import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from polis.catalog.access import Viewer
@@ -41,35 +42,73 @@ class _DraftRow(Struct, frozen=True):
     content: str
 
 
-async def create(tx: Transaction, resource: Resource, content: str) -> None:
-    """Store a new resource with its draft (canonical JSON) and tell. Refused(KeyTaken)."""
-    created = await tx.value(
+class New(Struct, frozen=True):
+    """A resource to be made, and its draft as canonical JSON."""
+
+    resource: Resource
+    draft: str
+
+    @property
+    def org_id(self) -> UUID:
+        return self.resource.org_id
+
+
+def creations(database: Database) -> GroupCommit[New, Resource]:
+    """Creates resources as `create` does; those of one moment share one transaction."""
+    return GroupCommit(database, _create_each, key=lambda new: (new.resource.type, new.resource.key))
+
+
+async def create(tx: Transaction, new: New) -> Resource:
+    """Store a new resource with its draft and tell. Refused(KeyTaken)."""
+    [answer] = await _create_each(tx, [Caller.here(new.org_id)], [new])
+    if isinstance(answer, Refused):
+        raise answer
+    return answer
+
+
+async def _create_each(
+    tx: Transaction, callers: Sequence[Caller], news: Sequence[New]
+) -> list[Resource | Refused]:
+    made = [new.resource for new in news]
+    created = await tx.rows(
+        UUID,
         """
-        with created as (
+        with wanted as (
+            select org_id, id, type, key, name, visibility, created_by, created_at, content
+            from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
+                $8::timestamptz[], $9::text[])
+                as n (org_id, id, type, key, name, visibility, created_by, created_at, content)
+            order by org_id, type, key
+        ), created as (
             insert into catalog.resources
                 (org_id, id, type, key, name, visibility, revision, created_by, created_at, updated_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+            select org_id, id, type, key, name, visibility, 1, created_by, created_at, created_at from wanted
             on conflict on constraint resources_key do nothing
             returning org_id, id
         )
         insert into catalog.drafts (org_id, resource_id, content)
-        select org_id, id, $10 from created
+        select w.org_id, w.id, w.content from created c join wanted w on w.org_id = c.org_id and w.id = c.id
         returning resource_id
         """,
-        resource.org_id,
-        resource.id,
-        resource.type,
-        resource.key,
-        resource.name,
-        resource.visibility,
-        resource.revision,
-        resource.created_by,
-        resource.created_at,
-        content,
+        [caller.org_id for caller in callers],
+        [resource.id for resource in made],
+        [resource.type for resource in made],
+        [resource.key for resource in made],
+        [resource.name for resource in made],
+        [resource.visibility for resource in made],
+        [resource.created_by for resource in made],
+        [resource.created_at for resource in made],
+        [new.draft for new in news],
     )
-    if created is None:
-        raise Refused(KeyTaken(resource_type=resource.type, key=resource.key))
-    await tx.emit(ResourceCreated(resource.org_id, resource.id, resource.type, resource.key))
+    stored, answers = set(created), list[Resource | Refused]()
+    for caller, resource in zip(callers, made, strict=True):
+        if resource.id not in stored:
+            answers.append(Refused(KeyTaken(resource_type=resource.type, key=resource.key)))
+            continue
+        event = ResourceCreated(resource.org_id, resource.id, resource.type, resource.key)
+        await tx.emit(event, trace=caller.trace)
+        answers.append(resource)
+    return answers
 
 
 async def get(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Resource:

@@ -21,7 +21,7 @@ from polis.service import Context, Service
 from polis.telemetry import log
 
 if TYPE_CHECKING:
-    from polis.db import Database
+    from polis.db import Database, Tenant, Transaction
     from polis.service import Kernel
 
 _HASHING = 2
@@ -35,6 +35,7 @@ class Own:
         self.config = config
         self.database = database
         self.resources = resources.by_id(database)
+        self.creations = resources.creations(database)
         self.blobs: Blobs = Rows()
         self.streams = Streams(config.downloads)
         self.hashing = asyncio.Semaphore(_HASHING)
@@ -66,26 +67,34 @@ service = Service("catalog", settings=Config, open=open_own)
 
 @service.handles(catalog.CreateResource)
 async def create_resource(request: catalog.CreateResource, ctx: Context[Own]) -> catalog.Resource:
-    viewer, at = Viewer.of(ctx.actor), ctx.now()
-    viewer.demand_visibility(request.visibility)
-    async with ctx.transaction() as tx:
-        draft = await content.written(request.type, request.content)
-        await content.check(tx, viewer, request.type, request.key, draft)
-        resource = catalog.Resource(
-            id=ctx.new_id(),
-            org_id=ctx.actor.org_id,
-            type=request.type,
-            key=request.key,
-            name=request.name or request.key,
-            visibility=request.visibility,
-            revision=1,
-            latest=None,
-            created_by=ctx.actor.principal_id,
-            created_at=at,
-            updated_at=at,
-        )
-        await resources.create(tx, resource, draft.text)
-        return tx.answer(resource)
+    Viewer.of(ctx.actor).demand_visibility(request.visibility)
+    if ctx.keyed:
+        async with ctx.transaction() as tx:
+            return tx.answer(await resources.create(tx, await _new_resource(request, ctx, tx)))
+    new = await _new_resource(request, ctx, ctx.db)
+    return await ctx.own.creations.put(new.org_id, new, deadline=ctx.deadline)
+
+
+async def _new_resource(
+    request: catalog.CreateResource, ctx: Context[Own], db: Tenant | Transaction
+) -> resources.New:
+    draft = await content.written(request.type, request.content)
+    await content.check(db, Viewer.of(ctx.actor), request.type, request.key, draft)
+    at = ctx.now()
+    resource = catalog.Resource(
+        id=ctx.new_id(),
+        org_id=ctx.actor.org_id,
+        type=request.type,
+        key=request.key,
+        name=request.name or request.key,
+        visibility=request.visibility,
+        revision=1,
+        latest=None,
+        created_by=ctx.actor.principal_id,
+        created_at=at,
+        updated_at=at,
+    )
+    return resources.New(resource, draft.text)
 
 
 @service.handles(catalog.ListResources)

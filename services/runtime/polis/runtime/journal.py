@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from polis.db import GroupCommit
+from polis.db import Caller, GroupCommit
 from polis.proto import runtime
 from polis.runtime.records import Admission, Flush
 
@@ -39,19 +39,22 @@ class Journal:
         """
         return await self._flushes.put(flush.org_id, flush)
 
-    async def _flush(self, tx: Transaction, orgs: Sequence[UUID], flushes: Sequence[Flush]) -> Sequence[bool]:
-        return await write_flushes(tx, orgs, flushes, owner=self.owner)
+    async def _flush(
+        self, tx: Transaction, callers: Sequence[Caller], flushes: Sequence[Flush]
+    ) -> Sequence[bool]:
+        return await write_flushes(tx, callers, flushes, owner=self.owner)
 
 
 async def _admit_each(
-    tx: Transaction, orgs: Sequence[UUID], admissions: Sequence[Admission]
+    tx: Transaction, callers: Sequence[Caller], admissions: Sequence[Admission]
 ) -> Sequence[None]:
-    await admit(tx, orgs, admissions)
+    await admit(tx, callers, admissions)
     return [None] * len(admissions)
 
 
-async def admit(tx: Transaction, orgs: Sequence[UUID], admissions: Sequence[Admission]) -> None:
-    """Insert runs with their first transitions and their events. Orgs are those that the callers were verified for."""
+async def admit(tx: Transaction, callers: Sequence[Caller], admissions: Sequence[Admission]) -> None:
+    """Insert runs with their first transitions and their events."""
+    orgs = [caller.org_id for caller in callers]
     await _keep_programs(tx, orgs, admissions)
     runs = [a.run for a in admissions]
     await tx.execute(
@@ -71,7 +74,7 @@ async def admit(tx: Transaction, orgs: Sequence[UUID], admissions: Sequence[Admi
         select org_id, run_id, last_seq, 1, body
         from unnest($1::uuid[], $2::uuid[], $12::bigint[], $18::bytea[]) as t (org_id, run_id, last_seq, body)
         """,
-        list(orgs),
+        orgs,
         [run.id for run in runs],
         [run.graph for run in runs],
         [run.digest for run in runs],
@@ -90,12 +93,11 @@ async def admit(tx: Transaction, orgs: Sequence[UUID], admissions: Sequence[Admi
         [a.owner for a in admissions],
         [_encode(a.transitions) for a in admissions],
     )
-    for run in runs:
-        await tx.emit(
-            runtime.RunStarted(org_id=run.org_id, run_id=run.id, graph=run.graph, actor_id=run.actor_id)
-        )
+    for caller, run in zip(callers, runs, strict=True):
+        started = runtime.RunStarted(org_id=run.org_id, run_id=run.id, graph=run.graph, actor_id=run.actor_id)
+        await tx.emit(started, trace=caller.trace)
         if (event := end_event(run)) is not None:
-            await tx.emit(event)
+            await tx.emit(event, trace=caller.trace)
 
 
 async def _keep_programs(tx: Transaction, orgs: Sequence[UUID], admissions: Sequence[Admission]) -> None:
@@ -118,16 +120,17 @@ async def _keep_programs(tx: Transaction, orgs: Sequence[UUID], admissions: Sequ
 
 
 async def write_flushes(
-    tx: Transaction, orgs: Sequence[UUID], flushes: Sequence[Flush], *, owner: UUID
+    tx: Transaction, callers: Sequence[Caller], flushes: Sequence[Flush], *, owner: UUID
 ) -> list[bool]:
     """Write what happened in runs of this owner; which of them were still its own and open.
 
     Locking or updating the run's row is the fence: a cancel or another owner comes before it, and then nothing is
     written, or after it. Outcomes, transitions and events follow from the rows that were found.
     """
-    told = [(org, f) for org, f in zip(orgs, flushes, strict=True) if f.transitions]
-    quiet = [(org, f) for org, f in zip(orgs, flushes, strict=True) if not f.transitions]
-    outcomes = [(org, f.run.id, o) for org, f in zip(orgs, flushes, strict=True) for o in f.outcomes]
+    taken = [(caller.org_id, f) for caller, f in zip(callers, flushes, strict=True)]
+    told = [(org, f) for org, f in taken if f.transitions]
+    quiet = [(org, f) for org, f in taken if not f.transitions]
+    outcomes = [(org, f.run.id, o) for org, f in taken for o in f.outcomes]
     written = await tx.rows(
         UUID,
         """
@@ -187,9 +190,9 @@ async def write_flushes(
         [o.body for _, _, o in outcomes],
     )
     own = set(written)
-    for _, flush in told:
-        if flush.run.id in own and (event := end_event(flush.run)) is not None:
-            await tx.emit(event)
+    for caller, flush in zip(callers, flushes, strict=True):
+        if flush.transitions and flush.run.id in own and (event := end_event(flush.run)) is not None:
+            await tx.emit(event, trace=caller.trace)
     return [flush.run.id in own for flush in flushes]
 
 

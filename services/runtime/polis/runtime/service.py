@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from polis.db import Caller
 from polis.proto import Page, Refused, identity, runtime
 from polis.proto.problems import StaleCursor
 from polis.runtime import journal, resolve, store
@@ -81,7 +82,7 @@ async def _start_once(request: runtime.StartRun, ctx: Context[Own]) -> runtime.R
     try:
         async with ctx.transaction() as tx:
             started = _demand(prepared)
-            await journal.admit(tx, [ctx.actor.org_id], [started.admission])
+            await journal.admit(tx, [Caller.here(ctx.actor.org_id)], [started.admission])
             tx.answer(started.run)
     except BaseException:
         if isinstance(prepared, Started):
