@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -34,6 +35,7 @@ _SWEEP_S = 0.05
 _PROBLEM = "application/problem+json"
 REPLAYED = "Idempotency-Replayed"
 _MAX_KEY = 255
+_answered = cache(metrics.requests.labels)
 
 
 class Endpoint:
@@ -208,7 +210,7 @@ class Dispatcher:
         endpoint.requests += 1
         endpoint.seconds += seconds
         endpoint.timer.observe(seconds)
-        metrics.requests.labels(endpoint.operation.name, str(status)).inc()
+        _answered(endpoint.operation.name, str(status)).inc()
         first = self._kernel.requests.add(
             self._kernel.requests.line(
                 endpoint.operation.name,
@@ -216,8 +218,8 @@ class Dispatcher:
                 seconds=seconds,
                 here=received.trace,
                 request_id=received.message.headers.get(call.REQUEST_ID, ""),
-                principal_id="" if received.actor is ANONYMOUS else str(received.actor.principal_id),
-                org_id="" if received.actor is ANONYMOUS else str(received.actor.org_id),
+                principal_id="" if received.actor is ANONYMOUS else received.actor.principal_id,
+                org_id="" if received.actor is ANONYMOUS else received.actor.org_id,
                 problem=problem,
             )
         )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import BinaryIO
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -83,8 +84,8 @@ class RequestLine(msgspec.Struct, kw_only=True, gc=False):
     ms: float
     trace_id: str
     request_id: str
-    principal_id: str = ""
-    org_id: str = ""
+    principal_id: UUID | str = ""
+    org_id: UUID | str = ""
     problem: str = ""
     level: str
     event: str = "request"
@@ -117,8 +118,8 @@ class RequestLog:
         seconds: float,
         here: trace.Trace,
         request_id: str = "",
-        principal_id: str = "",
-        org_id: str = "",
+        principal_id: UUID | str = "",
+        org_id: UUID | str = "",
         problem: str = "",
     ) -> RequestLine:
         return RequestLine(
