@@ -84,6 +84,10 @@ class Mesh:
     def pss_mb(self) -> float:
         return footprint(self.state.supervisor.pid) / 1e6
 
+    def pss_parts(self) -> dict[str, float]:
+        """MB of each part with the processes it started."""
+        return {name: footprint(child.pid) / 1e6 for name, child in self.state.children.items()}
+
     def postgres_url(self, role: str = "postgres", database: str = "polis") -> str:
         password = self.home.secret("postgres" if role == "postgres" else f"postgres-{role}")
         return f"postgresql://{role}:{password}@127.0.0.1:{self.state.postgres_port}/{database}"

@@ -23,12 +23,23 @@ def measure(mesh: Mesh, first_s: float) -> list[Figure]:
     return [
         Figure("START", "first start, packages installed", first_s, "s", bar=FIRST_S, at_most=True),
         Figure("START", "second start", again_s, "s", bar=AGAIN_S, at_most=True),
-        Figure("START", "PSS of all processes at rest", mesh.pss_mb(), "MB", bar=PSS_MB, at_most=True),
+        _memory(mesh, "at rest"),
     ]
 
 
 def worked(mesh: Mesh) -> Figure:
     """The same after everything else has run."""
+    return _memory(mesh, "after the load")
+
+
+def _memory(mesh: Mesh, when: str) -> Figure:
+    parts = ", ".join(f"{name} {mb:.0f}" for name, mb in mesh.pss_parts().items())
     return Figure(
-        "START", "PSS of all processes after the load", mesh.pss_mb(), "MB", bar=PSS_MB, at_most=True
+        "START",
+        f"PSS of all processes {when}",
+        mesh.pss_mb(),
+        "MB",
+        bar=PSS_MB,
+        at_most=True,
+        note=f"MB: {parts}",
     )
