@@ -270,7 +270,9 @@ def kebab_case(name: str) -> str:
 
 
 def _service(cls: type) -> str:
-    return cls.__module__.rpartition(".")[2]
+    """The module that declares it, or the package that this module is in: `polis.proto.<service>[.<noun>]`."""
+    module = cls.__module__.removeprefix("polis.proto.")
+    return module.partition(".")[0] if module != cls.__module__ else module.rpartition(".")[2]
 
 
 def _answer(request: type) -> object:

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from polis.bus.permissions import ADMIN
-from polis.identity import issue
 from polis.identity.service import service
+from polis.identity.tokens import issue
 from polis.proto import Refused, identity
 from polis.proto.problems import Unauthenticated
 from polis.service import Secret, serving

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from polis.db import Database
 from polis.identity.config import Config
-from polis.identity.keys import Keyring, Seal, utc_now
+from polis.identity.tokens.keys import Keyring, Seal, utc_now
 from polis.service import Secret
 from polis.service.config import BadSettings
 from polis.service.tokens import Claims, InvalidToken, Verifier, sign

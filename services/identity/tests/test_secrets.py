@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from polis.db.lint import faults
-from polis.identity import accounts
+from polis.identity.people import accounts
 from polis.proto import Refused
 from polis.proto.identity import (
     ClaimAdministrator,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from polis.identity import sessions
+from polis.identity.people import sessions
 from polis.proto.identity import (
     CreateOrg,
     GetMe,

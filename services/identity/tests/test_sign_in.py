@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from polis.identity import passwords
+from polis.identity.people import passwords
 from polis.proto.identity import CreateOrg, GetMe, OrgNotFound, SignIn, WrongCredentials
 from polis.proto.problems import Invalid, Overloaded
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from polis.db import Database
-from polis.identity.keys import utc_now
 from polis.identity.sweep import sweep_once
+from polis.identity.tokens.keys import utc_now
 from polis.proto.identity import InviteMember, Refresh, SignOut
 
 

@@ -5,7 +5,7 @@ from polis.service.call import Caller
 from polis.service.config import Secret, Settings
 from polis.service.context import Context, EventContext
 from polis.service.kernel import Kernel
-from polis.service.service import Running, Service, serving
+from polis.service.service import Handlers, Running, Service, serving
 
 __all__ = [
     "ANONYMOUS",
@@ -13,6 +13,7 @@ __all__ = [
     "Caller",
     "Context",
     "EventContext",
+    "Handlers",
     "Kernel",
     "Running",
     "Secret",

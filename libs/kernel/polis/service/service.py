@@ -41,7 +41,51 @@ V = TypeVar("V", bound="Event")
 F = TypeVar("F", bound="Callable[..., object]")
 
 
-class Service(Generic[R]):
+class Handlers:
+    """Handlers and listeners of one noun; a service includes those of all of its nouns."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[type, Callable[..., object]] = {}
+        self.listeners: dict[type[Event], Callable[..., Awaitable[None]]] = {}
+
+    def handles(self, request: type[Request[Any]]) -> Callable[[F], F]:
+        """Declare the handler of an operation: `async def (request, ctx) -> answer`, or an async generator."""
+
+        def declare(handler: F) -> F:
+            self._handle(request, handler)
+            return handler
+
+        return declare
+
+    def on(self, event: type[V]) -> Callable[[F], F]:
+        """Declare a listener: `async def (event, ctx) -> None`, run in the transaction that records the event."""
+
+        def declare(listener: F) -> F:
+            self._listen(event, listener)
+            return listener
+
+        return declare
+
+    def include(self, *others: Handlers) -> None:
+        """Take over what others declare."""
+        for other in others:
+            for request, handler in other.handlers.items():
+                self._handle(request, handler)
+            for event, listener in other.listeners.items():
+                self._listen(event, listener)
+
+    def _handle(self, request: type, handler: Callable[..., object]) -> None:
+        if request in self.handlers:
+            raise ValueError(f"{request.__name__} has two handlers")
+        self.handlers[request] = handler
+
+    def _listen(self, event: type[Event], listener: Callable[..., Any]) -> None:
+        if event in self.listeners:
+            raise ValueError(f"{event.__name__} has two listeners")
+        self.listeners[event] = listener
+
+
+class Service(Handlers, Generic[R]):
     """A named part of the mesh.
 
     settings: its settings Struct. open: an async context manager that makes its own resources (`ctx.own`) from
@@ -56,32 +100,11 @@ class Service(Generic[R]):
         open: Callable[[Any, Kernel], AbstractAsyncContextManager[R]] | None = None,  # noqa: A002 - reads as what it does
         http: Callable[[Kernel, R], ASGI] | None = None,
     ) -> None:
+        super().__init__()
         self.name = name
         self.settings = settings
         self.open = open
         self.http = http
-        self.handlers: dict[type, Callable[..., object]] = {}
-        self.listeners: dict[type[Event], Callable[..., Awaitable[None]]] = {}
-
-    def handles(self, request: type[Request[Any]]) -> Callable[[F], F]:
-        """Declare the handler of an operation: `async def (request, ctx) -> answer`, or an async generator."""
-
-        def declare(handler: F) -> F:
-            if request in self.handlers:
-                raise ValueError(f"{request.__name__} has two handlers")
-            self.handlers[request] = handler
-            return handler
-
-        return declare
-
-    def on(self, event: type[V]) -> Callable[[F], F]:
-        """Declare a listener: `async def (event, ctx) -> None`, run in the transaction that records the event."""
-
-        def declare(listener: F) -> F:
-            self.listeners[event] = listener  # type: ignore[assignment]
-            return listener
-
-        return declare
 
     def check(self) -> None:
         """ValueError unless exactly the declared operations and events of this service have handlers."""

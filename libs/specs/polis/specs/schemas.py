@@ -99,7 +99,7 @@ def _structs_of(module: str) -> list[type[Struct]]:
         for thing in namespace.values()
         if isinstance(thing, type)
         and issubclass(thing, Struct)
-        and thing.__module__ == f"polis.proto.{module}"
+        and f"{thing.__module__}.".startswith(f"polis.proto.{module}.")
         and thing not in _FRAME
     ]
 

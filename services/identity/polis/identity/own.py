@@ -6,11 +6,11 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from polis.identity import administrators
-from polis.identity.issue import Issuer
-from polis.identity.keys import Keyring, utc_now
-from polis.identity.passwords import Hasher
+from polis.identity.people import administrators
+from polis.identity.people.passwords import Hasher
 from polis.identity.sweep import sweep
+from polis.identity.tokens.issue import Issuer
+from polis.identity.tokens.keys import Keyring, utc_now
 from polis.proto import Refused
 from polis.telemetry import log
 

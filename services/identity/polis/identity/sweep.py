@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from polis.identity.keys import utc_now
+from polis.identity.tokens.keys import utc_now
 from polis.proto import Refused
 from polis.telemetry import log
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polis.identity import invitations, orgs, sessions
+from polis.identity.people import sessions
+from polis.identity.tenancy import invitations, orgs
 from polis.proto import identity
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from polis.db import Transaction
-    from polis.identity.accounts import Account
     from polis.identity.own import Own
+    from polis.identity.people.accounts import Account
     from polis.service import Context
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.identity.issue import Bearer
+from polis.identity.tokens.issue import Bearer
 from polis.proto.identity import PrincipalKind
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class _Row(Struct, frozen=True):
     sid: UUID
 
 
-async def active(db: Tenant, org_id: UUID, principal_id: UUID) -> Bearer | None:
+async def bearer_of(db: Tenant, org_id: UUID, principal_id: UUID) -> Bearer | None:
     """The bearer of a token for this org alone; None when nobody active has this id here."""
     row = await db.row(
         _Row,

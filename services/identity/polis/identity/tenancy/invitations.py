@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.identity.opaque import digest, mint
+from polis.identity.tokens.opaque import digest, mint
 from polis.proto import Refused
 from polis.proto.identity import Invitation, InvitationNotFound, Role
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from polis.identity.opaque import digest, mint
+from polis.identity.tokens.opaque import digest, mint
 from polis.proto import Refused
 from polis.proto.identity import AdministratorLinkUsed
 from polis.telemetry import log

@@ -24,10 +24,10 @@ from polis.service.tokens import NO_ORG, Claims, sign
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from polis.identity.accounts import Account
     from polis.identity.config import Config
-    from polis.identity.keys import Keyring
-    from polis.identity.sessions import Opened
+    from polis.identity.people.accounts import Account
+    from polis.identity.people.sessions import Opened
+    from polis.identity.tokens.keys import Keyring
 
 SYSTEM_ORG = UUID(int=1)
 """The org of the mesh itself, and of its services."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.identity.opaque import digest, mint
+from polis.identity.tokens.opaque import digest, mint
 from polis.proto.identity import Revocation, SessionEnded
 from polis.service.tokens import SKEW_S
 

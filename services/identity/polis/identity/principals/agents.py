@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.identity.opaque import Opaque, digest
+from polis.identity.tokens.opaque import Opaque, digest
 from polis.proto import Refused
 from polis.proto.identity import Agent, AgentCreated, AgentDeleted, AgentKeyTaken, AgentNotFound
 

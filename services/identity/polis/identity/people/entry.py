@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.identity import accounts, issue, orgs, sessions
+from polis.identity.people import accounts, sessions
+from polis.identity.tenancy import orgs
+from polis.identity.tokens import issue
 from polis.proto import Refused, identity
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from polis.db import Transaction
-    from polis.identity.accounts import Account
     from polis.identity.own import Own
+    from polis.identity.people.accounts import Account
     from polis.service import Context
 
 

@@ -1,0 +1,161 @@
+"""Orgs, who is in them in which role, and invitations."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from polis.proto.contract import (
+    SIGNED_IN,
+    Cursor,
+    Event,
+    Limit,
+    Page,
+    Problem,
+    Request,
+    Time,
+    event,
+    operation,
+    problem,
+)
+from polis.proto.identity.words import Email, Name, Role, Token
+
+
+class Org(Struct, frozen=True):
+    """A tenant: the boundary of data."""
+
+    id: UUID
+    name: Name
+    created_at: Time
+
+
+class Membership(Struct, frozen=True):
+    """A user's place in an org."""
+
+    org: Org
+    role: Role
+
+
+class Member(Struct, frozen=True):
+    """A user in an org."""
+
+    principal_id: UUID
+    email: Email
+    name: Name
+    role: Role
+    since: Time
+
+
+class Invitation(Struct, frozen=True):
+    """An invitation into an org. Its token is shown this once."""
+
+    id: UUID
+    email: Email
+    role: Role
+    token: str
+    expires_at: Time
+
+
+@problem(status=404)
+class InvitationNotFound(Problem, frozen=True):
+    """No open invitation has this token."""
+
+
+@problem(status=404)
+class MemberNotFound(Problem, frozen=True):
+    """No member of this org has this id."""
+
+    principal_id: UUID
+
+
+@problem(status=404)
+class OrgNotFound(Problem, frozen=True):
+    """The caller is in no org of this id."""
+
+    org_id: UUID
+
+
+@problem(status=409)
+class LastOwner(Problem, frozen=True):
+    """An org keeps at least one owner."""
+
+
+@event(entity="org_id")
+class OrgCreated(Event, frozen=True):
+    """An org exists from now on."""
+
+    org: Org
+    owner_id: UUID
+
+
+@event(entity="principal_id")
+class MemberJoined(Event, frozen=True):
+    """A user is a member of the org from now on."""
+
+    principal_id: UUID
+    role: Role
+
+
+@event(entity="principal_id")
+class MemberRoleChanged(Event, frozen=True):
+    """A member has another role from now on."""
+
+    principal_id: UUID
+    role: Role
+
+
+@event(entity="principal_id")
+class MemberRemoved(Event, frozen=True):
+    """A user is no longer a member of the org."""
+
+    principal_id: UUID
+
+
+@operation(http="POST /orgs", scope=SIGNED_IN)
+class CreateOrg(Request[Org], frozen=True):
+    """Create an org; the caller, a user, is its owner."""
+
+    name: Name
+
+
+@operation(http="GET /members", scope="identity:read")
+class ListMembers(Request[Page[Member]], frozen=True):
+    """List the members of the org."""
+
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+@operation(
+    http="PATCH /members/{principal_id}", scope="identity:members", problems=(MemberNotFound, LastOwner)
+)
+class ChangeRole(Request[Member], frozen=True):
+    """Give a member another role. Owners are made and unmade by owners only."""
+
+    principal_id: UUID
+    role: Role
+
+
+@operation(
+    http="DELETE /members/{principal_id}", scope="identity:members", problems=(MemberNotFound, LastOwner)
+)
+class RemoveMember(Request[None], frozen=True):
+    """Take a member out of the org."""
+
+    principal_id: UUID
+
+
+@operation(http="POST /invitations", scope="identity:members")
+class InviteMember(Request[Invitation], frozen=True):
+    """Invite somebody into the org; the token is shown this once."""
+
+    email: Email
+    role: Role = "member"
+
+
+@operation(http="POST /invitations/accept", scope=SIGNED_IN, problems=(InvitationNotFound,))
+class AcceptInvitation(Request[Membership], frozen=True):
+    """Join the org that an invitation for the caller's e-mail address names; SwitchOrg leads there."""
+
+    token: Token

@@ -1,0 +1,1 @@
+"""People: accounts, what proves who they are, and their sessions."""

@@ -1,0 +1,1 @@
+"""Those who act besides people: agents, and whom services act for."""
