@@ -14,6 +14,8 @@ from polis.proto.contract import operations
 from polis.proto.identity import ROLE_SCOPES, Delegate, ListRevocations
 from polis.proto.problems import Forbidden, Unauthenticated
 from polis.proto.registry import load
+from tests.e2e.rows import access, catalog, gateway, people, vault
+from tests.e2e.rows.making import fixed, on_artifact, on_resource, on_run, with_account
 from tests.e2e.world import GRAPH, World, new_id, new_key
 
 load()
@@ -23,45 +25,9 @@ PRINCIPALS = (
 )  # fmt: skip
 ROLE_OF = {"other_org": "owner", "service": "service"}
 
-USERS_ONLY = {"create_org", "switch_org", "accept_invitation"}
+PARTS = (access, catalog, gateway, people, vault)
+USERS_ONLY = {"create_org", "switch_org", "accept_invitation"}.union(*(part.USERS_ONLY for part in PARTS))
 """Only people are members of orgs: agents and services are refused although they are signed in."""
-
-
-def fixed(path: str, body: object = None):
-    async def row(_: World):
-        return path, body() if callable(body) else body
-
-    return row
-
-
-def with_account(path: str, *fields: str):
-    async def row(world: World):
-        account = await world.account()
-        return path, {field: account[field] for field in fields}
-
-    return row
-
-
-def on_resource(path: str, body: object = None, *, published: bool = True):
-    async def row(world: World):
-        resource = await world.resource(published=published)
-        return path.format(resource["id"]), body
-
-    return row
-
-
-def on_artifact(path: str):
-    async def row(world: World):
-        return path.format((await world.artifact())["id"]), None
-
-    return row
-
-
-def on_run(path: str, body: object = None):
-    async def row(world: World):
-        return path.format((await world.run())["id"]), body
-
-    return row
 
 
 async def accept_invitation(world: World):
@@ -161,7 +127,7 @@ ROWS = {
     "upload_artifact": fixed("/artifacts?name=file", b"abc"),
     "delegate": lambda world: Delegate(org_id=new_uuid(), principal_id=new_uuid(), scopes=("catalog:read",)),
     "list_revocations": lambda world: ListRevocations(),
-}
+} | {name: row for part in PARTS for name, row in part.ROWS.items()}
 ENDING = {"sign_out": ("POST", "/sign-out"), "close_browser_session": ("DELETE", "/session")}
 """These end the session they are called in, so each cell needs one of its own."""
 STATUSES = {
@@ -179,7 +145,7 @@ ALSO_ALLOWED = {
     ("accept_invitation", "allowed"): {404, 409},  # the invitation is for another address
     ("get_output", "allowed"): {409},  # the run may not have ended yet
     ("cancel_run", "allowed"): {409},  # the run may have ended already
-}
+} | {cell: statuses for part in PARTS for cell, statuses in part.ALSO_ALLOWED.items()}
 OWN_ONLY = {"put_part", "complete_upload", "cancel_upload"}
 """An open upload belongs to whoever began it, here the owner."""
 

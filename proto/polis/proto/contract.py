@@ -38,6 +38,8 @@ Limit = Annotated[int, Meta(ge=1, le=200, description="How many items a page hol
 Time = Annotated[datetime, Meta(tz=True)]
 """A moment, with its offset from UTC (RFC 3339)."""
 
+FRESH_S = 300
+"""How long a proof of who somebody is counts for a sensitive operation."""
 EVERY_SERVICE = "*"
 """In `callers`: whichever services there are."""
 
@@ -89,6 +91,7 @@ class Operation(Struct, frozen=True, eq=False):
     raw_body: str | None
     max_body: int
     local: bool
+    fresh: bool
 
     @property
     def subject(self) -> str:
@@ -151,6 +154,7 @@ def operation(
     raw_body: str | None = None,
     max_body: int = DEFAULT_MAX_BODY,
     local: bool = False,
+    fresh: bool = False,
 ) -> Callable[[C], C]:
     """Declare a request as an operation of the service whose proto module it stands in.
 
@@ -159,6 +163,7 @@ def operation(
     idempotent: whether the operation takes `Idempotency-Key` (only for those that change something).
     raw_body: the `bytes` field that holds the HTTP body as it came; the other fields come from path and query.
     local: answered by the gateway itself, so it has a route and no subject.
+    fresh: for people who proved who they are within the last FRESH_S alone; others are refused with StepUpRequired.
     """
 
     def declare(request: C) -> C:
@@ -182,6 +187,7 @@ def operation(
             raw_body=raw_body,
             max_body=max_body,
             local=local,
+            fresh=fresh,
         )
         return request
 

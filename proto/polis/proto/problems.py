@@ -52,6 +52,13 @@ class Forbidden(Problem, frozen=True):
     scope: str
 
 
+@problem(status=403)
+class StepUpRequired(Problem, frozen=True):
+    """A person has to prove again who they are: their last proof is older than this operation allows."""
+
+    max_age_s: int
+
+
 @problem(status=404)
 class NotFound(Problem, frozen=True):
     """Nothing answers at this path."""
@@ -121,7 +128,7 @@ class Internal(Problem, frozen=True):
 
 
 MESH_PROBLEMS: tuple[type[Problem], ...] = (
-    Invalid, Malformed, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, TooLarge, UnsupportedMedia, InFlight,
+    Invalid, Malformed, Unauthenticated, Forbidden, StepUpRequired, NotFound, MethodNotAllowed, TooLarge, UnsupportedMedia, InFlight,
     KeyReused, StaleCursor, Overloaded, Unavailable, DeadlineExceeded, Internal,
 )  # fmt: skip
 """What any operation may be refused with, whether it declares it or not."""

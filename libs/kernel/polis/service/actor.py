@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from polis.proto import INTERNAL, PUBLIC, SIGNED_IN, Refused
+from polis.proto.contract import FRESH_S
 from polis.proto.identity import (
     ROLE_SCOPES,
     GetJwks,
@@ -17,7 +18,7 @@ from polis.proto.identity import (
     SessionEnded,
     SignInClient,
 )
-from polis.proto.problems import Forbidden, Unauthenticated, Unavailable
+from polis.proto.problems import Forbidden, StepUpRequired, Unauthenticated, Unavailable
 from polis.service.tokens import InvalidToken, Verifier
 from polis.telemetry import log
 
@@ -36,7 +37,10 @@ _RENEW_AT = 0.6
 
 
 class Actor(Struct, frozen=True):
-    """A verified principal in one org. `scopes` is what it may do there."""
+    """A verified principal in one org. `scopes` is what it may do there.
+
+    proved_at: unix seconds of the last proof of who a person is; proved_by: what that was (RFC 8176: pwd, otp).
+    """
 
     principal_id: UUID
     kind: str
@@ -47,6 +51,8 @@ class Actor(Struct, frozen=True):
     session_id: UUID | None = None
     acting: str = ""
     token: str = ""
+    proved_at: int = 0
+    proved_by: tuple[str, ...] = ()
 
     def demand(self, scope: str) -> None:
         """Refused(Forbidden) unless the actor holds this scope."""
@@ -77,6 +83,8 @@ def actor_of(claims: Claims, token: str, org: str | None) -> Actor:
         session_id=claims.sid,
         acting=claims.act["sub"] if claims.act else "",
         token=token,
+        proved_at=claims.auth_time or 0,
+        proved_by=claims.amr,
     )
 
 
@@ -86,13 +94,14 @@ def admit(operation: Operation, actor: Actor) -> None:
         return
     if actor.kind == "anonymous":
         raise Refused(Unauthenticated())
-    if operation.scope == SIGNED_IN:
-        return
     if operation.scope == INTERNAL:
         if actor.kind != "service":
             raise Refused(Forbidden(scope=INTERNAL))
         return
-    actor.demand(operation.scope)
+    if operation.scope != SIGNED_IN:
+        actor.demand(operation.scope)
+    if operation.fresh and (actor.kind != "user" or actor.acting or actor.proved_at + FRESH_S <= time.time()):
+        raise Refused(StepUpRequired(max_age_s=FRESH_S))
 
 
 class Keys:

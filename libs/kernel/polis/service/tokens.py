@@ -36,7 +36,10 @@ _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a token says of its bearer. `orgs`: role by org id; `sid`: what a revocation names; `scope`: narrows."""
+    """What a token says of its bearer. `orgs`: role by org id; `sid`: what a revocation names; `scope`: narrows.
+
+    `auth_time` (unix seconds) and `amr` (RFC 8176: pwd, otp, ...) tell when and how a person last proved who they are.
+    """
 
     sub: UUID
     kind: str
@@ -50,6 +53,8 @@ class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: str | None = None
     nbf: int | None = None
     act: dict[str, str] | None = None
+    auth_time: int | None = None
+    amr: tuple[str, ...] = ()
 
 
 class _Header(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,9 @@
+"""Agents, services, keys, roles, grants, quotas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ROWS: dict[str, Any] = {}
+ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {}
+USERS_ONLY: set[str] = set()

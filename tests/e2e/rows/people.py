@@ -1,0 +1,9 @@
+"""People: passwords, sessions, second factors, administrators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ROWS: dict[str, Any] = {}
+ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {}
+USERS_ONLY: set[str] = set()

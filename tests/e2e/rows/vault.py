@@ -1,0 +1,9 @@
+"""Secrets, the audit log, OAuth2 endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ROWS: dict[str, Any] = {}
+ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {}
+USERS_ONLY: set[str] = set()
