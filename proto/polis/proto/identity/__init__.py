@@ -1,6 +1,7 @@
 """Identity answers for orgs, principals, sessions and credentials. It alone issues tokens."""
 
 from polis.proto.identity.agents import *
+from polis.proto.identity.grants import *
 from polis.proto.identity.orgs import *
 from polis.proto.identity.people import *
 from polis.proto.identity.tokens import *

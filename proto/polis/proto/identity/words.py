@@ -59,8 +59,19 @@ AgentRef = Annotated[
     Meta(
         max_length=64,
         pattern=r"^[A-Za-z0-9-]+$(?!\n)",
-        description="Id or key of an agent.",
+        description="Id, key or number of an agent.",
         examples=["sarah"],
+    ),
+]
+AgentNumber = Annotated[
+    int, Meta(ge=1, le=1_000_000_000, description="Number of an agent, unique in its org.", examples=[7])
+]
+Key = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9-]{0,62}$(?!\n)",
+        description="Short name, unique among its kind in the org.",
+        examples=["billing"],
     ),
 ]
 Token = Annotated[
@@ -76,17 +87,34 @@ Scope = Annotated[
         examples=["catalog:read"],
     ),
 ]
-Role = Annotated[Literal["owner", "admin", "member", "viewer"], Meta(examples=["member"])]
-PrincipalKind = Annotated[Literal["user", "agent", "service"], Meta(examples=["user"])]
+Scopes = Annotated[tuple[Scope, ...], Meta(max_length=64)]
+Overlap = Annotated[
+    int,
+    Meta(ge=0, le=2_592_000, description="Seconds for which the old secret still holds.", examples=[86_400]),
+]
+Role = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9-]{0,62}$(?!\n)",
+        description="`owner`, `admin`, `member`, `viewer`, or a role of the org's own.",
+        examples=["member"],
+    ),
+]
+PrincipalKind = Annotated[Literal["user", "agent", "application", "service"], Meta(examples=["user"])]
+"""`application`: an org's own program. `service`: a service of the mesh, so no org's program passes for one."""
 
 _READ = frozenset({"identity:read", "catalog:read", "runtime:read"})
-_WORK = _READ | {"identity:agents", "catalog:write", "runtime:run"}
-_MANAGE = _WORK | {"identity:members"}
+_WORK = _READ | {"identity:agents", "identity:keys", "catalog:write", "runtime:run"}
+_MANAGE = _WORK | {"identity:members", "identity:access", "identity:units", "identity:quotas"}
 ROLE_SCOPES: dict[str, frozenset[str]] = {
     "viewer": _READ,
     "member": _WORK,
     "admin": _MANAGE,
     "owner": _MANAGE | {"identity:owners"},
     "agent": _READ | {"catalog:write", "runtime:run"},
+    "administrator": _MANAGE | {"identity:limits"},
 }
-"""Roles as bundles of scopes. Agents are not members: their bundle is `agent`."""
+"""Roles as bundles of scopes. Agents and applications are not members: their bundle is `agent`. Who administers the mesh
+comes into an org as `administrator`."""
+MEMBER_ROLES = ("owner", "admin", "member", "viewer")
+"""The roles of members that every org has; others are its own."""
