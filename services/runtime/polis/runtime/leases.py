@@ -98,8 +98,9 @@ async def claim(
 ) -> list[Claimed]:
     """Take over open runs that nobody executes.
 
-    They are queued, or of instances that were not seen for a lease, or this one's own although it does not execute them:
-    the answer to the commit that gave them to it was lost.
+    They are queued, or of instances that were not seen for a lease or are forgotten by now, as that of a frozen process
+    is that accepts a run when it wakes up, or this one's own although it does not execute them: the answer to the commit
+    that gave them to it was lost.
     """
     async with database.across_orgs() as tx:
         rows = await tx.rows(
@@ -107,9 +108,9 @@ async def claim(
             """
             with free as (
                 select r.org_id, r.id from runtime.runs r
-                where r.ended_at is null and (r.owner is null or r.owner in (
-                    select i.incarnation from runtime.instances i
-                    where i.seen_at < clock_timestamp() - make_interval(secs => $2)
+                where r.ended_at is null and (r.owner is null or r.owner <> $1 and not exists (
+                    select from runtime.instances i
+                    where i.incarnation = r.owner and i.seen_at >= clock_timestamp() - make_interval(secs => $2)
                 ) or r.owner = $1 and r.id <> all($4::uuid[])
                     and r.created_at < clock_timestamp() - make_interval(secs => $5))
                 order by r.id limit $3 for update skip locked
