@@ -54,6 +54,11 @@ class Actor(Struct, frozen=True):
     proved_at: int = 0
     proved_by: tuple[str, ...] = ()
 
+    @property
+    def of_mesh(self) -> bool:
+        """Whether this is a service of the mesh as itself: no org's program and nobody's deputy."""
+        return self.kind == "service" and self.role == "service" and not self.acting
+
     def demand(self, scope: str) -> None:
         """Refused(Forbidden) unless the actor holds this scope."""
         if scope not in self.scopes:
@@ -70,7 +75,8 @@ def actor_of(claims: Claims, token: str, org: str | None) -> Actor:
         if org not in claims.orgs:
             raise Refused(Forbidden(scope="org"), f"the token holds no org {org}")
         org_id, role = UUID(org), claims.orgs[org]
-    scopes = ROLE_SCOPES.get(role, frozenset())
+    own = claims.scopes.get(str(org_id))
+    scopes = ROLE_SCOPES.get(role, frozenset()) if own is None else frozenset(own.split())
     if claims.scope is not None:
         scopes &= frozenset(claims.scope.split())
     return Actor(
@@ -95,7 +101,7 @@ def admit(operation: Operation, actor: Actor) -> None:
     if actor.kind == "anonymous":
         raise Refused(Unauthenticated())
     if operation.scope == INTERNAL:
-        if actor.kind != "service":
+        if not actor.of_mesh:
             raise Refused(Forbidden(scope=INTERNAL))
         return
     if operation.scope != SIGNED_IN:

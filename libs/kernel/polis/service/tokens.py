@@ -38,6 +38,7 @@ _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a token says of its bearer. `orgs`: role by org id; `sid`: what a revocation names; `scope`: narrows.
 
+    `scopes`, by org id: what a role of the org's own may do; those of every org are ROLE_SCOPES.
     `auth_time` (unix seconds) and `amr` (RFC 8176: pwd, otp, ...) tell when and how a person last proved who they are.
     """
 
@@ -55,6 +56,7 @@ class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     act: dict[str, str] | None = None
     auth_time: int | None = None
     amr: tuple[str, ...] = ()
+    scopes: dict[str, str] = {}
 
 
 class _Header(Struct, frozen=True, forbid_unknown_fields=True):

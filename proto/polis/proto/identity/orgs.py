@@ -19,7 +19,7 @@ from polis.proto.contract import (
     operation,
     problem,
 )
-from polis.proto.identity.words import Email, Name, Role, Token
+from polis.proto.identity.words import Email, Name, Role, Scopes, Token
 
 
 class Org(Struct, frozen=True):
@@ -31,10 +31,11 @@ class Org(Struct, frozen=True):
 
 
 class Membership(Struct, frozen=True):
-    """A user's place in an org."""
+    """A user's place in an org. `scopes`: what the role may do, when it is one of the org's own."""
 
     org: Org
     role: Role
+    scopes: Scopes = ()
 
 
 class Member(Struct, frozen=True):

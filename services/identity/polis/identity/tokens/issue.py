@@ -34,10 +34,12 @@ SYSTEM_ORG = UUID(int=1)
 _SERVICES = UUID("6f1d6b0c-6d3f-5b0e-8f63-4e1c1d0f8a57")
 MAX_ORGS = 24
 """Orgs that a token names. It travels with every request; SwitchOrg reaches the others."""
+MAX_OWN_SCOPES = 800
+"""Characters that scopes of orgs' own roles may take in a token, beyond those of its own org."""
 
 
 class Bearer(Struct, frozen=True):
-    """Whom a token is about, in which org. `roles`: by org."""
+    """Whom a token is about, in which org. `roles`: by org; `scopes`: what roles of an org's own may do there."""
 
     id: UUID
     kind: PrincipalKind
@@ -45,6 +47,12 @@ class Bearer(Struct, frozen=True):
     org_id: UUID
     roles: dict[UUID, str]
     sid: UUID | None
+    scopes: dict[UUID, frozenset[str]] = {}
+
+    @property
+    def rights(self) -> frozenset[str]:
+        """What its role may do in its org."""
+        return scopes_of(self.roles.get(self.org_id, ""), self.scopes.get(self.org_id))
 
 
 class Issuer:
@@ -55,10 +63,17 @@ class Issuer:
         self._keys = keys
 
     def access(
-        self, bearer: Bearer, token_id: UUID, at: datetime, *, scope: str | None = None, acting: str = ""
+        self,
+        bearer: Bearer,
+        token_id: UUID,
+        at: datetime,
+        *,
+        scope: str | None = None,
+        acting: str = "",
+        ttl_s: int | None = None,
     ) -> AccessToken:
-        """A token for a bearer, narrowed to `scope` where that is given, in the hands of the service `acting`."""
-        issued = int(at.timestamp())
+        """A token for a bearer, narrowed to `scope` where that is given, in the hands of the service or key `acting`."""
+        issued, ttl_s = int(at.timestamp()), ttl_s or self._config.access_ttl_s
         claims = Claims(
             sub=bearer.id,
             kind=bearer.kind,
@@ -66,13 +81,14 @@ class Issuer:
             org=bearer.org_id,
             orgs={str(org): role for org, role in bearer.roles.items()},
             iat=issued,
-            exp=issued + self._config.access_ttl_s,
+            exp=issued + ttl_s,
             jti=token_id.hex,
             sid=bearer.sid,
             scope=scope,
             act={"sub": acting} if acting else None,
+            scopes={str(org): " ".join(sorted(scopes)) for org, scopes in bearer.scopes.items()},
         )
-        return AccessToken(sign(claims, self._keys.signing(at)), self._config.access_ttl_s)
+        return AccessToken(sign(claims, self._keys.signing(at)), ttl_s)
 
     def session(
         self,
@@ -95,23 +111,38 @@ class Issuer:
 
 
 def user(account: Account, memberships: Sequence[Membership], org_id: UUID, sid: UUID) -> Bearer:
-    """A user in one of its orgs; beyond MAX_ORGS the newest memberships are named."""
-    roles = {m.org.id: m.role for m in memberships}
-    named = {org_id, *list(roles)[-MAX_ORGS + 1 :]} & roles.keys()
+    """A user in one of its orgs; beyond MAX_ORGS and MAX_OWN_SCOPES the newest memberships are named."""
+    named: dict[UUID, Membership] = {}
+    room = MAX_OWN_SCOPES
+    for membership in sorted(reversed(memberships), key=lambda m: m.org.id != org_id):
+        needed = sum(len(scope) + 1 for scope in membership.scopes)
+        if len(named) < MAX_ORGS and (not needed or needed <= room or membership.org.id == org_id):
+            named[membership.org.id] = membership
+            room -= needed
     return Bearer(
-        account.id, "user", account.name, org_id, {org: roles[org] for org in roles if org in named}, sid
+        account.id,
+        "user",
+        account.name,
+        org_id,
+        {m.org.id: m.role for m in memberships if m.org.id in named},
+        sid,
+        {m.org.id: frozenset(m.scopes) for m in named.values() if m.role not in ROLE_SCOPES},
     )
 
 
 def me(bearer: Bearer, memberships: Iterable[Membership] = ()) -> Me:
-    role = bearer.roles.get(bearer.org_id, "")
     return Me(
         principal=Principal(bearer.id, bearer.kind, bearer.name),
         org_id=bearer.org_id,
-        role=role,
-        scopes=tuple(sorted(ROLE_SCOPES.get(role, ()))),
+        role=bearer.roles.get(bearer.org_id, ""),
+        scopes=tuple(sorted(bearer.rights)),
         memberships=tuple(memberships),
     )
+
+
+def scopes_of(role: str, own: Iterable[str] | None = None) -> frozenset[str]:
+    """What a role may do; `own`: what the org says of it when it is one of the org's own."""
+    return ROLE_SCOPES.get(role) or frozenset(own or ())
 
 
 def agent(agent_id: UUID, name: str, org_id: UUID, sid: UUID) -> Bearer:
