@@ -23,6 +23,9 @@ MAX_FAULTS = 200
 """Faults that are looked for: a refusal of a large content stays as small as its first ones."""
 _MAX_INT = 2**53 - 1
 """The largest integer that every JSON reader holds exactly (RFC 8785 takes it from I-JSON, RFC 7493)."""
+_EXPONENT_FROM = 1e21
+"""From here on RFC 8785 writes a number with an exponent."""
+_NOT_EXACT = f"integers beyond {_MAX_INT} are not exact in JSON"
 
 
 def canonical(content: object) -> bytes:
@@ -62,9 +65,12 @@ def _scalar_fault(value: object) -> str | None:
     if isinstance(value, str):
         return None if _is_text(value) else "not Unicode text: it holds half of a surrogate pair"
     if isinstance(value, int):
-        return None if abs(value) <= _MAX_INT else f"integers beyond {_MAX_INT} are not exact in JSON"
+        return None if abs(value) <= _MAX_INT else _NOT_EXACT
     if isinstance(value, float):
-        return None if math.isfinite(value) else "not a number that JSON has"
+        if not math.isfinite(value):
+            return "not a number that JSON has"
+        # Its canonical form is a row of digits, which readers take for an integer.
+        return _NOT_EXACT if value.is_integer() and _MAX_INT < abs(value) < _EXPONENT_FROM else None
     return f"not a JSON value: {type(value).__name__}"
 
 
