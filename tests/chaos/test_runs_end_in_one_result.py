@@ -1,0 +1,205 @@
+"""G1, G6, G8, G19. Whatever breaks under runs: each that was accepted ends once, in its one right result, and is told of once.
+
+Kills of the runtime, of PostgreSQL and of the broker, and a frozen runtime that wakes up when its runs are others'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from polis.proto import Refused, runtime
+from polis.testing import eventually
+from tests.chaos.runs import ACTS, ACTS_AT_ONCE, Runs, acts_of, key, request
+
+_LOOK_S = 0.01
+
+
+@pytest.fixture(scope="module")
+async def runs(mesh, tmp_path_factory):
+    runs = Runs(mesh, tmp_path_factory.mktemp("runs"))
+    await runs.begin()
+    return runs
+
+
+async def one_runtime(runs, dice):
+    await kill(dice.choice(list(runs.runtimes.values())))
+
+
+async def every_runtime(runs, dice):
+    await kill(*runs.runtimes.values())
+
+
+async def kill(*processes):
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.start()
+    for process in processes:
+        await process.ready()
+
+
+async def postgres(runs, dice):
+    server = runs.mesh.postgres
+    port = server.port
+    server.kill()
+    await server.start(port)
+
+
+async def nats(runs, dice):
+    """Runs need no broker to go on: those that were accepted end while it is away."""
+    assert await runs.open()
+    runs.mesh.nats.kill()
+    await eventually(runs.none_open, within_s=10)
+    await runs.mesh.nats.start()
+
+
+@pytest.mark.parametrize("victim", [one_runtime, every_runtime, postgres, nats])
+async def test_every_run_ends_in_its_one_result_after_the_kill_of(victim, runs, dice, full):
+    some = 60 if full else 20
+    async with runs.load() as load:
+        for _ in range(10 if full else 1):
+            await load.more(dice.randint(some, 2 * some))
+            await victim(runs, dice)
+        await load.more(some)
+
+    assert await runs.wrong(load.history) == {}
+    assert await load.other_answers() == []
+    print(load.history.summary())
+
+
+async def test_a_runtime_that_was_frozen_past_its_lease_writes_nothing_into_what_is_others_now(
+    runs, dice, full
+):
+    for _ in range(10 if full else 1):
+        frozen = dice.choice(list(runs.runtimes.values()))
+        async with runs.load() as load:
+            await load.more(dice.randint(20, 40))
+            held = await eventually(lambda frozen=frozen: frozen_in_mid_run(runs, frozen, full))
+            await eventually(lambda frozen=frozen: runs.forgotten(frozen), within_s=30)
+            before = await runs.recorded_by(frozen, held)
+            frozen.resume()
+            await load.more(20)
+
+        assert await runs.recorded_by(frozen, held) == before
+        assert await runs.wrong(load.history) == {}
+        assert await load.other_answers() == []
+        print(f"{len(held)} runs were taken over; {load.history.summary()}")
+
+
+async def frozen_in_mid_run(runs, process, anywhere):
+    """Freeze a process that executes runs: those. It is let go on when it has none.
+
+    Rows that its open transaction has locked are free when PostgreSQL ends that, after 15 s: in the long form alone.
+    """
+    process.freeze()
+    held = await runs.held_by(process)
+    if held and (anywhere or not await runs.connections(process, "state <> 'idle'")):
+        return held
+    process.resume()
+    return None
+
+
+async def test_a_run_that_is_accepted_by_a_runtime_after_its_lease_is_executed_by_others(runs):
+    """Its acceptance was on its way when the process froze, and is committed when the others have forgotten that one."""
+    await runs.settled()
+    blocker = await asyncpg.connect(runs.mesh.stage.database.admin_url)
+    async with blocker.transaction():
+        await blocker.execute("lock table runtime.outbox in share row exclusive mode")
+        numbers = [runs.number() for _ in range(5)]
+        starts = [asyncio.create_task(runs.start(n, timeout_s=20.0)) for n in numbers]
+        waiting = await eventually(lambda: all_wait(runs, len(starts)))
+        frozen = max(runs.runtimes.values(), key=waiting.__getitem__)
+        frozen.freeze()
+        await eventually(lambda: runs.forgotten(frozen))
+    await blocker.close()
+    frozen.resume()
+    started = await asyncio.gather(*starts)
+
+    await runs.settled()
+    assert await runs.wrong_of({run.id: str(n) for n, run in zip(numbers, started, strict=True)}) == {}
+
+
+async def all_wait(runs, count):
+    """How many connections of each process wait for a lock, when it is so many in all."""
+    found = {p: await runs.connections(p, "wait_event_type = 'Lock'") for p in runs.runtimes.values()}
+    return found if sum(found.values()) == count else None
+
+
+async def test_a_cancel_that_races_with_the_end_leaves_a_run_one_end(runs, dice, full):
+    for _ in range(10 if full else 1):
+        race = Race(runs)
+        async with asyncio.TaskGroup() as group:
+            racing = group.create_task(race.run(200 if full else 40))
+            await eventually(lambda race=race: len(race.cancelled) >= 5, within_s=10)
+            await one_runtime(runs, dice)
+            await racing
+        await runs.settled()
+
+        assert race.cancelled
+        assert race.ended
+        assert await race.wrong() == {}
+        print(f"{len(race.cancelled)} cancelled, {len(race.ended)} had ended")
+
+
+class Race:
+    """Runs that are cancelled each a little later than the one before: the first at their start, the last at their end.
+
+    cancelled: by run, what was recorded and what was done of it when its cancel was acknowledged. ended: the runs whose
+    cancel came too late, with their numbers.
+    """
+
+    def __init__(self, runs):
+        self._runs = runs
+        self.cancelled = {}
+        self.ended = {}
+
+    async def run(self, count):
+        numbers = [self._runs.number() for _ in range(count)]
+        started = await asyncio.gather(*(self._runs.ask(request(n), key=key(n)) for n in numbers))
+        waiting = [
+            (run, n, place / count) for place, (run, n) in enumerate(zip(started, numbers, strict=True))
+        ]
+        async with asyncio.TaskGroup() as group:
+            while waiting:
+                acts = self._runs.acts()
+                due = [w for w in waiting if len(acts_of(acts, w[0].id)) >= w[2] * ACTS]
+                for run, number, _ in due:
+                    group.create_task(self._cancel(run, number))
+                waiting = [w for w in waiting if w not in due]
+                await asyncio.sleep(_LOOK_S)
+
+    async def _cancel(self, run, number):
+        try:
+            await self._runs.ask(runtime.CancelRun(run_id=run.id), key=f"cancel {number}")
+        except Refused as refusal:
+            if refusal.problem != runtime.RunEnded(state="succeeded"):
+                raise
+            self.ended[run.id] = str(number)
+        else:
+            self.cancelled[run.id] = await self._runs.recorded([run.id]), acts_of(self._runs.acts(), run.id)
+
+    async def wrong(self):
+        """A cancelled run stays as it was: nothing is recorded any more, and what was being done is the last that is."""
+        found = await self._runs.wrong_of(self.ended)
+        told, acts = await self._runs.told(), self._runs.acts()
+        for run_id, (recorded, acted) in self.cancelled.items():
+            timeline = await self._runs.ask(runtime.GetTimeline(run_id=run_id))
+            faults = await self._runs.unordered(run_id)
+            if timeline.run.state != "cancelled" or {s.state for s in timeline.steps} & {
+                "running",
+                "retrying",
+                "pending",
+            }:
+                faults.append(f"timeline: {timeline}")
+            if told[run_id] != ["run_started", "run_cancelled"]:
+                faults.append(f"told: {told[run_id]}")
+            if await self._runs.recorded([run_id]) != recorded:
+                faults.append("recorded after its cancel")
+            if len(acts_of(acts, run_id)) > len(acted) + ACTS_AT_ONCE:
+                faults.append("acted after its cancel")
+            if faults:
+                found[str(run_id)] = faults
+        return found
