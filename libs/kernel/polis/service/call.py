@@ -17,7 +17,7 @@ from polis.service.wire import decode_problem
 from polis.telemetry import spans, trace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from polis.telemetry import Trace
 
@@ -32,8 +32,11 @@ ORG = "Polis-Org"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 TRACE = "traceparent"
 REQUEST_ID = "Polis-Request-Id"
+CLIENT_ADDRESS = "Polis-Client-Address"
+CLIENT_DEVICE = "Polis-Client-Device"
 CONTENT_TYPE = "Content-Type"
 MSGPACK = "application/msgpack"
+_MAX_ADDRESS, _MAX_DEVICE = 64, 200
 
 _json = msgspec.json.Encoder()
 _msgpack = msgspec.msgpack.Encoder()
@@ -54,12 +57,17 @@ class Caller:
         org: str = "",
         idempotency_key: str = "",
         timeout_s: float | None = None,
+        client: Mapping[str, str] | None = None,
     ) -> A:
-        """The operation's answer. Refused with its problem, or Unavailable, DeadlineExceeded, Overloaded."""
+        """The operation's answer. Refused with its problem, or Unavailable, DeadlineExceeded, Overloaded.
+
+        client: `client_headers` of whom the gateway calls for.
+        """
         operation = operation_of(type(request))
         wait = self._timeout_s if timeout_s is None else timeout_s
         here = _child()
         headers = headers_of(token=token, org=org, idempotency_key=idempotency_key, timeout_s=wait, here=here)
+        headers |= client or {}
         started = time.monotonic()
         try:
             reply = await self.send(operation, encode(operation, request), headers, timeout_s=wait)
@@ -110,6 +118,12 @@ def headers_of(
     if idempotency_key:
         headers[IDEMPOTENCY_KEY] = idempotency_key
     return headers
+
+
+def client_headers(address: str, device: str) -> dict[str, str]:
+    """What the gateway tells of the client it answers: its address, and what it calls itself, in printable ASCII."""
+    told = {CLIENT_ADDRESS: address[:_MAX_ADDRESS], CLIENT_DEVICE: device[:_MAX_DEVICE]}
+    return {name: "".join(c if " " <= c <= "~" else "?" for c in value) for name, value in told.items()}
 
 
 def encode(operation: Operation, request: object) -> bytes:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from polis.db import Tenant, Transaction, new_id
 from polis.proto import Operation, Page, Request, Stream
+from polis.service.call import CLIENT_ADDRESS, CLIENT_DEVICE
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -34,10 +36,17 @@ class Replayed(Exception):
         self.answer = answer
 
 
+class Client(Struct, frozen=True):
+    """Whom the gateway answers: the address it came from and what it calls itself; empty where nobody told."""
+
+    address: str = ""
+    device: str = ""
+
+
 class Context(Generic[R]):
     """One request being answered. `own` is what the service opened at its start."""
 
-    __slots__ = ("_kernel", "_key", "_operation", "_request", "actor", "deadline", "own", "trace")
+    __slots__ = ("_headers", "_kernel", "_key", "_operation", "_request", "actor", "deadline", "own", "trace")
 
     def __init__(
         self,
@@ -50,7 +59,9 @@ class Context(Generic[R]):
         deadline: Deadline,
         trace: Trace,
         key: str,
+        headers: Mapping[str, str],
     ) -> None:
+        self._headers = headers
         self._kernel = kernel
         self._operation = operation
         self._request = request
@@ -59,6 +70,14 @@ class Context(Generic[R]):
         self.actor = actor
         self.deadline = deadline
         self.trace = trace
+
+    @property
+    def client(self) -> Client:
+        """The client of a request that came by the gateway.
+
+        Only the gateway may publish the requests that have a route and no callers, so these headers are its own.
+        """
+        return Client(self._headers.get(CLIENT_ADDRESS, ""), self._headers.get(CLIENT_DEVICE, ""))
 
     @property
     def keyed(self) -> bool:

@@ -157,6 +157,7 @@ class Dispatcher:
             deadline=received.deadline,
             trace=received.trace,
             key=_key(operation, headers.get(call.IDEMPOTENCY_KEY, "")),
+            headers=headers,
         )
         if operation.streams:
             parts = cast("AsyncGenerator[object, None]", received.endpoint.handler(request, context))
