@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from polis.catalog.access import SYSTEM_ORG
 from polis.catalog.bootstrap import Shipped, bootstrap, shipped
-from polis.catalog.content import canonical
+from polis.catalog.resources.content import canonical
 from polis.graph import builtin
 from polis.proto.catalog import CreateResource, ForeignResource, ListVersions, PutDraft, ResolveResource
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from polis.catalog import uploads
-from polis.catalog.blobs import Rows
+from polis.catalog.files import uploads
+from polis.catalog.files.blobs import Rows
 from polis.catalog.service import service
 from polis.proto.catalog import CompleteUpload, CreateUpload, PutPart, UploadNotFound
 from polis.service import serving

@@ -13,9 +13,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from polis.catalog import activations, resources, versions
 from polis.catalog.access import SYSTEM_ORG, Viewer
-from polis.catalog.content import Canonical, canonical
+from polis.catalog.resources import rows as resources
+from polis.catalog.resources.content import Canonical, canonical
+from polis.catalog.versions import activations
+from polis.catalog.versions import rows as versions
 from polis.db import new_id
 from polis.graph import builtin
 from polis.proto.catalog import Resource, ResourceType

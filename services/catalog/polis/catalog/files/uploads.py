@@ -10,12 +10,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.catalog import artifacts, quota
+from polis.catalog.files import artifacts, quota
 from polis.proto import Refused
 from polis.proto.catalog import PART_BYTES, Artifact, ArtifactStored, Part, UploadIncomplete, UploadNotFound
 
 if TYPE_CHECKING:
-    from polis.catalog.blobs import Blobs
+    from polis.catalog.files.blobs import Blobs
     from polis.db import Database, Transaction
 
 SWEEP_BATCH = 4

@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from polis.catalog import resources
 from polis.catalog.access import SYSTEM_ORG, Viewer
+from polis.catalog.resources import rows as resources
 from polis.proto import Refused
 from polis.proto.catalog import (
     NotActive,
@@ -24,7 +24,7 @@ from polis.proto.catalog import (
 )
 
 if TYPE_CHECKING:
-    from polis.catalog.content import Canonical
+    from polis.catalog.resources.content import Canonical
     from polis.db import Tenant, Transaction
 
 NUMBER_DIGITS = 9

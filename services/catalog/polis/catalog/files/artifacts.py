@@ -8,12 +8,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.catalog import quota
+from polis.catalog.files import quota
 from polis.proto import Refused
 from polis.proto.catalog import Artifact, ArtifactDeleted, ArtifactNotFound
 
 if TYPE_CHECKING:
-    from polis.catalog.blobs import Blobs
+    from polis.catalog.files.blobs import Blobs
     from polis.db import Tenant, Transaction
 
 

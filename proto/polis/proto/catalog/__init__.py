@@ -1,0 +1,7 @@
+"""The catalog answers for declarative resources, their immutable versions, and artifacts."""
+
+from polis.proto.catalog.activations import *
+from polis.proto.catalog.artifacts import *
+from polis.proto.catalog.resources import *
+from polis.proto.catalog.versions import *
+from polis.proto.catalog.words import *

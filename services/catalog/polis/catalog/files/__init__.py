@@ -1,0 +1,1 @@
+"""Artifacts: files, their uploads, and where their bytes lie."""

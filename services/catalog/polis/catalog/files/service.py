@@ -1,0 +1,109 @@
+"""Answers about artifacts and their uploads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from polis.catalog.files import artifacts, uploads
+from polis.catalog.files.blobs import BlobGone
+from polis.catalog.own import Own
+from polis.proto import Page, Refused, catalog
+from polis.service import Context, Handlers
+
+handlers = Handlers()
+
+
+@handlers.handles(catalog.CreateUpload)
+async def create_upload(request: catalog.CreateUpload, ctx: Context[Own]) -> catalog.Upload:
+    at = ctx.now()
+    async with ctx.transaction() as tx:
+        upload = uploads.Announced(
+            org_id=ctx.actor.org_id,
+            id=ctx.new_id(),
+            created_by=ctx.actor.principal_id,
+            name=request.name,
+            media_type=request.media_type,
+            size=request.size,
+            sha256=request.sha256,
+            created_at=at,
+            expires_at=at + ctx.own.upload_ttl,
+        )
+        await uploads.create(tx, upload, ctx.own.quota)
+        return tx.answer(catalog.Upload(upload.id, upload.part_bytes, upload.expires_at))
+
+
+@handlers.handles(catalog.PutPart)
+async def put_part(request: catalog.PutPart, ctx: Context[Own]) -> catalog.Part:
+    async with ctx.transaction() as tx:
+        part = await uploads.put_part(
+            tx,
+            ctx.own.blobs,
+            request.upload_id,
+            request.number,
+            request.content,
+            org_id=ctx.actor.org_id,
+            by=ctx.actor.principal_id,
+            at=ctx.now(),
+        )
+        return tx.answer(part)
+
+
+@handlers.handles(catalog.CompleteUpload)
+async def complete_upload(request: catalog.CompleteUpload, ctx: Context[Own]) -> catalog.Artifact:
+    async with ctx.own.hashing, ctx.transaction() as tx:
+        artifact = await uploads.complete(
+            tx,
+            ctx.own.blobs,
+            request.upload_id,
+            request.sha256,
+            org_id=ctx.actor.org_id,
+            by=ctx.actor.principal_id,
+            at=ctx.now(),
+        )
+        return tx.answer(artifact)
+
+
+@handlers.handles(catalog.CancelUpload)
+async def cancel_upload(request: catalog.CancelUpload, ctx: Context[Own]) -> None:
+    async with ctx.transaction() as tx:
+        await uploads.cancel(
+            tx,
+            ctx.own.blobs,
+            request.upload_id,
+            org_id=ctx.actor.org_id,
+            by=ctx.actor.principal_id,
+            at=ctx.now(),
+        )
+        return tx.answer(None)
+
+
+@handlers.handles(catalog.ListArtifacts)
+async def list_artifacts(request: catalog.ListArtifacts, ctx: Context[Own]) -> Page[catalog.Artifact]:
+    after = ctx.position(request.after, artifacts.Position) or artifacts.Position()
+    found = await artifacts.page(ctx.db, ctx.actor.org_id, after, request.limit + 1)
+    return ctx.page(found, limit=request.limit, key=lambda a: artifacts.Position(a.created_at, a.id))
+
+
+@handlers.handles(catalog.GetArtifact)
+async def get_artifact(request: catalog.GetArtifact, ctx: Context[Own]) -> catalog.Artifact:
+    return await artifacts.get(ctx.db, ctx.actor.org_id, request.artifact_id)
+
+
+@handlers.handles(catalog.DownloadArtifact)
+async def download_artifact(request: catalog.DownloadArtifact, ctx: Context[Own]) -> AsyncIterator[bytes]:
+    stored = await artifacts.stored(ctx.db, ctx.actor.org_id, request.artifact_id)
+    # Not `ctx.db`: a slow reader may take longer than the deadline of the request that began the stream.
+    db = ctx.own.database.tenant(ctx.actor.org_id)
+    with ctx.own.streams.one(ctx.actor.org_id):
+        try:
+            async for part in ctx.own.blobs.read(db, ctx.actor.org_id, stored.blob_id, end=stored.parts):
+                yield part
+        except BlobGone:
+            raise Refused(catalog.ArtifactNotFound(artifact_id=request.artifact_id)) from None
+
+
+@handlers.handles(catalog.DeleteArtifact)
+async def delete_artifact(request: catalog.DeleteArtifact, ctx: Context[Own]) -> None:
+    async with ctx.transaction() as tx:
+        await artifacts.delete(tx, ctx.own.blobs, ctx.actor.org_id, request.artifact_id)
+        return tx.answer(None)

@@ -1,0 +1,61 @@
+"""What the catalog holds while it runs, and its endless task."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from polis.catalog.bootstrap import bootstrap, shipped
+from polis.catalog.files import uploads
+from polis.catalog.files.blobs import Blobs, Rows
+from polis.catalog.files.quota import Quota
+from polis.catalog.files.streams import Streams
+from polis.catalog.resources import rows as resources
+from polis.proto import Refused
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from polis.catalog.config import Config
+    from polis.db import Database
+    from polis.service import Kernel
+
+_HASHING = 2
+"""Uploads that are checked at a time: each holds a connection for as long as its bytes take to read."""
+
+
+class Own:
+    """What the catalog holds while it runs."""
+
+    def __init__(self, config: Config, database: Database) -> None:
+        self.config = config
+        self.database = database
+        self.resources = resources.by_id(database)
+        self.creations = resources.creations(database)
+        self.blobs: Blobs = Rows()
+        self.streams = Streams(config.downloads)
+        self.hashing = asyncio.Semaphore(_HASHING)
+        self.quota = Quota(config.org_bytes, config.open_uploads)
+        self.upload_ttl = timedelta(seconds=config.upload_ttl_s)
+
+
+@asynccontextmanager
+async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
+    own = Own(config, kernel.database)
+    await bootstrap(kernel.database, shipped())
+    kernel.tasks.start(sweep_expired(own), name="sweep")
+    yield own
+
+
+async def sweep_expired(own: Own) -> None:
+    """Remove expired uploads for as long as the service runs."""
+    while True:
+        try:
+            while await uploads.sweep(own.database, own.blobs, datetime.now(UTC)):
+                pass
+        except Refused as refusal:
+            log.warning("sweep.postponed", problem=refusal.problem.type)
+        await asyncio.sleep(own.config.sweep_every_s)
