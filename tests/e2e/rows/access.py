@@ -2,8 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-ROWS: dict[str, Any] = {}
-ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {}
+from tests.e2e.rows.making import fixed
+from tests.e2e.world import new_key
+
+if TYPE_CHECKING:
+    from tests.e2e.world import World
+
+
+def on_agent(path: str, body: object = None):
+    async def row(world: World):
+        return path.format((await world.agent())["agent"]["id"]), body
+
+    return row
+
+
+async def revoke_credential(world: World):
+    agent = (await world.agent())["agent"]["id"]
+    credential = (await world.owner("GET", f"/agents/{agent}/credentials"))[0]["id"]
+    return f"/agents/{agent}/credentials/{credential}", None
+
+
+def on_unit(path: str, body: object = None):
+    async def row(world: World):
+        unit = await world.owner("POST", "/units", {"kind": "project", "key": new_key(), "name": "U"})
+        return path.format(unit["id"]), body
+
+    return row
+
+
+def on_key(path: str, body: object = None):
+    async def row(world: World):
+        made = await world.owner("POST", "/keys", {"name": "K", "scopes": ["catalog:read"]})
+        if len(KEYS) >= FULL:
+            await world.owner("DELETE", f"/keys/{KEYS.pop(0)}")
+        KEYS.append(made["key"]["id"])
+        return path.format(made["key"]["id"]), body
+
+    return row
+
+
+KEYS: list[str] = []
+"""The owner's; somebody may have so many at a time."""
+FULL = 20
+
+ROWS: dict[str, Any] = {
+    "update_agent": on_agent("/agents/{}", {"name": "Other"}),
+    "suspend_agent": on_agent("/agents/{}/suspend", {}),
+    "resume_agent": on_agent("/agents/{}/resume", {}),
+    "list_credentials": on_agent("/agents/{}/credentials"),
+    "rotate_credential": on_agent("/agents/{}/credentials", {}),
+    "revoke_credential": revoke_credential,
+    "create_unit": fixed("/units", lambda: {"kind": "project", "key": new_key(), "name": "U"}),
+    "list_units": fixed("/units"),
+    "get_unit": on_unit("/units/{}"),
+    "rename_unit": on_unit("/units/{}", {"name": "Other"}),
+    "delete_unit": on_unit("/units/{}"),
+    "create_key": fixed("/keys", {"name": "K", "scopes": ["catalog:read"]}),
+    "list_keys": fixed("/keys"),
+    "get_key": on_key("/keys/{}"),
+    "rotate_key": on_key("/keys/{}/rotate", {}),
+    "revoke_key": on_key("/keys/{}"),
+    "sign_in_key": None,
+}
+ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
+    # A key is its owner's: a member sees no other's, and who manages members revokes them but does not rotate them.
+    ("get_key", "allowed"): {404},
+    ("revoke_key", "allowed"): {404},
+    ("rotate_key", "allowed"): {404},
+}
 USERS_ONLY: set[str] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polis.identity.access import service as access
 from polis.identity.config import Config
 from polis.identity.own import open_own
 from polis.identity.people import service as people
@@ -11,4 +12,4 @@ from polis.identity.tokens import service as tokens
 from polis.service import Service
 
 service = Service("identity", settings=Config, open=open_own)
-service.include(people.handlers, tenancy.handlers, principals.handlers, tokens.handlers)
+service.include(people.handlers, tenancy.handlers, principals.handlers, access.handlers, tokens.handlers)

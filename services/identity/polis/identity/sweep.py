@@ -40,6 +40,16 @@ _INVITATIONS = """
         select org_id, id from identity.invitations where expires_at <= $1 limit $2
     )
 """
+_CREDENTIALS = """
+    delete from identity.credentials where (org_id, id) in (
+        select org_id, id from identity.credentials where expires_at <= $1 limit $2
+    )
+"""
+_KEYS = """
+    delete from identity.api_keys where (org_id, id) in (
+        select org_id, id from identity.api_keys where expires_at <= $1 limit $2
+    )
+"""
 
 
 async def sweep(database: Database, config: Config) -> None:
@@ -53,7 +63,7 @@ async def sweep(database: Database, config: Config) -> None:
 
 
 async def sweep_once(database: Database, at: datetime) -> None:
-    for statement in (_TOKENS, _SESSIONS, _REVOCATIONS, _INVITATIONS):
+    for statement in (_TOKENS, _SESSIONS, _REVOCATIONS, _INVITATIONS, _CREDENTIALS, _KEYS):
         deleted = _ROWS
         while deleted == _ROWS:
             async with database.across_orgs() as tx:

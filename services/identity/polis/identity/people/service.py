@@ -130,10 +130,10 @@ async def get_me(request: identity.GetMe, ctx: Context[Own]) -> identity.Me:
     actor = ctx.actor
     memberships: tuple[identity.Membership, ...] = ()
     key = None
-    if actor.kind == "agent":
+    if actor.kind in ("agent", "application"):
         agent = await agents.find(ctx.db, actor.org_id, str(actor.principal_id))
-        if agent is None:
-            raise Refused(Unauthenticated(), "the agent was deleted")
+        if agent is None or agent.suspended_at is not None:
+            raise Refused(Unauthenticated(), "the agent was deleted or suspended")
         key = agent.key
     elif actor.kind == "user" and not actor.acting:
         async with ctx.across_orgs() as tx:

@@ -1,4 +1,4 @@
-"""Rows of agents and their credentials."""
+"""Rows of agents. One is named by its id, its number or its key; what could be several of these is taken in this order."""
 
 from __future__ import annotations
 
@@ -8,78 +8,109 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.identity.tokens.opaque import Opaque, digest
+from polis.db import UniqueViolation
+from polis.identity.tokens.opaque import digest
 from polis.proto import Refused
-from polis.proto.identity import Agent, AgentCreated, AgentDeleted, AgentKeyTaken, AgentNotFound
+from polis.proto.identity import (
+    Agent,
+    AgentCreated,
+    AgentDeleted,
+    AgentKeyTaken,
+    AgentNotFound,
+    AgentNumberTaken,
+    AgentResumed,
+    AgentSuspended,
+    AgentUpdated,
+    ListAgents,
+    Scopes,
+)
 
 if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
 
+_MAX_NUMBER = 1_000_000_000
+
 
 class Principal(Struct, frozen=True):
-    """What a token says of an agent."""
+    """What a token says of an agent. `scopes`: all that it may do."""
 
     org_id: UUID
     id: UUID
     name: str
     sid: UUID
+    scopes: Scopes
+    kind: str
+
+
+async def number(tx: Transaction, org_id: UUID, wanted: int | None) -> int:
+    """The number of a new agent: the wanted one, or the next that no agent of the org ever had."""
+    highest: int = await tx.value(
+        """
+        update identity.orgs
+        set agents_numbered = greatest(agents_numbered + case when $2::int is null then 1 else 0 end, coalesce($2, 0))
+        where org_id = $1
+        returning agents_numbered
+        """,
+        org_id,
+        wanted,
+    )
+    return wanted or highest
 
 
 async def create(tx: Transaction, agent: Agent, *, sid: UUID) -> None:
-    """Store a new agent, and tell. Refused(AgentKeyTaken)."""
-    created = await tx.execute(
-        """
-        insert into identity.agents (org_id, id, key, name, sid, created_by, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7)
-        on conflict on constraint agents_key do nothing
-        """,
-        agent.org_id,
-        agent.id,
-        agent.key,
-        agent.name,
-        sid,
-        agent.created_by,
-        agent.created_at,
-    )
-    if not created:
-        raise Refused(AgentKeyTaken(key=agent.key))
+    """Store a new agent, and tell. Refused(AgentKeyTaken), Refused(AgentNumberTaken)."""
+    try:
+        await tx.execute(
+            """
+            insert into identity.agents
+                (org_id, id, key, name, sid, created_by, created_at, number, kind, unit_id, scopes)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            """,
+            agent.org_id,
+            agent.id,
+            agent.key,
+            agent.name,
+            sid,
+            agent.created_by,
+            agent.created_at,
+            agent.number,
+            agent.kind,
+            agent.unit_id,
+            agent.scopes,
+        )
+    except UniqueViolation as violation:
+        if violation.constraint == "agents_number":
+            raise Refused(AgentNumberTaken(number=agent.number)) from None
+        if violation.constraint != "agents_key":
+            raise
+        raise Refused(AgentKeyTaken(key=agent.key)) from None
     await tx.emit(AgentCreated(agent.org_id, agent.id, agent))
 
 
-async def add_credential(
-    tx: Transaction, agent: Agent, credential_id: UUID, secret: Opaque, at: datetime
-) -> None:
-    await tx.execute(
-        """
-        insert into identity.credentials (org_id, id, agent_id, secret_hash, created_at)
-        values ($1, $2, $3, $4, $5)
-        """,
-        agent.org_id,
-        credential_id,
-        agent.id,
-        secret.hash,
-        at,
-    )
-
-
-async def page(db: Tenant, org_id: UUID, after: str | None, limit: int) -> list[Agent]:
+async def page(db: Tenant, org_id: UUID, request: ListAgents, after: str | None, limit: int) -> list[Agent]:
     """Agents of the org by key."""
     return await db.rows(
         Agent,
         """
-        select id, org_id, key, name, created_by, created_at
+        select id, org_id, key, name, created_by, created_at, number, kind, unit_id, scopes, suspended_at
         from identity.agents
         where org_id = $1 and key > $2
+            and ($4::text is null or lower(name) = lower($4))
+            and ($5::text is null or kind = $5)
+            and ($6::uuid is null or unit_id = $6)
         order by key
         limit $3
         """,
         org_id,
         after or "",
         limit,
+        request.name,
+        request.kind,
+        request.unit_id,
     )
 
 
-async def get(db: Tenant, org_id: UUID, agent: str) -> Agent:
+async def get(db: Tenant | Transaction, org_id: UUID, agent: str) -> Agent:
     """As `find`; Refused(AgentNotFound)."""
     found = await find(db, org_id, agent)
     if found is None:
@@ -87,56 +118,87 @@ async def get(db: Tenant, org_id: UUID, agent: str) -> Agent:
     return found
 
 
-async def find(db: Tenant, org_id: UUID, agent: str) -> Agent | None:
-    """An agent by id or key; what could be both is taken for an id."""
+async def find(db: Tenant | Transaction, org_id: UUID, agent: str) -> Agent | None:
+    """An agent by id, key or number; a number never looks like a key, and what looks like an id is taken for one."""
     return await db.row(
         Agent,
         """
-        select id, org_id, key, name, created_by, created_at
+        select id, org_id, key, name, created_by, created_at, number, kind, unit_id, scopes, suspended_at
         from identity.agents
-        where org_id = $1 and (id = $2 or key = $3)
+        where org_id = $1 and (id = $2 or key = $3 or number = $4)
         order by id = $2 desc nulls last
         limit 1
         """,
         org_id,
         id_of(agent),
         agent,
+        number_of(agent),
     )
 
 
-async def delete(tx: Transaction, org_id: UUID, agent: str) -> Principal:
-    """Delete an agent with its credentials, and tell. Refused(AgentNotFound)."""
-    gone = await tx.row(
-        Principal,
-        """
-        delete from identity.agents a
-        where a.org_id = $1 and a.id = (
-            select b.id from identity.agents b
-            where b.org_id = $1 and (b.id = $2 or b.key = $3)
-            order by b.id = $2 desc nulls last
-            limit 1
-        )
-        returning a.org_id, a.id, a.name, a.sid
-        """,
-        org_id,
-        id_of(agent),
-        agent,
+async def lock(tx: Transaction, org_id: UUID, agent: str) -> Agent:
+    """As `get`; nobody else changes the agent or its credentials until the transaction ends."""
+    found = await get(tx, org_id, agent)
+    await tx.value(
+        "select true from identity.agents where org_id = $1 and id = $2 for update", org_id, found.id
     )
-    if gone is None:
-        raise Refused(AgentNotFound(agent=agent))
-    await tx.emit(AgentDeleted(org_id, gone.id))
-    return gone
+    return await get(tx, org_id, str(found.id))
+
+
+async def update(tx: Transaction, agent: Agent) -> None:
+    """Store the name, unit and limit of a locked agent, and tell."""
+    await tx.execute(
+        "update identity.agents set name = $3, unit_id = $4, scopes = $5 where org_id = $1 and id = $2",
+        agent.org_id,
+        agent.id,
+        agent.name,
+        agent.unit_id,
+        agent.scopes,
+    )
+    await tx.emit(AgentUpdated(agent.org_id, agent.id, agent))
+
+
+async def suspend(tx: Transaction, agent: Agent, at: datetime | None) -> None:
+    """Suspend a locked agent, or resume it with None; and tell."""
+    await tx.execute(
+        "update identity.agents set suspended_at = $3 where org_id = $1 and id = $2",
+        agent.org_id,
+        agent.id,
+        at,
+    )
+    fact = AgentResumed if at is None else AgentSuspended
+    await tx.emit(fact(agent.org_id, agent.id))
+
+
+async def renew_sid(tx: Transaction, agent: Agent) -> UUID:
+    """Give a locked agent another session id; the old one is the caller's to revoke."""
+    old: UUID = await tx.value(
+        "update identity.agents set sid = uuidv7() where org_id = $1 and id = $2 returning old.sid",
+        agent.org_id,
+        agent.id,
+    )
+    return old
+
+
+async def delete(tx: Transaction, agent: Agent) -> UUID:
+    """Delete a locked agent with its credentials, and tell; its session id."""
+    sid: UUID = await tx.value(
+        "delete from identity.agents where org_id = $1 and id = $2 returning sid", agent.org_id, agent.id
+    )
+    await tx.emit(AgentDeleted(agent.org_id, agent.id))
+    return sid
 
 
 async def by_secret(tx: Transaction, agent_id: UUID, secret: str, at: datetime) -> Principal | None:
-    """The agent that a client id and secret belong to. Asked across orgs."""
+    """The agent that a client id and secret belong to, unless it is suspended. Asked across orgs."""
     return await tx.row(
         Principal,
         """
-        select a.org_id, a.id, a.name, a.sid
+        select a.org_id, a.id, a.name, a.sid, a.scopes, a.kind
         from identity.agents a
         join identity.credentials c on c.org_id = a.org_id and c.agent_id = a.id
         where a.id = $1 and c.secret_hash = $2 and (c.expires_at is null or c.expires_at > $3)
+            and a.suspended_at is null
         limit 1
         """,
         agent_id,
@@ -150,3 +212,7 @@ def id_of(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def number_of(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and int(text) <= _MAX_NUMBER else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from polis.identity.access import leaving
 from polis.identity.people import sessions
 from polis.identity.tenancy import invitations, orgs
 from polis.proto import identity
@@ -51,5 +52,7 @@ async def forget_role(
     at, org_id = ctx.now(), ctx.actor.org_id
     await sessions.revoke(tx, org_id, delegated_sid, ctx.own.config, at)
     await sessions.renew_sids(tx, account_id, org_id, ctx.own.config, at)
+    forget = leaving.end_key_tokens if now else leaving.forget
+    await forget(tx, org_id, account_id, ctx.own.config, at)
     if orgs.MANAGES_OWNERS not in now:
         await invitations.withdraw_of(tx, org_id, account_id, but_owners=orgs.MANAGES_MEMBERS in now)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from polis.identity.config import Config
     from polis.identity.people.accounts import Account
     from polis.identity.people.sessions import Opened
+    from polis.identity.principals import agents
     from polis.identity.tokens.keys import Keyring
 
 SYSTEM_ORG = UUID(int=1)
@@ -39,7 +40,10 @@ MAX_OWN_SCOPES = 800
 
 
 class Bearer(Struct, frozen=True):
-    """Whom a token is about, in which org. `roles`: by org; `scopes`: what roles of an org's own may do there."""
+    """Whom a token is about, in which org.
+
+    `roles`: by org; `scopes`: what roles of an org's own may do there; `limit`: all that it may do, whatever its role.
+    """
 
     id: UUID
     kind: PrincipalKind
@@ -48,11 +52,13 @@ class Bearer(Struct, frozen=True):
     roles: dict[UUID, str]
     sid: UUID | None
     scopes: dict[UUID, frozenset[str]] = {}
+    limit: frozenset[str] | None = None
 
     @property
     def rights(self) -> frozenset[str]:
-        """What its role may do in its org."""
-        return scopes_of(self.roles.get(self.org_id, ""), self.scopes.get(self.org_id))
+        """What it may do in its org."""
+        rights = scopes_of(self.roles.get(self.org_id, ""), self.scopes.get(self.org_id))
+        return rights if self.limit is None else rights & self.limit
 
 
 class Issuer:
@@ -74,6 +80,8 @@ class Issuer:
     ) -> AccessToken:
         """A token for a bearer, narrowed to `scope` where that is given, in the hands of the service or key `acting`."""
         issued, ttl_s = int(at.timestamp()), ttl_s or self._config.access_ttl_s
+        if scope is None and bearer.limit is not None:
+            scope = " ".join(sorted(bearer.rights))
         claims = Claims(
             sub=bearer.id,
             kind=bearer.kind,
@@ -114,7 +122,8 @@ def user(account: Account, memberships: Sequence[Membership], org_id: UUID, sid:
     """A user in one of its orgs; beyond MAX_ORGS and MAX_OWN_SCOPES the newest memberships are named."""
     named: dict[UUID, Membership] = {}
     room = MAX_OWN_SCOPES
-    for membership in sorted(reversed(memberships), key=lambda m: m.org.id != org_id):
+    newest = list(reversed(memberships))
+    for membership in sorted(newest, key=lambda m: m.org.id != org_id):
         needed = sum(len(scope) + 1 for scope in membership.scopes)
         if len(named) < MAX_ORGS and (not needed or needed <= room or membership.org.id == org_id):
             named[membership.org.id] = membership
@@ -145,8 +154,16 @@ def scopes_of(role: str, own: Iterable[str] | None = None) -> frozenset[str]:
     return ROLE_SCOPES.get(role) or frozenset(own or ())
 
 
-def agent(agent_id: UUID, name: str, org_id: UUID, sid: UUID) -> Bearer:
-    return Bearer(agent_id, "agent", name, org_id, {org_id: "agent"}, sid)
+def agent(found: agents.Principal) -> Bearer:
+    return Bearer(
+        found.id,
+        "application" if found.kind == "application" else "agent",
+        found.name,
+        found.org_id,
+        {found.org_id: "agent"},
+        found.sid,
+        limit=frozenset(found.scopes),
+    )
 
 
 def service(name: str) -> Bearer:

@@ -24,8 +24,7 @@ async def sign_in_client(request: identity.SignInClient, ctx: Context[Own]) -> i
         agent = await agents.by_secret(tx, agent_id, request.client_secret, at)
     if agent is None:
         raise Refused(identity.WrongCredentials())
-    bearer = issue.agent(agent.id, agent.name, agent.org_id, agent.sid)
-    return ctx.own.issuer.access(bearer, ctx.new_id(), at)
+    return ctx.own.issuer.access(issue.agent(agent), ctx.new_id(), at)
 
 
 @handlers.handles(identity.GetJwks)

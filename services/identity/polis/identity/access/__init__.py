@@ -1,0 +1,1 @@
+"""What an org is divided into and who may do what there: units, keys, roles, grants, quotas."""

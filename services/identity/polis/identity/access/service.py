@@ -1,0 +1,9 @@
+"""Answers about units, keys, roles, grants and quotas."""
+
+from __future__ import annotations
+
+from polis.identity.access import key_service, unit_service
+from polis.service import Handlers
+
+handlers = Handlers()
+handlers.include(unit_service.handlers, key_service.handlers)
