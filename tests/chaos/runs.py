@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import defaultdict
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,10 +100,6 @@ def key(number: int) -> str:
     return f"run {number}"
 
 
-def acts_of(acts: Mapping[str, set[str]], run_id: UUID) -> dict[str, set[str]]:
-    return {key: given for key, given in acts.items() if key.startswith(str(run_id))}
-
-
 def wanted(run_id: UUID, number: int) -> dict[str, set[str]]:
     """What the outside is to see of a run: the key of each act, and its item."""
     return {f"{run_id}/act/{n}": {str(item)} for n, item in enumerate(items(number)) if not refuses(item)}
@@ -117,6 +114,8 @@ class Runs:
         self._folder = folder
         self._outside = folder / "acts"
         self._numbers = itertools.count(1)
+        self._acts: defaultdict[UUID, dict[str, set[str]]] = defaultdict(dict)
+        self._read = 0
 
     async def begin(self) -> None:
         await self.mesh.start("catalog")
@@ -206,13 +205,21 @@ class Runs:
         wanted = set(numbers)
         return {run_id: number for run_id, number in found.items() if number in wanted}
 
-    def acts(self) -> dict[str, set[str]]:
-        """What the outside has seen: items by key."""
-        found: dict[str, set[str]] = {}
-        for line in self._outside.read_text().splitlines() if self._outside.exists() else ():
+    def acts(self, run_id: UUID) -> dict[str, set[str]]:
+        """What the outside has seen of a run: items by key."""
+        for line in self._new_lines():
             key, item, _ = line.split()
-            found.setdefault(key, set()).add(item)
-        return found
+            self._acts[UUID(key.partition("/")[0])].setdefault(key, set()).add(item)
+        return self._acts[run_id]
+
+    def _new_lines(self) -> list[str]:
+        if not self._outside.exists():
+            return []
+        with self._outside.open() as outside:
+            outside.seek(self._read)
+            lines = outside.readlines()
+            self._read = outside.tell()
+        return lines
 
     async def recorded(self, run_ids: Iterable[UUID]) -> dict[tuple[UUID, str, str], Any]:
         """The outcomes that the journal holds."""
@@ -274,7 +281,7 @@ class Runs:
     async def wrong_of(self, runs: Mapping[UUID, str]) -> dict[str, list[str]]:
         """What is wrong with runs that are to have succeeded; by number."""
         found: dict[str, list[str]] = {}
-        told, acts, recorded = await self.told(), self.acts(), await self.recorded(runs)
+        told, recorded = await self.told(), await self.recorded(runs)
         for run_id, number in runs.items():
             faults = await self._faults(run_id, int(number))
             if told.get(run_id) != ["run_started", "run_succeeded"]:
@@ -282,9 +289,8 @@ class Runs:
             outcomes = [(node, item) for r, node, item in recorded if r == run_id]
             if sorted(outcomes) != RECORDED:
                 faults.append(f"recorded: {outcomes}")
-            acted = acts_of(acts, run_id)
-            if acted != wanted(run_id, int(number)):
-                faults.append(f"acted: {acted}")
+            if self.acts(run_id) != wanted(run_id, int(number)):
+                faults.append(f"acted: {self.acts(run_id)}")
             if faults:
                 found[f"run {number}"] = faults
         return found
