@@ -2,12 +2,14 @@
 
 from polis.graph.check import check, check_component
 from polis.graph.content import canonical, digest
+from polis.graph.diff import Difference, differences
 from polis.graph.faults import GraphFaults, pointer
 from polis.graph.plan import Plan, PlannedNode, Target, Wire
 from polis.graph.schema import Schema, compiled, schema_faults
 from polis.graph.shape import read_component, read_graph
 
 __all__ = [
+    "Difference",
     "GraphFaults",
     "Plan",
     "PlannedNode",
@@ -18,6 +20,7 @@ __all__ = [
     "check",
     "check_component",
     "compiled",
+    "differences",
     "digest",
     "pointer",
     "read_component",
