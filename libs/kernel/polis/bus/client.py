@@ -20,7 +20,7 @@ from polis.bus.errors import (
     PayloadTooLarge,
     PermissionViolation,
 )
-from polis.bus.inbox import Inbox
+from polis.bus.inbox import Inbox, Taker
 from polis.bus.link import Address, Link
 from polis.bus.message import Message
 from polis.bus.protocol import check_subject, encode_headers, subscribe_line, unsubscribe_line
@@ -142,6 +142,27 @@ class Bus:
             self._inbox.forget(number)
             raise
         return future
+
+    def ask_for(
+        self,
+        taker: Taker,
+        subject: str,
+        payload: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float,
+    ) -> None:
+        """Like `ask`, without a future: the taker gets the reply or the BusError. Raises what `ask` raises at once."""
+        if subject not in self._checked:
+            self._check(subject)
+        if self._link.connection is None:
+            raise Disconnected("there is no connection to the broker")
+        number = self._inbox.expect_for(taker, subject, timeout_s)
+        try:
+            self._send(f"{subject} {self._inbox.prefix}{number}", payload, headers)
+        except (BusError, ValueError):
+            self._inbox.forget(number)
+            raise
 
     async def request(
         self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float

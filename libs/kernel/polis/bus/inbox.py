@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from polis.bus.errors import BusError, BusTimeout, NoResponders
 from polis.bus.message import Message
@@ -22,7 +22,21 @@ _NO_RESPONDERS = b"NATS/1.0 503"
 Read = Callable[[Message], Any]
 """Makes the answer of a reply, or raises what is wrong with it."""
 
-_Waiting = tuple[asyncio.Future[Any], str, Read | None]
+
+class Taker(Protocol):
+    """Takes a reply, or what comes instead of one: a future, or who would rather not wait a turn of the loop for it.
+
+    It is called from within the parser, so it must not block, and must not raise.
+    """
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: Any, /) -> None: ...
+
+    def set_exception(self, exception: BaseException, /) -> None: ...
+
+
+_Waiting = tuple[Taker, str, Read | None]
 
 
 class Inbox(Subscription):
@@ -49,6 +63,10 @@ class Inbox(Subscription):
         """A number to end the reply subject with, and the future of the reply."""
         future: asyncio.Future[Any] = self._loop.create_future()
         return self._wheel.add((future, asked, read), timeout_s), future
+
+    def expect_for(self, taker: Taker, asked: str, timeout_s: float) -> int:
+        """A number to end the reply subject with; the taker gets the reply."""
+        return self._wheel.add((taker, asked, None), timeout_s)
 
     def forget(self, number: int) -> None:
         self._wheel.pop(number)
@@ -97,7 +115,7 @@ def _overdue(waiting: _Waiting) -> None:
     _end(future, BusTimeout(asked))
 
 
-def _end(future: asyncio.Future[Any], error: BusError) -> None:
+def _end(future: Taker, error: BusError) -> None:
     if not future.done():
         future.set_exception(error)
 

@@ -86,12 +86,8 @@ class Caller:
             raise Refused(DeadlineExceeded())
         try:
             return await self.bus.request(operation.subject, payload, headers=headers, timeout_s=timeout_s)
-        except NoResponders:
-            raise Refused(Unavailable(dependency=operation.service)) from None
-        except BusTimeout:
-            raise Refused(DeadlineExceeded()) from None
-        except Disconnected:
-            raise Refused(Unavailable(dependency="nats")) from None
+        except (NoResponders, BusTimeout, Disconnected) as error:
+            raise refusal_of(operation, error) from None
 
     async def stream(
         self, request: Request[Stream[T]], *, token: str = "", org: str = "", timeout_s: float | None = None
@@ -105,6 +101,17 @@ class Caller:
         headers = headers_of(token=token, org=org, idempotency_key="", timeout_s=wait, here=_child())
         async for part in receive(self.bus, operation, encode(operation, request), headers, wait_s=wait):
             yield cast("T", part)
+
+
+def refusal_of(operation: Operation, error: NoResponders | BusTimeout | Disconnected) -> Refused:
+    """What the lack of a reply means to who asked."""
+    match error:
+        case NoResponders():
+            return Refused(Unavailable(dependency=operation.service))
+        case BusTimeout():
+            return Refused(DeadlineExceeded())
+        case Disconnected():
+            return Refused(Unavailable(dependency="nats"))
 
 
 def headers_of(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -35,13 +34,12 @@ _SWEEP_S = 0.05
 _PROBLEM = "application/problem+json"
 REPLAYED = "Idempotency-Replayed"
 _MAX_KEY = 255
-_answered = cache(metrics.requests.labels)
 
 
 class Endpoint:
     """An operation with its handler and what `$SRV.STATS` tells of it."""
 
-    __slots__ = ("errors", "handler", "last_error", "operation", "requests", "seconds", "timer")
+    __slots__ = ("errors", "handler", "last_error", "operation", "requests", "seconds")
 
     def __init__(self, operation: Operation, handler: Callable[..., object]) -> None:
         self.operation = operation
@@ -50,7 +48,6 @@ class Endpoint:
         self.errors = 0
         self.seconds = 0.0
         self.last_error = ""
-        self.timer = metrics.seconds.labels(operation.name)
 
 
 class Call:
@@ -210,8 +207,7 @@ class Dispatcher:
         endpoint, seconds = received.endpoint, time.monotonic() - received.started
         endpoint.requests += 1
         endpoint.seconds += seconds
-        endpoint.timer.observe(seconds)
-        _answered(endpoint.operation.name, str(status)).inc()
+        metrics.answered(endpoint.operation.name, status, seconds)
         first = self._kernel.requests.add(
             self._kernel.requests.line(
                 endpoint.operation.name,

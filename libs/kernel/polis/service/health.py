@@ -74,7 +74,16 @@ class _Server(uvicorn.Server):
 class HttpPort(AbstractAsyncContextManager[int]):
     """Serves an ASGI application on one port inside the running event loop; port 0 takes a free one."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], host: str, port: int, drain_s: float) -> None:
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        host: str,
+        port: int,
+        drain_s: float,
+        *,
+        connection: Callable[..., asyncio.Protocol] | None = None,
+    ) -> None:
+        """connection: makes the protocol of each connection, called as uvicorn calls its own."""
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -84,7 +93,7 @@ class HttpPort(AbstractAsyncContextManager[int]):
                 access_log=False,
                 proxy_headers=False,  # whom to believe a forwarded address is the gateway's to decide
                 lifespan="off",
-                http="httptools",
+                http=connection or "httptools",  # type: ignore[arg-type]  # it only calls the class
                 ws="websockets-sansio",
                 timeout_graceful_shutdown=int(drain_s) or 1,
                 server_header=False,

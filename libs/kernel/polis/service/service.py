@@ -90,6 +90,7 @@ class Service(Handlers, Generic[R]):
 
     settings: its settings Struct. open: an async context manager that makes its own resources (`ctx.own`) from
     settings and kernel. http: makes the ASGI application of its port; the default has health, metrics and documents.
+    connection: what makes the protocol of each of its connections; the default is uvicorn's.
     """
 
     def __init__(
@@ -99,12 +100,14 @@ class Service(Handlers, Generic[R]):
         settings: type[config.Settings] = config.Settings,
         open: Callable[[Any, Kernel], AbstractAsyncContextManager[R]] | None = None,  # noqa: A002 - reads as what it does
         http: Callable[[Kernel, R], ASGI] | None = None,
+        connection: Callable[[R], Callable[..., asyncio.Protocol]] | None = None,
     ) -> None:
         super().__init__()
         self.name = name
         self.settings = settings
         self.open = open
         self.http = http
+        self.connection = connection
 
     def check(self) -> None:
         """ValueError unless exactly the declared operations and events of this service have handlers."""
@@ -203,7 +206,9 @@ class _Serving:
         dispatcher = Dispatcher(kernel, own)
         kernel.tasks.start(dispatcher.sweep(), name="sweep")
         app = service.http(kernel, own) if service.http else health_app(kernel)
-        port = await stack.enter_async_context(HttpPort(app, settings.host, settings.port, settings.drain_s))
+        connection = service.connection(own) if service.connection else None
+        http = HttpPort(app, settings.host, settings.port, settings.drain_s, connection=connection)
+        port = await stack.enter_async_context(http)
         drain = await self._listen(kernel, own, dispatcher)
         stack.push_async_callback(drain)
         await kernel.follow_keys()

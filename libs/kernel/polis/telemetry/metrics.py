@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client import Metric
 
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)
@@ -18,14 +27,53 @@ PlatformCollector(registry=registry)
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-requests = Counter("polis_requests", "Requests answered.", ("operation", "status"), registry=registry)
-seconds = Histogram(
-    "polis_request_seconds",
-    "Seconds from arrival to answer.",
-    ("operation",),
-    buckets=_BUCKETS,
-    registry=registry,
-)
+
+class Answered:
+    """Requests and their seconds, by operation and status: counted in plain lists, made into metrics when read.
+
+    The library's counters take a lock and a look-up for each label: on the path of every request that is what costs.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, int], int] = {}
+        self._times: dict[str, list[float]] = {}
+
+    def add(self, operation: str, status: int, seconds: float) -> None:
+        key = (operation, status)
+        self._counts[key] = self._counts.get(key, 0) + 1
+        times = self._times.get(operation)
+        if times is None:
+            times = self._times[operation] = [0.0] * (len(_BUCKETS) + 2)
+        times[bisect_left(_BUCKETS, seconds)] += 1
+        times[-1] += seconds
+
+    def count(self, operation: str) -> int:
+        """Answers of all statuses."""
+        return int(sum(self._times.get(operation, (0.0,))[:-1]))
+
+    def seconds(self, operation: str) -> float:
+        times = self._times.get(operation)
+        return times[-1] if times else 0.0
+
+    def collect(self) -> Iterator[Metric]:
+        counter = CounterMetricFamily("polis_requests", "Requests answered.", labels=("operation", "status"))
+        for (operation, status), count in self._counts.items():
+            counter.add_metric((operation, str(status)), count)
+        yield counter
+        timer = HistogramMetricFamily(
+            "polis_request_seconds", "Seconds from arrival to answer.", labels=("operation",)
+        )
+        for operation, times in self._times.items():
+            sums = tuple(accumulate(times[:-1]))
+            bounds = [*map(str, _BUCKETS), "+Inf"]
+            timer.add_metric((operation,), list(zip(bounds, sums, strict=True)), times[-1])
+        yield timer
+
+
+requests = Answered()
+registry.register(requests)
+answered = requests.add
+
 in_flight = Gauge("polis_requests_in_flight", "Requests being worked on.", registry=registry)
 queued = Gauge("polis_requests_queued", "Requests waiting for a task slot.", registry=registry)
 loop_lag = Gauge(

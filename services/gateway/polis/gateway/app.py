@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from polis.gateway.browser import Browser
 from polis.gateway.buckets import Buckets
+from polis.gateway.connection import Edge
 from polis.gateway.credentials import Credentials
 from polis.gateway.files import Files
 from polis.gateway.live import Live
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from polis.gateway.config import GatewaySettings
     from polis.gateway.http import Receive, Scope, Send
-    from polis.gateway.proxy import Local
+    from polis.gateway.proxy import Local, Streamed
     from polis.service import Kernel
 
 _LIVE = PREFIX + "/live"
@@ -77,8 +78,10 @@ class Gateway:
                     rate_per_minute=settings.credentials_rate, burst=settings.credentials_burst
                 ),
             ),
-            _local(kernel, credentials, proxies),
+            local=_local(kernel, credentials, proxies),
+            streamed=_streamed(kernel),
         )
+        self.edge = Edge(self._proxy, connections=settings.connections)
         self._pages = Starlette(
             routes=[*health_routes(kernel, "gateway"), *(Route(path, _page) for path in _PAGES)]
         )
@@ -103,17 +106,19 @@ class Gateway:
 
 
 def _local(kernel: Kernel, credentials: Credentials, proxies: Proxies) -> dict[type, Local]:
-    """What the gateway answers itself, and the download, which it streams."""
+    """What the gateway answers itself."""
     browser = Browser(kernel.caller, credentials, proxies)
-    files_ = Files(kernel.caller)
     return {
         OpenBrowserSession: browser.open,
         GetBrowserSession: browser.show,
         RefreshBrowserSession: browser.refresh,
         CloseBrowserSession: browser.close,
-        UploadArtifact: files_.upload,
-        DownloadArtifact: files_.download,
     }
+
+
+def _streamed(kernel: Kernel) -> dict[type, Streamed]:
+    files_ = Files(kernel.caller)
+    return {UploadArtifact: files_.upload, DownloadArtifact: files_.download}
 
 
 @cache

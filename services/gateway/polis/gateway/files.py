@@ -27,7 +27,7 @@ from polis.telemetry import log
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from polis.gateway.http import Exchange
+    from polis.gateway.http import AsgiExchange
     from polis.service import Actor, Caller
 
 _PARTS_IN_FLIGHT = 4
@@ -40,7 +40,7 @@ class Files:
         self._caller = caller
 
     async def upload(
-        self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor
+        self, exchange: AsgiExchange, operation: Operation, path: dict[str, str], actor: Actor
     ) -> None:
         request = to_request(operation, path, exchange.query, b"", "")
         assert isinstance(request, UploadArtifact)  # noqa: S101 - to_request() decodes what the operation declares
@@ -95,7 +95,7 @@ class Files:
             raise _first(refusals) from None
 
     async def download(
-        self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor
+        self, exchange: AsgiExchange, operation: Operation, path: dict[str, str], actor: Actor
     ) -> None:
         request = to_request(operation, path, exchange.query, b"", "")
         assert isinstance(request, DownloadArtifact)  # noqa: S101 - to_request() decodes what the operation declares

@@ -1,8 +1,9 @@
-"""One HTTP exchange over ASGI: headers by name, a body with a bound, answers and problems with the headers all share."""
+"""One HTTP exchange, however it came: headers by name, a body with a bound, answers and problems with what all share."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +11,25 @@ import msgspec
 
 from polis.proto import Problem, Refused
 from polis.proto.problems import Malformed, TooLarge
+from polis.service.actor import ANONYMOUS
 from polis.service.wire import encode_problem
+from polis.telemetry import trace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
+    from polis.service.actor import Actor
+
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    Header = tuple[bytes, bytes]
 
 BODY_TIMEOUT_S = 30.0
 """How long a client may be silent in the middle of a body."""
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
+_MAX_REQUEST_ID = 128
 
 SHARED_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -36,38 +43,44 @@ class Disconnect(Exception):
 
 
 class Exchange:
-    """A request and its one answer."""
+    """A request and its one answer. How the bytes come and go is its subclasses' part.
+
+    `extra` are headers of the answer beside the shared ones; `actor` and `name` (of the operation) are for the record.
+    """
 
     __slots__ = (
-        "_receive",
-        "_send",
+        "actor",
+        "began",
         "extra",
         "headers",
+        "here",
         "method",
+        "name",
         "path",
+        "peer",
         "query",
         "request_id",
-        "scope",
+        "secure",
         "status",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
-        self.method: str = scope.get("method", "GET")
-        self.path: str = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
-        self.query: bytes = scope["query_string"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.extra: list[tuple[bytes, bytes]] = []
-        self.request_id = ""
+    def __init__(
+        self, method: str, path: str, query: bytes, headers: dict[bytes, bytes], *, peer: str, secure: bool
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.peer = peer
+        self.secure = secure
+        self.extra: list[Header] = []
         self.status = 0
-        self._receive = receive
-        self._send = send
-
-    @property
-    def peer(self) -> str:
-        """The address at the other end of the connection."""
-        client = self.scope.get("client")
-        return client[0] if client else ""
+        self.name = "unrouted"
+        self.actor: Actor = ANONYMOUS
+        self.began = time.monotonic()
+        given = headers.get(b"traceparent")
+        self.here = trace.start() if given is None else trace.parse(given.decode("latin-1"))
+        self.request_id = _request_id(headers.get(b"x-request-id")) or self.here.trace_id
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
@@ -81,8 +94,54 @@ class Exchange:
         except CookieError:
             return {}
 
+    async def body(self, max_bytes: int) -> bytes:
+        """The whole body. Refused(TooLarge) as soon as that is known, before anything is parsed; Disconnect."""
+        raise NotImplementedError
+
+    async def answer(self, status: int, body: bytes, media_type: bytes | None = JSON) -> None:
+        """The whole answer at once."""
+        raise NotImplementedError
+
+    async def answer_nothing(self) -> None:
+        await self.answer(204, b"", None)
+
+    async def refuse(self, problem: Problem, detail: str = "") -> None:
+        body = encode_problem(problem, detail=detail, instance=self.here.trace_id)
+        await self.answer_problem(problem.status, body)
+
+    async def answer_problem(self, status: int, body: bytes) -> None:
+        """Answer with a problem, adding the headers that HTTP wants of its status."""
+        self.extra += headers_of_problem(status, body)
+        await self.answer(status, body, PROBLEM)
+
+    def all_headers(self, media_type: bytes | None, *headers: Header) -> list[Header]:
+        """What an answer carries beside its length."""
+        everything = [*SHARED_HEADERS, *self.extra, *headers, (b"x-request-id", self.request_id.encode())]
+        if media_type is not None:
+            everything.append((b"content-type", media_type))
+        return everything
+
+
+class AsgiExchange(Exchange):
+    """An exchange over ASGI: what streams in or out, and what the pages' framework could answer too."""
+
+    __slots__ = ("_receive", "_send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        super().__init__(
+            scope.get("method", "GET"),
+            scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"],
+            scope["query_string"],
+            dict(scope["headers"]),
+            peer=client[0] if client else "",
+            secure=scope.get("scheme") in ("https", "wss"),
+        )
+        self._receive = receive
+        self._send = send
+
     async def chunks(self, max_bytes: int) -> AsyncIterator[bytes]:
-        """The body as it arrives. Refused(TooLarge) as soon as that is known, before anything is parsed."""
+        """The body as it arrives. Refused(TooLarge) as soon as that is known."""
         announced = self.header(b"content-length")
         if announced and (not announced.isdecimal() or int(announced) > max_bytes):
             raise Refused(TooLarge(max_bytes=max_bytes))
@@ -113,41 +172,43 @@ class Exchange:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def answer(self, status: int, body: bytes, media_type: bytes = JSON) -> None:
-        await self.start(status, media_type, (b"content-length", str(len(body)).encode()))
-        await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+    async def answer(self, status: int, body: bytes, media_type: bytes | None = JSON) -> None:
+        length = () if status == 204 else ((b"content-length", b"%d" % len(body)),)
+        await self.start(status, media_type, *length)
+        await self.part(b"" if self.method == "HEAD" else body, more=False)
 
-    async def answer_nothing(self) -> None:
-        await self.start(204, None)
-        await self.part(b"", more=False)
-
-    async def start(self, status: int, media_type: bytes | None, *headers: tuple[bytes, bytes]) -> None:
+    async def start(self, status: int, media_type: bytes | None, *headers: Header) -> None:
         """Begin an answer whose body follows with `part`."""
         self.status = status
-        all_headers = [*SHARED_HEADERS, *self.extra, *headers, (b"x-request-id", self.request_id.encode())]
-        if media_type is not None:
-            all_headers.append((b"content-type", media_type))
+        all_headers = self.all_headers(media_type, *headers)
         await self._send({"type": "http.response.start", "status": status, "headers": all_headers})
 
     async def part(self, body: bytes, *, more: bool = True) -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
-    async def refuse(self, problem: Problem, detail: str = "", instance: str = "") -> None:
-        await self.answer_problem(problem.status, encode_problem(problem, detail=detail, instance=instance))
 
-    async def answer_problem(self, status: int, body: bytes) -> None:
-        """Answer with a problem, adding the headers that HTTP wants of its status."""
-        if status == 401:
-            self.extra.append((b"www-authenticate", b'Bearer realm="polis"'))
-        if b'"retry_after_s"' in body or b'"allowed"' in body:
-            facts = msgspec.json.decode(body, type=_Facts)
-            if facts.retry_after_s is not None:
-                self.extra.append((b"retry-after", str(max(1, round(facts.retry_after_s))).encode()))
-            if facts.allowed is not None and status == 405:
-                self.extra.append((b"allow", ", ".join(facts.allowed).encode()))
-        await self.answer(status, body, PROBLEM)
+def headers_of_problem(status: int, body: bytes) -> list[Header]:
+    """The headers that HTTP wants beside a problem of this status."""
+    headers = []
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="polis"'))
+    if b'"retry_after_s"' in body or b'"allowed"' in body:
+        facts = msgspec.json.decode(body, type=_Facts)
+        if facts.retry_after_s is not None:
+            headers.append((b"retry-after", str(max(1, round(facts.retry_after_s))).encode()))
+        if facts.allowed is not None and status == 405:
+            headers.append((b"allow", ", ".join(facts.allowed).encode()))
+    return headers
 
 
 class _Facts(msgspec.Struct):
     retry_after_s: float | None = None
     allowed: tuple[str, ...] | None = None
+
+
+def _request_id(given: bytes | None) -> str:
+    """The client's own name for its request, if it can stand in a header and a log line."""
+    if given is None or len(given) > _MAX_REQUEST_ID:
+        return ""
+    text = given.decode("latin-1")
+    return text if text.isascii() and text.isprintable() else ""

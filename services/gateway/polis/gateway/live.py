@@ -14,13 +14,13 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Raw, Struct
 
-from polis.gateway.http import Exchange
+from polis.gateway.http import AsgiExchange
 from polis.gateway.topics import Channels, Slow, Watch, run_of
 from polis.proto import Refused
 from polis.proto.problems import Forbidden, Internal, NotFound, Overloaded, Unauthenticated
 from polis.service.actor import ANONYMOUS
 from polis.service.wire import encode_problem
-from polis.telemetry import log, trace
+from polis.telemetry import log
 
 if TYPE_CHECKING:
     from polis.gateway.config import GatewaySettings
@@ -54,7 +54,7 @@ class Live:
         self._credentials = credentials
         self._open: dict[str, int] = {}
 
-    async def actor(self, exchange: Exchange) -> Actor:
+    async def actor(self, exchange: AsgiExchange) -> Actor:
         """Who connects, by header or cookie (with its origin checked); Refused when nobody, or too often."""
         self._credentials.demand_same_origin(exchange)
         token = self._credentials.token(exchange)
@@ -86,7 +86,7 @@ class Live:
         return True
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send)
+        exchange = AsgiExchange(scope, receive, send)
         await receive()  # websocket.connect
         try:
             actor = await self.actor(exchange)
@@ -102,9 +102,7 @@ class Live:
 
     async def events(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Server-sent events of one topic; `Last-Event-ID` resumes (WHATWG HTML 9.2)."""
-        exchange = Exchange(scope, receive, send)
-        here = trace.parse(exchange.header(b"traceparent") or None)
-        exchange.request_id = here.trace_id
+        exchange = AsgiExchange(scope, receive, send)
         try:
             if exchange.method != "GET":
                 raise Refused(NotFound())  # noqa: TRY301 - one place answers refusals
@@ -123,10 +121,10 @@ class Live:
                 self.closed(actor)
         except Refused as refusal:
             if not exchange.status:
-                await exchange.refuse(refusal.problem, refusal.detail, here.trace_id)
+                await exchange.refuse(refusal.problem, refusal.detail)
 
     async def _send_events(
-        self, exchange: Exchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int
+        self, exchange: AsgiExchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int
     ) -> None:
         await exchange.start(200, b"text/event-stream", (b"x-accel-buffering", b"no"))
         gone = asyncio.create_task(exchange.disconnected())
@@ -149,7 +147,7 @@ class Live:
             log.error("events.failed", exc_info=error)
 
     async def _events(
-        self, exchange: Exchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int
+        self, exchange: AsgiExchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int
     ) -> None:
         await exchange.part(b"id: %d\nevent: snapshot\ndata: %s\n\n" % (seq, snapshot))
         while await self.authorised(actor):

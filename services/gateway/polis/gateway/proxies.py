@@ -25,4 +25,4 @@ class Proxies:
         """Whether the client came by TLS, here or at a trusted proxy."""
         if exchange.peer in self._trusted:
             return exchange.header(b"x-forwarded-proto") == "https"
-        return exchange.scope.get("scheme") in ("https", "wss")
+        return exchange.secure

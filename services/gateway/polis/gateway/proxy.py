@@ -1,19 +1,25 @@
-"""The way of a request through the gateway: route, actor, buckets, scope, body, decode, call, answer, record."""
+"""The way of a request through the gateway: route, actor, buckets, scope, body, decode, call, answer, record.
+
+What needs no wait but the service's answer goes the quick way: plain calls, from the connection and from the bus. As soon
+as anything else has to be waited for (a key to fetch, a service that restarts) the same steps go on in a task.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
+from polis.bus import BusError, BusTimeout, Disconnected, NoResponders
 from polis.gateway.decode import to_request
-from polis.gateway.http import Disconnect, Exchange
+from polis.gateway.direct import Direct
+from polis.gateway.http import PROBLEM, AsgiExchange, Disconnect, Exchange, headers_of_problem
 from polis.proto import PUBLIC, Operation, Refused
-from polis.proto.problems import Internal, Unavailable
+from polis.proto.problems import Internal, NotFound, TooLarge, Unavailable
 from polis.service import call
 from polis.service.actor import ANONYMOUS, Actor, admit
 from polis.service.dispatch import REPLAYED
+from polis.service.wire import encode_problem
 from polis.telemetry import log, metrics, spans, trace
 
 if TYPE_CHECKING:
@@ -24,13 +30,11 @@ if TYPE_CHECKING:
     from polis.gateway.proxies import Proxies
     from polis.gateway.routes import Routes
     from polis.service import Kernel
-    from polis.telemetry import Trace
 
 _ROLLOUT_S = 2.0
 """How long a request that no instance has taken is offered again: a service may be restarting."""
 _ROLLOUT_STEP_S = 0.05
-_MAX_REQUEST_ID = 128
-_answered, _seconds = cache(metrics.requests.labels), cache(metrics.seconds.labels)
+_REPLAYED = (REPLAYED.lower().encode(), b"true")
 
 
 class Local(Protocol):
@@ -38,6 +42,14 @@ class Local(Protocol):
 
     async def __call__(
         self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor, /
+    ) -> None: ...
+
+
+class Streamed(Protocol):
+    """Answers an operation whose body streams in or out."""
+
+    async def __call__(
+        self, exchange: AsgiExchange, operation: Operation, path: dict[str, str], actor: Actor, /
     ) -> None: ...
 
 
@@ -64,7 +76,7 @@ class Admission:
 
 
 class Proxy:
-    """The public operations, over ASGI without a framework: this is the path that every call takes."""
+    """The public operations. `streamed` are those that go over ASGI, `local` those that the gateway answers itself."""
 
     def __init__(
         self,
@@ -72,80 +84,227 @@ class Proxy:
         routes: Routes,
         credentials: Credentials,
         admission: Admission,
+        *,
         local: dict[type, Local],
+        streamed: dict[type, Streamed],
     ) -> None:
         self._kernel = kernel
         self._routes = routes
         self._credentials = credentials
         self._admission = admission
         self._local = local
+        self._streamed = streamed
+        self._wait_s = kernel.settings.call_timeout_s
+
+    # From the connection
+
+    def route(self, exchange: Direct) -> bool:
+        """Find the operation; false for what streams, and so needs ASGI."""
+        try:
+            operation, exchange.values = self._match(exchange)
+        except Refused as refusal:
+            exchange.fault = refusal
+            return True
+        exchange.operation = operation
+        return operation.request not in self._streamed
+
+    def begin(self, exchange: Direct) -> None:
+        """The head is there: settle what can be before a byte of the body is read."""
+        operation = exchange.operation
+        try:
+            if operation is None or exchange.fault is not None:
+                raise exchange.fault or Refused(NotFound())  # noqa: TRY301 - all refusals are told below
+            if operation.request in self._local or not self._admitted(exchange, operation):
+                self._kernel.tasks.start(self._in_turn(exchange, operation), name="request")
+            elif (exchange.announced or 0) > exchange.bound and operation.verb not in ("GET", "DELETE"):
+                self._refuse(exchange, Refused(TooLarge(max_bytes=exchange.bound)))
+            else:
+                exchange.quick = True
+        except Refused as refusal:
+            self._refuse(exchange, refusal)
+        except Disconnect:
+            self._leave(exchange)
+        except Exception as error:  # noqa: BLE001 - the last wall: recorded with its trace, told without text
+            self.broken(exchange, error)
+
+    def complete(self, exchange: Direct) -> None:
+        """The body is there, or it is known that it will not come: ask the service."""
+        operation = exchange.operation
+        if not exchange.quick or exchange.status or operation is None:
+            return
+        exchange.quick = False
+        try:
+            payload = _payload(exchange, operation)
+            headers = self._headers(exchange, operation)
+            bus = self._kernel.bus
+            asked = _Asked(self, exchange, operation, payload, headers)
+            try:
+                bus.ask_for(asked, operation.subject, payload, headers=headers, timeout_s=self._wait_s)
+            except BusError as error:
+                self.failed(asked, error)
+        except Refused as refusal:
+            self._refuse(exchange, refusal)
+        except Disconnect:
+            self._leave(exchange)
+        except Exception as error:  # noqa: BLE001 - the last wall
+            self.broken(exchange, error)
+
+    def _admitted(self, exchange: Direct, operation: Operation) -> bool:
+        """Whether the actor is known without a wait, and let in. Refused as in `_actor`."""
+        actor = ANONYMOUS
+        if operation.scope != PUBLIC:
+            given = exchange.headers.get(b"authorization", b"")
+            if given[:7] != b"Bearer ":
+                return False
+            org = exchange.header(b"x-org-id") or None
+            known = self._kernel.keys.known(given[7:].decode("latin-1"), org)
+            if known is None:
+                return False
+            exchange.actor = actor = known
+        self._admission.take(exchange, operation, actor)
+        admit(operation, actor)
+        return True
+
+    def answered(self, exchange: Direct, operation: Operation, reply: Message) -> None:
+        """The service has answered: so do we."""
+        body = reply.payload
+        if reply.head:
+            self._pass_on(exchange, operation, reply)
+        elif operation.answer is None:
+            exchange.finish(204, b"", None)
+            self._record(exchange)
+        else:
+            exchange.finish(200, body)
+            self._record(exchange)
+
+    def _pass_on(self, exchange: Direct, operation: Operation, reply: Message) -> None:
+        """An answer with headers: a refusal, or one that was given before."""
+        code = reply.headers.get(call.ERROR_CODE)
+        problem = ""
+        if code is not None:
+            exchange.extra += headers_of_problem(int(code), reply.payload)
+            exchange.finish(int(code), reply.payload, PROBLEM)
+        else:
+            if REPLAYED in reply.headers:
+                exchange.extra.append(_REPLAYED)
+            if operation.answer is None:
+                exchange.finish(204, b"", None)
+            else:
+                exchange.finish(200, reply.payload)
+        self._record(exchange, problem)
+
+    def failed(self, asked: _Asked, error: BaseException) -> None:
+        """No answer: once more in a task, for nobody may have taken it; a refusal otherwise."""
+        if not isinstance(error, (NoResponders, BusTimeout, Disconnected)):
+            self.broken(asked.exchange, error)
+            return
+        refusal = call.refusal_of(asked.operation, error)
+        if _untaken(asked.operation, refusal):
+            work = self._again(asked.exchange, asked.operation, asked.payload, asked.headers)
+            self._kernel.tasks.start(work, name="request")
+        else:
+            self._refuse(asked.exchange, refusal)
+
+    def _refuse(self, exchange: Direct, refusal: Refused) -> None:
+        problem = refusal.problem
+        body = encode_problem(problem, detail=refusal.detail, instance=exchange.here.trace_id)
+        exchange.extra += headers_of_problem(problem.status, body)
+        exchange.finish(problem.status, body, PROBLEM)
+        self._record(exchange, problem.type)
+
+    def broken(self, exchange: Direct, error: BaseException) -> None:
+        with trace.enter(exchange.here):
+            log.error("request.failed", operation=exchange.name, exc_info=error)
+        if not exchange.status:
+            self._refuse(exchange, Refused(Internal()))
+
+    def _leave(self, exchange: Exchange) -> None:
+        exchange.status = exchange.status or 499
+        self._record(exchange)
+
+    # In a task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send)
-        here = trace.parse(exchange.header(b"traceparent") or None)
-        exchange.request_id = _request_id(exchange) or here.trace_id
-        started = time.monotonic()
-        name, actor, problem = "unrouted", ANONYMOUS, ""
+        """A request that came over ASGI."""
+        exchange = AsgiExchange(scope, receive, send)
+        await self._walled(exchange, None)
+
+    async def _in_turn(self, exchange: Direct, operation: Operation) -> None:
+        await self._walled(exchange, (operation, exchange.values))
+
+    async def _walled(self, exchange: Exchange, matched: tuple[Operation, dict[str, str]] | None) -> None:
+        problem = ""
         try:
-            with trace.enter(here):
-                method = "GET" if exchange.method == "HEAD" else exchange.method
-                operation, path = self._routes.match(method, exchange.path)
-                name = operation.name
-                actor = await self._actor(exchange, operation)
-                await self._handle(exchange, operation, path, actor)
+            with trace.enter(exchange.here):
+                operation, path = matched or self._match(exchange)
+                await self._actor(exchange, operation)
+                await self._handle(exchange, operation, path)
         except Refused as refusal:
             problem = refusal.problem.type
-            await _refuse(exchange, refusal, here)
+            await _tell(exchange, refusal)
         except (Disconnect, ConnectionError):
             exchange.status = exchange.status or 499
         except Exception as error:  # noqa: BLE001 - the last wall: recorded with its trace, told without text
             problem = Internal.type
-            log.error("request.failed", operation=name, exc_info=error)
-            await _refuse(exchange, Refused(Internal()), here)
-        seconds = time.monotonic() - started
-        self._record(exchange, name, actor=actor, problem=problem, here=here, seconds=seconds)
+            log.error("request.failed", operation=exchange.name, exc_info=error)
+            await _tell(exchange, Refused(Internal()))
+        self._record(exchange, problem)
 
-    async def _actor(self, exchange: Exchange, operation: Operation) -> Actor:
+    async def _again(
+        self, exchange: Direct, operation: Operation, payload: bytes, headers: dict[str, str]
+    ) -> None:
+        try:
+            with trace.enter(exchange.here):
+                reply = await self._offer(operation, payload, headers)
+        except Refused as refusal:
+            self._refuse(exchange, refusal)
+        except Exception as error:  # noqa: BLE001 - the last wall
+            self.broken(exchange, error)
+        else:
+            self.answered(exchange, operation, reply)
+
+    def _match(self, exchange: Exchange) -> tuple[Operation, dict[str, str]]:
+        method = "GET" if exchange.method == "HEAD" else exchange.method
+        operation, path = self._routes.match(method, exchange.path)
+        exchange.name = operation.name
+        return operation, path
+
+    async def _actor(self, exchange: Exchange, operation: Operation) -> None:
         """Who asks, admitted by the buckets and the operation's scope before a byte of the body is read.
 
         A public operation asks nobody: a page whose cookies are stale can still sign in.
         """
         if operation.scope == PUBLIC:
             self._admission.take(exchange, operation, ANONYMOUS)
-            return ANONYMOUS
+            return
         try:
             token = self._credentials.token(exchange)
             actor = await self._kernel.keys.actor(token, exchange.header(b"x-org-id") or None)
         except Refused:
             self._admission.take(exchange, operation, ANONYMOUS)
             raise
+        exchange.actor = actor
         self._admission.take(exchange, operation, actor)
         admit(operation, actor)
-        return actor
 
-    async def _handle(
-        self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor
-    ) -> None:
+    async def _handle(self, exchange: Exchange, operation: Operation, path: dict[str, str]) -> None:
+        streamed = self._streamed.get(operation.request)
         local = self._local.get(operation.request)
-        if local is not None:
-            await local(exchange, operation, path, actor)
+        if streamed is not None:
+            assert isinstance(exchange, AsgiExchange)  # noqa: S101 - routing sends these nowhere else
+            await streamed(exchange, operation, path, exchange.actor)
             return
-        request = await read(exchange, operation, path)
-        headers = call.headers_of(
-            token=actor.token,
-            org="" if actor is ANONYMOUS else str(actor.org_id),
-            idempotency_key=exchange.header(b"idempotency-key") if operation.idempotent else "",
-            timeout_s=self._kernel.settings.call_timeout_s,
-            here=trace.current() or trace.start(),
-        )
-        headers[call.REQUEST_ID] = exchange.request_id
-        reply = await self._offer(operation, call.encode(operation, request), headers)
+        if local is not None:
+            await local(exchange, operation, path, exchange.actor)
+            return
+        payload = call.encode(operation, await read(exchange, operation, path))
+        reply = await self._offer(operation, payload, self._headers(exchange, operation))
         code = reply.headers.get(call.ERROR_CODE)
         if code is not None:
             await exchange.answer_problem(int(code), reply.payload)
             return
         if REPLAYED in reply.headers:
-            exchange.extra.append((REPLAYED.lower().encode(), b"true"))
+            exchange.extra.append(_REPLAYED)
         if operation.answer is None:
             await exchange.answer_nothing()
         else:
@@ -153,46 +312,89 @@ class Proxy:
 
     async def _offer(self, operation: Operation, payload: bytes, headers: dict[str, str]) -> Message:
         """Send, and send again while no instance has taken it (so nothing was done): a roll-out drops no request."""
-        wait = self._kernel.settings.call_timeout_s
-        end = time.monotonic() + min(_ROLLOUT_S, wait)
+        end = time.monotonic() + min(_ROLLOUT_S, self._wait_s)
         while True:
             try:
-                return await self._kernel.caller.send(operation, payload, headers, timeout_s=wait)
+                return await self._kernel.caller.send(operation, payload, headers, timeout_s=self._wait_s)
             except Refused as refusal:
-                untaken = (
-                    isinstance(refusal.problem, Unavailable)
-                    and refusal.problem.dependency == operation.service
-                )
-                if not untaken or time.monotonic() >= end:
+                if not _untaken(operation, refusal) or time.monotonic() >= end:
                     raise
             await asyncio.sleep(_ROLLOUT_STEP_S)
 
-    def _record(
-        self, exchange: Exchange, name: str, *, actor: Actor, problem: str, here: Trace, seconds: float
-    ) -> None:
-        _answered(name, str(exchange.status)).inc()
-        _seconds(name).observe(seconds)
-        first = self._kernel.requests.add(
-            self._kernel.requests.line(
-                name,
+    # Both
+
+    def _headers(self, exchange: Exchange, operation: Operation) -> dict[str, str]:
+        actor = exchange.actor
+        headers = call.headers_of(
+            token=actor.token,
+            org="" if actor is ANONYMOUS else str(actor.org_id),
+            idempotency_key=exchange.header(b"idempotency-key") if operation.idempotent else "",
+            timeout_s=self._wait_s,
+            here=exchange.here,
+        )
+        headers[call.REQUEST_ID] = exchange.request_id
+        return headers
+
+    def _record(self, exchange: Exchange, problem: str = "") -> None:
+        seconds = time.monotonic() - exchange.began
+        metrics.answered(exchange.name, exchange.status, seconds)
+        anonymous = exchange.actor is ANONYMOUS
+        requests = self._kernel.requests
+        first = requests.add(
+            requests.line(
+                exchange.name,
                 status=exchange.status,
                 seconds=seconds,
-                here=here,
+                here=exchange.here,
                 request_id=exchange.request_id,
-                principal_id="" if actor is ANONYMOUS else actor.principal_id,
-                org_id="" if actor is ANONYMOUS else actor.org_id,
+                principal_id="" if anonymous else exchange.actor.principal_id,
+                org_id="" if anonymous else exchange.actor.org_id,
                 problem=problem,
             )
         )
         if first:
-            asyncio.get_running_loop().call_soon(self._kernel.requests.flush)
-        if spans.recording(here, failed=exchange.status >= 500):
+            asyncio.get_running_loop().call_soon(requests.flush)
+        if spans.recording(exchange.here, failed=exchange.status >= 500):
             attributes: dict[str, str | int] = {
                 "http.request.method": exchange.method,
-                "http.route": name,
+                "http.route": exchange.name,
                 "http.response.status_code": exchange.status,
             }
-            spans.record(name, here, kind="server", seconds=seconds, attributes=attributes, error=problem)
+            spans.record(
+                exchange.name,
+                exchange.here,
+                kind="server",
+                seconds=seconds,
+                attributes=attributes,
+                error=problem,
+            )
+
+
+class _Asked:
+    """A request on the bus: it takes the reply in place of a future, so nothing waits a turn of the loop."""
+
+    __slots__ = ("exchange", "headers", "operation", "payload", "proxy")
+
+    def __init__(
+        self, proxy: Proxy, exchange: Direct, operation: Operation, payload: bytes, headers: dict[str, str]
+    ) -> None:
+        self.proxy = proxy
+        self.exchange = exchange
+        self.operation = operation
+        self.payload = payload
+        self.headers = headers
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, reply: Message, /) -> None:
+        try:
+            self.proxy.answered(self.exchange, self.operation, reply)
+        except Exception as error:  # noqa: BLE001 - the bus must not stumble over one answer
+            self.proxy.broken(self.exchange, error)
+
+    def set_exception(self, error: BaseException, /) -> None:
+        self.proxy.failed(self, error)
 
 
 async def read(exchange: Exchange, operation: Operation, path: dict[str, str]) -> object:
@@ -203,14 +405,20 @@ async def read(exchange: Exchange, operation: Operation, path: dict[str, str]) -
     return to_request(operation, path, exchange.query, body, exchange.header(b"content-type"))
 
 
-async def _refuse(exchange: Exchange, refusal: Refused, here: Trace) -> None:
+def _payload(exchange: Direct, operation: Operation) -> bytes:
+    if exchange.fault is not None:
+        raise exchange.fault
+    body = b"" if operation.verb in ("GET", "DELETE") else exchange.content()
+    media_type = exchange.header(b"content-type")
+    return call.encode(operation, to_request(operation, exchange.values, exchange.query, body, media_type))
+
+
+def _untaken(operation: Operation, refusal: Refused) -> bool:
+    """Whether no instance of the service has taken the request."""
+    return isinstance(refusal.problem, Unavailable) and refusal.problem.dependency == operation.service
+
+
+async def _tell(exchange: Exchange, refusal: Refused) -> None:
     if exchange.status:  # the answer has begun: closing the connection is the only honest end
         raise ConnectionAbortedError from refusal
-    await exchange.refuse(refusal.problem, refusal.detail, here.trace_id)
-
-
-def _request_id(exchange: Exchange) -> str:
-    given = exchange.header(b"x-request-id")
-    if len(given) > _MAX_REQUEST_ID or not given.isascii() or not given.isprintable():
-        return ""
-    return given
+    await exchange.refuse(refusal.problem, refusal.detail)

@@ -18,4 +18,10 @@ async def _open(settings: GatewaySettings, kernel: Kernel) -> AsyncIterator[Gate
     yield Gateway(kernel, settings)
 
 
-service = Service("gateway", settings=GatewaySettings, open=_open, http=lambda _, gateway: gateway)
+service = Service(
+    "gateway",
+    settings=GatewaySettings,
+    open=_open,
+    http=lambda _, gateway: gateway,
+    connection=lambda gateway: gateway.edge.connection,
+)

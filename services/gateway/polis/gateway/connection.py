@@ -1,0 +1,373 @@
+"""Connections of the public port: uvicorn's, with operations served beside ASGI, and bounds on what a client may do.
+
+A request to an operation is read, answered and recorded here without a task or a dictionary of ASGI; pages, the live
+streams and whatever streams a body go the ordinary way. Answers leave in the order of their requests, whichever way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import httptools
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from polis.gateway.direct import Direct, head_of
+from polis.gateway.head import BadHead, checked
+from polis.gateway.http import PROBLEM, Disconnect
+from polis.gateway.routes import PREFIX
+
+if TYPE_CHECKING:
+    from polis.gateway.proxy import Proxy
+
+HEAD_S = 10.0
+"""How long a client may take for the head of a request."""
+BODY_PAUSE_S, BODY_S = 30.0, 120.0
+"""How long it may be silent in the middle of a body, and take for all of it."""
+KEEP_ALIVE_S = 75.0
+"""Longer than proxies in front usually keep a connection: they, not we, should end an idle one."""
+READ_S = 30.0
+"""How long it may leave an answer unread."""
+LINGER_S = 2.0
+"""How long what is no longer wanted is still taken, so that the answer to it is not lost with the connection."""
+MAX_HEAD_BYTES: Final = 64 * 1024
+_MAX_PIPELINED = 64
+_DISCARDED_BYTES = 64 * 1024
+"""Up to this size the rest of a refused body is taken, and the connection kept."""
+_SWEEP_S = 1.0
+_PREFIX = PREFIX.encode() + b"/"
+_IDLE, _HEAD, _BODY, _CLOSING = range(4)
+
+
+class Edge:
+    """What the connections of one port share: where requests go, how many there may be, one timer for all."""
+
+    def __init__(self, proxy: Proxy, *, connections: int) -> None:
+        self.proxy = proxy
+        self.connections: set[Connection] = set()
+        self._max = connections
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection(self, **given: Any) -> Connection:
+        """What uvicorn calls for each connection."""
+        return Connection(self, **given)
+
+    def opened(self, connection: Connection) -> bool:
+        """Whether there is room for it."""
+        if len(self.connections) >= self._max:
+            return False
+        self.connections.add(connection)
+        if self._timer is None:
+            self._timer = connection.loop.call_later(_SWEEP_S, self._sweep, connection.loop)
+        return True
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for connection in [c for c in self.connections if c.overdue(now)]:
+            connection.give_up()
+        self._timer = loop.call_later(_SWEEP_S, self._sweep, loop) if self.connections else None
+
+
+class Connection(HttpToolsProtocol):
+    """One client. `_current` is the direct exchange whose turn it is, `_reading` the one whose body arrives."""
+
+    def __init__(self, edge: Edge, **given: Any) -> None:
+        super().__init__(**given)
+        self._edge = edge
+        self._proxy = edge.proxy
+        self._phase = _IDLE
+        self._head_bytes = 0
+        self._until = 0.0
+        self._body_until = 0.0
+        self._unread_since = 0.0
+        self._last = self._deaf = False
+        """No request after those in hand; not even what belongs to one is taken any more."""
+        self._current: Direct | None = None
+        self._reading: Direct | None = None
+        self._queue: deque[Direct] = deque()
+        self._held: tuple[Any, Any] | None = None
+        self._turning = False
+
+    # Life
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._until = self.loop.time() + HEAD_S
+        if not self._edge.opened(self):
+            self._reject(503, "there are too many connections")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._edge.connections.discard(self)
+        self._phase = _CLOSING
+        current, self._current = self._current, None
+        self._queue.clear()
+        if current is not None and not current.complete:
+            current.fail(Disconnect())
+            self._proxy.complete(current)
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The port closes: what is in hand is answered, an idle connection ends now."""
+        self._last = True
+        if self._current is None and not self._queue:
+            super().shutdown()
+
+    def overdue(self, now: float) -> bool:
+        return 0 < self._until <= now or 0 < self._unread_since <= now - READ_S
+
+    def give_up(self) -> None:
+        """The client took too long for what it was to do next."""
+        reading = self._reading
+        if self._unread_since or self._phase == _CLOSING or (reading is not None and reading.status):
+            self.transport.abort()
+        elif self._phase == _IDLE:
+            self.transport.close()
+        else:
+            self._reject(408, "the request does not arrive in time")
+
+    # What arrives
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._upgrade()
+        except httptools.HttpParserError as error:
+            self._malformed(error)
+        else:
+            if self._phase == _HEAD:
+                self._in_head(len(data))
+            elif self._phase == _BODY and self._reading is not None:
+                self._until = min(self.loop.time() + BODY_PAUSE_S, self._body_until)
+
+    def _in_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._reject(431, f"the head is longer than {MAX_HEAD_BYTES} bytes")
+
+    def _upgrade(self) -> None:
+        self._until = 0.0
+        if self._should_upgrade():
+            self._edge.connections.discard(self)
+            self.handle_websocket_upgrade()
+        else:  # what follows would be another protocol's
+            self._last = self._deaf = True
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always closes
+        """The client closed its side. What it has asked for in full is still answered."""
+        self._last = self._deaf = True
+        return self._current is not None and self._current.complete
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._phase = _HEAD
+        self._head_bytes = 0
+        self._until = self.loop.time() + HEAD_S
+        self._reading = None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._phase == _HEAD:  # else it is a trailer, which nothing here reads
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self._phase = _BODY
+        self._until = 0.0
+        version = self.parser.get_http_version()
+        headers = checked(version, self.url, self.headers)
+        if self._last or len(self._queue) >= _MAX_PIPELINED:
+            raise BadHead("nothing more is taken on this connection")
+        exchange = self._direct(version, headers) if self.url.startswith(_PREFIX) else None
+        if exchange is None:
+            self._fall_through(headers)
+            return
+        self._reading = exchange
+        self._body_until = self.loop.time() + BODY_S
+        if self._current is None:
+            self._begin(exchange)
+        else:
+            self._queue.append(exchange)
+            self.flow.pause_reading()
+
+    def _direct(self, version: str, headers: dict[bytes, bytes]) -> Direct | None:
+        """The exchange, unless it streams, or stands behind one that ASGI is answering: their order is uvicorn's."""
+        asgi = self._held is not None or (self.cycle is not None and not self.cycle.response_complete)
+        if asgi or self.parser.should_upgrade():
+            return None
+        path, _, query = self.url.partition(b"?")
+        exchange = Direct(
+            self,
+            self.parser.get_method().decode("ascii"),
+            path.decode("latin-1"),
+            query,
+            headers,
+            peer=self.client[0] if self.client else "",
+            secure=self.scheme == "https",
+            keep_alive=version == "1.1" and self.parser.should_keep_alive(),
+        )
+        return exchange if self._proxy.route(exchange) else None
+
+    def _begin(self, exchange: Direct) -> None:
+        self._current = exchange
+        self._proxy.begin(exchange)
+        if exchange.headers.get(b"expect") and not (exchange.status or exchange.complete):
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _fall_through(self, headers: dict[bytes, bytes]) -> None:
+        """To ASGI, as uvicorn does it."""
+        url, seen = self.url, list(headers.items())
+        super().on_message_begin()
+        self.url = url
+        self.headers += seen
+        self.expect_100_continue = headers.get(b"expect", b"").lower() == b"100-continue"
+        super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self._current is None and not self._queue:
+            super()._start_asgi_task(cycle, app)
+        else:
+            self._held = (cycle, app)
+            self.flow.pause_reading()
+
+    def on_body(self, body: bytes) -> None:
+        exchange = self._reading
+        if exchange is None:
+            super().on_body(body)
+            return
+        exchange.feed(body)
+        if exchange.fault is not None and exchange is self._current:
+            self._proxy.complete(exchange)
+
+    def on_message_complete(self) -> None:
+        exchange = self._reading
+        self._phase = _IDLE
+        if exchange is None:
+            super().on_message_complete()
+            return
+        self._until = 0.0
+        self._reading = None
+        exchange.done()
+        if exchange is self._current:
+            self._proxy.complete(exchange)
+        elif exchange.status:
+            self._next()
+
+    # What leaves
+
+    def keeps(self, exchange: Direct) -> bool:
+        """Whether the connection outlives an answer: not where much of a refused body would still have to be taken."""
+        if not exchange.keep_alive or (self._last and not self._queue):
+            return False
+        return exchange.complete or (exchange.announced or _DISCARDED_BYTES + 1) <= _DISCARDED_BYTES
+
+    def send(self, exchange: Direct, data: bytes) -> None:
+        """Write the answer to the current exchange, and go on with what waits behind it."""
+        if exchange is not self._current or self.transport.is_closing():
+            return
+        self.server_state.total_requests += 1
+        self._current = None
+        self.transport.write(data)
+        if not exchange.keep_alive:
+            self._end(linger=not exchange.complete)
+        elif exchange.complete:
+            self._next()
+
+    def _next(self) -> None:
+        """Begin what waits; a loop, for answers may be ready at once."""
+        if self._turning:
+            return
+        self._turning = True
+        while self._queue and self._current is None and self._phase != _CLOSING:
+            exchange = self._queue.popleft()
+            self._begin(exchange)
+            if exchange.complete and self._current is exchange:
+                self._proxy.complete(exchange)
+        self._turning = False
+        if self._queue or self._phase == _CLOSING:
+            return
+        if self._current is None and self._held is not None:
+            held, self._held = self._held, None
+            super()._start_asgi_task(*held)
+        self._resume()
+        if self._current is None and self._phase == _IDLE:
+            self._until = self.loop.time() + KEEP_ALIVE_S
+
+    def _resume(self) -> None:
+        if not (self._queue or self._held or self.flow.write_paused):
+            self.flow.resume_reading()
+
+    def on_response_complete(self) -> None:
+        """ASGI has answered: as uvicorn does it, with our own time for idle connections."""
+        super().on_response_complete()
+        self._unset_keepalive_if_required()
+        if self.pipeline or not self.cycle.response_complete:
+            return
+        if self._last:
+            self.transport.close()
+        elif self._phase == _IDLE:
+            self._until = self.loop.time() + KEEP_ALIVE_S
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.flow.pause_reading()
+        self._unread_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread_since = 0.0
+        self._resume()
+
+    # Refusing before there is a request
+
+    def _malformed(self, error: Exception) -> None:
+        cause = error.__context__
+        if isinstance(cause, BadHead):
+            self._reject(cause.status, str(cause))
+        elif isinstance(error, httptools.HttpParserCallbackError):
+            raise error
+        else:
+            self._reject(400, "this is not HTTP/1.1 as RFC 9112 has it")
+
+    def _reject(self, status: int, detail: str) -> None:
+        """Refuse and close. While answers to earlier requests are due, close behind them without a word."""
+        reading, self._reading = self._reading, None
+        self._last = self._deaf = True
+        self._until = 0.0
+        if reading is not None:
+            reading.fail(Disconnect())
+            if reading is self._current:
+                self._current = None
+                self._proxy.complete(reading)
+            elif reading in self._queue:
+                self._queue.remove(reading)
+        if self._current is not None or self._queue or self._held or self._asgi_is_due():
+            return
+        body = msgspec.json.encode(
+            {"type": "about:blank", "title": "The request is refused.", "status": status, "detail": detail}
+        )
+        head = head_of(status, PROBLEM)
+        self.transport.write(b"%bcontent-length: %d\r\nconnection: close\r\n\r\n%b" % (head, len(body), body))
+        self._end(linger=True)
+
+    def _asgi_is_due(self) -> bool:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return False
+        return cycle.response_started or not cycle.more_body
+
+    def _end(self, *, linger: bool) -> None:
+        """Close behind the last answer. Who may still be sending is heard out: a reset would lose it the answer."""
+        self._phase = _CLOSING
+        self._last = self._deaf = True
+        if linger and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._until = self.loop.time() + LINGER_S
+        else:
+            self.transport.close()

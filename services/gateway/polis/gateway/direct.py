@@ -1,0 +1,157 @@
+"""One exchange on a connection, without ASGI: the body is collected within its bound, the answer leaves in one write."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+from polis.gateway.http import JSON, SHARED_HEADERS, Disconnect, Exchange
+from polis.proto import Refused
+from polis.proto.problems import TooLarge
+
+if TYPE_CHECKING:
+    from polis.proto import Operation
+
+
+class Wire(Protocol):
+    """The connection as an exchange sees it."""
+
+    def keeps(self, exchange: Direct) -> bool:
+        """Whether the connection stays open behind the answer."""
+
+    def send(self, exchange: Direct, data: bytes) -> None:
+        """Write the whole answer; the exchange is over."""
+
+
+class Direct(Exchange):
+    """`operation` and `values` (of its path) are set by routing, `quick` when it was admitted without a wait."""
+
+    __slots__ = (
+        "_parts",
+        "_size",
+        "_waiter",
+        "announced",
+        "complete",
+        "fault",
+        "keep_alive",
+        "operation",
+        "quick",
+        "values",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        wire: Wire,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: dict[bytes, bytes],
+        *,
+        peer: str,
+        secure: bool,
+        keep_alive: bool,
+    ) -> None:
+        super().__init__(method, path, query, headers, peer=peer, secure=secure)
+        self.wire = wire
+        self.keep_alive = keep_alive
+        self.operation: Operation | None = None
+        self.values: dict[str, str] = {}
+        self.quick = False
+        self.complete = False
+        self.fault: Refused | Disconnect | None = None
+        length = headers.get(b"content-length")
+        self.announced = None if length is None else int(length)
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    # The body, as the connection hands it over
+
+    @property
+    def bound(self) -> int:
+        """What the body may measure: nothing, where nothing takes one."""
+        operation = self.operation
+        return 0 if operation is None or operation.verb in ("GET", "DELETE") else operation.max_body
+
+    def feed(self, part: bytes) -> None:
+        self._size += len(part)
+        if self.status or self.fault:
+            return
+        if self._size <= self.bound:
+            self._parts.append(part)
+        elif self.operation is not None and self.operation.verb not in ("GET", "DELETE"):
+            self.fail(Refused(TooLarge(max_bytes=self.bound)))
+
+    def done(self) -> None:
+        """The body is complete."""
+        self.complete = True
+        self._wake()
+
+    def fail(self, fault: Refused | Disconnect) -> None:
+        """The body will not come as it should."""
+        self.fault = fault
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def content(self) -> bytes:
+        """The complete body."""
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+    async def body(self, max_bytes: int) -> bytes:
+        if self.announced is not None and self.announced > max_bytes:
+            raise Refused(TooLarge(max_bytes=max_bytes))
+        while not self.complete and self.fault is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self.fault is not None:
+            raise self.fault
+        return self.content()
+
+    # The answer
+
+    async def answer(self, status: int, body: bytes, media_type: bytes | None = JSON) -> None:
+        self.finish(status, body, media_type)
+
+    def finish(self, status: int, body: bytes, media_type: bytes | None = JSON) -> None:
+        """The whole answer at once, without a wait."""
+        self.status = status
+        parts = [head_of(status, media_type), b"x-request-id: ", self.request_id.encode()]
+        for name, value in self.extra:
+            if b"\n" in value or b"\r" in value:
+                raise ValueError(f"header {name!r} holds a line break")
+            parts += (b"\r\n", name, b": ", value)
+        self.keep_alive = self.wire.keeps(self)
+        if not self.keep_alive:
+            parts.append(b"\r\nconnection: close")
+        if status not in _BODILESS:
+            parts.append(b"\r\ncontent-length: %d" % len(body))
+        parts.append(b"\r\n\r\n")
+        if self.method != "HEAD":
+            parts.append(body)
+        self.wire.send(self, b"".join(parts))
+
+
+_BODILESS = frozenset({204, 304})
+
+
+@cache
+def head_of(status: int, media_type: bytes | None) -> bytes:
+    """Status line and the headers that every answer of this kind has."""
+    lines = [b"HTTP/1.1 %d %s" % (status, _phrase(status))]
+    lines += [b"%s: %s" % header for header in SHARED_HEADERS]
+    if media_type is not None:
+        lines.append(b"content-type: " + media_type)
+    return b"\r\n".join(lines) + b"\r\n"
+
+
+def _phrase(status: int) -> bytes:
+    try:
+        return HTTPStatus(status).phrase.encode()
+    except ValueError:
+        return b"Unknown"
