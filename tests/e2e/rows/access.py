@@ -43,6 +43,19 @@ def on_key(path: str, body: object = None):
     return row
 
 
+def on_role(path: str, body: object = None):
+    async def row(world: World):
+        role = {"key": new_key(), "name": "R", "scopes": ["catalog:read"]}
+        await world.owner("POST", "/roles", role)
+        return path.format(role["key"]), body
+
+    return row
+
+
+async def withdraw_invitation(world: World):
+    return f"/invitations/{(await world.invitation())['id']}", None
+
+
 KEYS: list[str] = []
 """The owner's; somebody may have so many at a time."""
 FULL = 20
@@ -65,6 +78,15 @@ ROWS: dict[str, Any] = {
     "rotate_key": on_key("/keys/{}/rotate", {}),
     "revoke_key": on_key("/keys/{}"),
     "sign_in_key": None,
+    "create_role": fixed("/roles", lambda: {"key": new_key(), "name": "R", "scopes": ["catalog:read"]}),
+    "list_roles": fixed("/roles"),
+    "update_role": on_role("/roles/{}", {"name": "Other"}),
+    "delete_role": on_role("/roles/{}"),
+    "get_org": fixed("/org"),
+    "rename_org": fixed("/org", {"name": "Another"}),
+    "limit_keys": fixed("/org/key-scopes", {"scopes": None}),
+    "list_invitations": fixed("/invitations"),
+    "withdraw_invitation": withdraw_invitation,
 }
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     # A key is its owner's: a member sees no other's, and who manages members revokes them but does not rotate them.

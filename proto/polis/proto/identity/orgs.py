@@ -19,6 +19,7 @@ from polis.proto.contract import (
     operation,
     problem,
 )
+from polis.proto.identity.roles import RoleNotFound
 from polis.proto.identity.words import Email, Name, Role, Scopes, Token
 
 
@@ -58,9 +59,27 @@ class Invitation(Struct, frozen=True):
     expires_at: Time
 
 
+class OpenInvitation(Struct, frozen=True):
+    """An invitation that nobody has accepted yet; its token is not known."""
+
+    id: UUID
+    email: Email
+    role: Role
+    invited_by: UUID
+    created_at: Time
+    expires_at: Time
+
+
+class OrgSettings(Struct, frozen=True):
+    """An org and what its API keys may do at the most; without `key_scopes` whatever their owners may."""
+
+    org: Org
+    key_scopes: Scopes | None = None
+
+
 @problem(status=404)
 class InvitationNotFound(Problem, frozen=True):
-    """No open invitation has this token."""
+    """No open invitation has this token or id."""
 
 
 @problem(status=404)
@@ -88,6 +107,13 @@ class OrgCreated(Event, frozen=True):
 
     org: Org
     owner_id: UUID
+
+
+@event(entity="org_id")
+class OrgRenamed(Event, frozen=True):
+    """An org has another name from now on."""
+
+    org: Org
 
 
 @event(entity="principal_id")
@@ -120,6 +146,25 @@ class CreateOrg(Request[Org], frozen=True):
     name: Name
 
 
+@operation(http="GET /org", scope="identity:read")
+class GetOrg(Request[OrgSettings], frozen=True):
+    """Read the org that the caller is in, and its settings."""
+
+
+@operation(http="PATCH /org", scope="identity:access")
+class RenameOrg(Request[OrgSettings], frozen=True):
+    """Give the org another name."""
+
+    name: Name
+
+
+@operation(http="PUT /org/key-scopes", scope="identity:access")
+class LimitKeys(Request[OrgSettings], frozen=True):
+    """Say what the org's API keys may do at the most, from within a minute on; null lifts the limit."""
+
+    scopes: Scopes | None
+
+
 @operation(http="GET /members", scope="identity:read")
 class ListMembers(Request[Page[Member]], frozen=True):
     """List the members of the org."""
@@ -129,10 +174,12 @@ class ListMembers(Request[Page[Member]], frozen=True):
 
 
 @operation(
-    http="PATCH /members/{principal_id}", scope="identity:members", problems=(MemberNotFound, LastOwner)
+    http="PATCH /members/{principal_id}",
+    scope="identity:members",
+    problems=(MemberNotFound, LastOwner, RoleNotFound),
 )
 class ChangeRole(Request[Member], frozen=True):
-    """Give a member another role. Owners are made and unmade by owners only."""
+    """Give a member another role. Neither the old nor the new one may do what the caller may not."""
 
     principal_id: UUID
     role: Role
@@ -142,12 +189,29 @@ class ChangeRole(Request[Member], frozen=True):
     http="DELETE /members/{principal_id}", scope="identity:members", problems=(MemberNotFound, LastOwner)
 )
 class RemoveMember(Request[None], frozen=True):
-    """Take a member out of the org."""
+    """Take a member out of the org, with its keys and grants."""
 
     principal_id: UUID
 
 
-@operation(http="POST /invitations", scope="identity:members")
+@operation(http="GET /invitations", scope="identity:members")
+class ListInvitations(Request[Page[OpenInvitation]], frozen=True):
+    """List the open invitations of the org, oldest first."""
+
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+@operation(
+    http="DELETE /invitations/{invitation_id}", scope="identity:members", problems=(InvitationNotFound,)
+)
+class WithdrawInvitation(Request[None], frozen=True):
+    """Take an open invitation back."""
+
+    invitation_id: UUID
+
+
+@operation(http="POST /invitations", scope="identity:members", problems=(RoleNotFound,))
 class InviteMember(Request[Invitation], frozen=True):
     """Invite somebody into the org; the token is shown this once."""
 

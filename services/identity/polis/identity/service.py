@@ -7,9 +7,12 @@ from polis.identity.config import Config
 from polis.identity.own import open_own
 from polis.identity.people import service as people
 from polis.identity.principals import service as principals
+from polis.identity.tenancy import role_service as roles
 from polis.identity.tenancy import service as tenancy
 from polis.identity.tokens import service as tokens
 from polis.service import Service
 
 service = Service("identity", settings=Config, open=open_own)
-service.include(people.handlers, tenancy.handlers, principals.handlers, access.handlers, tokens.handlers)
+service.include(
+    people.handlers, tenancy.handlers, roles.handlers, principals.handlers, access.handlers, tokens.handlers
+)

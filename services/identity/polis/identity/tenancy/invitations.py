@@ -10,10 +10,12 @@ from msgspec import Struct
 
 from polis.identity.tokens.opaque import digest, mint
 from polis.proto import Refused
-from polis.proto.identity import Invitation, InvitationNotFound, Role
+from polis.proto.identity import Invitation, InvitationNotFound, OpenInvitation, Role
 
 if TYPE_CHECKING:
-    from polis.db import Transaction
+    from collections.abc import Sequence
+
+    from polis.db import Tenant, Transaction
 
 
 class Accepted(Struct, frozen=True):
@@ -57,6 +59,35 @@ async def invite(
     return Invitation(invitation_id, email, role, token.secret, until)
 
 
+async def page(
+    db: Tenant, org_id: UUID, after: UUID | None, at: datetime, limit: int
+) -> list[OpenInvitation]:
+    """Open invitations of an org, oldest first."""
+    return await db.rows(
+        OpenInvitation,
+        """
+        select id, email, role, invited_by, created_at, expires_at
+        from identity.invitations
+        where org_id = $1 and ($2::uuid is null or id > $2) and expires_at > $3
+        order by id
+        limit $4
+        """,
+        org_id,
+        after,
+        at,
+        limit,
+    )
+
+
+async def withdraw(tx: Transaction, org_id: UUID, invitation_id: UUID) -> None:
+    """Refused(InvitationNotFound)."""
+    gone = await tx.execute(
+        "delete from identity.invitations where org_id = $1 and id = $2", org_id, invitation_id
+    )
+    if not gone:
+        raise Refused(InvitationNotFound())
+
+
 async def org_of(tx: Transaction, token: str) -> UUID | None:
     """The org that a token invites to, whatever else is true of it. Asked across orgs."""
     found = await tx.value(
@@ -83,11 +114,13 @@ async def accept(tx: Transaction, token: str, email: str, at: datetime) -> Accep
     return accepted
 
 
-async def withdraw_of(tx: Transaction, org_id: UUID, inviter: UUID, *, but_owners: bool = False) -> None:
-    """End what somebody invited who may not any more; with `but_owners` only invitations of owners."""
+async def withdraw_of(
+    tx: Transaction, org_id: UUID, inviters: Sequence[UUID], *, but: Sequence[str] = ()
+) -> None:
+    """End what somebody invited to who may not any more; `but`: roles to which these may still invite."""
     await tx.execute(
-        "delete from identity.invitations where org_id = $1 and invited_by = $2 and (role = 'owner' or not $3)",
+        "delete from identity.invitations where org_id = $1 and invited_by = any($2) and role <> all($3)",
         org_id,
-        inviter,
-        but_owners,
+        inviters,
+        but,
     )

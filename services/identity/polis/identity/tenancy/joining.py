@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from polis.identity.access import leaving
 from polis.identity.people import sessions
-from polis.identity.tenancy import invitations, orgs
+from polis.identity.tenancy import invitations, orgs, roles
 from polis.proto import identity
 
 if TYPE_CHECKING:
@@ -47,12 +47,25 @@ async def forget_role(
 ) -> None:
     """Have every token refused that tells of a member's old role, and end what that role had invited.
 
-    now: the scopes of the new role.
+    now: the scopes of the new role; none when there is none, and then the member's keys and grants end too.
     """
     at, org_id = ctx.now(), ctx.actor.org_id
     await sessions.revoke(tx, org_id, delegated_sid, ctx.own.config, at)
     await sessions.renew_sids(tx, account_id, org_id, ctx.own.config, at)
     forget = leaving.end_key_tokens if now else leaving.forget
     await forget(tx, org_id, account_id, ctx.own.config, at)
-    if orgs.MANAGES_OWNERS not in now:
-        await invitations.withdraw_of(tx, org_id, account_id, but_owners=orgs.MANAGES_MEMBERS in now)
+    await invitations.withdraw_of(tx, org_id, (account_id,), but=await _inviting(tx, org_id, now))
+
+
+async def narrow_role(ctx: Context[Own], tx: Transaction, role: identity.OrgRole) -> None:
+    """As `forget_role`, of everybody who has a role that may do less from now on."""
+    org_id = ctx.actor.org_id
+    for holder in await orgs.renew_sids(tx, org_id, role.key):
+        await forget_role(ctx, tx, holder.account_id, holder.sid, now=frozenset(role.scopes))
+
+
+async def _inviting(tx: Transaction, org_id: UUID, scopes: frozenset[str]) -> list[str]:
+    """The roles to which somebody with these scopes may invite."""
+    if orgs.MANAGES_MEMBERS not in scopes:
+        return []
+    return [role.key for role in await roles.of_org(tx, org_id) if scopes.issuperset(role.scopes)]

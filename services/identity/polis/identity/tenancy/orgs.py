@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from polis.identity.tokens.issue import scopes_of
 from polis.proto import Refused
 from polis.proto.identity import (
-    ROLE_SCOPES,
     LastOwner,
     Member,
     MemberJoined,
@@ -21,7 +21,10 @@ from polis.proto.identity import (
     Membership,
     Org,
     OrgCreated,
+    OrgRenamed,
+    OrgSettings,
     Role,
+    Scopes,
 )
 from polis.proto.problems import Forbidden
 
@@ -32,7 +35,20 @@ if TYPE_CHECKING:
     from polis.service import Actor
 
 MANAGES_MEMBERS = "identity:members"
-MANAGES_OWNERS = "identity:owners"
+
+
+class Holder(Struct, frozen=True):
+    """A member and the session id of the tokens by which services act for it."""
+
+    account_id: UUID
+    sid: UUID
+
+
+class _Settings(Struct, frozen=True):
+    org_id: UUID
+    name: str
+    created_at: datetime
+    key_scopes: Scopes | None
 
 
 class Position(Struct, frozen=True):
@@ -42,11 +58,21 @@ class Position(Struct, frozen=True):
     account_id: UUID
 
 
+class _Right(Struct, frozen=True):
+    role: Role
+    scopes: Scopes | None
+
+
 class _Place(Struct, frozen=True):
     org_id: UUID
     name: str
     created_at: datetime
     role: Role
+    scopes: Scopes | None
+
+    @property
+    def membership(self) -> Membership:
+        return Membership(Org(self.org_id, self.name, self.created_at), self.role, self.scopes or ())
 
 
 async def create(tx: Transaction, org: Org, owner_id: UUID, *, sid: UUID) -> None:
@@ -59,6 +85,29 @@ async def create(tx: Transaction, org: Org, owner_id: UUID, *, sid: UUID) -> Non
     )
     await tx.emit(OrgCreated(org.id, org, owner_id))
     await join(tx, org.id, owner_id, "owner", sid=sid, at=org.created_at)
+
+
+async def settings(db: Tenant | Transaction, org_id: UUID) -> OrgSettings:
+    """Refused(Forbidden) for whom is in no org."""
+    found = await db.row(
+        _Settings, "select org_id, name, created_at, key_scopes from identity.orgs where org_id = $1", org_id
+    )
+    if found is None:
+        raise Refused(Forbidden(scope="org"))
+    return OrgSettings(Org(found.org_id, found.name, found.created_at), found.key_scopes)
+
+
+async def rename(tx: Transaction, org_id: UUID, name: str) -> OrgSettings:
+    """Store another name, and tell."""
+    await tx.execute("update identity.orgs set name = $2 where org_id = $1", org_id, name)
+    changed = await settings(tx, org_id)
+    await tx.emit(OrgRenamed(org_id, changed.org))
+    return changed
+
+
+async def limit_keys(tx: Transaction, org_id: UUID, scopes: Scopes | None) -> OrgSettings:
+    await tx.execute("update identity.orgs set key_scopes = $2 where org_id = $1", org_id, scopes)
+    return await settings(tx, org_id)
 
 
 async def join(
@@ -87,15 +136,16 @@ async def of_account(tx: Transaction, account_id: UUID) -> tuple[Membership, ...
     places = await tx.rows(
         _Place,
         """
-        select o.org_id, o.name, o.created_at, m.role
+        select o.org_id, o.name, o.created_at, m.role, r.scopes
         from identity.memberships m
         join identity.orgs o on o.org_id = m.org_id
+        left join identity.roles r on r.org_id = m.org_id and r.key = m.role
         where m.account_id = $1
         order by m.since, m.org_id
         """,
         account_id,
     )
-    return tuple(Membership(Org(place.org_id, place.name, place.created_at), place.role) for place in places)
+    return tuple(place.membership for place in places)
 
 
 async def membership(tx: Transaction, org_id: UUID, account_id: UUID) -> Membership:
@@ -103,9 +153,10 @@ async def membership(tx: Transaction, org_id: UUID, account_id: UUID) -> Members
     place = await tx.row(
         _Place,
         """
-        select o.org_id, o.name, o.created_at, m.role
+        select o.org_id, o.name, o.created_at, m.role, r.scopes
         from identity.memberships m
         join identity.orgs o on o.org_id = m.org_id
+        left join identity.roles r on r.org_id = m.org_id and r.key = m.role
         where m.org_id = $1 and m.account_id = $2
         """,
         org_id,
@@ -113,7 +164,7 @@ async def membership(tx: Transaction, org_id: UUID, account_id: UUID) -> Members
     )
     if place is None:
         raise LookupError(f"{account_id} is no member of {org_id}")
-    return Membership(Org(place.org_id, place.name, place.created_at), place.role)
+    return place.membership
 
 
 async def members(db: Tenant, org_id: UUID, after: Position | None, limit: int) -> list[Member]:
@@ -134,25 +185,36 @@ async def members(db: Tenant, org_id: UUID, after: Position | None, limit: int) 
     )
 
 
-async def lock(tx: Transaction, actor: Actor) -> frozenset[str]:
+async def lock(tx: Transaction, actor: Actor, scope: str = MANAGES_MEMBERS) -> frozenset[str]:
     """Lock the actor's org against other changes of its members; what the actor may do there at this moment.
 
-    Its token may be older than its role: two owners who unmake each other must not both succeed.
+    Its token may be older than its role: two owners who unmake each other must not both succeed. Who administers the
+    mesh is no member and has what the token says. Refused(Forbidden) without `scope`.
     """
     await tx.value("select true from identity.orgs where org_id = $1 for update", actor.org_id)
-    role = await tx.value(
-        "select role from identity.memberships where org_id = $1 and account_id = $2",
-        actor.org_id,
-        actor.principal_id,
-    )
-    scopes = actor.scopes & ROLE_SCOPES.get(str(role), frozenset())
-    demand(scopes, MANAGES_MEMBERS)
+    scopes = actor.scopes
+    if actor.role != "administrator":
+        place = await tx.row(
+            _Right,
+            """
+            select m.role, r.scopes
+            from identity.memberships m
+            left join identity.roles r on r.org_id = m.org_id and r.key = m.role
+            where m.org_id = $1 and m.account_id = $2
+            """,
+            actor.org_id,
+            actor.principal_id,
+        )
+        scopes &= frozenset() if place is None else scopes_of(place.role, place.scopes)
+    demand(scopes, scope)
     return scopes
 
 
-def demand(scopes: frozenset[str], scope: str) -> None:
-    if scope not in scopes:
-        raise Refused(Forbidden(scope=scope))
+def demand(scopes: frozenset[str], *needed: str) -> None:
+    """Refused(Forbidden) of the first that is lacking."""
+    for scope in sorted(needed):
+        if scope not in scopes:
+            raise Refused(Forbidden(scope=scope))
 
 
 async def member(tx: Transaction, org_id: UUID, account_id: UUID) -> Member:
@@ -189,6 +251,18 @@ async def change_role(tx: Transaction, org_id: UUID, account_id: UUID, role: Rol
     await _demand_an_owner(tx, org_id)
     await tx.emit(MemberRoleChanged(org_id, account_id, role))
     return msgspec.convert(old, UUID)
+
+
+async def renew_sids(tx: Transaction, org_id: UUID, role: Role) -> list[Holder]:
+    """Give every member of a role in a locked org another session id; the old ones are the caller's to revoke."""
+    return await tx.rows(
+        Holder,
+        """
+        update identity.memberships set sid = uuidv7() where org_id = $1 and role = $2 returning account_id, old.sid
+        """,
+        org_id,
+        role,
+    )
 
 
 async def remove(tx: Transaction, org_id: UUID, account_id: UUID) -> UUID:

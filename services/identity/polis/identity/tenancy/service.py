@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from polis.identity.own import Own
 from polis.identity.people import accounts
 from polis.identity.people.service import own_session
-from polis.identity.tenancy import invitations, joining, orgs
+from polis.identity.tenancy import invitations, joining, orgs, roles
 from polis.proto import Page, Refused, identity
 from polis.proto.problems import Unauthenticated
 from polis.service import Context, Handlers
@@ -22,6 +24,25 @@ async def create_org(request: identity.CreateOrg, ctx: Context[Own]) -> identity
         return tx.answer(membership.org)
 
 
+@handlers.handles(identity.GetOrg)
+async def get_org(request: identity.GetOrg, ctx: Context[Own]) -> identity.OrgSettings:
+    del request
+    return await orgs.settings(ctx.db, ctx.actor.org_id)
+
+
+@handlers.handles(identity.RenameOrg)
+async def rename_org(request: identity.RenameOrg, ctx: Context[Own]) -> identity.OrgSettings:
+    async with ctx.transaction() as tx:
+        return tx.answer(await orgs.rename(tx, ctx.actor.org_id, request.name))
+
+
+@handlers.handles(identity.LimitKeys)
+async def limit_keys(request: identity.LimitKeys, ctx: Context[Own]) -> identity.OrgSettings:
+    async with ctx.transaction() as tx:
+        await orgs.lock(tx, ctx.actor, "identity:access")
+        return tx.answer(await orgs.limit_keys(tx, ctx.actor.org_id, request.scopes))
+
+
 @handlers.handles(identity.ListMembers)
 async def list_members(request: identity.ListMembers, ctx: Context[Own]) -> Page[identity.Member]:
     after = ctx.position(request.after, orgs.Position)
@@ -35,12 +56,12 @@ async def change_role(request: identity.ChangeRole, ctx: Context[Own]) -> identi
     async with ctx.transaction() as tx:
         scopes = await orgs.lock(tx, ctx.actor)
         member = await orgs.member(tx, org_id, account_id)
-        if "owner" in (member.role, request.role):
-            orgs.demand(scopes, orgs.MANAGES_OWNERS)
+        old, new = await roles.find(tx, org_id, member.role), await roles.find(tx, org_id, request.role)
+        orgs.demand(scopes, *old.scopes, *new.scopes)
         if member.role == request.role:
             return tx.answer(member)
-        old = await orgs.change_role(tx, org_id, account_id, request.role, sid=ctx.new_id())
-        await joining.forget_role(ctx, tx, account_id, old, now=identity.ROLE_SCOPES[request.role])
+        sid = await orgs.change_role(tx, org_id, account_id, request.role, sid=ctx.new_id())
+        await joining.forget_role(ctx, tx, account_id, sid, now=frozenset(new.scopes))
         return tx.answer(await orgs.member(tx, org_id, account_id))
 
 
@@ -49,8 +70,8 @@ async def remove_member(request: identity.RemoveMember, ctx: Context[Own]) -> No
     org_id, account_id = ctx.actor.org_id, request.principal_id
     async with ctx.transaction() as tx:
         scopes = await orgs.lock(tx, ctx.actor)
-        if (await orgs.member(tx, org_id, account_id)).role == "owner":
-            orgs.demand(scopes, orgs.MANAGES_OWNERS)
+        member = await orgs.member(tx, org_id, account_id)
+        orgs.demand(scopes, *(await roles.find(tx, org_id, member.role)).scopes)
         old = await orgs.remove(tx, org_id, account_id)
         await joining.forget_role(ctx, tx, account_id, old, now=frozenset())
         return tx.answer(None)
@@ -61,8 +82,7 @@ async def invite_member(request: identity.InviteMember, ctx: Context[Own]) -> id
     email, at = accounts.demand_normal(request.email), ctx.now()
     async with ctx.transaction() as tx:
         scopes = await orgs.lock(tx, ctx.actor)
-        if request.role == "owner":
-            orgs.demand(scopes, orgs.MANAGES_OWNERS)
+        orgs.demand(scopes, *(await roles.find(tx, ctx.actor.org_id, request.role)).scopes)
         invitation = await invitations.invite(
             tx,
             ctx.new_id(),
@@ -74,6 +94,23 @@ async def invite_member(request: identity.InviteMember, ctx: Context[Own]) -> id
             until=at + ctx.own.config.invitation_ttl,
         )
         return tx.answer(invitation)
+
+
+@handlers.handles(identity.ListInvitations)
+async def list_invitations(
+    request: identity.ListInvitations, ctx: Context[Own]
+) -> Page[identity.OpenInvitation]:
+    after = ctx.position(request.after, UUID)
+    found = await invitations.page(ctx.db, ctx.actor.org_id, after, ctx.now(), request.limit + 1)
+    return ctx.page(found, limit=request.limit, key=lambda invitation: invitation.id)
+
+
+@handlers.handles(identity.WithdrawInvitation)
+async def withdraw_invitation(request: identity.WithdrawInvitation, ctx: Context[Own]) -> None:
+    async with ctx.transaction() as tx:
+        await orgs.lock(tx, ctx.actor)
+        await invitations.withdraw(tx, ctx.actor.org_id, request.invitation_id)
+        return tx.answer(None)
 
 
 @handlers.handles(identity.AcceptInvitation)
