@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from polis.proto.identity import CheckAccess
 from tests.e2e.rows.making import fixed
-from tests.e2e.world import new_key
+from tests.e2e.world import new_id, new_key
 
 if TYPE_CHECKING:
     from tests.e2e.world import World
@@ -56,6 +58,13 @@ async def withdraw_invitation(world: World):
     return f"/invitations/{(await world.invitation())['id']}", None
 
 
+GRANT = {"holder": {"kind": "everyone"}, "verb": "catalog:read", "resource": "graph/x"}
+
+
+async def take_grant(world: World):
+    return f"/grants/{(await world.owner('POST', '/grants', GRANT))['id']}", None
+
+
 KEYS: list[str] = []
 """The owner's; somebody may have so many at a time."""
 FULL = 20
@@ -78,6 +87,13 @@ ROWS: dict[str, Any] = {
     "rotate_key": on_key("/keys/{}/rotate", {}),
     "revoke_key": on_key("/keys/{}"),
     "sign_in_key": None,
+    "give_grant": fixed("/grants", GRANT),
+    "list_grants": fixed("/grants"),
+    "take_grant": take_grant,
+    "explain_access": fixed("/access/explain?verb=catalog:read&resource=graph/x"),
+    "check_access": lambda world: CheckAccess(
+        org_id=UUID(new_id()), principal_id=UUID(new_id()), verb="catalog:read", resource="graph/x"
+    ),
     "create_role": fixed("/roles", lambda: {"key": new_key(), "name": "R", "scopes": ["catalog:read"]}),
     "list_roles": fixed("/roles"),
     "update_role": on_role("/roles/{}", {"name": "Other"}),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from polis.proto.identity import Grant, Holder, Weight
 
 _CLASSES: tuple[str, ...] = get_args(get_args(DataClass)[0])
-_NEARNESS = ("other_holder", "other_verb", "other_resource", "data_class", "expired", "approval", "counts")
+NEARNESS = ("other_holder", "other_verb", "other_resource", "data_class", "expired", "approval", "counts")
 """Weights of a grant from the farthest to the nearest: a refusal names what the nearest one lacks."""
 
 
@@ -54,7 +54,7 @@ def decide(who: Who, question: Question, grants: Iterable[Grant], now: datetime)
     weighed = [(weigh(grant, who, question, now), grant.id) for grant in grants]
     if not weighed:
         return Decision("refused", "no_grant")
-    return _by(*min(weighed, key=lambda pair: (-_NEARNESS.index(pair[0]), pair[1])))
+    return _by(*min(weighed, key=lambda pair: (-NEARNESS.index(pair[0]), pair[1])))
 
 
 def _by(weight: Weight, grant_id: UUID) -> Decision:

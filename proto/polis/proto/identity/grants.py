@@ -7,8 +7,23 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from polis.proto.contract import Event, Time, event
-from polis.proto.identity.words import Role, Scope
+from polis.proto.contract import (
+    EVERY_SERVICE,
+    INTERNAL,
+    SIGNED_IN,
+    Cursor,
+    Event,
+    Limit,
+    Page,
+    Problem,
+    Request,
+    Time,
+    event,
+    operation,
+    problem,
+)
+from polis.proto.identity.tokens import PrincipalNotFound
+from polis.proto.identity.words import Role, Scope, Scopes
 
 ResourceName = Annotated[
     str,
@@ -100,3 +115,96 @@ class Decision(Struct, frozen=True):
     outcome: Literal["allowed", "approval", "refused"]
     reason: Reason
     grant_id: UUID | None = None
+
+
+class Weighed(Struct, frozen=True):
+    """A grant of the principal and what it is worth for the question."""
+
+    grant: Grant
+    weight: Weight
+
+
+class Explanation(Struct, frozen=True):
+    """A decision and what it rests on: the role, whether its scopes hold the verb, and the nearest grants."""
+
+    decision: Decision
+    principal_id: UUID
+    role: Role
+    holds_verb: bool
+    grants: tuple[Weighed, ...]
+
+
+@problem(status=404)
+class HolderNotFound(Problem, frozen=True):
+    """The org has no such principal, role or unit."""
+
+    holder: Holder
+
+
+@problem(status=404)
+class GrantNotFound(Problem, frozen=True):
+    """The org has no grant of this id."""
+
+    grant_id: UUID
+
+
+@problem(status=409)
+class TooManyGrants(Problem, frozen=True):
+    """The holder has as many grants as it may have."""
+
+    most: int
+
+
+@operation(http="POST /grants", scope="identity:access", problems=(HolderNotFound, TooManyGrants))
+class GiveGrant(Request[Grant], frozen=True):
+    """Let a holder do something that the caller's role may do to resources of a pattern, under conditions."""
+
+    holder: Holder
+    verb: Scope
+    resource: ResourcePattern
+    conditions: Conditions = Conditions()
+
+
+@operation(http="GET /grants", scope="identity:access")
+class ListGrants(Request[Page[Grant]], frozen=True):
+    """List the grants of the org, oldest first: all, or those that name a principal or a unit."""
+
+    after: Cursor | None = None
+    limit: Limit = 50
+    holder_id: UUID | None = None
+
+
+@operation(http="DELETE /grants/{grant_id}", scope="identity:access", problems=(GrantNotFound,))
+class TakeGrant(Request[None], frozen=True):
+    """Take a grant back."""
+
+    grant_id: UUID
+
+
+@operation(http="GET /access/explain", scope=SIGNED_IN, problems=(PrincipalNotFound,))
+class ExplainAccess(Request[Explanation], frozen=True):
+    """Tell whether the caller may do something to a resource, and why; or somebody else, for who manages access.
+
+    For oneself the token counts: what a key does not hold is refused. `visibility` and `owner_id` are the resource's.
+    """
+
+    verb: Scope
+    resource: ResourceName
+    principal_id: UUID | None = None
+    visibility: Visibility = "private"
+    owner_id: UUID | None = None
+    data_class: DataClass = "internal"
+
+
+@operation(scope=INTERNAL, callers=(EVERY_SERVICE,), problems=(PrincipalNotFound,))
+class CheckAccess(Request[Decision], frozen=True):
+    """Decide for a service whether a principal may do something to a resource; `scopes` are what its token holds."""
+
+    org_id: UUID
+    principal_id: UUID
+    verb: Scope
+    resource: ResourceName
+    visibility: Visibility = "private"
+    owner_id: UUID | None = None
+    data_class: DataClass = "internal"
+    scopes: Scopes | None = None

@@ -50,6 +50,12 @@ _KEYS = """
         select org_id, id from identity.api_keys where expires_at <= $1 limit $2
     )
 """
+_GRANTS = """
+    delete from identity.grants where (org_id, id) in (
+        select org_id, id from identity.grants where expires_at <= $1 - interval '30 days' limit $2
+    )
+"""
+"""Kept for a while, so that a refusal can be explained by what has expired."""
 
 
 async def sweep(database: Database, config: Config) -> None:
@@ -63,7 +69,7 @@ async def sweep(database: Database, config: Config) -> None:
 
 
 async def sweep_once(database: Database, at: datetime) -> None:
-    for statement in (_TOKENS, _SESSIONS, _REVOCATIONS, _INVITATIONS, _CREDENTIALS, _KEYS):
+    for statement in (_TOKENS, _SESSIONS, _REVOCATIONS, _INVITATIONS, _CREDENTIALS, _KEYS, _GRANTS):
         deleted = _ROWS
         while deleted == _ROWS:
             async with database.across_orgs() as tx:

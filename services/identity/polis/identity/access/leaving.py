@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polis.identity.access import keys
+from polis.identity.access import grants, keys
 from polis.identity.people import sessions
+from polis.proto.identity import Holder
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 async def forget(tx: Transaction, org_id: UUID, principal_id: UUID, config: Config, at: datetime) -> None:
     for sid in await keys.revoke_of(tx, org_id, principal_id):
         await sessions.revoke(tx, org_id, sid, config, at)
+    await grants.take_of(tx, org_id, Holder("principal", principal_id))
 
 
 async def end_key_tokens(

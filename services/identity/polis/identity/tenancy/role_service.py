@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polis.identity.access import grants
 from polis.identity.own import Own
 from polis.identity.tenancy import joining, orgs, roles
 from polis.proto import Refused, identity
@@ -49,6 +50,7 @@ async def delete_role(request: identity.DeleteRole, ctx: Context[Own]) -> None:
         scopes = await orgs.lock(tx, ctx.actor, _MANAGES)
         _demand_own(scopes, (await roles.own(tx, org_id, request.role)).scopes)
         await roles.delete(tx, org_id, request.role)
+        await grants.take_of(tx, org_id, identity.Holder("role", role=request.role))
         return tx.answer(None)
 
 
