@@ -17,7 +17,8 @@ from polis.proto.catalog import (
     PutPart,
 )
 
-PUBLIC_READ = ["resources", "versions", "activations"]
+PUBLIC_READ = ["resources", "versions", "activations", "uses"]
+USING = {"$use": "component/passthrough"}
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ async def shown(ada):
     made = {}
     for visibility in ("public", "org"):
         resource = await ada.call(
-            CreateResource(type="policy", key=visibility, content={}, visibility=visibility)
+            CreateResource(type="policy", key=visibility, content=USING, visibility=visibility)
         )
         await ada.call(PublishVersion(resource.id))
         await ada.call(Activate(resource.id, "production", 1))

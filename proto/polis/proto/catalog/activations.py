@@ -6,10 +6,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.proto.catalog.resources import ForeignResource, ResourceNotFound
-from polis.proto.catalog.versions import Version, VersionNotFound
+from polis.proto.catalog.resources import ForeignResource, InUse, ResourceNotFound
+from polis.proto.catalog.versions import DependencyGone, Version, VersionNotFound
 from polis.proto.catalog.words import Environment, ResourceKey, ResourceType, VersionNumber
-from polis.proto.contract import Event, Problem, Request, Time, event, operation, problem
+from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, Time, event, operation, problem
 
 
 class Activation(Struct, frozen=True):
@@ -18,6 +18,16 @@ class Activation(Struct, frozen=True):
     resource_id: UUID
     environment: Environment
     number: VersionNumber
+    activated_by: UUID
+    activated_at: Time
+
+
+class Move(Struct, frozen=True):
+    """One time that an environment went from a version to another; null stands for none."""
+
+    change: int
+    number: VersionNumber | None
+    previous: VersionNumber | None
     activated_by: UUID
     activated_at: Time
 
@@ -38,10 +48,19 @@ class VersionActivated(Event, frozen=True):
     number: VersionNumber
 
 
+@event(entity="resource_id")
+class VersionDeactivated(Event, frozen=True):
+    """An environment uses no version of a resource any more."""
+
+    resource_id: UUID
+    environment: Environment
+    number: VersionNumber
+
+
 @operation(
     http="PUT /resources/{resource_id}/activations/{environment}",
     scope="catalog:write",
-    problems=(ResourceNotFound, ForeignResource, VersionNotFound),
+    problems=(ResourceNotFound, ForeignResource, VersionNotFound, DependencyGone),
 )
 class Activate(Request[Activation], frozen=True):
     """Make an environment use a version."""
@@ -63,3 +82,40 @@ class ResolveResource(Request[Version], frozen=True):
     type: ResourceType
     key: ResourceKey
     environment: Environment = "production"
+
+
+@operation(
+    http="DELETE /resources/{resource_id}/activations/{environment}",
+    scope="catalog:write",
+    problems=(ResourceNotFound, ForeignResource, NotActive, InUse),
+)
+class Deactivate(Request[None], frozen=True):
+    """Make an environment use no version. Refused while something that is active there uses the resource."""
+
+    resource_id: UUID
+    environment: Environment
+
+
+@operation(
+    http="GET /resources/{resource_id}/activations", scope="catalog:read", problems=(ResourceNotFound,)
+)
+class ListActivations(Request[Page[Activation]], frozen=True):
+    """List which version each environment uses."""
+
+    resource_id: UUID
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+@operation(
+    http="GET /resources/{resource_id}/activations/{environment}/history",
+    scope="catalog:read",
+    problems=(ResourceNotFound, ForeignResource),
+)
+class ListMoves(Request[Page[Move]], frozen=True):
+    """List every time that an environment went to another version, newest first."""
+
+    resource_id: UUID
+    environment: Environment
+    after: Cursor | None = None
+    limit: Limit = 50

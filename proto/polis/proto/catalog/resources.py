@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from polis.proto.catalog.words import (
     MAX_BODY,
     Content,
+    Environment,
+    Note,
     ResourceKey,
     ResourceType,
     Revision,
+    Status,
+    Tag,
+    Tags,
     Title,
     VersionNumber,
     Visibility,
@@ -34,6 +40,9 @@ class Resource(Struct, frozen=True):
     created_by: UUID
     created_at: Time
     updated_at: Time
+    tags: Tags = ()
+    status: Status = "draft"
+    deprecation: Note = ""
 
 
 class Draft(Struct, frozen=True):
@@ -81,9 +90,35 @@ class ContentInvalid(Problem, frozen=True):
     faults: tuple[Fault, ...]
 
 
+@problem(status=409)
+class InUse(Problem, frozen=True):
+    """Something depends on it: other resources that use it, or environments in which it is active."""
+
+    users: tuple[str, ...]
+    environments: tuple[Environment, ...]
+
+
 @event(entity="resource_id")
 class ResourceCreated(Event, frozen=True):
     """A resource exists from now on."""
+
+    resource_id: UUID
+    type: ResourceType
+    key: ResourceKey
+
+
+@event(entity="resource_id")
+class ResourceChanged(Event, frozen=True):
+    """Name, visibility, tags or deprecation of a resource are other ones."""
+
+    resource_id: UUID
+    visibility: Visibility
+    status: Status
+
+
+@event(entity="resource_id")
+class ResourceDeleted(Event, frozen=True):
+    """A resource is gone, with its versions."""
 
     resource_id: UUID
     type: ResourceType
@@ -104,6 +139,7 @@ class CreateResource(Request[Resource], frozen=True):
     content: Content
     name: Title = ""
     visibility: Visibility = "org"
+    tags: Tags = ()
 
 
 @operation(http="GET /resources", scope="catalog:read")
@@ -145,3 +181,64 @@ class PutDraft(Request[Draft], frozen=True):
     resource_id: UUID
     revision: Revision
     content: Content
+
+
+@operation(
+    http="PATCH /resources/{resource_id}",
+    scope="catalog:write",
+    problems=(ResourceNotFound, ForeignResource),
+)
+class ChangeResource(Request[Resource], frozen=True):
+    """Change what is said of a resource; what is absent stays. Creator, owners and admins may change its visibility."""
+
+    resource_id: UUID
+    name: Title | None = None
+    visibility: Visibility | None = None
+    tags: Tags | None = None
+
+
+@operation(
+    http="PUT /resources/{resource_id}/deprecation",
+    scope="catalog:write",
+    problems=(ResourceNotFound, ForeignResource),
+)
+class Deprecate(Request[Resource], frozen=True):
+    """Say that nobody should begin to use a resource, and what to use instead. What uses it goes on."""
+
+    resource_id: UUID
+    note: Note = ""
+
+
+@operation(
+    http="DELETE /resources/{resource_id}/deprecation",
+    scope="catalog:write",
+    problems=(ResourceNotFound, ForeignResource),
+)
+class Reinstate(Request[Resource], frozen=True):
+    """Take a deprecation back."""
+
+    resource_id: UUID
+
+
+@operation(
+    http="DELETE /resources/{resource_id}",
+    scope="catalog:write",
+    problems=(ResourceNotFound, ForeignResource, InUse),
+)
+class DeleteResource(Request[None], frozen=True):
+    """Delete a resource with its versions. Refused while it is active anywhere or something uses it."""
+
+    resource_id: UUID
+
+
+@operation(http="GET /search", scope="catalog:read")
+class SearchResources(Request[Page[Resource]], frozen=True):
+    """Find resources that the caller may see: every word of `text` begins a word of theirs, the best fit first."""
+
+    text: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$", examples=["mail digest"])] = ""
+    type: ResourceType | None = None
+    tag: Tag | None = None
+    status: Status | None = None
+    owner: UUID | None = None
+    after: Cursor | None = None
+    limit: Limit = 50

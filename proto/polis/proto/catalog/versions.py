@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -15,9 +15,10 @@ from polis.proto.catalog.words import (
     ResourceKey,
     ResourceType,
     Revision,
+    VersionName,
     VersionNumber,
 )
-from polis.proto.contract import Cursor, Event, Page, Problem, Request, Time, event, operation, problem
+from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, Time, event, operation, problem
 
 
 class Version(Struct, frozen=True):
@@ -94,11 +95,80 @@ class GetVersion(Request[Version], frozen=True):
     """Read a version by number or SHA-256."""
 
     resource_id: UUID
-    version: Annotated[
-        str,
-        Meta(
-            pattern=r"^([0-9]{1,9}|[0-9a-f]{64})$(?!\n)",
-            description="Number or SHA-256 of a version.",
-            examples=["1"],
-        ),
-    ]
+    version: VersionName
+
+
+@problem(status=409)
+class DependencyGone(Problem, frozen=True):
+    """The version uses what was deleted since."""
+
+    used: tuple[str, ...]
+
+
+class Difference(Struct, frozen=True):
+    """One change (as RFC 6902): `old` is what the pointer led to before, `value` what it leads to after."""
+
+    op: Literal["add", "remove", "replace"]
+    path: str
+    value: object = None
+    old: object = None
+
+
+class Comparison(Struct, frozen=True):
+    """What turns one version into another. `complete` is false when it was too long: values or changes are left out."""
+
+    resource_id: UUID
+    base: VersionNumber
+    version: VersionNumber
+    changes: tuple[Difference, ...]
+    complete: bool = True
+
+
+class Dependency(Struct, frozen=True):
+    """A version uses another resource. `used_number` is what it came to when the user was published."""
+
+    resource_id: UUID
+    type: ResourceType
+    key: ResourceKey
+    number: VersionNumber
+    used_id: UUID
+    used_type: ResourceType
+    used_key: ResourceKey
+    used_number: VersionNumber
+    pinned: bool
+
+
+@operation(
+    http="GET /resources/{resource_id}/versions/{version}/differences",
+    scope="catalog:read",
+    problems=(ResourceNotFound, VersionNotFound),
+)
+class CompareVersions(Request[Comparison], frozen=True):
+    """Compare a version with another one of its resource, `base`; by default the one before it."""
+
+    resource_id: UUID
+    version: VersionName
+    base: VersionName | None = None
+
+
+@operation(
+    http="GET /resources/{resource_id}/versions/{version}/dependencies",
+    scope="catalog:read",
+    problems=(ResourceNotFound, VersionNotFound),
+)
+class ListDependencies(Request[Page[Dependency]], frozen=True):
+    """List what a version uses, by type and key."""
+
+    resource_id: UUID
+    version: VersionName
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+@operation(http="GET /resources/{resource_id}/dependents", scope="catalog:read", problems=(ResourceNotFound,))
+class ListDependents(Request[Page[Dependency]], frozen=True):
+    """List the org's versions that use a resource and are the latest of theirs, or active somewhere."""
+
+    resource_id: UUID
+    after: Cursor | None = None
+    limit: Limit = 50

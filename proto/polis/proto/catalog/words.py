@@ -63,3 +63,24 @@ MAX_CONTENT_BYTES = 256 * 1024
 """Bytes of the canonical JSON of a resource of any other type."""
 MAX_BODY = 768 * 1024
 """Bytes of a body that carries a content: room for spaces and escapes, and still one message of the bus."""
+
+Tag = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$(?!\n)", description="A word to find it by.", examples=["mail"]
+    ),
+]
+Tags = Annotated[tuple[Tag, ...], Meta(max_length=20)]
+Status = Annotated[
+    Literal["draft", "published", "deprecated"],
+    Meta(description="`draft`: nothing is published yet; `deprecated`: nobody should begin to use it."),
+]
+Note = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$", examples=["Use `email-digest` instead."])]
+VersionName = Annotated[
+    str,
+    Meta(
+        pattern=r"^([0-9]{1,9}|[0-9a-f]{64})$(?!\n)",
+        description="Number or SHA-256 of a version.",
+        examples=["1"],
+    ),
+]

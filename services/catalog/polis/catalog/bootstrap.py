@@ -16,7 +16,7 @@ from msgspec import Struct
 from polis.catalog.access import SYSTEM_ORG, Viewer
 from polis.catalog.resources import rows as resources
 from polis.catalog.resources.content import Canonical, canonical
-from polis.catalog.versions import activations
+from polis.catalog.versions import activations, uses
 from polis.catalog.versions import rows as versions
 from polis.db import new_id
 from polis.graph import builtin
@@ -108,6 +108,7 @@ async def _ship(tx: Transaction, item: Shipped, known: _Known | None) -> None:
     number = await versions.number_of(tx, resource, item.content.digest)
     if number is None:
         version = await versions.publish(tx, resource, item.content, changelog="", by=SYSTEM_PRINCIPAL, at=at)
+        await uses.record(tx, _SYSTEM, resource, version.number, item.content)
         number = version.number
     await activations.activate(tx, resource, ENVIRONMENT, number, by=SYSTEM_PRINCIPAL, at=at)
 

@@ -65,10 +65,10 @@ async def written(kind: ResourceType, content: dict[str, object]) -> Canonical:
         short = len(msgspec.json.encode(content)) <= _AT_ONCE_BYTES
         form = canonical(content) if short else await asyncio.to_thread(canonical, content)
     except GraphFaults as error:
-        raise _invalid(error.faults) from None
+        raise invalid(error.faults) from None
     limit = _MAX_BYTES.get(kind, MAX_CONTENT_BYTES)
     if (size := len(form.text.encode())) > limit:
-        raise _invalid([Fault("", f"{size} bytes of canonical JSON; a {kind} may have {limit}")])
+        raise invalid([Fault("", f"{size} bytes of canonical JSON; a {kind} may have {limit}")])
     return form
 
 
@@ -87,7 +87,7 @@ async def check(
             known = await components(db, viewer, {node.component for node in parsed.nodes.values()})
             await asyncio.to_thread(graph.check, parsed, known)
     except GraphFaults as error:
-        raise _invalid(error.faults) from None
+        raise invalid(error.faults) from None
 
 
 async def components(db: Tenant | Transaction, viewer: Viewer, keys: Iterable[str]) -> dict[str, Component]:
@@ -124,7 +124,7 @@ def _check_component(key: str, form: Canonical) -> None:
     graph.check_component(component)
 
 
-def _invalid(faults: Iterable[Fault]) -> Refused:
+def invalid(faults: Iterable[Fault]) -> Refused:
     found = tuple(faults)
     listed = [Fault(_short(fault.pointer), _short(fault.detail)) for fault in found[:_MAX_FAULTS]]
     if len(found) > len(listed):

@@ -74,15 +74,18 @@ async def _create_each(
         UUID,
         """
         with wanted as (
-            select org_id, id, type, key, name, visibility, created_by, created_at, content
+            select org_id, id, type, key, name, visibility, created_by, created_at, content, tags
             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
-                $8::timestamptz[], $9::text[])
-                as n (org_id, id, type, key, name, visibility, created_by, created_at, content)
+                $8::timestamptz[], $9::text[], $10::text[])
+                as n (org_id, id, type, key, name, visibility, created_by, created_at, content, tags)
             order by org_id, type, key
         ), created as (
             insert into catalog.resources
-                (org_id, id, type, key, name, visibility, revision, created_by, created_at, updated_at)
-            select org_id, id, type, key, name, visibility, 1, created_by, created_at, created_at from wanted
+                (org_id, id, type, key, name, visibility, revision, created_by, created_at, updated_at, tags,
+                search)
+            select org_id, id, type, key, name, visibility, 1, created_by, created_at, created_at,
+                string_to_array(tags, ' '), catalog.findable(key, name, type, string_to_array(tags, ' '), '')
+            from wanted
             on conflict on constraint resources_key do nothing
             returning org_id, id
         )
@@ -99,6 +102,7 @@ async def _create_each(
         [resource.created_by for resource in made],
         [resource.created_at for resource in made],
         [new.draft for new in news],
+        [" ".join(resource.tags) for resource in made],
     )
     stored, answers = set(created), list[Resource | Refused]()
     for caller, resource in zip(callers, made, strict=True):
@@ -117,7 +121,7 @@ async def get(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Re
         Resource,
         """
         select r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
-            r.created_at, r.updated_at
+            r.created_at, r.updated_at, r.tags, r.status, r.deprecation
         from catalog.resources r
         where r.id = $2
             and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
@@ -142,7 +146,7 @@ def by_id(database: Database) -> Batch[tuple[UUID, UUID, bool], Resource]:
         Resource,
         """
         select q.n, r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
-            r.created_at, r.updated_at
+            r.created_at, r.updated_at, r.tags, r.status, r.deprecation
         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[]) with ordinality
             as q(org_id, id, principal_id, manages, n)
         cross join lateral (
@@ -166,7 +170,7 @@ async def page(db: Tenant, viewer: Viewer, after: Position, limit: int) -> list[
         Resource,
         """
         select r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
-            r.created_at, r.updated_at
+            r.created_at, r.updated_at, r.tags, r.status, r.deprecation
         from (
             (
                 select o.* from catalog.resources o
@@ -203,10 +207,10 @@ async def lock(tx: Transaction, viewer: Viewer, resource_id: UUID) -> Resource:
         Resource,
         """
         select r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
-            r.created_at, r.updated_at
+            r.created_at, r.updated_at, r.tags, r.status, r.deprecation
         from catalog.resources r
         where r.org_id = $1 and r.id = $2 and (r.visibility <> 'private' or r.created_by = $3 or $4)
-        for update
+        for no key update
         """,
         viewer.org_id,
         resource_id,
@@ -216,6 +220,15 @@ async def lock(tx: Transaction, viewer: Viewer, resource_id: UUID) -> Resource:
     if resource is None:
         raise await _not_ours(tx, viewer, resource_id)
     return resource
+
+
+async def lock_whole(tx: Transaction, resource: Resource) -> None:
+    """Lock a locked resource against being named by others too: until the transaction ends nothing begins to use it."""
+    await tx.execute(
+        "select from catalog.resources r where r.org_id = $1 and r.id = $2 for update",
+        resource.org_id,
+        resource.id,
+    )
 
 
 async def draft(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Draft:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from polis.catalog.access import Viewer
 from polis.catalog.own import Own
-from polis.catalog.resources import content
+from polis.catalog.resources import content, life, search
 from polis.catalog.resources import rows as resources
 from polis.proto import Page, Refused, catalog
 from polis.proto.problems import StaleCursor
@@ -47,6 +47,7 @@ async def _new_resource(
         created_by=ctx.actor.principal_id,
         created_at=at,
         updated_at=at,
+        tags=life.tags(request.tags),
     )
     return resources.New(resource, draft.text)
 
@@ -85,3 +86,59 @@ async def put_draft(request: catalog.PutDraft, ctx: Context[Own]) -> catalog.Dra
         await content.check(tx, viewer, resource.type, resource.key, draft)
         revision = await resources.put_draft(tx, resource, draft.text, at=ctx.now())
         return tx.answer(catalog.Draft(resource.id, revision, draft.content))
+
+
+@handlers.handles(catalog.ChangeResource)
+async def change_resource(request: catalog.ChangeResource, ctx: Context[Own]) -> catalog.Resource:
+    viewer = Viewer.of(ctx.actor)
+    async with ctx.transaction() as tx:
+        resource = await resources.lock(tx, viewer, request.resource_id)
+        changed = await life.describe(
+            tx,
+            viewer,
+            resource,
+            name=request.name,
+            visibility=request.visibility,
+            given=request.tags,
+            at=ctx.now(),
+        )
+        return tx.answer(changed)
+
+
+@handlers.handles(catalog.Deprecate)
+async def deprecate(request: catalog.Deprecate, ctx: Context[Own]) -> catalog.Resource:
+    async with ctx.transaction() as tx:
+        resource = await resources.lock(tx, Viewer.of(ctx.actor), request.resource_id)
+        changed = await life.deprecate(tx, resource, request.note, by=ctx.actor.principal_id, at=ctx.now())
+        return tx.answer(changed)
+
+
+@handlers.handles(catalog.Reinstate)
+async def reinstate(request: catalog.Reinstate, ctx: Context[Own]) -> catalog.Resource:
+    async with ctx.transaction() as tx:
+        resource = await resources.lock(tx, Viewer.of(ctx.actor), request.resource_id)
+        return tx.answer(await life.reinstate(tx, resource, at=ctx.now()))
+
+
+@handlers.handles(catalog.DeleteResource)
+async def delete_resource(request: catalog.DeleteResource, ctx: Context[Own]) -> None:
+    viewer = Viewer.of(ctx.actor)
+    async with ctx.transaction() as tx:
+        resource = await resources.lock(tx, viewer, request.resource_id)
+        await life.delete(tx, viewer, resource)
+        return tx.answer(None)
+
+
+@handlers.handles(catalog.SearchResources)
+async def search_resources(request: catalog.SearchResources, ctx: Context[Own]) -> Page[catalog.Resource]:
+    name = search.name_of(request)
+    after = ctx.position(request.after, search.Position) or search.Position(name)
+    if after.search != name:
+        raise Refused(StaleCursor())
+    hits = await search.page(ctx.db, Viewer.of(ctx.actor), request, after, request.limit + 1)
+    page = ctx.page(
+        hits,
+        limit=request.limit,
+        key=lambda hit: search.Position(name, hit.rank, hit.resource.key, hit.resource.id),
+    )
+    return Page(tuple(hit.resource for hit in page.items), page.next_cursor)

@@ -31,6 +31,10 @@ NUMBER_DIGITS = 9
 """A version reference with at most this many characters is a number, a longer one a digest."""
 
 
+_SEARCHED_CHARS = 64 * 1024
+"""As much of a version's canonical JSON can be found by its words."""
+
+
 class Position(Struct, frozen=True):
     """Where a list of versions continues: behind this number of this resource. The default lies before all."""
 
@@ -79,9 +83,11 @@ async def publish(
             insert into catalog.versions (org_id, resource_id, visibility, number, digest, content, changelog,
                 published_by, published_at)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-            returning org_id, resource_id, number, published_at
+            returning org_id, resource_id, number, published_at, catalog.lexemes(left(content, $10)) as body
         )
-        update catalog.resources r set latest = p.number, updated_at = p.published_at
+        update catalog.resources r set latest = p.number, updated_at = p.published_at,
+            status = case when r.status = 'draft' then 'published' else r.status end,
+            body = p.body, search = catalog.findable(r.key, r.name, r.type, r.tags, p.body)
         from published p where r.org_id = p.org_id and r.id = p.resource_id
         """,
         resource.org_id,
@@ -93,6 +99,7 @@ async def publish(
         changelog,
         by,
         at,
+        _SEARCHED_CHARS,
     )
     await tx.emit(
         VersionPublished(resource.org_id, resource.id, resource.type, resource.key, number, content.digest)

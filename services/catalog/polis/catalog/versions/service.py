@@ -6,7 +6,7 @@ from polis.catalog.access import Viewer
 from polis.catalog.own import Own
 from polis.catalog.resources import content
 from polis.catalog.resources import rows as resources
-from polis.catalog.versions import activations
+from polis.catalog.versions import activations, comparison, uses
 from polis.catalog.versions import rows as versions
 from polis.proto import Page, Refused, catalog
 from polis.proto.problems import StaleCursor
@@ -27,6 +27,7 @@ async def publish_version(request: catalog.PublishVersion, ctx: Context[Own]) ->
         version = await versions.publish(
             tx, resource, draft, changelog=request.changelog, by=ctx.actor.principal_id, at=ctx.now()
         )
+        await uses.record(tx, viewer, resource, version.number, draft)
         return tx.answer(version)
 
 
@@ -59,4 +60,89 @@ async def activate(request: catalog.Activate, ctx: Context[Own]) -> catalog.Acti
 async def resolve_resource(request: catalog.ResolveResource, ctx: Context[Own]) -> catalog.Version:
     return await versions.resolve(
         ctx.db, Viewer.of(ctx.actor), request.type, request.key, request.environment
+    )
+
+
+@handlers.handles(catalog.CompareVersions)
+async def compare_versions(request: catalog.CompareVersions, ctx: Context[Own]) -> catalog.Comparison:
+    viewer = Viewer.of(ctx.actor)
+    version = await versions.get(ctx.db, viewer, request.resource_id, request.version)
+    before = request.base or str(max(1, version.number - 1))
+    base = await versions.get(ctx.db, viewer, request.resource_id, before)
+    return await comparison.compare(base, version)
+
+
+@handlers.handles(catalog.ListDependencies)
+async def list_dependencies(request: catalog.ListDependencies, ctx: Context[Own]) -> Page[catalog.Dependency]:
+    viewer = Viewer.of(ctx.actor)
+    resource = await resources.get(ctx.db, viewer, request.resource_id)
+    version = await versions.get(ctx.db, viewer, resource.id, request.version)
+    start = uses.Position(resource.id, version.number)
+    after = ctx.position(request.after, uses.Position) or start
+    if (after.resource_id, after.number) != (start.resource_id, start.number):
+        raise Refused(StaleCursor())
+    found = await uses.of_version(ctx.db, resource, after, request.limit + 1)
+    return ctx.page(found, limit=request.limit, key=_behind_use)
+
+
+def _behind_use(used: catalog.Dependency) -> uses.Position:
+    return uses.Position(
+        used.resource_id, used.number, used.used_type, used.used_key, used.pinned, used.used_number
+    )
+
+
+@handlers.handles(catalog.ListDependents)
+async def list_dependents(request: catalog.ListDependents, ctx: Context[Own]) -> Page[catalog.Dependency]:
+    viewer = Viewer.of(ctx.actor)
+    await resources.get(ctx.db, viewer, request.resource_id)
+    after = ctx.position(request.after, uses.UserPosition) or uses.UserPosition(request.resource_id)
+    if after.used_id != request.resource_id:
+        raise Refused(StaleCursor())
+    found = await uses.of_users(ctx.db, viewer, after, request.limit + 1)
+    return ctx.page(found, limit=request.limit, key=_behind_user)
+
+
+def _behind_user(user: catalog.Dependency) -> uses.UserPosition:
+    return uses.UserPosition(
+        user.used_id, user.key, user.resource_id, user.number, user.pinned, user.used_number
+    )
+
+
+@handlers.handles(catalog.Deactivate)
+async def deactivate(request: catalog.Deactivate, ctx: Context[Own]) -> None:
+    viewer = Viewer.of(ctx.actor)
+    async with ctx.transaction() as tx:
+        resource = await resources.lock(tx, viewer, request.resource_id)
+        await activations.deactivate(
+            tx, viewer, resource, request.environment, by=ctx.actor.principal_id, at=ctx.now()
+        )
+        return tx.answer(None)
+
+
+@handlers.handles(catalog.ListActivations)
+async def list_activations(request: catalog.ListActivations, ctx: Context[Own]) -> Page[catalog.Activation]:
+    resource = await resources.get(ctx.db, Viewer.of(ctx.actor), request.resource_id)
+    after = ctx.position(request.after, activations.Position) or activations.Position(resource.id)
+    if after.resource_id != resource.id:
+        raise Refused(StaleCursor())
+    found = await activations.page(ctx.db, resource, after.environment, request.limit + 1)
+    return ctx.page(
+        found, limit=request.limit, key=lambda a: activations.Position(resource.id, a.environment)
+    )
+
+
+@handlers.handles(catalog.ListMoves)
+async def list_moves(request: catalog.ListMoves, ctx: Context[Own]) -> Page[catalog.Move]:
+    resource = await resources.get(ctx.db, Viewer.of(ctx.actor), request.resource_id)
+    if resource.org_id != ctx.actor.org_id:
+        raise Refused(catalog.ForeignResource(resource=str(resource.id)))
+    start = activations.MovePosition(resource.id, request.environment)
+    after = ctx.position(request.after, activations.MovePosition) or start
+    if (after.resource_id, after.environment) != (start.resource_id, start.environment):
+        raise Refused(StaleCursor())
+    found = await activations.moves(ctx.db, resource, after, request.limit + 1)
+    return ctx.page(
+        found,
+        limit=request.limit,
+        key=lambda move: activations.MovePosition(resource.id, request.environment, move.change),
     )
