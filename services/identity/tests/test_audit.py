@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
@@ -11,7 +12,16 @@ import pytest
 
 from polis.db import Database
 from polis.identity.audit.log import record
+from polis.identity.audit.retention import cut
+from polis.identity.audit.verify import verify
 from polis.identity.tokens.keys import utc_now
+from polis.proto.identity import AuditLink, BrokenLink, ExportAudit, ListAudit, VerifyAudit
+from polis.proto.problems import Forbidden
+
+SWAP = """
+    with two as (select n, subject from identity.audit where org_id = $1 and n in (2, 3))
+    update identity.audit a set subject = t.subject from two t where a.org_id = $1 and a.n = 5 - t.n
+"""
 
 
 @pytest.fixture
@@ -78,3 +88,181 @@ async def test_the_database_refuses_to_change_or_remove_records(app_url, write, 
             await app.execute(change)
     finally:
         await app.close()
+
+
+class TestOperations:
+    async def test_what_was_done_is_listed_newest_first_page_by_page(self, ada, write):
+        for n in range(5):
+            await write(ada.org_id, subject=str(n), detail={"why": "a test"})
+
+        first = await ada.call(ListAudit(limit=3, action="thing.done"))
+        rest = await ada.call(ListAudit(limit=3, action="thing.done", after=first.next_cursor))
+
+        assert [told.subject for told in (*first.items, *rest.items)] == ["4", "3", "2", "1", "0"]
+        assert first.items[0].detail == {"why": "a test"}
+        assert rest.next_cursor is None
+
+    async def test_records_are_found_by_who_did_what(self, ada, write):
+        await write(ada.org_id, "thing.done")
+        await write(ada.org_id, "thing.undone")
+
+        undone = (await ada.call(ListAudit(action="thing.undone"))).items[0]
+
+        assert (await ada.call(ListAudit(actor_id=undone.actor_id))).items == (undone,)
+
+    async def test_an_org_sees_its_own_log_alone(self, ada, ben, write):
+        await write(ben.org_id, subject="bens")
+
+        assert "bens" not in {told.subject for told in (await ada.call(ListAudit())).items}
+
+    async def test_members_do_not_read_it(self, ada, join, refused):
+        member = await join(ada, "member")
+
+        assert await refused(member.call(ListAudit())) == Forbidden(scope="identity:audit")
+
+    async def test_an_export_is_everything_in_order_and_is_noted_itself(self, ada, write, stage):
+        for n in range(3):
+            await write(ada.org_id, subject=str(n))
+
+        gateway = await stage.caller("gateway")
+        exported = [told async for told in gateway.stream(ExportAudit(), token=ada.token)]
+
+        assert [told.n for told in exported] == list(range(1, len(exported) + 1))
+        assert exported[-1].action == "audit.exported"
+        state = await ada.call(VerifyAudit())
+        assert state.end == AuditLink(exported[-1].n, exported[-1].hash)
+
+    async def test_text_that_the_database_would_not_take_is_told_as_far_as_possible(self, ada, write):
+        await write(ada.org_id, subject="a\0b" + "x" * 1000, detail={"name": "\ud800 'é' \u2028"})
+
+        told = (await ada.call(ListAudit(action="thing.done"))).items[0]
+
+        assert (told.subject[:3], len(told.subject)) == ("abx", 400)
+        assert told.detail == {"name": "? 'é' \u2028"}
+        assert (await ada.call(VerifyAudit())).broken is None
+
+
+class TestVerification:
+    @pytest.fixture
+    async def org(self, write):
+        org = uuid4()
+        for n in range(6):
+            await write(org, subject=str(n))
+        return org
+
+    @pytest.fixture
+    def state(self, database):
+        async def state(org, after=None, noted=None, **more):
+            async with database.transaction([org]) as tx:
+                return await verify(tx, org, after, noted, **more)
+
+        return state
+
+    @pytest.fixture
+    async def tampering(self, stage):
+        """The database's administrator, whom no rule of the database stops."""
+        connection = await asyncpg.connect(stage.database.admin_url)
+        await connection.execute("set session_replication_role = 'replica'")
+        yield connection.execute
+        await connection.close()
+
+    async def test_an_untouched_log_holds_from_its_first_record_to_its_last(self, org, state):
+        found = await state(org)
+
+        assert (found.start.n, found.end.n, found.broken, found.next_after) == (0, 6, None, None)
+
+    async def test_an_org_without_records_has_nothing_that_is_broken(self, state):
+        assert (await state(uuid4())).broken is None
+
+    @pytest.mark.parametrize(
+        ("change", "broken"),
+        [
+            ("update identity.audit set subject = 'other' where org_id = $1 and n = 3", BrokenLink(3, "changed")),
+            ("update identity.audit set detail = '{\"a\":\"b\"}' where org_id = $1 and n = 1", BrokenLink(1, "changed")),
+            ("update identity.audit set actor_id = null where org_id = $1 and n = 6", BrokenLink(6, "changed")),
+            ("update identity.audit set at = at + interval '1 us' where org_id = $1 and n = 2", BrokenLink(2, "changed")),
+            ("update identity.audit set hash = sha256('x') where org_id = $1 and n = 4", BrokenLink(4, "changed")),
+            ("delete from identity.audit where org_id = $1 and n = 4", BrokenLink(4, "missing")),
+            ("delete from identity.audit where org_id = $1 and n = 1", BrokenLink(1, "missing")),
+            ("delete from identity.audit where org_id = $1 and n >= 5", BrokenLink(5, "cut")),
+            ("delete from identity.audit where org_id = $1", BrokenLink(1, "cut")),
+(SWAP, BrokenLink(2, "changed")),
+        ],
+    )  # fmt: skip
+    async def test_the_first_broken_link_is_named(self, org, state, tampering, change, broken):
+        await tampering(change, org)
+
+        assert (await state(org)).broken == broken
+
+    async def test_a_log_rewritten_with_its_end_is_found_by_who_noted_a_record_down(
+        self, org, state, tampering
+    ):
+        noted = (await state(org)).end
+        await tampering("delete from identity.audit where org_id = $1 and n >= 4", org)
+        await tampering(
+            "update identity.audit_heads h set n = 3, hash = a.hash from identity.audit a "
+            "where h.org_id = $1 and a.org_id = $1 and a.n = 3",
+            org,
+        )
+
+        assert (await state(org)).broken is None
+        assert (await state(org, noted=noted)).broken == BrokenLink(6, "cut")
+
+    async def test_a_noted_record_that_is_another_now_is_named(self, org, state):
+        noted = AuditLink(4, "0" * 64)
+
+        assert (await state(org, noted=noted)).broken == BrokenLink(4, "changed")
+
+    async def test_a_long_log_is_verified_in_parts(self, org, state, monkeypatch):
+        monkeypatch.setattr("polis.identity.audit.verify.PAGE", 2)
+
+        first = await state(org, most=3)
+        rest = await state(org, first.next_after, most=3)
+
+        assert (first.end.n, first.next_after) == (4, 4)
+        assert (rest.start, rest.end.n, rest.next_after) == (first.end, 6, None)
+
+    async def test_what_is_old_goes_and_the_rest_still_holds(self, write, state, database, rows):
+        org, now = uuid4(), utc_now()
+        for days in (90, 80, 70, 5, 4):
+            await write(org, at=now - timedelta(days=days), subject=str(days))
+        noted = (await state(org)).end
+
+        assert await cut(database, timedelta(days=60), now) == 3
+
+        left = await rows("select subject, action from identity.audit where org_id = $1 order by n", org)
+        assert [(r["subject"], r["action"]) for r in left] == [
+            ("5", "thing.done"), ("4", "thing.done"), ("", "audit.cut"),
+        ]  # fmt: skip
+        assert (await state(org, noted=noted)).broken is None
+        assert ((await state(org)).start.n, (await state(org)).end.n) == (3, 6)
+        assert await cut(database, timedelta(days=60), now) == 0
+        await write(org)
+        assert (await state(org)).broken is None
+
+    async def test_a_chain_never_becomes_empty(self, write, state, database, rows):
+        org, now = uuid4(), utc_now()
+        for days in (900, 800):
+            await write(org, at=now - timedelta(days=days))
+
+        while await cut(database, timedelta(days=60), now):
+            pass
+
+        left = await rows("select n, action from identity.audit where org_id = $1 order by n", org)
+        assert [(row["n"], row["action"]) for row in left] == [(3, "audit.cut"), (4, "audit.cut")]
+        assert (await state(org)).broken is None
+
+    async def test_the_service_cannot_cut_what_is_not_old(self, write, app_url):
+        org = uuid4()
+        await write(org)
+        app = await asyncpg.connect(app_url)
+        try:
+            await app.execute("set role identity_system")
+            await app.execute(
+                "insert into identity.audit_cuts (org_id, n, hash, at) values ($1, 1, sha256('x'), now())",
+                org,
+            )
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="a month old"):
+                await app.execute("delete from identity.audit where org_id = $1", org)
+        finally:
+            await app.close()

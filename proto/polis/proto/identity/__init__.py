@@ -1,6 +1,7 @@
 """Identity answers for orgs, principals, sessions and credentials. It alone issues tokens."""
 
 from polis.proto.identity.agents import *
+from polis.proto.identity.audit import *
 from polis.proto.identity.grants import *
 from polis.proto.identity.keys import *
 from polis.proto.identity.orgs import *

@@ -104,8 +104,14 @@ PrincipalKind = Annotated[Literal["user", "agent", "application", "service"], Me
 """`application`: an org's own program. `service`: a service of the mesh, so no org's program passes for one."""
 
 _READ = frozenset({"identity:read", "catalog:read", "runtime:read"})
-_WORK = _READ | {"identity:agents", "identity:keys", "catalog:write", "runtime:run"}
-_MANAGE = _WORK | {"identity:members", "identity:access", "identity:units", "identity:quotas"}
+_WORK = _READ | {"identity:agents", "identity:keys", "identity:secrets", "catalog:write", "runtime:run"}
+_MANAGE = _WORK | {
+    "identity:members",
+    "identity:access",
+    "identity:units",
+    "identity:quotas",
+    "identity:audit",
+}
 ROLE_SCOPES: dict[str, frozenset[str]] = {
     "viewer": _READ,
     "member": _WORK,

@@ -15,6 +15,7 @@ from polis.gateway.buckets import Buckets
 from polis.gateway.connection import Edge
 from polis.gateway.credentials import Credentials
 from polis.gateway.files import Files
+from polis.gateway.lines import Lines
 from polis.gateway.live import Live
 from polis.gateway.proxies import Proxies
 from polis.gateway.proxy import Admission, Proxy
@@ -117,8 +118,10 @@ def _local(kernel: Kernel, credentials: Credentials, proxies: Proxies) -> dict[t
 
 
 def _streamed(kernel: Kernel) -> dict[type, Streamed]:
-    files_ = Files(kernel.caller)
-    return {UploadArtifact: files_.upload, DownloadArtifact: files_.download}
+    """What streams: files, and messages line by line."""
+    files_, lines = Files(kernel.caller), Lines(kernel.caller)
+    in_lines: dict[type, Streamed] = {o.request: lines for o in operations() if o.streams}
+    return in_lines | {UploadArtifact: files_.upload, DownloadArtifact: files_.download}
 
 
 @cache

@@ -43,6 +43,8 @@ class Config(Settings, frozen=True, kw_only=True):
     """A signing key has a successor after this."""
     key_reload_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
     """How often a replica looks for keys that another one made. A new key signs after twice this."""
+    audit_days: Annotated[int, Meta(ge=31, le=36_500)] = 400
+    """How long the audit log keeps what was done."""
     sweep_every_s: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""What identity holds while it runs: settings, rows, hashing threads, signing keys; and its two endless tasks."""
+"""What identity holds while it runs: settings, rows, hashing threads, signing keys; and its endless tasks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from polis.identity.audit import retention
 from polis.identity.people import administrators
 from polis.identity.people.passwords import Hasher
 from polis.identity.sweep import sweep
@@ -42,6 +43,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         await administrators.offer(own.database, config, utc_now())
         kernel.tasks.start(_reload_keys(own), name="keys of identity")
         kernel.tasks.start(sweep(own.database, config), name="sweep of identity")
+        kernel.tasks.start(retention.keep(own.database, config), name="audit log of identity")
         yield own
     finally:
         own.hasher.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polis.identity.access import service as access
+from polis.identity.audit import service as audit
 from polis.identity.config import Config
 from polis.identity.own import open_own
 from polis.identity.people import service as people
@@ -14,5 +15,11 @@ from polis.service import Service
 
 service = Service("identity", settings=Config, open=open_own)
 service.include(
-    people.handlers, tenancy.handlers, roles.handlers, principals.handlers, access.handlers, tokens.handlers
+    people.handlers,
+    tenancy.handlers,
+    roles.handlers,
+    principals.handlers,
+    access.handlers,
+    tokens.handlers,
+    audit.handlers,
 )
