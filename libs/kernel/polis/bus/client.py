@@ -107,6 +107,11 @@ class Bus:
         else:
             self._send(subject, payload, headers)
 
+    def answer(self, message: Message, payload: bytes, *, headers: Mapping[str, str] | None = None) -> None:
+        """Like `publish` to who sent a message: the broker has checked that subject. Nothing, when no answer is awaited."""
+        if message.reply:
+            self._send(message.reply, payload, headers)
+
     def _send(self, address: str, payload: bytes, headers: Mapping[str, str] | None) -> None:
         size = len(payload)
         if headers:

@@ -25,14 +25,12 @@ class Receiver(Protocol):
 
 def encode_headers(headers: Mapping[str, str]) -> bytes:
     """A header block. ValueError when a name or value holds a line break, which would forge another header."""
-    lines = ["NATS/1.0"]
-    for pair in headers.items():
-        line = ": ".join(pair)
-        if "\n" in line or "\r" in line:
-            raise ValueError(f"header {pair[0]!r} holds a line break")
-        lines.append(line)
-    lines.append("\r\n")
-    return "\r\n".join(lines).encode()
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    text = f"NATS/1.0\r\n{''.join(lines)}\r\n"
+    breaks = len(lines) + 2
+    if text.count("\n") != breaks or text.count("\r") != breaks:
+        raise ValueError(f"one of the headers {list(headers)} holds a line break")
+    return text.encode()
 
 
 def check_subject(subject: str) -> None:

@@ -53,7 +53,7 @@ class Endpoint:
 class Call:
     """One request in hand."""
 
-    __slots__ = ("actor", "deadline", "endpoint", "message", "overdue", "started", "task", "trace")
+    __slots__ = ("actor", "begun", "deadline", "endpoint", "message", "overdue", "started", "task", "trace")
 
     def __init__(self, endpoint: Endpoint, message: Message, deadline: Deadline, here: Trace) -> None:
         self.endpoint = endpoint
@@ -63,6 +63,7 @@ class Call:
         self.started = time.monotonic()
         self.actor: Actor = ANONYMOUS
         self.task: asyncio.Task[None] | None = None
+        self.begun = False
         self.overdue = False
 
 
@@ -75,6 +76,8 @@ class Dispatcher:
         self._running: set[Call] = set()
         self._waiting: deque[Call] = deque()
         self._loop = asyncio.get_running_loop()
+        metrics.in_flight.set_function(lambda: len(self._running))
+        metrics.queued.set_function(lambda: len(self._waiting))
 
     def accept(self, endpoint: Endpoint, message: Message) -> None:
         """Start, queue or refuse a request; called by the bus for each message, so it never waits."""
@@ -84,7 +87,6 @@ class Dispatcher:
             self._start(received)
         elif len(self._waiting) < self._kernel.settings.queue:
             self._waiting.append(received)
-            metrics.queued.set(len(self._waiting))
         else:
             self._refuse(received, Overloaded(retry_after_s=1.0))
 
@@ -104,31 +106,29 @@ class Dispatcher:
             metrics.loop_lag.set(max(0.0, self._loop.time() - before - _SWEEP_S))
             now = self._loop.time()
             for running in tuple(self._running):
-                if running.deadline.at <= now and not running.overdue and running.task is not None:
+                # One that has not begun could not answer: it is cancelled the next time.
+                if running.deadline.at <= now and running.begun and not running.overdue and running.task:
                     running.overdue = True
                     running.task.cancel()
 
     def _start(self, received: Call) -> None:
         self._running.add(received)
-        metrics.in_flight.set(len(self._running))
         received.task = self._loop.create_task(self._answer(received))
-        received.task.add_done_callback(lambda _: self._finished(received))
 
     def _finished(self, done: Call) -> None:
         self._running.discard(done)
-        metrics.in_flight.set(len(self._running))
         while self._waiting and len(self._running) < self._kernel.settings.slots:
             waiting = self._waiting.popleft()
             if waiting.deadline.remaining() > 0:
                 self._start(waiting)
             else:
                 self._refuse(waiting, DeadlineExceeded())
-        metrics.queued.set(len(self._waiting))
 
     async def _answer(self, received: Call) -> None:
+        received.begun = True
+        trace.follow(received.trace)
         try:
-            with trace.enter(received.trace):
-                await self._handle(received)
+            await self._handle(received)
         except Refused as refusal:
             self._refuse(received, refusal.problem, refusal.detail)
         except asyncio.CancelledError:
@@ -138,11 +138,14 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - the last wall: recorded with its trace, told without text
             log.error("request.failed", operation=received.endpoint.operation.name, exc_info=error)
             self._refuse(received, Internal())
+        finally:
+            self._finished(received)
 
     async def _handle(self, received: Call) -> None:
         operation = received.endpoint.operation
         headers = received.message.headers
-        received.actor = await self._kernel.keys.actor(headers.get(call.ACTOR), headers.get(call.ORG))
+        token, org, keys = headers.get(call.ACTOR, ""), headers.get(call.ORG), self._kernel.keys
+        received.actor = keys.known(token, org) or await keys.actor(token, org)
         admit(operation, received.actor)
         request = _decode(operation, received.message.payload)
         context: Context[Any] = Context(
@@ -196,10 +199,8 @@ class Dispatcher:
         return Internal(), ""
 
     def _publish(self, received: Call, payload: bytes, headers: dict[str, str] | None) -> None:
-        if not received.message.reply:
-            return
         try:
-            self._kernel.bus.publish(received.message.reply, payload, headers=headers)
+            self._kernel.bus.answer(received.message, payload, headers=headers)
         except Disconnected:
             log.warning("reply.lost", operation=received.endpoint.operation.name)
 

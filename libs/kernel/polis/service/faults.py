@@ -175,8 +175,9 @@ def _collect(shape: _Shape, data: object, path: tuple[str | int, ...], found: li
         for step, value in _values(data):
             _collect(shape.each, value, (*path, step), found)
     elif isinstance(data, dict) and shape.names is not None:
-        unknown = sorted(data.keys() - shape.names)
-        found += [Fault(pointer=pointer(*path, name), detail=_UNKNOWN) for name in unknown]
+        if not data.keys() <= shape.names:
+            unknown = sorted(data.keys() - shape.names)
+            found += [Fault(pointer=pointer(*path, name), detail=_UNKNOWN) for name in unknown]
         for name, inner in shape.fields.items():
             if name in data:
                 _collect(inner, data[name], (*path, name), found)

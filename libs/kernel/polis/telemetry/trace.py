@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 _seeded = random.Random(os.urandom(16))  # noqa: S311 - span ids need uniqueness, not secrecy
 _current: ContextVar[Trace | None] = ContextVar("polis_trace", default=None)
-_HEX = frozenset("0123456789abcdef")
+_FORM = re.compile("..-([0-9a-f]{32})-([0-9a-f]{16})-.(.)")
+_NO_TRACE = "0" * 32
 sample_ratio = 0.05
 
 
@@ -37,22 +39,25 @@ class Trace(Struct, frozen=True):
 
 def parse(header: str | None) -> Trace:
     """The caller's `traceparent` with a new span id below it, or a new trace (W3C Trace Context level 1)."""
-    if header and len(header) == 55 and header[2] == header[35] == header[52] == "-":
-        trace_id, parent = header[3:35], header[36:52]
-        if _HEX.issuperset(trace_id) and _HEX.issuperset(parent) and trace_id != "0" * 32:
-            return Trace(trace_id, f"{_seeded.getrandbits(64):016x}", header[54] in "13579bdf", parent)
-    return start()
+    found = _FORM.fullmatch(header) if header else None
+    if found is None or found[1] == _NO_TRACE:
+        return start()
+    return Trace(found[1], f"{_seeded.getrandbits(64):016x}", found[3] in "13579bdf", found[2])
 
 
 def start() -> Trace:
     """A new trace; whether it is sampled is decided here, once."""
-    return Trace(
-        f"{_seeded.getrandbits(128):032x}", f"{_seeded.getrandbits(64):016x}", _seeded.random() < sample_ratio
-    )
+    digits = f"{_seeded.getrandbits(192):048x}"
+    return Trace(digits[:32], digits[32:], _seeded.random() < sample_ratio)
 
 
 def current() -> Trace | None:
     return _current.get()
+
+
+def follow(trace: Trace) -> None:
+    """Make this trace the current one of a task, until it ends."""
+    _current.set(trace)
 
 
 @contextmanager

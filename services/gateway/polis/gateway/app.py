@@ -19,7 +19,7 @@ from polis.gateway.lines import Lines
 from polis.gateway.live import Live
 from polis.gateway.proxies import Proxies
 from polis.gateway.proxy import Admission, Proxy
-from polis.gateway.routes import PREFIX, Routes
+from polis.gateway.routes import LIVE, PREFIX, Routes
 from polis.proto.catalog import DownloadArtifact
 from polis.proto.contract import operations
 from polis.proto.gateway import (
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from polis.gateway.proxy import Local, Streamed
     from polis.service import Kernel
 
-_LIVE = PREFIX + "/live"
 _PAGES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/administrator": ("administrator.html", "text/html; charset=utf-8"),
@@ -91,7 +90,7 @@ class Gateway:
         path: str = scope.get("path", "")
         if scope["type"] == "websocket":
             await self._websocket(path, scope, receive, send)
-        elif path == _LIVE:
+        elif path == LIVE:
             await self._live.events(scope, receive, send)
         elif path.startswith(PREFIX + "/"):
             await self._proxy(scope, receive, send)
@@ -99,7 +98,7 @@ class Gateway:
             await self._pages(scope, receive, send)
 
     async def _websocket(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if path == _LIVE:
+        if path == LIVE:
             await self._live.websocket(scope, receive, send)
             return
         await receive()

@@ -14,6 +14,8 @@ from polis.proto.identity import GetMe, Refresh, RefreshRefused, Session, SignIn
 from polis.service import call
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from polis.gateway.http import Exchange
     from polis.gateway.proxies import Proxies
     from polis.service import Actor, Caller
@@ -36,7 +38,8 @@ class Browser:
         request = await read(exchange, operation, path)
         assert isinstance(request, OpenBrowserSession)  # noqa: S101 - read() decodes what the operation declares
         session = await self._caller.call(
-            SignIn(email=request.email, password=request.password, org_id=request.org_id)
+            SignIn(email=request.email, password=request.password, org_id=request.org_id),
+            client=self._client(exchange),
         )
         await self._answer(exchange, session)
 
@@ -50,13 +53,18 @@ class Browser:
         token = exchange.cookies().get(REFRESH_COOKIE)
         if not token:
             raise Refused(RefreshRefused())
-        await self._answer(exchange, await self._caller.call(Refresh(refresh_token=token)))
+        await self._answer(
+            exchange, await self._caller.call(Refresh(refresh_token=token), client=self._client(exchange))
+        )
 
     async def close(self, exchange: Exchange, _: Operation, __: dict[str, str], actor: Actor) -> None:
         await self._caller.call(SignOut(), token=actor.token, org=str(actor.org_id))
         for name, path in ((ACCESS_COOKIE, _ACCESS_PATH), (REFRESH_COOKIE, _REFRESH_PATH)):
             exchange.extra.append(self._cookie(exchange, name, "", path=path, max_age_s=0))
         await exchange.answer_nothing()
+
+    def _client(self, exchange: Exchange) -> Mapping[str, str]:
+        return call.client_headers(self._proxies.address(exchange), exchange.header(b"user-agent"))
 
     async def _answer(self, exchange: Exchange, session: Session) -> None:
         access = session.access_token

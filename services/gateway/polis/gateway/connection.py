@@ -15,9 +15,9 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from polis.gateway.direct import Direct, head_of
-from polis.gateway.head import BadHead, checked
+from polis.gateway.head import BadHead, add_header, check
 from polis.gateway.http import PROBLEM, Disconnect
-from polis.gateway.routes import PREFIX
+from polis.gateway.routes import LIVE, PREFIX
 
 if TYPE_CHECKING:
     from polis.gateway.proxy import Proxy
@@ -37,7 +37,7 @@ _MAX_PIPELINED = 64
 _DISCARDED_BYTES = 64 * 1024
 """Up to this size the rest of a refused body is taken, and the connection kept."""
 _SWEEP_S = 1.0
-_PREFIX = PREFIX.encode() + b"/"
+_PREFIX, _LIVE = PREFIX.encode() + b"/", LIVE.encode()
 _IDLE, _HEAD, _BODY, _CLOSING = range(4)
 
 
@@ -79,6 +79,7 @@ class Connection(HttpToolsProtocol):
         self._proxy = edge.proxy
         self._phase = _IDLE
         self._head_bytes = 0
+        self._arriving = 0
         self._until = 0.0
         self._body_until = 0.0
         self._unread_since = 0.0
@@ -134,6 +135,7 @@ class Connection(HttpToolsProtocol):
             return
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
+        self._arriving = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -166,7 +168,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self.url = b""
-        self.headers = []
+        self._headers: dict[bytes, bytes] = {}
         self.expect_100_continue = False
         self._phase = _HEAD
         self._head_bytes = 0
@@ -175,13 +177,13 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._phase == _HEAD:  # else it is a trailer, which nothing here reads
-            self.headers.append((name.lower(), value))
+            add_header(self._headers, name, value)
 
     def on_headers_complete(self) -> None:
         self._phase = _BODY
         self._until = 0.0
         version = self.parser.get_http_version()
-        headers = checked(version, self.url, self.headers)
+        headers = check(version, self.url, self._headers, self._head_bytes + self._arriving)
         if self._last or len(self._queue) >= _MAX_PIPELINED:
             raise BadHead("nothing more is taken on this connection")
         exchange = self._direct(version, headers) if self.url.startswith(_PREFIX) else None
@@ -202,6 +204,8 @@ class Connection(HttpToolsProtocol):
         if asgi or self.parser.should_upgrade():
             return None
         path, _, query = self.url.partition(b"?")
+        if path == _LIVE:
+            return None
         exchange = Direct(
             self,
             self.parser.get_method().decode("ascii"),
@@ -217,8 +221,8 @@ class Connection(HttpToolsProtocol):
     def _begin(self, exchange: Direct) -> None:
         self._current = exchange
         self._proxy.begin(exchange)
-        if exchange.headers.get(b"expect") and not (exchange.status or exchange.complete):
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if exchange.quick and not exchange.complete:
+            self.invite(exchange)
 
     def _fall_through(self, headers: dict[bytes, bytes]) -> None:
         """To ASGI, as uvicorn does it."""
@@ -260,6 +264,11 @@ class Connection(HttpToolsProtocol):
             self._next()
 
     # What leaves
+
+    def invite(self, exchange: Direct) -> None:
+        """The body is wanted: tell a client that waits to hear so."""
+        if exchange.headers.get(b"expect", b"").lower() == b"100-continue" and exchange is self._current:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def keeps(self, exchange: Direct) -> bool:
         """Whether the connection outlives an answer: not where much of a refused body would still have to be taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -11,12 +12,16 @@ import msgspec
 from polis.proto import Refused
 from polis.proto.contract import fields_of
 from polis.proto.problems import Fault, Invalid, Malformed, UnsupportedMedia
+from polis.service import call
 from polis.service.faults import faults_in, invalid_from_msgspec, unknown_fields
 
 if TYPE_CHECKING:
     from polis.proto import Operation
 
+_JSON = "application/json"
 _MAX_DEPTH = 64
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
 _MAX_QUERY_FIELDS = 50
 
 
@@ -46,9 +51,47 @@ def to_request(
     return _from_json(operation, path, body, media_type)
 
 
+def to_payload(
+    operation: Operation, path: dict[str, str], query: bytes, body: bytes, media_type: str
+) -> bytes:
+    """The validated request as it travels. A body that is the whole request is passed on as it came."""
+    whole = body and not (path or query or operation.binary or operation.verb in ("GET", "DELETE"))
+    if not whole:
+        return call.encode(operation, to_request(operation, path, query, body, media_type))
+    _check_fields(operation, _json(body, media_type))
+    try:
+        call.request_decoder(operation).decode(body)
+    except msgspec.ValidationError:
+        raise Refused(Invalid(faults=tuple(faults_in(operation.request, _json(body, media_type))))) from None
+    return body
+
+
 def _from_json(operation: Operation, path: dict[str, str], body: bytes, media_type: str) -> object:
-    if body and media_type.partition(";")[0].strip().lower() != "application/json":
-        raise Refused(UnsupportedMedia(accepted="application/json"))
+    content = _json(body, media_type)
+    if clash := [name for name in path if name in content]:
+        raise Refused(Invalid(faults=tuple(Fault(f"/{name}", "stands in the path") for name in clash)))
+    _check_fields(operation, content)
+    try:
+        typed_path = {name: _typed(operation, name, value) for name, value in path.items()}
+        return msgspec.convert({**content, **typed_path}, operation.request)
+    except msgspec.ValidationError:
+        raise Refused(
+            Invalid(faults=tuple(faults_in(operation.request, {**content, **typed_path})))
+        ) from None
+
+
+def _check_fields(operation: Operation, content: dict[str, object]) -> None:
+    faults = unknown_fields(operation.request, content)
+    if faults:
+        raise Refused(Invalid(faults=tuple(faults)))
+
+
+def _json(body: bytes, media_type: str) -> dict[str, object]:
+    """The object in a body. Refused(UnsupportedMedia | Malformed | Invalid)."""
+    if body and media_type != _JSON and media_type.partition(";")[0].strip().lower() != _JSON:
+        raise Refused(UnsupportedMedia(accepted=_JSON))
+    if depth_of(body) > _MAX_DEPTH:
+        raise Refused(Malformed(reason=f"the body is nested more than {_MAX_DEPTH} deep"))
     try:
         content = msgspec.json.decode(body or b"{}")
     except msgspec.DecodeError as error:
@@ -57,18 +100,18 @@ def _from_json(operation: Operation, path: dict[str, str], body: bytes, media_ty
         raise Refused(Malformed(reason="the body is nested too deeply")) from None
     if not isinstance(content, dict):
         raise Refused(Invalid(faults=(Fault("", f"Expected `object`, got `{type(content).__name__}`"),)))
-    if clash := [name for name in path if name in content]:
-        raise Refused(Invalid(faults=tuple(Fault(f"/{name}", "stands in the path") for name in clash)))
-    faults = unknown_fields(operation.request, content)
-    if faults:
-        raise Refused(Invalid(faults=tuple(faults)))
-    try:
-        typed_path = {name: _typed(operation, name, value) for name, value in path.items()}
-        return msgspec.convert({**content, **typed_path}, operation.request)
-    except msgspec.ValidationError:
-        raise Refused(
-            Invalid(faults=tuple(faults_in(operation.request, {**content, **typed_path})))
-        ) from None
+    return content
+
+
+def depth_of(body: bytes) -> int:
+    """How deep JSON is nested, at the least; its brackets are only told from those in strings where there are many."""
+    if body.count(b"[") + body.count(b"{") <= _MAX_DEPTH:
+        return 0
+    deepest = depth = 0
+    for bracket in _BRACKETS.findall(_STRING.sub(b"", body)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _typed(operation: Operation, name: str, value: str) -> object:

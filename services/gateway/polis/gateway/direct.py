@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class Wire(Protocol):
     """The connection as an exchange sees it."""
 
+    def invite(self, exchange: Direct) -> None:
+        """The body is wanted."""
+
     def keeps(self, exchange: Direct) -> bool:
         """Whether the connection stays open behind the answer."""
 
@@ -106,6 +109,8 @@ class Direct(Exchange):
     async def body(self, max_bytes: int) -> bytes:
         if self.announced is not None and self.announced > max_bytes:
             raise Refused(TooLarge(max_bytes=max_bytes))
+        if not self.complete and self.fault is None:
+            self.wire.invite(self)
         while not self.complete and self.fault is None:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter

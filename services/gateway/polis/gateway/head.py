@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 MAX_HEADERS: Final = 100
@@ -18,6 +19,12 @@ _ONCE = frozenset(
 _JOINED = {b"cookie": b"; "}
 _INTERNAL = re.compile(rb"polis-|nats-|x-(service|polis|principal|actor|user|role|scope)")
 """Names that services read, or might: from outside they say nothing."""
+_ORDINARY = _ONCE | {
+    *(b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"connection", b"cookie"),
+    *(b"keep-alive", b"pragma", b"referer", b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site"),
+    *(b"user-agent", b"x-forwarded-for"),
+}
+"""Where a head holds no other name, none has to be looked at."""
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:\[\]%-]*")
 
@@ -30,46 +37,44 @@ class BadHead(Exception):
         self.status = status
 
 
-def checked(version: str, url: bytes, headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """The headers by name, without those that only services may set. BadHead."""
-    if len(headers) > MAX_HEADERS or sum(map(_size, headers)) > MAX_HEADER_BYTES:
-        raise BadHead("too many headers, or too long", 431)
+def add_header(found: dict[bytes, bytes], name: bytes, value: bytes) -> None:
+    """One value a name, as RFC 9110 5.3 joins them; what may stand once only may not stand twice."""
+    name = name.lower()
+    if name not in found:
+        found[name] = value
+    elif name in _ONCE:
+        raise BadHead(f"{name.decode('latin-1')} stands twice")
+    else:
+        found[name] += _JOINED.get(name, b", ") + value
+    if len(found) > MAX_HEADERS:
+        raise BadHead(f"there are more than {MAX_HEADERS} headers", 431)
+
+
+def check(version: str, url: bytes, found: dict[bytes, bytes], size: int) -> dict[bytes, bytes]:
+    """The headers without those that only services may set. BadHead. size: what the head measures at the most."""
+    if size > MAX_HEADER_BYTES and sum(map(len, found)) + sum(map(len, found.values())) > MAX_HEADER_BYTES:
+        raise BadHead(f"the headers are longer than {MAX_HEADER_BYTES} bytes", 431)
     if len(url) > MAX_URL_BYTES:
         raise BadHead(f"the URL is longer than {MAX_URL_BYTES} bytes", 414)
     if version not in ("1.1", "1.0"):
         raise BadHead("only HTTP/1.1 is spoken here", 505)
     if not url.startswith(b"/") or b"#" in url:
         raise BadHead("the request target must be a path")
-    found: dict[bytes, bytes] = dict(headers)
-    if len(found) < len(headers):
-        found = _folded(headers)
-    if version == "1.1" and b"host" not in found:
-        raise BadHead("Host is missing")
-    if not _HOST.fullmatch(found.get(b"host", b"")):
+    host = found.get(b"host")
+    if host is None:
+        if version == "1.1":
+            raise BadHead("Host is missing")
+    elif not _is_host(host):
         raise BadHead("Host is no host")
     _check_framing(version, found)
-    return {n: v for n, v in found.items() if not _INTERNAL.match(n)} if _any_internal(found) else found
+    if found.keys() <= _ORDINARY:
+        return found
+    return {name: value for name, value in found.items() if not _INTERNAL.match(name)}
 
 
-def _any_internal(headers: dict[bytes, bytes]) -> bool:
-    return any(map(_INTERNAL.match, headers))
-
-
-def _size(header: tuple[bytes, bytes]) -> int:
-    return len(header[0]) + len(header[1])
-
-
-def _folded(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """One value a name, as RFC 9110 5.3 joins them; what may stand once only may not stand twice."""
-    found: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name not in found:
-            found[name] = value
-        elif name in _ONCE:
-            raise BadHead(f"{name.decode('latin-1')} stands twice")
-        else:
-            found[name] = found[name] + _JOINED.get(name, b", ") + value
-    return found
+@lru_cache(maxsize=64)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
 
 
 def _check_framing(version: str, headers: dict[bytes, bytes]) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from polis.bus import BusError, BusTimeout, Disconnected, NoResponders
-from polis.gateway.decode import to_request
+from polis.gateway.decode import to_payload, to_request
 from polis.gateway.direct import Direct
 from polis.gateway.http import PROBLEM, AsgiExchange, Disconnect, Exchange, headers_of_problem
 from polis.proto import PUBLIC, Operation, Refused
@@ -23,6 +24,8 @@ from polis.service.wire import encode_problem
 from polis.telemetry import log, metrics, spans, trace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from polis.bus import Message
     from polis.gateway.buckets import Buckets
     from polis.gateway.credentials import Credentials
@@ -59,7 +62,7 @@ class Admission:
     def __init__(
         self, proxies: Proxies, *, principals: Buckets, addresses: Buckets, credentials: Buckets
     ) -> None:
-        self._proxies = proxies
+        self.proxies = proxies
         self._principals = principals
         self._addresses = addresses
         self._credentials = credentials
@@ -69,7 +72,7 @@ class Admission:
         if actor is not ANONYMOUS:
             self._principals.take(actor.principal_id)
             return
-        address = self._proxies.address(exchange)
+        address = self.proxies.address(exchange)
         self._addresses.take(address)
         if operation.mutates:
             self._credentials.take(address)
@@ -327,13 +330,19 @@ class Proxy:
         actor = exchange.actor
         headers = call.headers_of(
             token=actor.token,
-            org="" if actor is ANONYMOUS else str(actor.org_id),
+            org="" if actor is ANONYMOUS else exchange.header(b"x-org-id"),  # without one, it is the token's
             idempotency_key=exchange.header(b"idempotency-key") if operation.idempotent else "",
             timeout_s=self._wait_s,
             here=exchange.here,
         )
         headers[call.REQUEST_ID] = exchange.request_id
+        if operation.service == "identity":  # who keeps sessions and guards sign-in wants to know
+            headers |= self.client(exchange)
         return headers
+
+    def client(self, exchange: Exchange) -> Mapping[str, str]:
+        """What services are told of the client."""
+        return _client(self._admission.proxies.address(exchange), exchange.header(b"user-agent"))
 
     def _record(self, exchange: Exchange, problem: str = "") -> None:
         seconds = time.monotonic() - exchange.began
@@ -368,6 +377,9 @@ class Proxy:
                 attributes=attributes,
                 error=problem,
             )
+
+
+_client = lru_cache(maxsize=4096)(call.client_headers)
 
 
 class _Asked:
@@ -410,7 +422,7 @@ def _payload(exchange: Direct, operation: Operation) -> bytes:
         raise exchange.fault
     body = b"" if operation.verb in ("GET", "DELETE") else exchange.content()
     media_type = exchange.header(b"content-type")
-    return call.encode(operation, to_request(operation, exchange.values, exchange.query, body, media_type))
+    return to_payload(operation, exchange.values, exchange.query, body, media_type)
 
 
 def _untaken(operation: Operation, refusal: Refused) -> bool:

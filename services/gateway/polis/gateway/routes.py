@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from polis.proto import Operation
 
 PREFIX = "/api/v1"
+LIVE = PREFIX + "/live"
+"""Answered beside the operations: it is no request with one answer."""
 
 
 class _Node:
