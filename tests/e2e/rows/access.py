@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from polis.proto.identity import CheckAccess
+from polis.proto.identity import CheckAccess, ReleaseUsage, ReserveUsage, SettleUsage
 from tests.e2e.rows.making import fixed
 from tests.e2e.world import new_id, new_key
 
@@ -65,6 +65,13 @@ async def take_grant(world: World):
     return f"/grants/{(await world.owner('POST', '/grants', GRANT))['id']}", None
 
 
+QUOTA = {"subject": {"kind": "org"}, "meter": "messages", "period": "day", "most": 10}
+
+
+async def remove_quota(world: World):
+    return f"/quotas/{(await world.owner('PUT', '/quotas', QUOTA))['id']}", None
+
+
 KEYS: list[str] = []
 """The owner's; somebody may have so many at a time."""
 FULL = 20
@@ -93,6 +100,20 @@ ROWS: dict[str, Any] = {
     "explain_access": fixed("/access/explain?verb=catalog:read&resource=graph/x"),
     "check_access": lambda world: CheckAccess(
         org_id=UUID(new_id()), principal_id=UUID(new_id()), verb="catalog:read", resource="graph/x"
+    ),
+    "set_quota": fixed("/quotas", QUOTA),
+    "list_quotas": fixed("/quotas"),
+    "remove_quota": remove_quota,
+    "reserve_usage": lambda world: ReserveUsage(
+        org_id=UUID(new_id()),
+        reservation_id=UUID(new_id()),
+        principal_id=UUID(new_id()),
+        meter="runs",
+        amount=1,
+    ),
+    "settle_usage": lambda world: SettleUsage(org_id=UUID(new_id()), reservation_id=UUID(new_id()), used=1),
+    "release_usage": lambda world: ReleaseUsage(
+        org_id=UUID(new_id()), release_id=UUID(new_id()), principal_id=UUID(new_id()), meter="runs", amount=1
     ),
     "create_role": fixed("/roles", lambda: {"key": new_key(), "name": "R", "scopes": ["catalog:read"]}),
     "list_roles": fixed("/roles"),

@@ -6,6 +6,7 @@ from polis.proto.identity.grants import *
 from polis.proto.identity.keys import *
 from polis.proto.identity.orgs import *
 from polis.proto.identity.people import *
+from polis.proto.identity.quotas import *
 from polis.proto.identity.roles import *
 from polis.proto.identity.tokens import *
 from polis.proto.identity.units import *

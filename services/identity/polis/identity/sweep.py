@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from polis.identity.access import usages
 from polis.identity.tokens.keys import utc_now
 from polis.proto import Refused
 from polis.telemetry import log
@@ -52,10 +53,22 @@ _KEYS = """
 """
 _GRANTS = """
     delete from identity.grants where (org_id, id) in (
-        select org_id, id from identity.grants where expires_at <= $1 - interval '30 days' limit $2
+        select org_id, id from identity.grants where expires_at <= $1::timestamptz - interval '30 days' limit $2
     )
 """
 """Kept for a while, so that a refusal can be explained by what has expired."""
+_RESERVATIONS = """
+    delete from identity.reservations where (org_id, id) in (
+        select org_id, id from identity.reservations where settled_at <= $1::timestamptz - interval '1 day' limit $2
+    )
+"""
+_USAGES = """
+    delete from identity.usages where (org_id, quota_id, starts_at) in (
+        select org_id, quota_id, starts_at from identity.usages
+        where starts_at > 'epoch' and starts_at <= $1::timestamptz - interval '400 days'
+        limit $2
+    )
+"""
 
 
 async def sweep(database: Database, config: Config) -> None:
@@ -69,8 +82,31 @@ async def sweep(database: Database, config: Config) -> None:
 
 
 async def sweep_once(database: Database, at: datetime) -> None:
-    for statement in (_TOKENS, _SESSIONS, _REVOCATIONS, _INVITATIONS, _CREDENTIALS, _KEYS, _GRANTS):
+    for statement in (
+        _TOKENS,
+        _SESSIONS,
+        _REVOCATIONS,
+        _INVITATIONS,
+        _CREDENTIALS,
+        _KEYS,
+        _GRANTS,
+        _RESERVATIONS,
+        _USAGES,
+    ):
         deleted = _ROWS
         while deleted == _ROWS:
             async with database.across_orgs() as tx:
                 deleted = await tx.execute(statement, at, _ROWS)
+    await settle_due(database, at)
+
+
+async def settle_due(database: Database, at: datetime) -> None:
+    """Count in full what was set aside and never settled: nobody spends more by falling over."""
+    more = True
+    while more:
+        async with database.across_orgs() as tx:
+            due = await usages.due(tx, at, _ROWS)
+        more = len(due) == _ROWS
+        for reservation in due:
+            async with database.transaction((reservation.org_id,)) as tx:
+                await usages.settle(tx, reservation.org_id, reservation.id, reservation.amount, at)

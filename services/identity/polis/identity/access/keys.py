@@ -15,6 +15,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from polis.identity.access import quotas
 from polis.identity.tokens.opaque import Opaque, digest
 from polis.proto import Refused
 from polis.proto.identity import ApiKey, KeyCreated, KeyNotFound, KeyRevoked, Scopes, TooManyKeys
@@ -179,6 +180,7 @@ async def revoke(tx: Transaction, key: ApiKey) -> UUID | None:
     )
     if not isinstance(sid, UUID):
         return None
+    await quotas.forget(tx, key.org_id, "key", key.id)
     await tx.emit(KeyRevoked(key.org_id, key.id, key.principal_id))
     return sid
 
@@ -192,6 +194,7 @@ async def revoke_of(tx: Transaction, org_id: UUID, principal_id: UUID) -> list[U
         principal_id,
     )
     for key in gone:
+        await quotas.forget(tx, org_id, "key", key.id)
         await tx.emit(KeyRevoked(org_id, key.id, principal_id))
     return [key.sid for key in gone]
 

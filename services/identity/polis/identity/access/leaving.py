@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polis.identity.access import grants, keys
+from polis.identity.access import grants, keys, quotas
 from polis.identity.people import sessions
 from polis.proto.identity import Holder
 
@@ -20,6 +20,7 @@ async def forget(tx: Transaction, org_id: UUID, principal_id: UUID, config: Conf
     for sid in await keys.revoke_of(tx, org_id, principal_id):
         await sessions.revoke(tx, org_id, sid, config, at)
     await grants.take_of(tx, org_id, Holder("principal", principal_id))
+    await quotas.forget(tx, org_id, "principal", principal_id)
 
 
 async def end_key_tokens(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polis.identity.access import grants, units
+from polis.identity.access import grants, quotas, units
 from polis.identity.own import Own
 from polis.proto import Page, identity
 from polis.service import Context, Handlers
@@ -50,4 +50,5 @@ async def delete_unit(request: identity.DeleteUnit, ctx: Context[Own]) -> None:
     async with ctx.transaction() as tx:
         await units.delete(tx, ctx.actor.org_id, request.unit_id)
         await grants.take_of(tx, ctx.actor.org_id, identity.Holder("unit", request.unit_id))
+        await quotas.forget(tx, ctx.actor.org_id, "unit", request.unit_id)
         return tx.answer(None)
