@@ -52,7 +52,10 @@ def _values(info) -> st.SearchStrategy:
         case inspect.UnionType():
             return st.one_of(*map(_values, info.types))
         case inspect.ListType() | inspect.VarTupleType():
-            return st.lists(_values(info.item_type), max_size=min(info.max_length or 3, 3))
+            least = info.min_length or 0
+            return st.lists(
+                _values(info.item_type), min_size=least, max_size=max(least, min(info.max_length or 3, 3))
+            )
         case inspect.DictType():
             least = info.min_length or 0
             return st.dictionaries(

@@ -21,7 +21,7 @@ from polis.proto.identity import (
     DeleteAgent,
     DeleteUnit,
     ListQuotas,
-    QuotaExceeded,
+    OverQuota,
     QuotaNotFound,
     ReleaseUsage,
     RemoveQuota,
@@ -82,7 +82,7 @@ async def test_the_tightest_quota_that_applies_refuses_and_nothing_is_set_aside(
 
     problem = await refused(runtime.reserve(30))
 
-    assert problem == QuotaExceeded(
+    assert problem == OverQuota(
         quota_id=tight.id, meter="tokens", period="total", most=50, left=20, resets_at=None
     )
     assert await use_of(ada, wide) == (0, 30)
@@ -98,7 +98,7 @@ async def test_of_many_at_once_as_many_get_something_as_there_is(ada, runtime):
     )
 
     assert sum(isinstance(outcome, UUID) for outcome in outcomes) == 7
-    assert {type(o.problem) for o in outcomes if isinstance(o, Refused)} == {QuotaExceeded}
+    assert {type(o.problem) for o in outcomes if isinstance(o, Refused)} == {OverQuota}
     assert await use_of(ada, quota) == await use_of(ada, also) == (0, 7)
 
 

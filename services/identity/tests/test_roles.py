@@ -145,7 +145,7 @@ async def test_of_a_role_given_and_deleted_at_once_one_happens(ada, join, refuse
 
 
 async def test_roles_of_every_org_are_listed_first_and_cannot_be_taken_or_changed(ada, auditor, refused):
-    listed = await ada.call(ListRoles())
+    listed = (await ada.call(ListRoles())).items
 
     assert [role.key for role in listed] == ["owner", "admin", "member", "viewer", "auditor"]
     assert listed[-1] == auditor

@@ -22,7 +22,7 @@ def on_agent(path: str, body: object = None):
 
 async def revoke_credential(world: World):
     agent = (await world.agent())["agent"]["id"]
-    credential = (await world.owner("GET", f"/agents/{agent}/credentials"))[0]["id"]
+    credential = (await world.owner("GET", f"/agents/{agent}/credentials"))["items"][0]["id"]
     return f"/agents/{agent}/credentials/{credential}", None
 
 

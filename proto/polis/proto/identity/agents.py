@@ -187,8 +187,8 @@ class DeleteAgent(Request[None], frozen=True):
 
 
 @operation(http="GET /agents/{agent}/credentials", scope="identity:agents", problems=(AgentNotFound,))
-class ListCredentials(Request[tuple[Credential, ...]], frozen=True):
-    """List an agent's credentials, oldest first; their secrets are not known."""
+class ListCredentials(Request[Page[Credential]], frozen=True):
+    """List an agent's credentials on one page, oldest first; their secrets are not known."""
 
     agent: AgentRef
 

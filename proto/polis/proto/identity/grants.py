@@ -83,7 +83,7 @@ class Grant(Struct, frozen=True):
     resource: ResourcePattern
     given_by: UUID
     given_at: Time
-    conditions: Conditions = Conditions()
+    conditions: Conditions
 
 
 @event(entity="grant_id")
@@ -162,7 +162,7 @@ class GiveGrant(Request[Grant], frozen=True):
     holder: Holder
     verb: Scope
     resource: ResourcePattern
-    conditions: Conditions = Conditions()
+    conditions: Conditions | None = None
 
 
 @operation(http="GET /grants", scope="identity:access")

@@ -71,7 +71,7 @@ class Reservation(Struct, frozen=True):
 
 
 @problem(status=429)
-class QuotaExceeded(Problem, frozen=True):
+class OverQuota(Problem, frozen=True):
     """A quota leaves too little for this in its period."""
 
     quota_id: UUID
@@ -144,7 +144,7 @@ class RemoveQuota(Request[None], frozen=True):
     quota_id: UUID
 
 
-@operation(scope=INTERNAL, callers=(EVERY_SERVICE,), problems=(QuotaExceeded,))
+@operation(scope=INTERNAL, callers=(EVERY_SERVICE,), problems=(OverQuota,))
 class ReserveUsage(Request[Reservation], frozen=True):
     """Set an amount aside from every quota that applies to a principal and its key, or from none of them.
 

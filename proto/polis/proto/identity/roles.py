@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from polis.proto.contract import Event, Problem, Request, Time, event, operation, problem
+from polis.proto.contract import Event, Page, Problem, Request, Time, event, operation, problem
 from polis.proto.identity.words import Name, Role, Scope
 
 RoleScopes = Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=64)]
@@ -69,8 +69,8 @@ class CreateRole(Request[OrgRole], frozen=True):
 
 
 @operation(http="GET /roles", scope="identity:read")
-class ListRoles(Request[tuple[OrgRole, ...]], frozen=True):
-    """List the roles that members of the org can have: those of every org, then its own by key."""
+class ListRoles(Request[Page[OrgRole]], frozen=True):
+    """List the roles that members of the org can have, on one page: those of every org, then its own by key."""
 
 
 @operation(http="PATCH /roles/{role}", scope="identity:access", problems=(RoleNotFound,))

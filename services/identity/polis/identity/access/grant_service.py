@@ -27,7 +27,8 @@ _SHOWN = 50
 async def give_grant(request: identity.GiveGrant, ctx: Context[Own]) -> identity.Grant:
     at, org_id, holder = ctx.now(), ctx.actor.org_id, request.holder
     _demand_form(holder)
-    ends = request.conditions.expires_at
+    conditions = request.conditions or identity.Conditions()
+    ends = conditions.expires_at
     if ends is not None and ends <= at:
         raise _invalid("/conditions/expires_at", "Expected a moment to come")
     grant = identity.Grant(
@@ -38,7 +39,7 @@ async def give_grant(request: identity.GiveGrant, ctx: Context[Own]) -> identity
         resource=request.resource,
         given_by=ctx.actor.principal_id,
         given_at=at,
-        conditions=request.conditions,
+        conditions=conditions,
     )
     async with ctx.transaction() as tx:
         orgs.demand(await orgs.lock(tx, ctx.actor, _MANAGES), request.verb)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from polis.identity.access import quotas
 from polis.proto import Refused
-from polis.proto.identity import Meter, Period, QuotaExceeded
+from polis.proto.identity import Meter, OverQuota, Period
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,11 +132,11 @@ async def lock(
 
 
 def demand_room(uses: Sequence[Use], amount: int) -> None:
-    """Refused(QuotaExceeded) of the one that leaves least, unless all leave enough."""
+    """Refused(OverQuota) of the one that leaves least, unless all leave enough."""
     tightest = min(uses, key=lambda use: (use.left, use.quota_id), default=None)
     if tightest is not None and tightest.left < amount:
         raise Refused(
-            QuotaExceeded(
+            OverQuota(
                 quota_id=tightest.quota_id,
                 meter=tightest.meter,
                 period=tightest.period,

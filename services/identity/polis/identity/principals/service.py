@@ -109,11 +109,9 @@ async def delete_agent(request: identity.DeleteAgent, ctx: Context[Own]) -> None
 
 
 @handlers.handles(identity.ListCredentials)
-async def list_credentials(
-    request: identity.ListCredentials, ctx: Context[Own]
-) -> tuple[identity.Credential, ...]:
+async def list_credentials(request: identity.ListCredentials, ctx: Context[Own]) -> Page[identity.Credential]:
     agent = await agents.get(ctx.db, ctx.actor.org_id, request.agent)
-    return await credentials.of_agent(ctx.db, agent, ctx.now())
+    return Page(await credentials.of_agent(ctx.db, agent, ctx.now()))
 
 
 @handlers.handles(identity.RotateCredential)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from polis.identity.access import grants
 from polis.identity.own import Own
 from polis.identity.tenancy import joining, orgs, roles
-from polis.proto import Refused, identity
+from polis.proto import Page, Refused, identity
 from polis.proto.problems import Forbidden
 from polis.service import Context, Handlers
 
@@ -24,9 +24,9 @@ async def create_role(request: identity.CreateRole, ctx: Context[Own]) -> identi
 
 
 @handlers.handles(identity.ListRoles)
-async def list_roles(request: identity.ListRoles, ctx: Context[Own]) -> tuple[identity.OrgRole, ...]:
+async def list_roles(request: identity.ListRoles, ctx: Context[Own]) -> Page[identity.OrgRole]:
     del request
-    return await roles.of_org(ctx.db, ctx.actor.org_id)
+    return Page(await roles.of_org(ctx.db, ctx.actor.org_id))
 
 
 @handlers.handles(identity.UpdateRole)
