@@ -38,6 +38,9 @@ async def live_a_little(api: Api) -> str:
     resource = await api.call("POST", "/resources", {"type": "graph", "key": "mine", "content": NOTE})
     await api.call("POST", f"/resources/{resource['id']}/versions", {})
     await api.call("PUT", f"/resources/{resource['id']}/activations/production", {"number": 1})
+    change = {"action": "put", "type": "policy", "key": "changed", "content": {}}
+    proposed = await api.call("POST", "/change-sets", {"title": "A", "changes": [change], "review": False})
+    await api.call("POST", f"/change-sets/{proposed['id']}/apply", {})
     upload = await api.call("POST", "/uploads", {"name": "open", "size": 3})
     async with api._http.put(
         f"{api.address}/api/v1/uploads/{upload['id']}/parts/0", data=b"abc", headers=api._headers

@@ -10,7 +10,10 @@ from polis.db import CheckViolation
 from polis.db.lint import faults
 from polis.proto.catalog import (
     Activate,
+    ApplyChangeSet,
+    Change,
     CompleteUpload,
+    CreateChangeSet,
     CreateResource,
     CreateUpload,
     PublishVersion,
@@ -76,6 +79,10 @@ async def filled(ada, shown, sql):
     for each in (artifact, upload):
         await ada.call(PutPart(each.id, 0, b"abc"))
     await ada.call(CompleteUpload(artifact.id))
+    proposed = await ada.call(
+        CreateChangeSet("A set", (Change("put", "policy", "made", content={}),), review=False)
+    )
+    await ada.call(ApplyChangeSet(proposed.id))
     tables = await sql(
         """
         select c.relname from pg_class c

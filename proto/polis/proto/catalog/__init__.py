@@ -2,6 +2,7 @@
 
 from polis.proto.catalog.activations import *
 from polis.proto.catalog.artifacts import *
+from polis.proto.catalog.changes import *
 from polis.proto.catalog.resources import *
 from polis.proto.catalog.versions import *
 from polis.proto.catalog.words import *

@@ -19,6 +19,8 @@ SYSTEM_ORG = UUID(int=1)
 _MANAGERS = frozenset({"owner", "admin"})
 PUBLISHING = "catalog:public"
 """What an actor lacks who may not show something to every org."""
+MANAGING = "catalog:manage"
+"""What an actor lacks who may not change what belongs to everybody in the org."""
 
 
 class Viewer(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polis.catalog.changes import service as changes
 from polis.catalog.config import Config
 from polis.catalog.files import service as files
 from polis.catalog.own import open_own
@@ -10,4 +11,4 @@ from polis.catalog.versions import service as versions
 from polis.service import Service
 
 service = Service("catalog", settings=Config, open=open_own)
-service.include(resources.handlers, versions.handlers, files.handlers)
+service.include(resources.handlers, versions.handlers, changes.handlers, files.handlers)

@@ -13,6 +13,7 @@ from polis.proto.catalog import InUse, Resource, ResourceChanged, ResourceDelete
 from polis.proto.problems import Forbidden
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -118,10 +119,12 @@ async def reinstate(tx: Transaction, resource: Resource, *, at: datetime) -> Res
     return changed
 
 
-async def delete(tx: Transaction, viewer: Viewer, resource: Resource) -> None:
-    """Delete a locked resource with all its versions. Refused(InUse)."""
+async def delete(
+    tx: Transaction, viewer: Viewer, resource: Resource, *, along_with: Iterable[UUID] = ()
+) -> None:
+    """Delete a locked resource with all its versions. Refused(InUse) by anything that is not deleted along with it."""
     await resources.lock_whole(tx, resource)
-    users = await uses.users(tx, viewer, resource)
+    users = await uses.users(tx, viewer, resource, without=along_with)
     environments = await _active_in(tx, resource)
     if users.any or environments:
         raise Refused(InUse(users=users.named, environments=environments))

@@ -42,6 +42,10 @@ class _DraftRow(Struct, frozen=True):
     content: str
 
 
+class _Locked(Resource, frozen=True, kw_only=True):
+    seen: bool
+
+
 class New(Struct, frozen=True):
     """A resource to be made, and its draft as canonical JSON."""
 
@@ -220,6 +224,34 @@ async def lock(tx: Transaction, viewer: Viewer, resource_id: UUID) -> Resource:
     if resource is None:
         raise await _not_ours(tx, viewer, resource_id)
     return resource
+
+
+async def lock_named(tx: Transaction, viewer: Viewer, names: Sequence[tuple[str, str]]) -> list[Resource]:
+    """Those resources of the org that have one of these types and keys, locked as by `lock`.
+
+    Refused(ResourceNotFound) when the viewer may not see one of them.
+    """
+    found = await tx.rows(
+        _Locked,
+        """
+        select r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
+            r.created_at, r.updated_at, r.tags, r.status, r.deprecation,
+            r.visibility <> 'private' or r.created_by = $2 or $3 as seen
+        from catalog.resources r
+        where r.org_id = $1 and (r.type, r.key) in (select * from unnest($4::text[], $5::text[]))
+        order by r.id
+        for no key update of r
+        """,
+        viewer.org_id,
+        viewer.principal_id,
+        viewer.manages,
+        [kind for kind, _ in names],
+        [key for _, key in names],
+    )
+    for row in found:
+        if not row.seen:
+            raise Refused(ResourceNotFound(resource=f"{row.type}/{row.key}"))
+    return [Resource(**{name: getattr(row, name) for name in Resource.__struct_fields__}) for row in found]
 
 
 async def lock_whole(tx: Transaction, resource: Resource) -> None:

@@ -97,6 +97,26 @@ async def clear(tx: Transaction, resource: Resource, environment: str, *, by: UU
     await tx.emit(VersionDeactivated(resource.org_id, resource.id, environment, number))
 
 
+async def number(tx: Transaction, resource: Resource, environment: str) -> int | None:
+    """The version that an environment uses."""
+    current = await _current(tx, resource, environment)
+    return None if current is None else current.number
+
+
+async def environments(tx: Transaction, resource: Resource) -> list[str]:
+    """Where a resource is active."""
+    return await tx.rows(
+        str,
+        """
+        select a.environment from catalog.activations a
+        where a.org_id = $1 and a.resource_id = $2
+        order by a.environment
+        """,
+        resource.org_id,
+        resource.id,
+    )
+
+
 async def page(db: Tenant, resource: Resource, after: str, limit: int) -> list[Activation]:
     """Up to `limit` activations of a resource behind an environment, by environment."""
     return await db.rows(

@@ -244,8 +244,15 @@ async def demand_used(tx: Transaction, resource: Resource, number: int) -> None:
         raise Refused(DependencyGone(used=tuple(gone)))
 
 
-async def users(tx: Transaction, viewer: Viewer, resource: Resource, environment: str | None = None) -> Users:
-    """What uses a resource by its latest version or an active one; in one environment: by what is active there."""
+async def users(
+    tx: Transaction,
+    viewer: Viewer,
+    resource: Resource,
+    environment: str | None = None,
+    *,
+    without: Iterable[UUID] = (),
+) -> Users:
+    """What else uses a resource by its latest version or an active one; in one environment: by what is active there."""
     rows = await tx.rows(
         _User,
         """
@@ -254,7 +261,7 @@ async def users(tx: Transaction, viewer: Viewer, resource: Resource, environment
         join catalog.resources r on r.org_id = u.org_id and r.id = u.resource_id
         left join catalog.activations a on a.org_id = u.org_id and a.resource_id = u.resource_id
             and a.number = u.number and ($5::text is null or a.environment = $5)
-        where u.org_id = $1 and u.used_id = $2 and u.resource_id <> $2
+        where u.org_id = $1 and u.used_id = $2 and u.resource_id <> all($7::uuid[])
             and (a.number is not null or ($5::text is null and u.number = r.latest))
         group by r.type, r.key
         order by r.type, r.key limit $6
@@ -265,6 +272,7 @@ async def users(tx: Transaction, viewer: Viewer, resource: Resource, environment
         viewer.manages,
         environment,
         _NAMED,
+        [resource.id, *without],
     )
     return Users(bool(rows), tuple(f"{row.type}/{row.key}" for row in rows if row.shown))
 

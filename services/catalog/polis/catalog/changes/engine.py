@@ -1,0 +1,293 @@
+"""Makes changes of several resources in one transaction: all of them, or a refusal and none.
+
+Components come first, because graphs are checked against those that are active; what is used is looked up when everything
+is published; what ends comes last. Resources are locked in the order of their ids, so two sets never wait for each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from polis import graph
+from polis.catalog.changes import state
+from polis.catalog.resources import content, life
+from polis.catalog.resources import rows as resources
+from polis.catalog.versions import activations, uses
+from polis.catalog.versions import rows as versions
+from polis.db import new_id
+from polis.proto import Refused
+from polis.proto.catalog import InUse, Resource, ResourceNotFound, Step
+from polis.proto.problems import Fault, Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from polis.catalog.access import Viewer
+    from polis.catalog.resources.content import Canonical
+    from polis.db import Transaction
+    from polis.proto.catalog import Change, Effect
+
+Name = tuple[str, str]
+"""Type and key of a resource."""
+State = list["Change"]
+
+
+class Made:
+    """What making changes came to. `before`, `after`: the state of every resource touched, None where there was none."""
+
+    def __init__(
+        self, steps: list[Step], before: dict[Name, State | None], after: dict[Name, str | None]
+    ) -> None:
+        self.steps = steps
+        self.before = before
+        self.after = after
+
+
+def faults(changes: Sequence[Change]) -> list[Fault]:
+    """What is wrong with changes, whatever they are made to."""
+    found = []
+    for n, change in enumerate(changes):
+        needs = change.action in ("activate", "deactivate")
+        if needs != (change.environment is not None):
+            wrong = "is missing" if needs else f"means nothing to `{change.action}`"
+            found.append(Fault(f"/changes/{n}/environment", f"it {wrong}"))
+        if change.content is not None and (
+            change.action in ("deactivate", "remove") or change.number is not None
+        ):
+            found.append(Fault(f"/changes/{n}/content", "an action takes a content or a number, or neither"))
+        if change.number is not None and change.action != "activate":
+            found.append(Fault(f"/changes/{n}/number", f"it means nothing to `{change.action}`"))
+    return found
+
+
+async def make(tx: Transaction, viewer: Viewer, changes: Sequence[Change], *, by: UUID, at: datetime) -> Made:
+    """Make all changes, in the viewer's org and with its rights; refused as each of them alone would be."""
+    work = _Work(tx, viewer, by, at)
+    names: list[Name] = sorted({(change.type, change.key) for change in changes})
+    await work.lock(names)
+    before = await work.states(names)
+    steps = [
+        step for _, step in sorted([(n, await work.make(changes[n])) for n in _order(changes)], key=_first)
+    ]
+    await work.conclude()
+    after = {
+        name: None if now is None else state.digest(now) for name, now in (await work.states(names)).items()
+    }
+    return Made(steps, before, after)
+
+
+async def look(
+    tx: Transaction, viewer: Viewer, names: list[Name], *, by: UUID, at: datetime
+) -> dict[Name, State | None]:
+    """How resources are, locked until the transaction ends; None where there is none."""
+    work = _Work(tx, viewer, by, at)
+    await work.lock(names)
+    return await work.states(names)
+
+
+def _first(pair: tuple[int, Step]) -> int:
+    return pair[0]
+
+
+def _order(changes: Sequence[Change]) -> list[int]:
+    """Indexes of the changes in the order in which they are made."""
+    phases = {"put": 0, "activate": 1, "deactivate": 2, "remove": 3}
+
+    def phase(n: int) -> tuple[int, int]:
+        change = changes[n]
+        making = change.action in ("put", "activate")
+        first = making and change.type == "component"
+        return (0 if first else 1, phases[change.action])
+
+    return sorted(range(len(changes)), key=phase)
+
+
+class _Work:
+    """The transaction, and the resources as they are by now."""
+
+    def __init__(self, tx: Transaction, viewer: Viewer, by: UUID, at: datetime) -> None:
+        self.tx = tx
+        self.viewer = viewer
+        self.by = by
+        self.at = at
+        self.known: dict[Name, Resource] = {}
+        self.published: list[tuple[Name, int, Canonical]] = []
+        self.cleared: list[tuple[Name, str]] = []
+
+    async def lock(self, names: list[Name]) -> None:
+        for resource in await resources.lock_named(self.tx, self.viewer, names):
+            self.known[resource.type, resource.key] = resource
+
+    async def states(self, names: list[Name]) -> dict[Name, State | None]:
+        there = [self.known[name] for name in names if name in self.known]
+        found: dict[Name, State] = {
+            (r.type, r.key): now for r, now in zip(there, await self._states(there), strict=True)
+        }
+        return {name: found.get(name) for name in names}
+
+    async def _states(self, there: list[Resource]) -> list[State]:
+        return await state.states(self.tx, self.viewer.org_id, there)
+
+    async def make(self, change: Change) -> Step:
+        match change.action:
+            case "put":
+                return await self._put(change)
+            case "activate":
+                return await self._activate(change)
+            case "deactivate":
+                return await self._deactivate(change)
+            case "remove":
+                return await self._remove(change)
+
+    def _of(self, change: Change) -> Resource:
+        found = self.known.get((change.type, change.key))
+        if found is None:
+            raise Refused(ResourceNotFound(resource=f"{change.type}/{change.key}"))
+        return found
+
+    def _now(self, resource: Resource) -> Resource:
+        self.known[resource.type, resource.key] = resource
+        return resource
+
+    async def _checked(self, change: Change, given: dict[str, object]) -> Canonical:
+        form = await content.written(change.type, given)
+        await content.check(self.tx, self.viewer, change.type, change.key, form)
+        return form
+
+    async def _put(self, change: Change) -> Step:
+        known = self.known.get((change.type, change.key))
+        if known is None:
+            return await self._create(change)
+        found = 0
+        resource = known
+        if change.content is not None:
+            form = await self._checked(change, change.content)
+            old = content.stored(await resources.drafted(self.tx, resource))
+            found = len(graph.differences(old.content, form.content)) if old.digest != form.digest else 0
+            revision = await resources.put_draft(self.tx, resource, form.text, at=self.at)
+            resource = msgspec.structs.replace(resource, revision=revision)
+        resource = self._now(await self._describe(change, resource))
+        fields = tuple(
+            field
+            for field in ("name", "visibility", "tags", "status", "deprecation")
+            if getattr(known, field) != getattr(resource, field)
+        )
+        effect: Effect = "change" if found or fields else "none"
+        return Step("put", change.type, change.key, effect, fields=fields, differences=found)
+
+    async def _describe(self, change: Change, resource: Resource) -> Resource:
+        resource = await life.describe(
+            self.tx,
+            self.viewer,
+            resource,
+            name=change.name,
+            visibility=change.visibility,
+            given=change.tags,
+            at=self.at,
+        )
+        if change.deprecated is True:
+            return await life.deprecate(self.tx, resource, change.deprecation, by=self.by, at=self.at)
+        if change.deprecated is False:
+            return await life.reinstate(self.tx, resource, at=self.at)
+        return resource
+
+    async def _create(self, change: Change) -> Step:
+        if change.content is None:
+            raise Refused(ResourceNotFound(resource=f"{change.type}/{change.key}"))
+        visibility = change.visibility or "org"
+        self.viewer.demand_visibility(visibility)
+        form = await self._checked(change, change.content)
+        made = Resource(
+            id=new_id(),
+            org_id=self.viewer.org_id,
+            type=change.type,
+            key=change.key,
+            name=change.name or change.key,
+            visibility=visibility,
+            revision=1,
+            latest=None,
+            created_by=self.by,
+            created_at=self.at,
+            updated_at=self.at,
+            tags=life.tags(change.tags or ()),
+        )
+        resource = await resources.create(self.tx, resources.New(made, form.text))
+        if change.deprecated:
+            resource = await life.deprecate(self.tx, resource, change.deprecation, by=self.by, at=self.at)
+        self._now(resource)
+        return Step("put", change.type, change.key, "create")
+
+    async def _activate(self, change: Change) -> Step:
+        resource = self._of(change)
+        environment = _environment(change)
+        number = change.number or await self._number(change, resource)
+        previous = await activations.number(self.tx, resource, environment)
+        await activations.activate(
+            self.tx, self.known[change.type, change.key], environment, number, by=self.by, at=self.at
+        )
+        effect: Effect = "none" if previous == number else "create" if previous is None else "change"
+        return Step(
+            "activate", change.type, change.key, effect, environment, previous=previous, number=number
+        )
+
+    async def _number(self, change: Change, resource: Resource) -> int:
+        """The version with this content, or with that of the draft: a new one when there is none yet."""
+        if change.content is None:
+            form = content.stored(await resources.drafted(self.tx, resource))
+            await content.check(self.tx, self.viewer, change.type, change.key, form)
+        else:
+            form = await self._checked(change, change.content)
+        number = await versions.number_of(self.tx, resource, form.digest)
+        if number is None:
+            version = await versions.publish(
+                self.tx, resource, form, changelog=change.changelog, by=self.by, at=self.at
+            )
+            number = version.number
+            status = "published" if resource.status == "draft" else resource.status
+            self._now(msgspec.structs.replace(resource, latest=number, status=status))
+        self.published.append(((change.type, change.key), number, form))
+        return number
+
+    async def _deactivate(self, change: Change) -> Step:
+        resource = self._of(change)
+        environment = _environment(change)
+        previous = await activations.number(self.tx, resource, environment)
+        if previous is not None:
+            await resources.lock_whole(self.tx, resource)
+            await activations.clear(self.tx, resource, environment, by=self.by, at=self.at)
+            self.cleared.append(((change.type, change.key), environment))
+        effect: Effect = "none" if previous is None else "delete"
+        return Step("deactivate", change.type, change.key, effect, environment, previous=previous)
+
+    async def _remove(self, change: Change) -> Step:
+        """Deactivated here, deleted in the end: something that still uses it may be removed after it."""
+        resource = self._of(change)
+        for environment in await activations.environments(self.tx, resource):
+            await activations.clear(self.tx, resource, environment, by=self.by, at=self.at)
+        self.cleared.append(((change.type, change.key), ""))
+        return Step("remove", change.type, change.key, "delete", previous=resource.latest)
+
+    async def conclude(self) -> None:
+        """Look up what is used, and see that nothing that ended is: users may have changed in the same set."""
+        removed = [name for name, environment in self.cleared if not environment]
+        for name, number, form in self.published:
+            if name not in removed:
+                await uses.record(self.tx, self.viewer, self.known[name], number, form)
+        for name, environment in self.cleared:
+            if environment and name not in removed:
+                users = await uses.users(self.tx, self.viewer, self.known[name], environment)
+                if users.any:
+                    raise Refused(InUse(users=users.named, environments=(environment,)))
+        ids = [self.known[name].id for name in removed]
+        for name in removed:
+            await life.delete(self.tx, self.viewer, self.known.pop(name), along_with=ids)
+
+
+def _environment(change: Change) -> str:
+    if change.environment is None:
+        raise Refused(Invalid(faults=(Fault("/environment", "it is missing"),)))
+    return change.environment

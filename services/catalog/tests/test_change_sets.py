@@ -1,0 +1,396 @@
+"""Change sets: proposed, reviewed, planned, made together or not at all, undone; moments restored; the export."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from polis.proto.catalog import (
+    Activate,
+    AddChanges,
+    ApplyChangeSet,
+    Change,
+    ChangedSince,
+    ChangeSetNotFound,
+    ChangeSetState,
+    ContentInvalid,
+    CreateChangeSet,
+    CreateResource,
+    Deactivate,
+    DeleteResource,
+    ExportResources,
+    GetChangeSet,
+    GetResource,
+    InUse,
+    ListChanges,
+    ListChangeSets,
+    ListMoves,
+    ListResources,
+    NotActive,
+    PlanChangeSet,
+    PlanOutdated,
+    PublishVersion,
+    PutDraft,
+    RemovedSince,
+    ResolveResource,
+    ResourceNotFound,
+    RestoreMoment,
+    ReviewChangeSet,
+    UndoChangeSet,
+    VersionNotFound,
+    WithdrawChangeSet,
+)
+from polis.proto.problems import Forbidden, Invalid
+
+
+def put(key, content=None, kind="policy", **more):
+    return Change("put", kind, key, content=content or {"of": key}, **more)
+
+
+def activate(key, environment="production", kind="policy", **more):
+    return Change("activate", kind, key, environment=environment, **more)
+
+
+@pytest.fixture
+def propose(ada):
+    async def propose(*changes, client=ada, review=False):
+        return await client.call(CreateChangeSet("A set", changes, review=review))
+
+    return propose
+
+
+@pytest.fixture
+def make(ada, propose):
+    async def make(*changes, client=ada):
+        return await client.call(ApplyChangeSet((await propose(*changes, client=client)).id))
+
+    return make
+
+
+async def export(client, **more):
+    found, after = [], None
+    while True:
+        page = await client.call(ExportResources(after=after, **more))
+        found += page.items
+        after = page.next_cursor
+        if after is None:
+            return found
+
+
+async def own(client):
+    return {
+        r.key: r for r in (await client.call(ListResources(limit=200))).items if r.org_id == client.org_id
+    }
+
+
+async def active(client, key, environment="production"):
+    return (await client.call(ResolveResource("policy", key, environment))).content
+
+
+async def test_several_resources_are_made_and_activated_together(ada, make, facts):
+    applied = await make(
+        put("user", {"$use": "policy/rule"}),
+        activate("user"),
+        put("rule", name="Rule", tags=("b", "a"), deprecated=True, deprecation="Old."),
+        activate("rule"),
+        activate("rule", "staging", content={"other": 1}, changelog="another"),
+    )
+
+    assert (applied.status, applied.size, applied.applied_by) == ("applied", 5, ada.principal_id)
+    assert await active(ada, "user") == {"$use": "policy/rule"}
+    assert (await active(ada, "rule"), await active(ada, "rule", "staging")) == ({"of": "rule"}, {"other": 1})
+    rule = (await own(ada))["rule"]
+    assert (rule.name, rule.tags, rule.status, rule.deprecation) == ("Rule", ("a", "b"), "deprecated", "Old.")
+    assert (await facts(ada.org_id))[-1] == ("change_set_applied", str(applied.id))
+
+
+async def test_a_component_and_the_graph_that_needs_it_come_in_one_set(ada, make):
+    shipped = await ada.call(ResolveResource("component", "passthrough"))
+    component = shipped.content | {"key": "mine"}
+    graph = {"nodes": {"a": {"component": "mine"}}, "inputs": {"value": {"target": "a.in"}}}
+
+    await make(
+        put("flow", graph, "graph"),
+        activate("flow", kind="graph"),
+        put("mine", component, "component"),
+        activate("mine", kind="component"),
+    )
+
+    assert (await ada.call(ResolveResource("graph", "flow"))).number == 1
+
+
+async def test_one_bad_change_undoes_all_of_them(ada, propose, refused, facts):
+    told = await facts(ada.org_id)
+    cases = {
+        ContentInvalid: put("graph", {"nodes": {}}, "graph"),
+        ResourceNotFound: activate("nothing"),
+        VersionNotFound: activate("rule", number=7),
+    }
+    for problem, bad in cases.items():
+        proposed = await propose(put("rule"), bad)
+        assert isinstance(await refused(ada.call(ApplyChangeSet(proposed.id))), problem)
+        assert isinstance(await refused(ada.call(PlanChangeSet(proposed.id))), problem)
+
+    assert (await own(ada), await facts(ada.org_id)) == ({}, told)
+
+
+async def test_changes_that_make_no_sense_are_refused_when_they_are_proposed(propose, refused):
+    for bad, field in (
+        (Change("activate", "policy", "a"), "environment"),
+        (Change("put", "policy", "a", content={}, environment="test"), "environment"),
+        (Change("put", "policy", "a", number=1), "number"),
+        (Change("remove", "policy", "a", content={}), "content"),
+    ):
+        problem = await refused(propose(put("rule"), bad))
+        assert isinstance(problem, Invalid)
+        assert problem.faults[0].pointer == f"/changes/1/{field}"
+
+
+async def test_a_set_for_review_is_applied_once_somebody_else_approved_it(ada, propose, refused):
+    author, reviewer = ada.member("member"), ada.member("member")
+    proposed = await propose(put("rule"), client=author, review=True)
+
+    waiting = ChangeSetState(reason="it waits for a review")
+    assert await refused(author.call(ApplyChangeSet(proposed.id))) == waiting
+    assert await refused(author.call(ReviewChangeSet(proposed.id, approve=True))) == ChangeSetState(
+        reason="somebody else reviews it"
+    )
+    approved = await reviewer.call(ReviewChangeSet(proposed.id, approve=True, note="Good."))
+    assert (approved.status, approved.review_note) == ("approved", "Good.")
+    late = AddChanges(proposed.id, (put("more"),))
+    assert isinstance(await refused(author.call(late)), ChangeSetState)
+    assert (await author.call(ApplyChangeSet(proposed.id))).status == "applied"
+    assert isinstance(await refused(author.call(ApplyChangeSet(proposed.id))), ChangeSetState)
+
+
+async def test_a_rejected_set_is_not_applied(ada, propose, refused):
+    proposed = await propose(put("rule"), review=True)
+    await ada.member("admin").call(ReviewChangeSet(proposed.id, approve=False))
+
+    assert await refused(ada.call(ApplyChangeSet(proposed.id))) == ChangeSetState(reason="it is rejected")
+    await ada.call(WithdrawChangeSet(proposed.id))
+    assert await refused(ada.call(GetChangeSet(proposed.id))) == ChangeSetNotFound(set_id=proposed.id)
+
+
+async def test_a_plan_says_what_will_happen_and_changes_nothing(ada, make, propose, facts):
+    await make(put("rule", {"a": 1, "b": 2}), activate("rule"), put("old"), activate("old"))
+    before, told = await export(ada), await facts(ada.org_id)
+    proposed = await propose(
+        put("rule", {"a": 1, "b": 3, "c": 4}, tags=("x",)),
+        activate("rule"),
+        put("new"),
+        put("old"),
+        Change("remove", "policy", "old"),
+    )
+
+    plan = await ada.call(PlanChangeSet(proposed.id))
+
+    assert [(s.key, s.action, s.effect, s.previous, s.number) for s in plan.steps] == [
+        ("rule", "put", "change", None, None),
+        ("rule", "activate", "change", 1, 2),
+        ("new", "put", "create", None, None),
+        ("old", "put", "none", None, None),
+        ("old", "remove", "delete", 1, None),
+    ]
+    assert (plan.steps[0].fields, plan.steps[0].differences) == (("tags",), 2)
+    assert (await export(ada), await facts(ada.org_id)) == (before, told)
+    assert (await ada.call(ApplyChangeSet(proposed.id, plan.digest))).status == "applied"
+    assert set(await own(ada)) == {"rule", "new"}
+
+
+async def test_a_plan_that_is_not_what_would_happen_any_more_is_refused(ada, make, propose, refused):
+    await make(put("rule"))
+    proposed = await propose(put("rule", {"n": 2}))
+    plan = await ada.call(PlanChangeSet(proposed.id))
+    rule = (await own(ada))["rule"]
+    await ada.call(PutDraft(rule.id, rule.revision, {"n": 1}))
+
+    problem = await refused(ada.call(ApplyChangeSet(proposed.id, plan.digest)))
+
+    assert problem == PlanOutdated(digest=(await ada.call(PlanChangeSet(proposed.id))).digest)
+
+
+async def test_an_undone_set_leaves_everything_as_it_was(ada, make, refused):
+    await make(
+        put("rule", {"n": 1}, tags=("a",)),
+        activate("rule"),
+        activate("rule", "test"),
+        put("gone", visibility="private", deprecated=True, deprecation="Old."),
+        activate("gone", content={"n": 0}),
+    )
+    before = await export(ada)
+    applied = await make(
+        put("rule", {"n": 2}, tags=(), name="Other"),
+        activate("rule"),
+        activate("rule", "staging"),
+        Change("deactivate", "policy", "rule", environment="test"),
+        Change("remove", "policy", "gone"),
+        put("new"),
+        activate("new"),
+    )
+    assert await export(ada) != before
+
+    undone = await ada.call(UndoChangeSet(applied.id))
+
+    assert (undone.status, undone.undone_by) == ("undone", ada.principal_id)
+    assert await export(ada) == before
+    assert isinstance(await refused(ada.call(UndoChangeSet(applied.id))), ChangeSetState)
+
+
+async def test_what_was_changed_since_is_not_undone(ada, make, refused):
+    await make(put("other"), put("rule"))
+    applied = await make(put("rule", {"n": 2}), put("other", {"n": 2}))
+    later = await make(put("rule", {"n": 3}))
+    before = await export(ada)
+
+    assert await refused(ada.call(UndoChangeSet(applied.id))) == ChangedSince(resources=("policy/rule",))
+    assert await export(ada) == before
+    await ada.call(UndoChangeSet(later.id))
+    await ada.call(UndoChangeSet(applied.id))
+
+
+async def test_what_is_in_use_is_removed_together_with_its_users_and_not_without(ada, make, propose, refused):
+    await make(put("rule"), activate("rule"), put("user", {"$use": "policy/rule"}), activate("user"))
+    for alone in (
+        Change("remove", "policy", "rule"),
+        Change("deactivate", "policy", "rule", environment="production"),
+    ):
+        assert isinstance(await refused(ada.call(ApplyChangeSet((await propose(alone)).id))), InUse)
+
+    await make(Change("remove", "policy", "rule"), Change("remove", "policy", "user"))
+    assert await own(ada) == {}
+
+
+async def test_every_environment_goes_back_to_what_it_used_at_a_moment(ada, make, refused):
+    await make(put("a", {"n": 1}), activate("a"), activate("a", "staging"), put("b", {"n": 1}), activate("b"))
+    moment = datetime.now(UTC)
+    await make(put("a", {"n": 2}), activate("a"), put("c"), activate("c"))
+    b = (await own(ada))["b"]
+    await ada.call(Deactivate(b.id, "production"))
+    assert isinstance(await refused(ada.member("member").call(RestoreMoment(moment))), Forbidden)
+
+    proposed = await ada.call(RestoreMoment(moment))
+    assert proposed.size == 3
+    await ada.call(ApplyChangeSet(proposed.id))
+
+    assert (await active(ada, "a"), await active(ada, "b")) == ({"n": 1}, {"n": 1})
+    assert await refused(active(ada, "c")) == NotActive(environment="production")
+    moves = (await ada.call(ListMoves((await own(ada))["a"].id, "production"))).items
+    assert [move.number for move in moves] == [1, 2, 1]
+    await ada.call(UndoChangeSet(proposed.id))
+    assert (await active(ada, "a"), await active(ada, "c")) == ({"n": 2}, {"of": "c"})
+
+
+async def test_a_moment_with_what_was_deleted_since_is_restored_without_it_when_that_is_wanted(
+    ada, make, refused
+):
+    await make(put("a"), activate("a"), put("b"), activate("b"))
+    moment = datetime.now(UTC)
+    there = await own(ada)
+    for key in ("a", "b"):
+        await ada.call(Deactivate(there[key].id, "production"))
+    await ada.call(DeleteResource(there["a"].id))
+
+    assert await refused(ada.call(RestoreMoment(moment))) == RemovedSince(resource_ids=(there["a"].id,))
+    assert (await ada.call(RestoreMoment(moment, without_removed=True))).size == 1
+
+
+async def test_an_export_is_the_changes_that_make_the_same_somewhere_else(ada, ben, make, propose):
+    shipped = await ada.call(ResolveResource("component", "passthrough"))
+    await make(
+        put("mine", shipped.content | {"key": "mine"}, "component"),
+        activate("mine", kind="component"),
+        put(
+            "flow", {"nodes": {"a": {"component": "mine"}}, "inputs": {"value": {"target": "a.in"}}}, "graph"
+        ),
+        activate("flow", kind="graph"),
+        put("rule", {"draft": [1.5, "é", None]}, tags=("x",), deprecated=True, visibility="private"),
+        activate("rule", "staging", content={"n": 1}),
+    )
+    exported = await export(ada)
+
+    await make(*exported, client=ben)
+
+    assert await export(ben) == exported
+    assert await export(ada, limit=1) == exported
+    plan = await ben.call(PlanChangeSet((await propose(*exported, client=ben)).id))
+    assert {step.effect for step in plan.steps} == {"none"}
+
+
+async def test_an_export_of_long_contents_comes_on_pages_that_a_message_can_carry(ada, make):
+    long = [put(f"rule{n}", {"text": str(n) * 250_000}) for n in range(5)]
+    proposed = await ada.call(CreateChangeSet("Long", long[:2], review=False))
+    for change in long[2:]:
+        await ada.call(AddChanges(proposed.id, (change,)))
+    await ada.call(ApplyChangeSet(proposed.id))
+
+    assert [change.key for change in await export(ada)] == [f"rule{n}" for n in range(5)]
+    listed, after = [], None
+    while True:
+        page = await ada.call(ListChanges(proposed.id, after=after))
+        listed += page.items
+        after = page.next_cursor
+        if after is None:
+            break
+    assert listed == long
+
+
+async def test_private_resources_of_others_show_in_no_set_plan_or_export(ada, ben, make, propose, refused):
+    owner, colleague = ada.member("member"), ada.member("member")
+    secret = await make(put("secret", visibility="private"), client=owner)
+    touching = await propose(put("secret", {"n": 1}), client=owner)
+
+    assert await export(colleague) == []
+    assert len(await export(owner)) == len(await export(ada)) == 1
+    for hidden in (secret, touching):
+        for client in (colleague, ben):
+            missing = ChangeSetNotFound(set_id=hidden.id)
+            assert await refused(client.call(GetChangeSet(hidden.id))) == missing
+            assert await refused(client.call(ListChanges(hidden.id))) == missing
+            assert await refused(client.call(UndoChangeSet(hidden.id))) == missing
+            assert hidden not in (await client.call(ListChangeSets())).items
+    taking = await propose(put("secret", {"mine": 1}), client=colleague)
+    assert await refused(colleague.call(ApplyChangeSet(taking.id))) == ResourceNotFound(
+        resource="policy/secret"
+    )
+
+
+async def test_sets_are_listed_newest_first_by_status(ada, make, propose):
+    first, second = await make(put("a")), await propose(put("b"))
+
+    assert [s.id for s in (await ada.call(ListChangeSets())).items] == [second.id, first.id]
+    assert [s.id for s in (await ada.call(ListChangeSets(status="open"))).items] == [second.id]
+    page = await ada.call(ListChangeSets(limit=1))
+    assert [s.id for s in (await ada.call(ListChangeSets(limit=1, after=page.next_cursor))).items] == [
+        first.id
+    ]
+
+
+async def test_another_org_reaches_no_set(ada, ben, propose, refused):
+    proposed = await propose(put("a"))
+    missing = ChangeSetNotFound(set_id=proposed.id)
+
+    for request in (
+        GetChangeSet(proposed.id), ListChanges(proposed.id), PlanChangeSet(proposed.id), ApplyChangeSet(proposed.id),
+        UndoChangeSet(proposed.id), WithdrawChangeSet(proposed.id), ReviewChangeSet(proposed.id, approve=True),
+        AddChanges(proposed.id, (put("b"),)), GetChangeSet(uuid4()),
+    ):  # fmt: skip
+        problem = await refused(ben.call(request))
+        assert problem == (
+            missing if request.set_id == proposed.id else ChangeSetNotFound(set_id=request.set_id)
+        )
+
+
+async def test_a_version_published_by_hand_is_found_again_by_its_content(ada, make):
+    made = await ada.call(CreateResource(type="policy", key="rule", content={"n": 1}))
+    for n in (2, 3):
+        await ada.call(PublishVersion(made.id))
+        await ada.call(PutDraft(made.id, revision=n - 1, content={"n": n}))
+    await ada.call(Activate(made.id, "production", 2))
+
+    await make(activate("rule", content={"n": 1}))
+
+    assert (await ada.call(ResolveResource("policy", "rule"))).number == 1
+    assert (await ada.call(GetResource(made.id))).latest == 2
