@@ -10,15 +10,16 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from polis.gateway.admission import Admission
 from polis.gateway.browser import Browser
-from polis.gateway.buckets import Buckets
 from polis.gateway.connection import Edge
 from polis.gateway.credentials import Credentials
 from polis.gateway.files import Files
 from polis.gateway.lines import Lines
 from polis.gateway.live import Live
+from polis.gateway.peers import Peers
 from polis.gateway.proxies import Proxies
-from polis.gateway.proxy import Admission, Proxy
+from polis.gateway.proxy import Proxy
 from polis.gateway.routes import LIVE, PREFIX, Routes
 from polis.proto.catalog import DownloadArtifact
 from polis.proto.contract import operations
@@ -65,19 +66,14 @@ class Gateway:
     def __init__(self, kernel: Kernel, settings: GatewaySettings) -> None:
         credentials = Credentials(settings.credential, settings.origins)
         proxies = Proxies(settings.trusted_proxies)
+        admission = Admission(settings, proxies)
+        self.peers = Peers(kernel, *admission.buckets)
         self._live = Live(kernel, settings, credentials)
         self._proxy = Proxy(
             kernel,
             Routes(operations()),
             credentials,
-            Admission(
-                proxies,
-                principals=Buckets(rate_per_minute=settings.principal_rate, burst=settings.principal_burst),
-                addresses=Buckets(rate_per_minute=settings.address_rate, burst=settings.address_burst),
-                credentials=Buckets(
-                    rate_per_minute=settings.credentials_rate, burst=settings.credentials_burst
-                ),
-            ),
+            admission,
             local=_local(kernel, credentials, proxies),
             streamed=_streamed(kernel),
         )

@@ -7,11 +7,12 @@ from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-from polis.gateway.http import JSON, SHARED_HEADERS, Disconnect, Exchange
+from polis.gateway.http import JSON, SHARED_HEADERS, Disconnect, Exchange, told
 from polis.proto import Refused
 from polis.proto.problems import TooLarge
 
 if TYPE_CHECKING:
+    from polis.gateway.buckets import Left
     from polis.proto import Operation
 
 
@@ -127,6 +128,8 @@ class Direct(Exchange):
         """The whole answer at once, without a wait."""
         self.status = status
         parts = [head_of(status, media_type), b"x-request-id: ", self.request_id.encode()]
+        if self.left is not None:
+            parts += _told(self.left)
         for name, value in self.extra:
             if b"\n" in value or b"\r" in value:
                 raise ValueError(f"header {name!r} holds a line break")
@@ -140,6 +143,11 @@ class Direct(Exchange):
         if self.method != "HEAD":
             parts.append(body)
         self.wire.send(self, b"".join(parts))
+
+
+def _told(left: Left) -> tuple[bytes, ...]:
+    (one, policy), (other, state) = told(left)
+    return b"\r\n", one, b": ", policy, b"\r\n", other, b": ", state
 
 
 _BODILESS = frozenset({204, 304})

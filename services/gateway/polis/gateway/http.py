@@ -18,6 +18,7 @@ from polis.telemetry import trace
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
+    from polis.gateway.buckets import Left
     from polis.service.actor import Actor
 
     Scope = MutableMapping[str, Any]
@@ -45,7 +46,8 @@ class Disconnect(Exception):
 class Exchange:
     """A request and its one answer. How the bytes come and go is its subclasses' part.
 
-    `extra` are headers of the answer beside the shared ones; `actor` and `name` (of the operation) are for the record.
+    `extra` are headers of the answer beside the shared ones; `actor` and `name` (of the operation) are for the record; `left`
+    is what the bucket holds that let the request in.
     """
 
     __slots__ = (
@@ -54,6 +56,7 @@ class Exchange:
         "extra",
         "headers",
         "here",
+        "left",
         "method",
         "name",
         "path",
@@ -75,6 +78,7 @@ class Exchange:
         self.secure = secure
         self.extra: list[Header] = []
         self.status = 0
+        self.left: Left | None = None
         self.name = "unrouted"
         self.actor: Actor = ANONYMOUS
         self.began = time.monotonic()
@@ -119,6 +123,8 @@ class Exchange:
         everything = [*SHARED_HEADERS, *self.extra, *headers, (b"x-request-id", self.request_id.encode())]
         if media_type is not None:
             everything.append((b"content-type", media_type))
+        if self.left is not None:
+            everything += told(self.left)
         return everything
 
 
@@ -185,6 +191,15 @@ class AsgiExchange(Exchange):
 
     async def part(self, body: bytes, *, more: bool = True) -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def told(left: Left) -> tuple[Header, Header]:
+    """What a client should know to keep within its limit (draft-ietf-httpapi-ratelimit-headers-10)."""
+    name = left.policy.partition(b";")[0]
+    return (b"ratelimit-policy", left.policy), (
+        b"ratelimit",
+        b"%b;r=%d;t=%d" % (name, left.tokens, left.full_in_s),
+    )
 
 
 def headers_of_problem(status: int, body: bytes) -> list[Header]:

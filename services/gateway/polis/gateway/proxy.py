@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from polis.bus import Message
-    from polis.gateway.buckets import Buckets
+    from polis.gateway.admission import Admission
     from polis.gateway.credentials import Credentials
     from polis.gateway.http import Receive, Scope, Send
-    from polis.gateway.proxies import Proxies
     from polis.gateway.routes import Routes
     from polis.service import Kernel
 
@@ -54,28 +53,6 @@ class Streamed(Protocol):
     async def __call__(
         self, exchange: AsgiExchange, operation: Operation, path: dict[str, str], actor: Actor, /
     ) -> None: ...
-
-
-class Admission:
-    """Buckets of the public origin: by principal, by address, and a stricter one where credentials are tried."""
-
-    def __init__(
-        self, proxies: Proxies, *, principals: Buckets, addresses: Buckets, credentials: Buckets
-    ) -> None:
-        self.proxies = proxies
-        self._principals = principals
-        self._addresses = addresses
-        self._credentials = credentials
-
-    def take(self, exchange: Exchange, operation: Operation, actor: Actor) -> None:
-        """Refused(Overloaded) when a bucket that applies is empty."""
-        if actor is not ANONYMOUS:
-            self._principals.take(actor.principal_id)
-            return
-        address = self.proxies.address(exchange)
-        self._addresses.take(address)
-        if operation.mutates:
-            self._credentials.take(address)
 
 
 class Proxy:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def _open(settings: GatewaySettings, kernel: Kernel) -> AsyncIterator[Gateway]:
-    yield Gateway(kernel, settings)
+    gateway = Gateway(kernel, settings)
+    kernel.tasks.start(gateway.peers.run(), name="peers")
+    yield gateway
 
 
 service = Service(

@@ -1,0 +1,65 @@
+"""Who is let in how often: buckets by principal, by address, and a stricter one where credentials are tried."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from polis.gateway.buckets import Buckets
+from polis.service.actor import ANONYMOUS
+
+if TYPE_CHECKING:
+    from polis.gateway.config import GatewaySettings
+    from polis.gateway.http import Exchange
+    from polis.gateway.proxies import Proxies
+    from polis.proto import Operation
+    from polis.service.actor import Actor
+
+_PRINCIPALS_NAMED = 20_000
+
+
+class Admission:
+    """The limits as the settings have them. `tiers` multiplies rate and burst for kinds of principals."""
+
+    def __init__(self, settings: GatewaySettings, proxies: Proxies) -> None:
+        s = settings
+        self.proxies = proxies
+        self._principals = Buckets("principal", rate_per_minute=s.principal_rate, burst=s.principal_burst)
+        self._addresses = Buckets("address", rate_per_minute=s.address_rate, burst=s.address_burst)
+        self._credentials = Buckets(
+            "credentials", rate_per_minute=s.credentials_rate, burst=s.credentials_burst
+        )
+        self._tiers = tiers_of(settings.tiers)
+        self._names: dict[UUID, str] = {}
+
+    @property
+    def buckets(self) -> tuple[Buckets, ...]:
+        return self._principals, self._addresses, self._credentials
+
+    def take(self, exchange: Exchange, operation: Operation, actor: Actor) -> None:
+        """Refused(Overloaded) when a bucket that applies is empty; what is left is told with the answer."""
+        if actor is not ANONYMOUS:
+            tier = self._tiers.get(actor.kind, 1.0)
+            exchange.left = self._principals.take(self._name(actor.principal_id), tier=tier)
+            return
+        address = self.proxies.address(exchange)
+        exchange.left = self._addresses.take(address)
+        if operation.mutates:
+            exchange.left = self._credentials.take(address)
+
+    def _name(self, principal_id: UUID) -> str:
+        name = self._names.get(principal_id)
+        if name is None:
+            if len(self._names) >= _PRINCIPALS_NAMED:
+                self._names.clear()
+            name = self._names[principal_id] = str(principal_id)
+        return name
+
+
+def tiers_of(text: str) -> dict[str, float]:
+    """`service=10,agent=2` as numbers by kind. ValueError."""
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    tiers = {kind.strip(): float(factor) for kind, _, factor in pairs}
+    if any(not 0 < factor <= 1_000_000 for factor in tiers.values()):
+        raise ValueError(f"POLIS_TIERS: {text!r} holds a factor that is none")
+    return tiers
