@@ -47,6 +47,7 @@ def serve(stage):
     async def serve(**changes):
         credential = issue.credential_of("identity", MESH_SECRET)
         known = {"mesh_secret": Secret(MESH_SECRET), "credential": Secret(credential), "hash_queue": 1000}
+        known |= dict.fromkeys(("sign_in_burst", "address_burst", "code_burst", "forgotten_burst"), 1_000_000)
         async with serving(service, stage.settings("identity", **(known | changes))) as running:
             yield running
 
@@ -69,10 +70,11 @@ class Somebody:
 
     def __init__(self, caller, token="", me=None):
         self.caller, self.token, self.me = caller, token, me
+        self.client = None
 
     async def call(self, request, *, key="", org=""):
         return await self.caller.call(
-            request, token=self.token, org=str(org), idempotency_key=key, timeout_s=20.0
+            request, token=self.token, org=str(org), idempotency_key=key, timeout_s=20.0, client=self.client
         )
 
     def using(self, token):

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from polis.db import Database
 from polis.identity.config import Config
-from polis.identity.tokens.keys import Keyring, Seal, utc_now
+from polis.identity.seal import OtherSecret, Seal
+from polis.identity.tokens.keys import Keyring, utc_now
 from polis.service import Secret
 from polis.service.config import BadSettings
 from polis.service.tokens import Claims, InvalidToken, Verifier, sign
@@ -38,30 +39,36 @@ async def now(rows):
 
 
 class TestSeal:
-    def test_a_sealed_key_opens_to_the_same_key(self):
-        seal, private = Seal("a" * 32), Ed25519PrivateKey.generate()
+    def test_what_is_sealed_opens_to_the_same(self):
+        seal = Seal("a" * 32, "keys")
 
-        opened = seal.open("k1", seal.close("k1", private))
+        assert seal.open("k1", seal.close("k1", b"private")) == b"private"
 
-        assert opened.private.private_bytes_raw() == private.private_bytes_raw()
+    def test_nothing_of_the_plain_bytes_is_in_the_sealed_ones(self):
+        plain = Ed25519PrivateKey.generate().private_bytes_raw()
 
-    def test_nothing_of_the_private_key_is_in_the_sealed_one(self):
-        private = Ed25519PrivateKey.generate()
+        sealed = Seal("a" * 32, "keys").close("k1", plain)
 
-        sealed = Seal("a" * 32).close("k1", private)
-
-        assert private.private_bytes_raw() not in sealed
-        assert sealed != Seal("a" * 32).close("k1", private)
+        assert plain not in sealed
+        assert sealed != Seal("a" * 32, "keys").close("k1", plain)
 
     @pytest.mark.parametrize(
-        ("secret", "kid", "change"), [("b" * 32, "k1", 0), ("a" * 32, "k2", 0), ("a" * 32, "k1", 1)]
+        ("secret", "purpose", "name", "change"),
+        [
+            ("b" * 32, "keys", "k1", 0),
+            ("a" * 32, "mails", "k1", 0),
+            ("a" * 32, "keys", "k2", 0),
+            ("a" * 32, "keys", "k1", 1),
+        ],
     )
-    def test_another_secret_another_kid_or_changed_bytes_do_not_open_it(self, secret, kid, change):
-        sealed = bytearray(Seal("a" * 32).close("k1", Ed25519PrivateKey.generate()))
+    def test_another_secret_purpose_or_name_or_changed_bytes_do_not_open_it(
+        self, secret, purpose, name, change
+    ):
+        sealed = bytearray(Seal("a" * 32, "keys").close("k1", b"private"))
         sealed[-1] ^= change
 
-        with pytest.raises(BadSettings, match="POLIS_MESH_SECRET"):
-            Seal(secret).open(kid, bytes(sealed))
+        with pytest.raises(OtherSecret):
+            Seal(secret, purpose).open(name, bytes(sealed))
 
 
 class TestRotation:

@@ -107,8 +107,11 @@ def admit(operation: Operation, actor: Actor) -> None:
         return
     if operation.scope != SIGNED_IN:
         actor.demand(operation.scope)
-    if operation.fresh and (actor.kind != "user" or actor.acting or actor.proved_at + FRESH_S <= time.time()):
-        raise Refused(StepUpRequired(max_age_s=FRESH_S))
+    if operation.fresh:
+        if actor.kind != "user" or actor.acting:
+            raise Refused(Forbidden(scope="session"), "only a signed-in user can do this")
+        if actor.proved_at + FRESH_S <= time.time():
+            raise Refused(StepUpRequired(max_age_s=FRESH_S))
 
 
 class Keys:

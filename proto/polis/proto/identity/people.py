@@ -66,9 +66,11 @@ class RefreshRefused(Problem, frozen=True):
     raced: bool = False
 
 
-@problem(status=404)
-class AdministratorLinkUsed(Problem, frozen=True):
-    """The one-time link is not valid, or not any more."""
+@problem(status=401)
+class SecondFactorRequired(Problem, frozen=True):
+    """The password fits, and a code of the second factor has to come with this ticket, within five minutes."""
+
+    ticket: str
 
 
 @event(entity="session_id")
@@ -90,7 +92,12 @@ class SignUp(Request[Session], frozen=True):
     invitation: Token | None = None
 
 
-@operation(http="POST /sign-in", scope=PUBLIC, problems=(WrongCredentials, OrgNotFound), idempotent=False)
+@operation(
+    http="POST /sign-in",
+    scope=PUBLIC,
+    problems=(WrongCredentials, SecondFactorRequired, OrgNotFound),
+    idempotent=False,
+)
 class SignIn(Request[Session], frozen=True):
     """Open a session with e-mail and password, in one of the user's orgs."""
 
@@ -109,18 +116,6 @@ class Refresh(Request[Session], frozen=True):
 @operation(http="POST /sign-out", scope=SIGNED_IN, idempotent=False)
 class SignOut(Request[None], frozen=True):
     """End the caller's session: its tokens are refused everywhere."""
-
-
-@operation(
-    http="POST /administrators", scope=PUBLIC, problems=(AdministratorLinkUsed, EmailTaken), idempotent=False
-)
-class ClaimAdministrator(Request[Session], frozen=True):
-    """Create the first administrator with the one-time link of the first start."""
-
-    token: Token
-    email: Email
-    password: Password
-    name: Name
 
 
 @operation(http="GET /me", scope=SIGNED_IN)

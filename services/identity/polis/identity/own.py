@@ -1,4 +1,4 @@
-"""What identity holds while it runs: settings, rows, hashing threads, signing keys; and its endless tasks."""
+"""What identity holds while it runs: settings, rows, hashing threads, signing keys, mails; and its endless tasks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from polis.identity.audit import retention
+from polis.identity.mail.post import Post
 from polis.identity.people import administrators
+from polis.identity.people.guesses import Buckets
 from polis.identity.people.passwords import Hasher
+from polis.identity.seal import Seal
 from polis.identity.sweep import sweep
 from polis.identity.tokens.issue import Issuer
 from polis.identity.tokens.keys import Keyring, utc_now
@@ -32,6 +35,9 @@ class Own:
         self.hasher = Hasher(config.hash_threads, config.hash_queue)
         self.keys = Keyring(config)
         self.issuer = Issuer(config, self.keys)
+        self.buckets = Buckets(config)
+        self.totp_seal = Seal(config.mesh_secret, "totp v1")
+        self.post = Post(database, config)
 
 
 @asynccontextmanager
@@ -44,6 +50,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         kernel.tasks.start(_reload_keys(own), name="keys of identity")
         kernel.tasks.start(sweep(own.database, config), name="sweep of identity")
         kernel.tasks.start(retention.keep(own.database, config), name="audit log of identity")
+        kernel.tasks.start(own.post.run(), name="mails of identity")
         yield own
     finally:
         own.hasher.close()

@@ -69,6 +69,27 @@ _USAGES = """
         limit $2
     )
 """
+_TICKETS = """
+    delete from identity.tickets where hash in (
+        select hash from identity.tickets where expires_at <= $1 limit $2
+    )
+"""
+_RESETS = """
+    delete from identity.password_resets where token_hash in (
+        select token_hash from identity.password_resets where expires_at <= $1 limit $2
+    )
+"""
+_MAILS = """
+    delete from identity.mails where id in (
+        select id from identity.mails where expires_at <= $1 limit $2
+    )
+"""
+_GUESSES = """
+    delete from identity.guesses where bucket in (
+        select bucket from identity.guesses where full_at <= $1 limit $2
+    )
+"""
+_OF_PEOPLE = (_TICKETS, _RESETS, _MAILS, _GUESSES)
 
 
 async def sweep(database: Database, config: Config) -> None:
@@ -92,6 +113,7 @@ async def sweep_once(database: Database, at: datetime) -> None:
         _GRANTS,
         _RESERVATIONS,
         _USAGES,
+        *_OF_PEOPLE,
     ):
         deleted = _ROWS
         while deleted == _ROWS:

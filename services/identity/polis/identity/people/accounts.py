@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from polis.db import UniqueViolation
-from polis.proto import Refused
+from polis.proto import Refused, identity
 from polis.proto.identity import Email, EmailTaken
 from polis.proto.problems import Fault, Invalid
 
@@ -35,6 +35,15 @@ class Login(Struct, frozen=True):
     hash: str
     changed_at: datetime
     active: bool
+    has_totp: bool
+    email: str
+
+
+class Delegation(Struct, frozen=True):
+    """The session id of tokens by which services act for a member of an org."""
+
+    org_id: UUID
+    sid: UUID
 
 
 def normal(email: str) -> str | None:
@@ -83,13 +92,21 @@ async def login(tx: Transaction, email: str | None) -> Login | None:
     return await tx.row(
         Login,
         """
-        select a.id, a.name, p.hash, p.changed_at, a.suspended_at is null as active
+        select a.id, a.name, p.hash, p.changed_at, a.suspended_at is null as active,
+            exists (select from identity.totp t where t.account_id = a.id and t.confirmed_at is not null) as has_totp,
+            a.email
         from identity.accounts a
         join identity.passwords p on p.account_id = a.id
         where a.email = $1
         """,
         email,
     )
+
+
+async def login_of(tx: Transaction, account_id: UUID) -> Login | None:
+    """As `login`, of an account that is known."""
+    email = await tx.value("select email from identity.accounts where id = $1", account_id)
+    return await login(tx, email) if isinstance(email, str) else None
 
 
 async def still(tx: Transaction, login: Login) -> bool:
@@ -106,6 +123,94 @@ async def still(tx: Transaction, login: Login) -> bool:
         login.changed_at,
     )
     return found is not None
+
+
+async def change_password(tx: Transaction, account_id: UUID, password_hash: str, at: datetime) -> bool:
+    """Lock an active account and give it another password; nothing that was to prove the old one counts any longer."""
+    locked = await tx.value(
+        "select true from identity.accounts where id = $1 and suspended_at is null for no key update",
+        account_id,
+    )
+    if locked is None:
+        return False
+    await tx.execute(
+        "update identity.passwords set hash = $2, changed_at = $3 where account_id = $1",
+        account_id,
+        password_hash,
+        at,
+    )
+    await tx.execute("delete from identity.password_resets where account_id = $1", account_id)
+    await tx.execute("delete from identity.tickets where account_id = $1", account_id)
+    return True
+
+
+async def offer_reset(tx: Transaction, account_id: UUID, token_hash: bytes, until: datetime) -> None:
+    """The one link that resets an account's password from now on."""
+    await tx.execute("delete from identity.password_resets where account_id = $1", account_id)
+    await tx.execute(
+        "insert into identity.password_resets (token_hash, account_id, expires_at) values ($1, $2, $3)",
+        token_hash,
+        account_id,
+        until,
+    )
+
+
+async def resets(tx: Transaction, token_hash: bytes, at: datetime) -> Account | None:
+    """Whose password a link resets, locked until the transaction ends; None for one that is not valid, or not any more."""
+    return await tx.row(
+        Account,
+        """
+        select a.id, a.email, a.name
+        from identity.password_resets r
+        join identity.accounts a on a.id = r.account_id and a.suspended_at is null
+        where r.token_hash = $1 and r.expires_at > $2
+        for no key update of a
+        """,
+        token_hash,
+        at,
+    )
+
+
+async def known(
+    tx: Transaction, email: str | None, before: UUID | None, limit: int
+) -> list[identity.Account]:
+    """Accounts as administrators see them, the newest first."""
+    return await tx.rows(
+        identity.Account,
+        """
+        select id, email, name, created_at, suspended_at
+        from identity.accounts
+        where ($1::text is null or email = $1) and ($2::uuid is null or id < $2)
+        order by id desc
+        limit $3
+        """,
+        email,
+        before,
+        limit,
+    )
+
+
+async def suspend(tx: Transaction, account_id: UUID, at: datetime | None) -> identity.Account | None:
+    """Suspend an account since `at`, or not any longer; None when there is none. Who is suspended stays so since then."""
+    return await tx.row(
+        identity.Account,
+        """
+        update identity.accounts set suspended_at = case when $2::timestamptz is null then null else coalesce(suspended_at, $2) end
+        where id = $1
+        returning id, email, name, created_at, suspended_at
+        """,
+        account_id,
+        at,
+    )
+
+
+async def renew_delegations(tx: Transaction, account_id: UUID) -> list[Delegation]:
+    """Give an account's memberships other session ids; the old ones are the caller's to revoke."""
+    return await tx.rows(
+        Delegation,
+        "update identity.memberships set sid = uuidv7() where account_id = $1 returning org_id, old.sid",
+        account_id,
+    )
 
 
 async def rehash(tx: Transaction, login: Login, password_hash: str) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 from polis.identity.tokens.opaque import digest, mint
 from polis.proto import Refused
 from polis.proto.identity import AdministratorLinkUsed
+from polis.proto.problems import Forbidden
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -63,6 +64,16 @@ async def claim(tx: Transaction, token: str, account_id: UUID, at: datetime) -> 
     await tx.execute(
         "insert into identity.administrators (account_id, since) values ($1, $2)", account_id, at
     )
+
+
+async def demand(tx: Transaction, account_id: UUID) -> None:
+    """Refused(Forbidden) for who is no administrator."""
+    if not await tx.value("select true from identity.administrators where account_id = $1", account_id):
+        raise Refused(Forbidden(scope="administrator"), "only administrators of the mesh can do this")
+
+
+async def is_org(tx: Transaction, org_id: UUID) -> bool:
+    return await tx.value("select true from identity.orgs where org_id = $1", org_id) is not None
 
 
 def remove_link(config: Config) -> None:

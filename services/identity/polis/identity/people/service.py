@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from polis.identity.own import Own
-from polis.identity.people import accounts, administrators, entry, passwords, sessions
+from polis.identity.people import (
+    accounts,
+    administrator_service,
+    entry,
+    factor_service,
+    factors,
+    guesses,
+    password_service,
+    passwords,
+    session_service,
+    sessions,
+)
 from polis.identity.people.sessions import Outcome
 from polis.identity.principals import agents
 from polis.identity.tenancy import joining, orgs
-from polis.identity.tokens import issue
 from polis.proto import Refused, identity
-from polis.proto.problems import Forbidden, Unauthenticated
+from polis.proto.problems import Unauthenticated
 from polis.service import Context, Handlers
 from polis.telemetry import log
 
-if TYPE_CHECKING:
-    from uuid import UUID
-
 handlers = Handlers()
+handlers.include(
+    session_service.handlers,
+    password_service.handlers,
+    factor_service.handlers,
+    administrator_service.handlers,
+)
 
 
 @handlers.handles(identity.SignUp)
@@ -29,6 +40,10 @@ async def sign_up(request: identity.SignUp, ctx: Context[Own]) -> identity.Sessi
     if config.sign_up == "closed" or (config.sign_up == "invitation" and request.invitation is None):
         raise Refused(identity.SignUpClosed())
     account = accounts.Account(ctx.new_id(), accounts.demand_normal(request.email), request.name)
+    # An address that is taken is told, so that is a guess; a new account gives it back.
+    guess = ctx.own.buckets.address(ctx.client.address)
+    async with ctx.across_orgs() as tx:
+        await guesses.take(tx, *guess)
     password_hash = await ctx.own.hasher.hash(request.password)
     org_id = await joining.org_to_join(ctx, request.invitation)
     async with ctx.transaction(org_id) as tx:
@@ -39,31 +54,63 @@ async def sign_up(request: identity.SignUp, ctx: Context[Own]) -> identity.Sessi
             )
         else:
             membership = await joining.join_by_invitation(ctx, tx, request.invitation, account)
-        return tx.answer(await entry.open_session(ctx, tx, account, (membership,), membership.org.id))
+        session = await entry.open_session(ctx, tx, account, (membership,), membership.org.id)
+        await entry.note(
+            ctx, tx, "account.created", by=account.id, org_id=membership.org.id, subject=account.id
+        )
+        return tx.answer(session)
 
 
 @handlers.handles(identity.SignIn)
 async def sign_in(request: identity.SignIn, ctx: Context[Own]) -> identity.Session:
-    email = accounts.normal(request.email)
+    own, email = ctx.own, accounts.normal(request.email)
+    guess = (own.buckets.password(email or request.email), *own.buckets.address(ctx.client.address))
     async with ctx.across_orgs() as tx:
+        await guesses.take(tx, *guess)
         login = await accounts.login(tx, email)
-    fits = await ctx.own.hasher.verify(None if login is None else login.hash, request.password)
-    if login is None or email is None or not fits:
+    fits = await own.hasher.verify(None if login is None else login.hash, request.password)
+    if login is None or not fits:
+        await entry.note_refused(ctx, "sign_in.refused", None if login is None else login.id, of="password")
         raise Refused(identity.WrongCredentials())
-    rehashed = await ctx.own.hasher.hash(request.password) if passwords.outdated(login.hash) else None
+    rehashed = await own.hasher.hash(request.password) if passwords.outdated(login.hash) else None
     async with ctx.across_orgs() as tx:
         if rehashed is not None:
             await accounts.rehash(tx, login, rehashed)
         if not await accounts.still(tx, login):
             raise Refused(identity.WrongCredentials())
-        memberships = await orgs.of_account(tx, login.id)
-        org_id = issue.home(memberships, *(() if request.org_id is None else (request.org_id,)))
-        if request.org_id not in (None, org_id):
-            raise Refused(identity.OrgNotFound(org_id=request.org_id))
-        account = accounts.Account(login.id, email, login.name)
-        session = await entry.open_session(ctx, tx, account, memberships, org_id)
-        await sessions.end_surplus(tx, login.id, org_id, ctx.own.config, ctx.now())
-        return session
+        await guesses.forgive(tx, guess[0])
+        await guesses.give_back(tx, *guess[1:])
+        if not login.has_totp:
+            return await entry.enter(ctx, tx, login, request.org_id, proved_by=("pwd",))
+        entry.home_of(await orgs.of_account(tx, login.id), request.org_id)
+        ticket = await factors.open_ticket(tx, login.id, login.changed_at, request.org_id, ctx.now())
+    # Behind the transaction, because a refusal inside would undo the ticket.
+    raise Refused(identity.SecondFactorRequired(ticket=ticket))
+
+
+@handlers.handles(identity.SignInSecondFactor)
+async def sign_in_second_factor(request: identity.SignInSecondFactor, ctx: Context[Own]) -> identity.Session:
+    own, at = ctx.own, ctx.now()
+    async with ctx.across_orgs() as tx:
+        account_id = await factors.account_of(tx, request.ticket, at)
+        guess = own.buckets.address(ctx.client.address)
+        if account_id is not None:
+            guess = (*guess, own.buckets.code(account_id))
+        await guesses.take(tx, *guess)
+    async with ctx.across_orgs() as tx:
+        ticket = await factors.lock_ticket(tx, request.ticket, at)
+        login = None if ticket is None else await accounts.login_of(tx, ticket.account_id)
+        if ticket is None or login is None or login.changed_at != ticket.password_of:
+            raise Refused(identity.WrongCredentials())
+        if not await accounts.still(tx, login):
+            raise Refused(identity.WrongCredentials())
+        if await factors.use(tx, own.totp_seal, login.id, request.code, at):
+            await factors.use_ticket(tx, request.ticket)
+            await guesses.give_back(tx, *guess)
+            return await entry.enter(ctx, tx, login, ticket.org_id, proved_by=("pwd", "otp"))
+    # The ticket stays: there are more guesses, as many as the bucket holds.
+    await entry.note_refused(ctx, "sign_in.refused", login.id, of="code")
+    raise Refused(identity.WrongCredentials())
 
 
 @handlers.handles(identity.Refresh)
@@ -81,6 +128,14 @@ async def refresh(request: identity.Refresh, ctx: Context[Own]) -> identity.Sess
                 "refresh_token.reused", session_id=str(session.id), account_id=str(session.account_id)
             )
             await sessions.end(tx, session, config, at)
+            await entry.note(
+                ctx,
+                tx,
+                "refresh_token.reused",
+                by=session.account_id,
+                org_id=session.current_org,
+                subject=session.sid,
+            )
     # Behind the transaction, because a refusal inside would undo the end of the session.
     raise Refused(identity.RefreshRefused(raced=outcome is Outcome.RACED))
 
@@ -88,40 +143,23 @@ async def refresh(request: identity.Refresh, ctx: Context[Own]) -> identity.Sess
 @handlers.handles(identity.SignOut)
 async def sign_out(request: identity.SignOut, ctx: Context[Own]) -> None:
     del request
-    own_session(ctx)
+    sid = entry.own_session(ctx)
     async with ctx.across_orgs() as tx:
         await sessions.end_own(tx, ctx.actor, ctx.own.config, ctx.now())
+        await entry.note(ctx, tx, "session.ended", subject=sid)
 
 
 @handlers.handles(identity.SwitchOrg)
 async def switch_org(request: identity.SwitchOrg, ctx: Context[Own]) -> identity.AccessToken:
-    sid, at = own_session(ctx), ctx.now()
+    sid = entry.own_session(ctx)
     async with ctx.across_orgs() as tx:
-        if not await sessions.switch(tx, sid, ctx.actor.principal_id, request.org_id):
+        session = await sessions.switch(tx, sid, ctx.actor.principal_id, request.org_id)
+        if session is None:
             raise Refused(Unauthenticated(), "the session has ended")
         memberships = await orgs.of_account(tx, ctx.actor.principal_id)
-        account = await accounts.find(tx, ctx.actor.principal_id)
-        if account is None or request.org_id not in orgs.roles(memberships):
+        if request.org_id not in orgs.roles(memberships):
             raise Refused(identity.OrgNotFound(org_id=request.org_id))
-    return ctx.own.issuer.access(issue.user(account, memberships, request.org_id, sid), ctx.new_id(), at)
-
-
-@handlers.handles(identity.ClaimAdministrator)
-async def claim_administrator(request: identity.ClaimAdministrator, ctx: Context[Own]) -> identity.Session:
-    account = accounts.Account(ctx.new_id(), accounts.demand_normal(request.email), request.name)
-    async with ctx.across_orgs() as tx:
-        if not await administrators.holds(tx, request.token):
-            raise Refused(identity.AdministratorLinkUsed())
-    password_hash = await ctx.own.hasher.hash(request.password)
-    org_id = ctx.new_id()
-    async with ctx.across_orgs() as tx:
-        await accounts.create(tx, account, password_hash, ctx.now())
-        await administrators.claim(tx, request.token, account.id, ctx.now())
-        membership = await joining.found_org(ctx, tx, org_id, request.name, account.id)
-        session = await entry.open_session(ctx, tx, account, (membership,), org_id)
-    administrators.remove_link(ctx.own.config)
-    log.info("administrator.claimed", account_id=str(account.id))
-    return session
+        return await entry.access(ctx, tx, session)
 
 
 @handlers.handles(identity.GetMe)
@@ -147,11 +185,3 @@ async def get_me(request: identity.GetMe, ctx: Context[Own]) -> identity.Me:
         scopes=tuple(sorted(actor.scopes)),
         memberships=memberships,
     )
-
-
-def own_session(ctx: Context[Own]) -> UUID:
-    """The session of a user who acts in person. Refused(Forbidden) for agents, services, and who acts for a user."""
-    actor = ctx.actor
-    if actor.kind != "user" or actor.acting or actor.session_id is None:
-        raise Refused(Forbidden(scope="session"), "only a signed-in user can do this")
-    return actor.session_id

@@ -14,13 +14,14 @@ from uuid import UUID
 from msgspec import Struct
 
 from polis.identity.tokens.opaque import digest, mint
-from polis.proto.identity import Revocation, SessionEnded
+from polis.proto.identity import OpenSession, Proof, Revocation, SessionEnded
 from polis.service.tokens import SKEW_S
 
 if TYPE_CHECKING:
     from polis.db import Transaction
     from polis.identity.config import Config
     from polis.service import Actor
+    from polis.service.context import Client
 
 REVOCATIONS_PAGE = 5_000
 """Some 0.5 MB of JSON: a page fits into one bus message."""
@@ -34,6 +35,8 @@ class Session(Struct, frozen=True):
     current_org: UUID
     sid: UUID
     expires_at: datetime
+    proved_at: datetime
+    proved_by: tuple[Proof, ...]
 
 
 class Opened(Struct, frozen=True):
@@ -65,13 +68,16 @@ async def open_session(
     *,
     session_id: UUID,
     sid: UUID,
+    client: Client,
+    proved_by: tuple[Proof, ...],
     at: datetime,
 ) -> Opened:
-    session = Session(session_id, account_id, org_id, sid, at + config.session_max)
+    session = Session(session_id, account_id, org_id, sid, at + config.session_max, at, proved_by)
     await tx.execute(
         """
-        insert into identity.sessions (id, account_id, current_org, sid, created_at, renewed_at, expires_at)
-        values ($1, $2, $3, $4, $5, $5, $6)
+        insert into identity.sessions
+            (id, account_id, current_org, sid, created_at, renewed_at, expires_at, device, address, proved_at, proved_by)
+        values ($1, $2, $3, $4, $5, $5, $6, $7, $8, $5, $9)
         """,
         session.id,
         session.account_id,
@@ -79,8 +85,51 @@ async def open_session(
         session.sid,
         at,
         session.expires_at,
+        client.device,
+        client.address,
+        list(proved_by),
     )
     return Opened(session, await _add_token(tx, session, config, at))
+
+
+async def list_of(
+    tx: Transaction, account_id: UUID, sid: UUID, at: datetime, *, before: UUID | None, limit: int
+) -> list[OpenSession]:
+    """Open sessions of an account, the newest first; the one of `sid` is the current one."""
+    return await tx.rows(
+        OpenSession,
+        """
+        select id, device, address, created_at as opened_at, renewed_at, expires_at, proved_by, sid = $2 as current
+        from identity.sessions
+        where account_id = $1 and expires_at > $3 and ($4::uuid is null or id < $4)
+        order by id desc
+        limit $5
+        """,
+        account_id,
+        sid,
+        at,
+        before,
+        limit,
+    )
+
+
+async def prove(
+    tx: Transaction, sid: UUID, account_id: UUID, how: tuple[Proof, ...], at: datetime
+) -> Session | None:
+    """Note that the person of a live session proved again who they are; None when it has ended."""
+    return await tx.row(
+        Session,
+        """
+        update identity.sessions
+        set proved_at = $4, proved_by = array(select distinct unnest(proved_by || $3::text[]) order by 1 desc)
+        where sid = $1 and account_id = $2
+        returning id, account_id, current_org, sid, expires_at, proved_at, proved_by
+        """,
+        sid,
+        account_id,
+        list(how),
+        at,
+    )
 
 
 async def end_surplus(tx: Transaction, account_id: UUID, org_id: UUID, config: Config, at: datetime) -> None:
@@ -113,7 +162,7 @@ async def lock(tx: Transaction, refresh_token: str) -> Session | None:
     return await tx.row(
         Session,
         """
-        select s.id, s.account_id, s.current_org, s.sid, s.expires_at
+        select s.id, s.account_id, s.current_org, s.sid, s.expires_at, s.proved_at, s.proved_by
         from identity.sessions s
         join identity.accounts a on a.id = s.account_id and a.suspended_at is null
         where s.id = (select t.session_id from identity.refresh_tokens t where t.hash = $1)
@@ -163,15 +212,32 @@ async def rotate(
     return Opened(session, await _add_token(tx, session, config, at))
 
 
-async def switch(tx: Transaction, sid: UUID, account_id: UUID, org_id: UUID) -> bool:
-    """Point a live session to another org; false when it has ended."""
-    changed = await tx.execute(
-        "update identity.sessions set current_org = $3 where sid = $1 and account_id = $2",
+async def switch(tx: Transaction, sid: UUID, account_id: UUID, org_id: UUID) -> Session | None:
+    """Point a live session to another org; None when it has ended."""
+    return await tx.row(
+        Session,
+        """
+        update identity.sessions set current_org = $3
+        where sid = $1 and account_id = $2
+        returning id, account_id, current_org, sid, expires_at, proved_at, proved_by
+        """,
         sid,
         account_id,
         org_id,
     )
-    return bool(changed)
+
+
+async def live(tx: Transaction, sid: UUID, account_id: UUID) -> Session | None:
+    return await tx.row(
+        Session,
+        """
+        select id, account_id, current_org, sid, expires_at, proved_at, proved_by
+        from identity.sessions
+        where sid = $1 and account_id = $2
+        """,
+        sid,
+        account_id,
+    )
 
 
 async def end(tx: Transaction, session: Session, config: Config, at: datetime) -> None:
@@ -189,6 +255,42 @@ async def end_own(tx: Transaction, actor: Actor, config: Config, at: datetime) -
     )
     if sid is not None:
         await revoke(tx, actor.org_id, sid, config, at)
+
+
+async def end_one(
+    tx: Transaction, account_id: UUID, session_id: UUID, config: Config, *, org_id: UUID, at: datetime
+) -> bool:
+    """End a session of an account by either of its ids; false when there is none."""
+    sid = await tx.value(
+        "delete from identity.sessions where account_id = $1 and $2 in (id, sid) returning sid",
+        account_id,
+        session_id,
+    )
+    if isinstance(sid, UUID):
+        await revoke(tx, org_id, sid, config, at)
+    return sid is not None
+
+
+async def end_all(
+    tx: Transaction, account_id: UUID, org_id: UUID, config: Config, at: datetime, *, but: UUID | None = None
+) -> None:
+    """End every session of an account, but the one of sid `but`.
+
+    The account's lock keeps a sign-in with the old password from opening one behind our back.
+    """
+    await tx.value("select true from identity.accounts where id = $1 for no key update", account_id)
+    ended = await tx.rows(
+        _Sid,
+        """
+        delete from identity.sessions
+        where account_id = $1 and ($2::uuid is null or sid <> $2)
+        returning sid
+        """,
+        account_id,
+        but,
+    )
+    for session in ended:
+        await revoke(tx, org_id, session.sid, config, at)
 
 
 async def renew_sids(tx: Transaction, account_id: UUID, org_id: UUID, config: Config, at: datetime) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from polis.identity.own import Own
 from polis.identity.people import accounts
-from polis.identity.people.service import own_session
+from polis.identity.people.entry import own_session
 from polis.identity.tenancy import invitations, joining, orgs, roles
 from polis.proto import Page, Refused, identity
 from polis.proto.problems import Unauthenticated

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from polis.identity.config import Config
+    from polis.identity.people import sessions
     from polis.identity.people.accounts import Account
     from polis.identity.people.sessions import Opened
     from polis.identity.principals import agents
@@ -53,6 +54,8 @@ class Bearer(Struct, frozen=True):
     sid: UUID | None
     scopes: dict[UUID, frozenset[str]] = {}
     limit: frozenset[str] | None = None
+    proved_at: datetime | None = None
+    proved_by: tuple[str, ...] = ()
 
     @property
     def rights(self) -> frozenset[str]:
@@ -92,6 +95,8 @@ class Issuer:
             exp=issued + ttl_s,
             jti=token_id.hex,
             sid=bearer.sid,
+            auth_time=None if bearer.proved_at is None else int(bearer.proved_at.timestamp()),
+            amr=bearer.proved_by,
             scope=scope,
             act={"sub": acting} if acting else None,
             scopes={str(org): " ".join(sorted(scopes)) for org, scopes in bearer.scopes.items()},
@@ -107,7 +112,7 @@ class Issuer:
         at: datetime,
     ) -> Session:
         """What a user gets at sign-in and at every renewal."""
-        bearer = user(account, memberships, opened.session.current_org, opened.session.sid)
+        bearer = user(account, memberships, opened.session)
         access = self.access(bearer, token_id, at)
         return Session(
             session_id=opened.session.sid,
@@ -118,10 +123,10 @@ class Issuer:
         )
 
 
-def user(account: Account, memberships: Sequence[Membership], org_id: UUID, sid: UUID) -> Bearer:
-    """A user in one of its orgs; beyond MAX_ORGS and MAX_OWN_SCOPES the newest memberships are named."""
+def user(account: Account, memberships: Sequence[Membership], session: sessions.Session) -> Bearer:
+    """A user in the org where its session is; beyond MAX_ORGS and MAX_OWN_SCOPES the newest memberships are named."""
     named: dict[UUID, Membership] = {}
-    room = MAX_OWN_SCOPES
+    room, org_id = MAX_OWN_SCOPES, session.current_org
     newest = list(reversed(memberships))
     for membership in sorted(newest, key=lambda m: m.org.id != org_id):
         needed = sum(len(scope) + 1 for scope in membership.scopes)
@@ -134,8 +139,24 @@ def user(account: Account, memberships: Sequence[Membership], org_id: UUID, sid:
         account.name,
         org_id,
         {m.org.id: m.role for m in memberships if m.org.id in named},
-        sid,
+        session.sid,
         {m.org.id: frozenset(m.scopes) for m in named.values() if m.role not in ROLE_SCOPES},
+        proved_at=session.proved_at,
+        proved_by=session.proved_by,
+    )
+
+
+def administrator(account: Account, org_id: UUID, session: sessions.Session) -> Bearer:
+    """Who administers the mesh, in an org that need not be one of theirs."""
+    return Bearer(
+        account.id,
+        "user",
+        account.name,
+        org_id,
+        {org_id: "administrator"},
+        session.sid,
+        proved_at=session.proved_at,
+        proved_by=session.proved_by,
     )
 
 

@@ -7,13 +7,10 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
+from polis.identity.seal import OtherSecret, Seal
 from polis.proto.identity import Jwk, Jwks
 from polis.service.config import BadSettings
 from polis.service.tokens import SKEW_S, SigningKey
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
     from polis.db import Database, Transaction
     from polis.identity.config import Config
 
-_NONCE_BYTES = 12
+_PURPOSE = "signing-keys v1"
 _KID_BYTES = 9
 _LOCK = 0x6964_656E_7469_7479
 """Advisory lock: one replica at a time decides whether there is to be another key."""
@@ -45,32 +42,19 @@ class StoredKey(Struct, frozen=True):
         return Jwk(kty="OKP", crv="Ed25519", kid=self.kid, x=x)
 
 
-class Seal:
-    """Encrypts private keys under a key derived from the mesh secret; each is bound to its own kid."""
-
-    def __init__(self, mesh_secret: str) -> None:
-        derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"polis identity signing-keys v1")
-        self._cipher = AESGCM(derive.derive(mesh_secret.encode()))
-
-    def close(self, kid: str, private: Ed25519PrivateKey) -> bytes:
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, private.private_bytes_raw(), kid.encode())
-
-    def open(self, kid: str, sealed: bytes) -> SigningKey:
-        """BadSettings when it was sealed under another secret."""
-        nonce, text = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        try:
-            private = Ed25519PrivateKey.from_private_bytes(self._cipher.decrypt(nonce, text, kid.encode()))
-        except InvalidTag:
-            raise BadSettings("POLIS_MESH_SECRET is not the one that sealed the signing keys") from None
-        return SigningKey(kid, private)
+def unsealed(seal: Seal, kid: str, sealed: bytes) -> SigningKey:
+    """BadSettings when it was sealed under another secret."""
+    try:
+        return SigningKey(kid, Ed25519PrivateKey.from_private_bytes(seal.open(kid, sealed)))
+    except OtherSecret:
+        raise BadSettings("POLIS_MESH_SECRET is not the one that sealed the signing keys") from None
 
 
 class Keyring:
     """The signing keys as this replica knows them."""
 
     def __init__(self, config: Config) -> None:
-        self._seal = Seal(config.mesh_secret)
+        self._seal = Seal(config.mesh_secret, _PURPOSE)
         self._lifetime = timedelta(seconds=config.key_lifetime_s)
         self._lead = timedelta(seconds=2 * config.key_reload_s)
         self._tail = timedelta(seconds=config.access_ttl_s + SKEW_S)
@@ -87,7 +71,7 @@ class Keyring:
                 await self._succeed(tx, keys, now)
                 keys = await _stored(tx)
         self._opened = {
-            key.kid: self._opened.get(key.kid) or self._seal.open(key.kid, key.sealed) for key in keys
+            key.kid: self._opened.get(key.kid) or unsealed(self._seal, key.kid, key.sealed) for key in keys
         }
         self._keys = keys
 
@@ -124,7 +108,7 @@ class Keyring:
         private = Ed25519PrivateKey.generate()
         return StoredKey(
             kid=kid,
-            sealed=self._seal.close(kid, private),
+            sealed=self._seal.close(kid, private.private_bytes_raw()),
             public_key=private.public_key().public_bytes_raw(),
             created_at=now,
             signs_from=signs_from,

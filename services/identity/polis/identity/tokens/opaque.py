@@ -12,8 +12,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["prt", "pin", "pas", "pal"]
-"""Refresh token, invitation, agent's secret, administrator's link."""
+Kind = Literal["prt", "pin", "pas", "pal", "ppr", "pst"]
+"""Refresh token, invitation, agent's secret, administrator's link, password reset, sign-in's ticket."""
 _RANDOM_BYTES = 32
 
 

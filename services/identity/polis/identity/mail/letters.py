@@ -1,0 +1,45 @@
+"""The texts of mails."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+
+from msgspec import Struct
+
+
+class Letter(Struct, frozen=True):
+    """What a mail says; it may hold a link that opens an account, so it is kept sealed."""
+
+    subject: str
+    text: str
+
+    def __repr__(self) -> str:
+        return "Letter(hidden)"
+
+
+def password_reset(link: str, minutes: int) -> Letter:
+    return Letter(
+        "Reset your password",
+        f"Somebody, hopefully you, has forgotten the password of your account.\n\n"
+        f"Follow this link within {minutes} minutes to set a new one:\n\n{link}\n\n"
+        f"It works once. If this was not you, do nothing: your password stays as it is.\n",
+    )
+
+
+def password_changed() -> Letter:
+    return Letter(
+        "Your password was changed",
+        "The password of your account was changed, and your other sessions have ended.\n\n"
+        "If this was not you, reset the password now: the sign-in page has a link for that.\n",
+    )
+
+
+def message(letter: Letter, *, sender: str, to: str) -> EmailMessage:
+    """A mail as it is sent. ValueError when an address would forge a header."""
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = sender, to, letter.subject
+    mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2].strip("> "))
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(letter.text)
+    return mail

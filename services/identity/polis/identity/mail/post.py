@@ -1,0 +1,117 @@
+"""Writes the mails that were asked for, and sends them where there is a server. Each is sent at least once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from aiosmtplib import SMTPException, send
+
+from polis.identity.mail import letters, mails
+from polis.identity.people import accounts
+from polis.identity.seal import Seal
+from polis.identity.tenancy import orgs
+from polis.identity.tokens import issue
+from polis.identity.tokens.keys import utc_now
+from polis.identity.tokens.opaque import mint
+from polis.proto import Refused
+from polis.proto.identity import MailRequested
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from polis.db import Database, Transaction
+    from polis.identity.config import Config
+    from polis.identity.mail.letters import Letter
+    from polis.identity.mail.mails import Asked
+
+_RETRY, _MOST = timedelta(seconds=30), timedelta(minutes=10)
+_TIMEOUT_S = 20.0
+_PATH = "/reset-password#"
+"""Behind the `#`, so that the token reaches no server's log."""
+
+
+class Post:
+    """The sender of one process; replicas share the work by locking rows."""
+
+    def __init__(self, database: Database, config: Config) -> None:
+        self.seal = Seal(config.mesh_secret, "mails v1")
+        self.reset_ttl = timedelta(seconds=config.reset_ttl_s)
+        self._database = database
+        self._config = config
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is a mail to write."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Write and send for as long as the service runs; an outage only puts it off."""
+        while True:
+            self._woken.clear()
+            try:
+                while await self._write_one():
+                    pass
+                while self._config.smtp_host and await self._send_one():
+                    pass
+            except Refused as refusal:
+                log.warning("mails.postponed", problem=refusal.problem.type)
+            try:
+                async with asyncio.timeout(self._config.mail_every_s):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def _write_one(self) -> bool:
+        async with self._database.across_orgs() as tx:
+            asked = await mails.next_asked(tx, utc_now())
+            if asked is None:
+                return False
+            login = await accounts.login(tx, asked.email)
+            if login is None or not login.active:
+                await mails.forget(tx, asked.id)
+                return True
+            await mails.write(tx, self.seal, asked, await self._letter(tx, asked, login))
+            org_id = issue.home(await orgs.of_account(tx, login.id))
+            await tx.emit(MailRequested(org_id, asked.id, asked.kind, login.id))
+        return True
+
+    async def _letter(self, tx: Transaction, asked: Asked, login: accounts.Login) -> Letter:
+        if asked.kind == "password_changed":
+            return letters.password_changed()
+        token = mint("ppr")
+        await accounts.offer_reset(tx, login.id, token.hash, asked.expires_at)
+        link = f"{self._config.public_url.rstrip('/')}{_PATH}{token.secret}"
+        return letters.password_reset(link, round(self.reset_ttl.total_seconds() / 60))
+
+    async def _send_one(self) -> bool:
+        """Claim, send, delete: who ends in between leaves it to be sent again later."""
+        async with self._database.across_orgs() as tx:
+            ready = await mails.claim(tx, utc_now(), _RETRY, _MOST)
+        if ready is None:
+            return False
+        letter = mails.opened(self.seal, ready)
+        if letter is not None and not await self._send(letter, ready):
+            return True
+        async with self._database.across_orgs() as tx:
+            await mails.forget(tx, ready.id)
+        return True
+
+    async def _send(self, letter: Letter, ready: mails.Ready) -> bool:
+        config = self._config
+        try:
+            await send(
+                letters.message(letter, sender=config.mail_from, to=ready.email),
+                hostname=config.smtp_host,
+                port=config.smtp_port,
+                username=config.smtp_user or None,
+                password=str(config.smtp_password) or None,
+                use_tls=config.smtp_security == "tls",
+                start_tls=config.smtp_security == "starttls",
+                timeout=_TIMEOUT_S,
+            )
+        except (SMTPException, OSError, ValueError) as error:
+            log.warning("mail.not_sent", kind=ready.kind, tries=ready.tries, error=type(error).__name__)
+            return False
+        log.info("mail.sent", kind=ready.kind, tries=ready.tries)
+        return True

@@ -1,0 +1,119 @@
+"""Throttle of guesses at passwords, codes and links: a bucket per account, address or second factor (GCRA).
+
+A bucket is taken from before the guess is looked at, and whether or not there is such an account, so a full stop tells
+nothing; who guesses right gets it back.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import timedelta
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from polis.identity.seal import derived
+from polis.proto import Refused
+from polis.proto.problems import Overloaded
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from polis.db import Transaction
+    from polis.identity.config import Config
+
+_IPV6_SITE = 64
+"""Bits of an IPv6 address that are one site's: the others are free for whoever guesses."""
+
+
+class Bucket(Struct, frozen=True):
+    """`burst` guesses at once, then one `every` so long."""
+
+    key: bytes
+    burst: int
+    every: timedelta
+
+
+class Buckets:
+    """The buckets of this mesh, by what is guessed at."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._key = derived(config.mesh_secret, "guesses v1")
+
+    def password(self, account: str | UUID) -> Bucket:
+        """Of an account, by the address that was given for it or by its id."""
+        return self._bucket("password", account, self._config.sign_in_burst, self._config.sign_in_every_s)
+
+    def code(self, account_id: UUID) -> Bucket:
+        return self._bucket("code", account_id, self._config.code_burst, self._config.code_every_s)
+
+    def forgotten(self, email: str) -> Bucket:
+        return self._bucket("forgotten", email, self._config.forgotten_burst, self._config.forgotten_every_s)
+
+    def address(self, address: str) -> tuple[Bucket, ...]:
+        """Of a client's site; none where nobody told where it is."""
+        site = _site(address)
+        if not site:
+            return ()
+        return (self._bucket("address", site, self._config.address_burst, self._config.address_every_s),)
+
+    def _bucket(self, kind: str, name: str | UUID, burst: int, every_s: float) -> Bucket:
+        key = hmac.digest(self._key, f"{kind}\0{name}".encode(), "sha256")
+        return Bucket(key, burst, timedelta(seconds=every_s))
+
+
+async def take(tx: Transaction, *buckets: Bucket) -> None:
+    """A guess from each; Refused(Overloaded), and none taken, when one is empty. Always in one order, for the locks."""
+    for bucket in sorted(buckets, key=lambda b: b.key):
+        taken = await tx.value(
+            """
+            insert into identity.guesses as g (bucket, full_at) values ($1, now() + $2::interval)
+            on conflict (bucket) do update set full_at = greatest(g.full_at, now()) + $2::interval
+            where greatest(g.full_at, now()) + $2::interval <= now() + $3::interval
+            returning true
+            """,
+            bucket.key,
+            bucket.every,
+            bucket.burst * bucket.every,
+        )
+        if taken is None:
+            raise Refused(Overloaded(retry_after_s=await _wait(tx, bucket)))
+
+
+async def give_back(tx: Transaction, *buckets: Bucket) -> None:
+    """The guess was right."""
+    for bucket in sorted(buckets, key=lambda b: b.key):
+        await tx.execute(
+            "update identity.guesses set full_at = full_at - $2::interval where bucket = $1",
+            bucket.key,
+            bucket.every,
+        )
+
+
+async def forgive(tx: Transaction, *buckets: Bucket) -> None:
+    """Fill them up again."""
+    await tx.execute("delete from identity.guesses where bucket = any ($1)", [b.key for b in buckets])
+
+
+async def _wait(tx: Transaction, bucket: Bucket) -> float:
+    wait = await tx.value(
+        "select full_at + $2::interval - now() - $3::interval from identity.guesses where bucket = $1",
+        bucket.key,
+        bucket.every,
+        bucket.burst * bucket.every,
+    )
+    return round(max(wait.total_seconds(), 1.0), 1) if isinstance(wait, timedelta) else 1.0
+
+
+def _site(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return ""
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Address(int(parsed) >> (128 - _IPV6_SITE) << (128 - _IPV6_SITE)))
