@@ -1,4 +1,4 @@
-"""`polis`: demo, call, doctor."""
+"""`polis`: demo, export, import, call, doctor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from cyclopts import App
 from rich.console import Console
 
+from polis.cli.api import Api
 from polis.cli.doctor import own_folder
 
 app = App(name="polis", help="A client of the mesh, and a hand on the local one.")
@@ -25,9 +26,62 @@ def demo(mailbox: str, *, address: str = "") -> int:
     """
     from polis.cli.demo import demo as run
 
+    return asyncio.run(run(_gateway(address), Path(mailbox).expanduser(), _console))
+
+
+@app.command
+def export(folder: str, *, address: str = "", token: str = "") -> int:
+    """Write the org's resources into a folder as plain files, to be kept in Git.
+
+    The token is that of a session or an API key; without one, the variable TOKEN is taken.
+    """
+    from polis.cli.exchange import export as run
+
+    place = Path(folder).expanduser()
+
+    async def work() -> int:
+        async with Api(_gateway(address), _token(token)) as api:
+            return await run(api, place, _console)
+
+    return asyncio.run(work())
+
+
+@app.command(name="import")
+def import_(
+    folder: str,
+    *,
+    plan: bool = False,
+    prune: bool = False,
+    review: bool = False,
+    title: str = "",
+    address: str = "",
+    token: str = "",
+) -> int:
+    """Make the org's resources what the files of a folder say: all of them at once, or none.
+
+    plan: only show every create, change and delete. prune: also delete what the files do not have.
+    review: propose it, for somebody else to approve.
+    """
+    from polis.cli.exchange import Wish, bring
+
+    place = Path(folder).expanduser()
+    wish = Wish(title or place.resolve().name, plan=plan, prune=prune, review=review)
+
+    async def work() -> int:
+        async with Api(_gateway(address), _token(token)) as api:
+            return await bring(api, place, wish, _console)
+
+    return asyncio.run(work())
+
+
+def _gateway(address: str) -> str:
+    """The address, or that of the local mesh's gateway."""
     state = own_folder(_environment).state()
-    where = address or (state.address if state is not None else "http://127.0.0.1:8080")
-    return asyncio.run(run(where, Path(mailbox).expanduser(), _console))
+    return address or (state.address if state is not None else "http://127.0.0.1:8080")
+
+
+def _token(given: str) -> str:
+    return given or _environment.get("TOKEN", "")
 
 
 @app.command
@@ -35,8 +89,7 @@ def call(operation: str, *, body: str = "{}", token: str = "") -> int:
     """Call an operation (`catalog.get_resource`) over the local mesh's bus and print the answer or the problem."""
     from polis.cli.mesh_call import call as run
 
-    given = token or _environment.get("TOKEN", "")
-    return asyncio.run(run(own_folder(_environment), operation, body, given))
+    return asyncio.run(run(own_folder(_environment), operation, body, _token(token)))
 
 
 @app.command
