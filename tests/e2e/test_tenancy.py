@@ -13,6 +13,7 @@ from polis.cli.api import Api
 from polis.db.lint import faults
 from polis.proto.registry import SERVICES
 from polis.testing import eventually
+from tests.e2e.rows import access
 from tests.e2e.world import new_key
 
 OWNERS = [service.name for service in SERVICES if service.schema]
@@ -68,11 +69,12 @@ async def _ended(api: Api, run_id: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-async def orgs(address):
+async def orgs(mesh, address):
     found = []
     for _ in range(2):
         async with Api(address) as api:
             found.append(await live_a_little(api))
+            await access.live(api, mesh)
     return found
 
 

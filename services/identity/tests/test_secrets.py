@@ -13,18 +13,30 @@ import pytest
 import structlog
 
 from polis.db.lint import faults
+from polis.identity.access.keys import mint
 from polis.identity.people import accounts
 from polis.proto import Refused
 from polis.proto.identity import (
     ClaimAdministrator,
     CreateAgent,
+    CreateKey,
+    CreateRole,
+    CreateUnit,
     Delegate,
     DeleteAgent,
+    GiveGrant,
+    Holder,
     InviteMember,
     Refresh,
+    ReserveUsage,
+    RotateCredential,
+    RotateKey,
+    SetQuota,
     SignIn,
     SignInClient,
+    SignInKey,
     SignUp,
+    Subject,
 )
 from polis.telemetry import configure
 
@@ -32,7 +44,20 @@ PASSWORD = "canary-password"
 ANY_SESSION = (
     "update identity.refresh_tokens set used_at = used_at - interval '1 hour' where used_at is not null"
 )
-TENANT = ("orgs", "memberships", "invitations", "agents", "credentials")
+TENANT = (
+    "orgs",
+    "memberships",
+    "invitations",
+    "agents",
+    "credentials",
+    "units",
+    "roles",
+    "api_keys",
+    "grants",
+    "quotas",
+    "usages",
+    "reservations",
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +93,12 @@ async def canaries(log, running, anybody, ada, as_service, mesh_secret, rows, mo
     client = await anybody.call(SignInClient(agent.client_id, agent.client_secret))
     runtime = await as_service("runtime")
     acting = await runtime.call(Delegate(ada.org_id, agent.agent.id, ("catalog:read",)))
+    key = await ada.call(CreateKey("canary", ("catalog:read",)), key=f"k-{ada.id}")
+    rotated = await ada.call(RotateKey(key.key.id), key=f"r-{ada.id}")
+    traded = await (await as_service("gateway")).call(SignInKey(rotated.secret))
+    credential = await ada.call(RotateCredential("canary"), key=f"c-{ada.id}")
     for wrong in (
+        SignInKey(mint(uuid4()).secret),
         SignIn(ada.email, "canary-wrong-password"),
         SignUp(ada.email, "canary-taken-password", "Ada"),
         Refresh("prt_canary-refresh"),
@@ -84,10 +114,11 @@ async def canaries(log, running, anybody, ada, as_service, mesh_secret, rows, mo
     with monkeypatch.context() as broken:
         broken.setattr(accounts, "create", _fail)
         await refuse(SignUp(f"{uuid4().hex}@example.org", "canary-failed-password", "Ada"))
-    tokens = [session.access_token for session in (ada, signed_up, renewed, client, acting)]
+    tokens = [session.access_token for session in (ada, signed_up, renewed, client, acting, traded)]
     tokens += [session.refresh_token for session in (ada, signed_up, renewed)]
     named = [mesh_secret, invited.token, runtime.token, *tokens, *(t.rpartition(".")[2] for t in tokens)]
-    return [r"canary-", r"\bp(as|rt|in|al)_", *(re.escape(name) for name in named)]
+    named += [key.secret, rotated.secret, credential.client_secret]
+    return [r"canary-", r"\bp(as|rt|in|al)_", r"\bpk_\w+_\w", *(re.escape(name) for name in named)]
 
 
 async def _fail(*_):
@@ -156,10 +187,17 @@ class TestRows:
         await connection.close()
 
     @pytest.fixture
-    async def filled(self, ada, ben):
+    async def filled(self, ada, ben, as_service):
         for person in (ada, ben):
             await person.call(CreateAgent("x", "X"))
             await person.call(InviteMember("x@example.org"))
+            await person.call(CreateUnit("project", "x", "X"))
+            await person.call(CreateRole("x", "X", ("catalog:read",)))
+            await person.call(CreateKey("x", ("catalog:read",)))
+            await person.call(GiveGrant(Holder("everyone"), "catalog:read", "graph/x"))
+            await person.call(SetQuota(Subject("org"), "runs", "day", 1))
+            runtime = await as_service("runtime")
+            await runtime.call(ReserveUsage(person.org_id, uuid4(), person.id, "runs", 1))
         return ada, ben
 
     @pytest.mark.parametrize("table", TENANT)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from polis.proto.identity import CheckAccess, ReleaseUsage, ReserveUsage, SettleUsage
+from polis.proto.identity import CheckAccess, ReleaseUsage, ReserveUsage, SettleUsage, SignInClient
 from tests.e2e.rows.making import fixed
 from tests.e2e.world import new_id, new_key
 
 if TYPE_CHECKING:
+    from polis.cli.api import Api
+    from polis.testing import Stage
     from tests.e2e.world import World
 
 
@@ -132,3 +134,23 @@ ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("rotate_key", "allowed"): {404},
 }
 USERS_ONLY: set[str] = set()
+
+
+async def live(api: Api, mesh: Stage) -> None:
+    """Leave a row in every table of tenants that is about access."""
+    await api.call("POST", "/units", {"kind": "project", "key": "project", "name": "Project"})
+    await api.call("POST", "/roles", {"key": "reader", "name": "Reader", "scopes": ["catalog:read"]})
+    await api.call("POST", "/keys", {"name": "Key", "scopes": ["catalog:read"]})
+    await api.call("POST", "/grants", GRANT)
+    await api.call("PUT", "/quotas", QUOTA)
+    me = await api.call("GET", "/me")
+    caller = await mesh.caller("admin")
+    token = await caller.call(SignInClient("runtime", mesh.credential("runtime")))
+    reserve = ReserveUsage(
+        org_id=UUID(me["org_id"]),
+        reservation_id=UUID(new_id()),
+        principal_id=UUID(me["principal"]["id"]),
+        meter="messages",
+        amount=1,
+    )
+    await caller.call(reserve, token=token.access_token)
