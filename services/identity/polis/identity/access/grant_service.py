@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.identity.access import grants, units
+from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.identity.principals import active, agents
 from polis.identity.tenancy import orgs
@@ -45,6 +46,7 @@ async def give_grant(request: identity.GiveGrant, ctx: Context[Own]) -> identity
         orgs.demand(await orgs.lock(tx, ctx.actor, _MANAGES), request.verb)
         await grants.demand_holder(tx, org_id, holder)
         await grants.give(tx, grant)
+        await tell(ctx, tx, "grant.given", grant.id, to=_told(holder), verb=grant.verb, on=grant.resource)
         return tx.answer(grant)
 
 
@@ -59,6 +61,7 @@ async def list_grants(request: identity.ListGrants, ctx: Context[Own]) -> Page[i
 async def take_grant(request: identity.TakeGrant, ctx: Context[Own]) -> None:
     async with ctx.transaction() as tx:
         await grants.take(tx, ctx.actor.org_id, request.grant_id)
+        await tell(ctx, tx, "grant.taken", request.grant_id)
         return tx.answer(None)
 
 
@@ -110,6 +113,10 @@ async def _who(
 async def _units_of(db: Tenant, org_id: UUID, principal_id: UUID) -> frozenset[UUID]:
     agent = await agents.find(db, org_id, str(principal_id))
     return frozenset() if agent is None else await units.chain(db, org_id, agent.unit_id)
+
+
+def _told(holder: identity.Holder) -> str:
+    return f"{holder.kind} {holder.id or holder.role or ''}".strip()
 
 
 def _demand_form(holder: identity.Holder) -> None:

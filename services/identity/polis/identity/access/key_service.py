@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from polis.identity.access import keys, units
+from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.identity.people import sessions
 from polis.identity.principals import active
@@ -53,6 +54,7 @@ async def create_key(request: identity.CreateKey, ctx: Context[Own]) -> identity
         if request.unit_id is not None:
             await units.share(tx, key.org_id, request.unit_id)
         await keys.create(tx, key, secret, sid=ctx.new_id(), at=at)
+        await tell(ctx, tx, "key.created", key.id, name=key.name, scopes=" ".join(key.scopes))
         return tx.answer(identity.NewKey(key, secret.secret))
 
 
@@ -80,6 +82,7 @@ async def rotate_key(request: identity.RotateKey, ctx: Context[Own]) -> identity
         key = await keys.get(tx, ctx.actor.org_id, request.key_id, ctx.actor.principal_id)
         await keys.rotate(tx, key, secret, at + timedelta(seconds=request.overlap_s), at)
         key = await keys.get(tx, ctx.actor.org_id, request.key_id, ctx.actor.principal_id)
+        await tell(ctx, tx, "key.rotated", key.id, name=key.name)
         return tx.answer(identity.NewKey(key, secret.secret))
 
 
@@ -90,6 +93,7 @@ async def revoke_key(request: identity.RevokeKey, ctx: Context[Own]) -> None:
         sid = await keys.revoke(tx, key)
         if sid is not None:
             await sessions.revoke(tx, key.org_id, sid, ctx.own.config, ctx.now())
+            await tell(ctx, tx, "key.revoked", key.id, name=key.name, owner=key.principal_id)
         return tx.answer(None)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.identity.access import quotas, usages
+from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.proto import Page, Refused, identity
 from polis.proto.problems import Fault, Invalid
@@ -39,6 +40,8 @@ async def set_quota(request: identity.SetQuota, ctx: Context[Own]) -> identity.Q
             by=ctx.actor.principal_id,
             at=ctx.now(),
         )
+        bound = f"{quota.most} {quota.meter} of each {quota.period}"
+        await tell(ctx, tx, "quota.set", quota.id, of=quota.subject.id or "org", bound=bound)
         return tx.answer(quota)
 
 
@@ -57,6 +60,7 @@ async def remove_quota(request: identity.RemoveQuota, ctx: Context[Own]) -> None
         if (await quotas.get(tx, ctx.actor.org_id, request.quota_id, ctx.now())).imposed:
             ctx.actor.demand(_IMPOSES)
         await quotas.remove(tx, ctx.actor.org_id, request.quota_id)
+        await tell(ctx, tx, "quota.removed", request.quota_id)
         return tx.answer(None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polis.identity.access import grants, quotas, units
+from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.proto import Page, identity
 from polis.service import Context, Handlers
@@ -24,6 +25,7 @@ async def create_unit(request: identity.CreateUnit, ctx: Context[Own]) -> identi
     )
     async with ctx.transaction() as tx:
         await units.create(tx, unit)
+        await tell(ctx, tx, "unit.created", unit.id, key=unit.key)
         return tx.answer(unit)
 
 
@@ -42,7 +44,9 @@ async def get_unit(request: identity.GetUnit, ctx: Context[Own]) -> identity.Uni
 @handlers.handles(identity.RenameUnit)
 async def rename_unit(request: identity.RenameUnit, ctx: Context[Own]) -> identity.Unit:
     async with ctx.transaction() as tx:
-        return tx.answer(await units.rename(tx, ctx.actor.org_id, request.unit_id, request.name))
+        unit = await units.rename(tx, ctx.actor.org_id, request.unit_id, request.name)
+        await tell(ctx, tx, "unit.renamed", unit.id, key=unit.key)
+        return tx.answer(unit)
 
 
 @handlers.handles(identity.DeleteUnit)
@@ -51,4 +55,5 @@ async def delete_unit(request: identity.DeleteUnit, ctx: Context[Own]) -> None:
         await units.delete(tx, ctx.actor.org_id, request.unit_id)
         await grants.take_of(tx, ctx.actor.org_id, identity.Holder("unit", request.unit_id))
         await quotas.forget(tx, ctx.actor.org_id, "unit", request.unit_id)
+        await tell(ctx, tx, "unit.deleted", request.unit_id)
         return tx.answer(None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.identity.access import leaving, units
+from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.identity.people import sessions
 from polis.identity.principals import active, agents, credentials
@@ -43,7 +44,9 @@ async def create_agent(request: identity.CreateAgent, ctx: Context[Own]) -> iden
             scopes=scopes,
         )
         await agents.create(tx, agent, sid=ctx.new_id())
-        return tx.answer(await _new_credential(ctx, tx, agent))
+        credential = await _new_credential(ctx, tx, agent)
+        await tell(ctx, tx, "agent.created", agent.id, key=agent.key, scopes=" ".join(agent.scopes))
+        return tx.answer(credential)
 
 
 @handlers.handles(identity.ListAgents)
@@ -74,6 +77,7 @@ async def update_agent(request: identity.UpdateAgent, ctx: Context[Own]) -> iden
         await agents.update(tx, agent)
         if set(old.scopes) - set(agent.scopes):
             await _end_tokens(ctx, tx, agent)
+        await tell(ctx, tx, "agent.updated", agent.id, key=agent.key, scopes=" ".join(agent.scopes))
         return tx.answer(agent)
 
 
@@ -85,7 +89,8 @@ async def suspend_agent(request: identity.SuspendAgent, ctx: Context[Own]) -> id
             return tx.answer(agent)
         await agents.suspend(tx, agent, ctx.now())
         await _end_tokens(ctx, tx, agent)
-        return tx.answer(msgspec.structs.replace(agent, suspended_at=ctx.now()))
+        await tell(ctx, tx, "agent.suspended", agent.id, key=agent.key)
+        return tx.answer(await agents.get(tx, agent.org_id, str(agent.id)))
 
 
 @handlers.handles(identity.ResumeAgent)
@@ -95,6 +100,7 @@ async def resume_agent(request: identity.ResumeAgent, ctx: Context[Own]) -> iden
         if agent.suspended_at is None:
             return tx.answer(agent)
         await agents.suspend(tx, agent, None)
+        await tell(ctx, tx, "agent.resumed", agent.id, key=agent.key)
         return tx.answer(msgspec.structs.replace(agent, suspended_at=None))
 
 
@@ -105,6 +111,7 @@ async def delete_agent(request: identity.DeleteAgent, ctx: Context[Own]) -> None
         sid = await agents.delete(tx, agent)
         await sessions.revoke(tx, agent.org_id, sid, ctx.own.config, ctx.now())
         await leaving.forget(tx, agent.org_id, agent.id, ctx.own.config, ctx.now())
+        await tell(ctx, tx, "agent.deleted", agent.id, key=agent.key)
         return tx.answer(None)
 
 
@@ -122,7 +129,9 @@ async def rotate_credential(
     async with ctx.transaction() as tx:
         agent = await agents.lock(tx, ctx.actor.org_id, request.agent)
         await credentials.expire(tx, agent, at + timedelta(seconds=request.overlap_s), at)
-        return tx.answer(await _new_credential(ctx, tx, agent))
+        credential = await _new_credential(ctx, tx, agent)
+        await tell(ctx, tx, "credential.rotated", agent.id, key=agent.key)
+        return tx.answer(credential)
 
 
 @handlers.handles(identity.RevokeCredential)
@@ -131,6 +140,7 @@ async def revoke_credential(request: identity.RevokeCredential, ctx: Context[Own
         agent = await agents.lock(tx, ctx.actor.org_id, request.agent)
         await credentials.revoke(tx, agent, request.credential_id)
         await _end_tokens(ctx, tx, agent)
+        await tell(ctx, tx, "credential.revoked", agent.id, credential_id=request.credential_id)
         return tx.answer(None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polis.identity.access import grants
+from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.identity.tenancy import joining, orgs, roles
 from polis.proto import Page, Refused, identity
@@ -20,6 +21,7 @@ async def create_role(request: identity.CreateRole, ctx: Context[Own]) -> identi
     async with ctx.transaction() as tx:
         _demand_own(await orgs.lock(tx, ctx.actor, _MANAGES), scopes)
         await roles.create(tx, ctx.actor.org_id, role)
+        await tell(ctx, tx, "role.created", role.key, scopes=" ".join(scopes))
         return tx.answer(role)
 
 
@@ -40,6 +42,7 @@ async def update_role(request: identity.UpdateRole, ctx: Context[Own]) -> identi
         await roles.update(tx, org_id, new)
         if set(old.scopes) - set(new.scopes):
             await joining.narrow_role(ctx, tx, new)
+        await tell(ctx, tx, "role.changed", new.key, scopes=" ".join(new.scopes))
         return tx.answer(new)
 
 
@@ -51,6 +54,7 @@ async def delete_role(request: identity.DeleteRole, ctx: Context[Own]) -> None:
         _demand_own(scopes, (await roles.own(tx, org_id, request.role)).scopes)
         await roles.delete(tx, org_id, request.role)
         await grants.take_of(tx, org_id, identity.Holder("role", role=request.role))
+        await tell(ctx, tx, "role.deleted", request.role)
         return tx.answer(None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.identity.people import accounts
 from polis.identity.people.entry import own_session
@@ -21,6 +22,7 @@ async def create_org(request: identity.CreateOrg, ctx: Context[Own]) -> identity
     org_id = ctx.new_id()
     async with ctx.transaction(org_id) as tx:
         membership = await joining.found_org(ctx, tx, org_id, request.name, ctx.actor.principal_id)
+        await tell(ctx, tx, "org.created", org_id, org_id=org_id)
         return tx.answer(membership.org)
 
 
@@ -33,14 +35,19 @@ async def get_org(request: identity.GetOrg, ctx: Context[Own]) -> identity.OrgSe
 @handlers.handles(identity.RenameOrg)
 async def rename_org(request: identity.RenameOrg, ctx: Context[Own]) -> identity.OrgSettings:
     async with ctx.transaction() as tx:
-        return tx.answer(await orgs.rename(tx, ctx.actor.org_id, request.name))
+        settings = await orgs.rename(tx, ctx.actor.org_id, request.name)
+        await tell(ctx, tx, "org.renamed", ctx.actor.org_id)
+        return tx.answer(settings)
 
 
 @handlers.handles(identity.LimitKeys)
 async def limit_keys(request: identity.LimitKeys, ctx: Context[Own]) -> identity.OrgSettings:
     async with ctx.transaction() as tx:
         await orgs.lock(tx, ctx.actor, "identity:access")
-        return tx.answer(await orgs.limit_keys(tx, ctx.actor.org_id, request.scopes))
+        settings = await orgs.limit_keys(tx, ctx.actor.org_id, request.scopes)
+        told = "all" if request.scopes is None else " ".join(request.scopes)
+        await tell(ctx, tx, "keys.limited", ctx.actor.org_id, scopes=told)
+        return tx.answer(settings)
 
 
 @handlers.handles(identity.ListMembers)
@@ -62,6 +69,7 @@ async def change_role(request: identity.ChangeRole, ctx: Context[Own]) -> identi
             return tx.answer(member)
         sid = await orgs.change_role(tx, org_id, account_id, request.role, sid=ctx.new_id())
         await joining.forget_role(ctx, tx, account_id, sid, now=frozenset(new.scopes))
+        await tell(ctx, tx, "member.role_changed", account_id, old=member.role, new=request.role)
         return tx.answer(await orgs.member(tx, org_id, account_id))
 
 
@@ -74,6 +82,7 @@ async def remove_member(request: identity.RemoveMember, ctx: Context[Own]) -> No
         orgs.demand(scopes, *(await roles.find(tx, org_id, member.role)).scopes)
         old = await orgs.remove(tx, org_id, account_id)
         await joining.forget_role(ctx, tx, account_id, old, now=frozenset())
+        await tell(ctx, tx, "member.removed", account_id, role=member.role)
         return tx.answer(None)
 
 
@@ -93,6 +102,7 @@ async def invite_member(request: identity.InviteMember, ctx: Context[Own]) -> id
             at=at,
             until=at + ctx.own.config.invitation_ttl,
         )
+        await tell(ctx, tx, "invitation.made", invitation.id, role=request.role)
         return tx.answer(invitation)
 
 
@@ -110,6 +120,7 @@ async def withdraw_invitation(request: identity.WithdrawInvitation, ctx: Context
     async with ctx.transaction() as tx:
         await orgs.lock(tx, ctx.actor)
         await invitations.withdraw(tx, ctx.actor.org_id, request.invitation_id)
+        await tell(ctx, tx, "invitation.withdrawn", request.invitation_id)
         return tx.answer(None)
 
 
@@ -121,4 +132,7 @@ async def accept_invitation(request: identity.AcceptInvitation, ctx: Context[Own
         account = await accounts.find(tx, ctx.actor.principal_id)
         if account is None:
             raise Refused(Unauthenticated())
-        return tx.answer(await joining.join_by_invitation(ctx, tx, request.token, account))
+        membership = await joining.join_by_invitation(ctx, tx, request.token, account)
+        joined = membership.org.id
+        await tell(ctx, tx, "member.joined", account.id, org_id=joined, role=membership.role)
+        return tx.answer(membership)
