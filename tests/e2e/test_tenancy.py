@@ -13,7 +13,7 @@ from polis.cli.api import Api
 from polis.db.lint import faults
 from polis.proto.registry import SERVICES
 from polis.testing import eventually
-from tests.e2e.rows import access
+from tests.e2e.rows import access, vault
 from tests.e2e.world import new_key
 
 OWNERS = [service.name for service in SERVICES if service.schema]
@@ -75,6 +75,7 @@ async def orgs(mesh, address):
         async with Api(address) as api:
             found.append(await live_a_little(api))
             await access.live(api, mesh)
+            await vault.live(api, mesh)
     return found
 
 

@@ -15,4 +15,5 @@ from polis.proto.identity.roles import *
 from polis.proto.identity.sessions import *
 from polis.proto.identity.tokens import *
 from polis.proto.identity.units import *
+from polis.proto.identity.vault import *
 from polis.proto.identity.words import *

@@ -21,6 +21,8 @@ class Config(Settings, frozen=True, kw_only=True):
 
     mesh_secret: Secret = Secret("")
     """Root of the services' credentials and of the key that seals the signing keys. Only identity has it."""
+    vault_keys: Secret = Secret("")
+    """Root keys of the vault, `<name>:<32 bytes in base64>` a line, the first one current; empty: the mesh secret gives it."""
     sign_up: Literal["open", "invitation", "closed"] = "invitation"
     public_url: str = "http://127.0.0.1:8080"
     """Origin of the gateway, for links that people follow."""

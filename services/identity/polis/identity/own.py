@@ -1,4 +1,4 @@
-"""What identity holds while it runs: settings, rows, hashing threads, signing keys, mails; and its endless tasks."""
+"""What identity holds while it runs: settings, rows, hashing threads, signing and root keys, mails; and its endless tasks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from polis.identity.seal import Seal
 from polis.identity.sweep import sweep
 from polis.identity.tokens.issue import Issuer
 from polis.identity.tokens.keys import Keyring, utc_now
+from polis.identity.vault import rewrap
+from polis.identity.vault.cipher import ring_of
 from polis.proto import Refused
 from polis.telemetry import log
 
@@ -34,6 +36,7 @@ class Own:
         self.database = database
         self.hasher = Hasher(config.hash_threads, config.hash_queue)
         self.keys = Keyring(config)
+        self.ring = ring_of(config)
         self.issuer = Issuer(config, self.keys)
         self.buckets = Buckets(config)
         self.totp_seal = Seal(config.mesh_secret, "totp v1")
@@ -46,10 +49,12 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     own = Own(config, kernel.database)
     try:
         await own.keys.reload(own.database, utc_now())
+        await rewrap.demand_keys(own.database, own.ring)
         await administrators.offer(own.database, config, utc_now())
         kernel.tasks.start(_reload_keys(own), name="keys of identity")
         kernel.tasks.start(sweep(own.database, config), name="sweep of identity")
         kernel.tasks.start(retention.keep(own.database, config), name="audit log of identity")
+        kernel.tasks.start(rewrap.keep(own.database, own.ring, config), name="vault of identity")
         kernel.tasks.start(own.post.run(), name="mails of identity")
         yield own
     finally:

@@ -11,6 +11,7 @@ from polis.identity.principals import service as principals
 from polis.identity.tenancy import role_service as roles
 from polis.identity.tenancy import service as tenancy
 from polis.identity.tokens import service as tokens
+from polis.identity.vault import service as vault
 from polis.service import Service
 
 service = Service("identity", settings=Config, open=open_own)
@@ -22,4 +23,5 @@ service.include(
     access.handlers,
     tokens.handlers,
     audit.handlers,
+    vault.handlers,
 )

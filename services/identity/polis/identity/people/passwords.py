@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerifyMismatchError
+from argon2.low_level import hash_secret_raw
 
 from polis.proto import Refused
 from polis.proto.problems import Overloaded
@@ -24,6 +25,10 @@ T = TypeVar("T")
 MEMORY_KIB = 19_456
 ROUNDS = 2
 LANES = 1
+_KEY_BYTES = 32
+_KEY_ROUNDS = 2
+_KEY_MEMORY_KIB = 47_104
+"""Of keys that passphrases give: never changed, since what lies under them could not be opened."""
 _NICENESS = 5
 """Hashing threads yield to the event loop, which has 20 us of work where they have 20 ms."""
 _SECONDS_EACH = 0.02
@@ -57,6 +62,10 @@ class Hasher:
         fits = await self._run(lambda: _fits(stored or _DECOY, password))
         return fits and stored is not None
 
+    async def derive(self, passphrase: str, salt: bytes) -> bytes:
+        """A key of 32 bytes that a passphrase gives. Refused as `hash`."""
+        return await self._run(lambda: _key(_bytes(passphrase), salt))
+
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -84,6 +93,12 @@ def _fits(stored: str, password: str) -> bool:
         return _argon2.verify(stored, _bytes(password))
     except VerifyMismatchError:
         return False
+
+
+def _key(passphrase: bytes, salt: bytes) -> bytes:
+    return hash_secret_raw(
+        passphrase, salt, _KEY_ROUNDS, _KEY_MEMORY_KIB, LANES, hash_len=_KEY_BYTES, type=Type.ID
+    )
 
 
 def _bytes(password: str) -> bytes:
