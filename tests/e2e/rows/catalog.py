@@ -16,6 +16,10 @@ async def deactivate(world: World):
     return f"/resources/{resource['id']}/activations/production", None
 
 
+async def change_artifact(world: World):
+    return f"/artifacts/{(await world.artifact())['id']}", {"visibility": "org"}
+
+
 PUT = {"action": "put", "type": "policy", "key": "rule", "content": {}}
 
 
@@ -55,6 +59,7 @@ ROWS: dict[str, Any] = {
     "undo_change_set": on_set("/change-sets/{}/undo", {}, applied=True),
     "withdraw_change_set": on_set("/change-sets/{}"),
     "restore_moment": fixed("/moments", {"at": "2001-01-01T00:00:00Z", "without_removed": True}),
+    "change_artifact": change_artifact,
     "export_resources": fixed("/export"),
     "list_moves": on_resource("/resources/{}/activations/production/history"),
 }

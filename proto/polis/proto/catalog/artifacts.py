@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from polis.proto.catalog.words import Digest
+from polis.proto.catalog.words import Digest, Visibility
 from polis.proto.contract import (
     Cursor,
     Event,
@@ -72,6 +72,7 @@ class Artifact(Struct, frozen=True):
     sha256: Digest
     created_by: UUID
     created_at: Time
+    visibility: Visibility = "org"
 
 
 @problem(status=404)
@@ -79,6 +80,13 @@ class ArtifactNotFound(Problem, frozen=True):
     """No artifact that the caller may see has this id."""
 
     artifact_id: UUID
+
+
+@problem(status=416)
+class RangeOutside(Problem, frozen=True):
+    """The file ends before this range begins."""
+
+    size: int
 
 
 @problem(status=404)
@@ -129,6 +137,7 @@ class CreateUpload(Request[Upload], frozen=True):
     size: Annotated[int, Meta(ge=0, le=MAX_ARTIFACT_BYTES)]
     media_type: MediaType = "application/octet-stream"
     sha256: Digest | None = None
+    visibility: Visibility = "org"
 
 
 @operation(
@@ -168,7 +177,7 @@ class CancelUpload(Request[None], frozen=True):
 
 @operation(http="GET /artifacts", scope="catalog:read")
 class ListArtifacts(Request[Page[Artifact]], frozen=True):
-    """List the files of the org, newest first."""
+    """List the files of the org that the caller may see, newest first."""
 
     after: Cursor | None = None
     limit: Limit = 50
@@ -189,13 +198,23 @@ class GetArtifact(Request[Artifact], frozen=True):
 @operation(
     http="GET /artifacts/{artifact_id}/content",
     scope="catalog:read",
-    problems=(ArtifactNotFound,),
+    problems=(ArtifactNotFound, RangeOutside),
     callers=("runtime",),
 )
 class DownloadArtifact(Request[Stream[bytes]], frozen=True):
-    """Read a file's bytes as a stream."""
+    """Read a file's bytes as a stream: all, or those of a range, as many of them as there are."""
 
     artifact_id: UUID
+    offset: Annotated[int, Meta(ge=0, le=MAX_ARTIFACT_BYTES)] = 0
+    length: Annotated[int, Meta(ge=1, le=MAX_ARTIFACT_BYTES)] | None = None
+
+
+@operation(http="PATCH /artifacts/{artifact_id}", scope="catalog:write", problems=(ArtifactNotFound,))
+class ChangeArtifact(Request[Artifact], frozen=True):
+    """Say who sees a file of the org: its creator, owners and admins may."""
+
+    artifact_id: UUID
+    visibility: Visibility
 
 
 @operation(http="DELETE /artifacts/{artifact_id}", scope="catalog:write", problems=(ArtifactNotFound,))

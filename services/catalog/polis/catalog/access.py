@@ -19,6 +19,8 @@ SYSTEM_ORG = UUID(int=1)
 _MANAGERS = frozenset({"owner", "admin"})
 PUBLISHING = "catalog:public"
 """What an actor lacks who may not show something to every org."""
+SHOWING = "catalog:visibility"
+"""What an actor lacks who may not say who else sees a thing."""
 MANAGING = "catalog:manage"
 """What an actor lacks who may not change what belongs to everybody in the org."""
 
@@ -38,3 +40,9 @@ class Viewer(Struct, frozen=True):
         """Refused(Forbidden) when somebody would show a resource to every org who does not manage their own."""
         if visibility == "public" and not self.manages:
             raise Refused(Forbidden(scope=PUBLISHING))
+
+    def demand_showing(self, owner_id: UUID, visibility: Visibility) -> None:
+        """Refused(Forbidden) when somebody would change who sees a thing that is neither theirs nor theirs to manage."""
+        self.demand_visibility(visibility)
+        if not (self.manages or self.principal_id == owner_id):
+            raise Refused(Forbidden(scope=SHOWING))

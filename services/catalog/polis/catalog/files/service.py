@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from polis.catalog.files import artifacts, uploads
+from polis.catalog.access import Viewer
+from polis.catalog.files import artifacts, ranges, uploads
 from polis.catalog.files.blobs import BlobGone
 from polis.catalog.own import Own
 from polis.proto import Page, Refused, catalog
@@ -16,6 +17,7 @@ handlers = Handlers()
 @handlers.handles(catalog.CreateUpload)
 async def create_upload(request: catalog.CreateUpload, ctx: Context[Own]) -> catalog.Upload:
     at = ctx.now()
+    Viewer.of(ctx.actor).demand_visibility(request.visibility)
     async with ctx.transaction() as tx:
         upload = uploads.Announced(
             org_id=ctx.actor.org_id,
@@ -27,6 +29,7 @@ async def create_upload(request: catalog.CreateUpload, ctx: Context[Own]) -> cat
             sha256=request.sha256,
             created_at=at,
             expires_at=at + ctx.own.upload_ttl,
+            visibility=request.visibility,
         )
         await uploads.create(tx, upload, ctx.own.quota)
         return tx.answer(catalog.Upload(upload.id, upload.part_bytes, upload.expires_at))
@@ -80,23 +83,26 @@ async def cancel_upload(request: catalog.CancelUpload, ctx: Context[Own]) -> Non
 @handlers.handles(catalog.ListArtifacts)
 async def list_artifacts(request: catalog.ListArtifacts, ctx: Context[Own]) -> Page[catalog.Artifact]:
     after = ctx.position(request.after, artifacts.Position) or artifacts.Position()
-    found = await artifacts.page(ctx.db, ctx.actor.org_id, after, request.limit + 1)
+    found = await artifacts.page(ctx.db, Viewer.of(ctx.actor), after, request.limit + 1)
     return ctx.page(found, limit=request.limit, key=lambda a: artifacts.Position(a.created_at, a.id))
 
 
 @handlers.handles(catalog.GetArtifact)
 async def get_artifact(request: catalog.GetArtifact, ctx: Context[Own]) -> catalog.Artifact:
-    return await artifacts.get(ctx.db, ctx.actor.org_id, request.artifact_id)
+    return await artifacts.get(ctx.db, Viewer.of(ctx.actor), request.artifact_id)
 
 
 @handlers.handles(catalog.DownloadArtifact)
 async def download_artifact(request: catalog.DownloadArtifact, ctx: Context[Own]) -> AsyncIterator[bytes]:
-    stored = await artifacts.stored(ctx.db, ctx.actor.org_id, request.artifact_id)
+    stored = await artifacts.stored(ctx.db, Viewer.of(ctx.actor), request.artifact_id)
     # Not `ctx.db`: a slow reader may take longer than the deadline of the request that began the stream.
-    db = ctx.own.database.tenant(ctx.actor.org_id)
+    # In the org that the file belongs to: a public one is read by others too.
+    db = ctx.own.database.tenant(stored.org_id)
+    wanted = ranges.of(stored, request.offset, request.length)
     with ctx.own.streams.one(ctx.actor.org_id):
+        parts = ctx.own.blobs.read(db, stored.org_id, stored.blob_id, first=wanted.first, end=wanted.end)
         try:
-            async for part in ctx.own.blobs.read(db, ctx.actor.org_id, stored.blob_id, end=stored.parts):
+            async for part in wanted.cut(parts):
                 yield part
         except BlobGone:
             raise Refused(catalog.ArtifactNotFound(artifact_id=request.artifact_id)) from None
@@ -105,5 +111,12 @@ async def download_artifact(request: catalog.DownloadArtifact, ctx: Context[Own]
 @handlers.handles(catalog.DeleteArtifact)
 async def delete_artifact(request: catalog.DeleteArtifact, ctx: Context[Own]) -> None:
     async with ctx.transaction() as tx:
-        await artifacts.delete(tx, ctx.own.blobs, ctx.actor.org_id, request.artifact_id)
+        await artifacts.delete(tx, ctx.own.blobs, Viewer.of(ctx.actor), request.artifact_id)
         return tx.answer(None)
+
+
+@handlers.handles(catalog.ChangeArtifact)
+async def change_artifact(request: catalog.ChangeArtifact, ctx: Context[Own]) -> catalog.Artifact:
+    async with ctx.transaction() as tx:
+        changed = await artifacts.show(tx, Viewer.of(ctx.actor), request.artifact_id, request.visibility)
+        return tx.answer(changed)

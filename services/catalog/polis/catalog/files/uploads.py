@@ -10,9 +10,18 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.catalog.files import artifacts, quota
+from polis.catalog.access import Viewer
+from polis.catalog.files import artifacts, contents, quota
 from polis.proto import Refused
-from polis.proto.catalog import PART_BYTES, Artifact, ArtifactStored, Part, UploadIncomplete, UploadNotFound
+from polis.proto.catalog import (
+    PART_BYTES,
+    Artifact,
+    ArtifactStored,
+    Part,
+    UploadIncomplete,
+    UploadNotFound,
+    Visibility,
+)
 
 if TYPE_CHECKING:
     from polis.catalog.files.blobs import Blobs
@@ -37,6 +46,7 @@ class Announced(Struct, frozen=True):
     created_at: datetime
     expires_at: datetime
     part_bytes: int = PART_BYTES
+    visibility: Visibility = "org"
 
     @property
     def parts(self) -> int:
@@ -63,8 +73,8 @@ async def create(tx: Transaction, upload: Announced, limits: quota.Quota) -> Non
     await tx.execute(
         """
         insert into catalog.uploads (org_id, id, created_by, name, media_type, size, sha256, part_bytes, created_at,
-            expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            expires_at, visibility)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         """,
         upload.org_id,
         upload.id,
@@ -76,6 +86,7 @@ async def create(tx: Transaction, upload: Announced, limits: quota.Quota) -> Non
         upload.part_bytes,
         upload.created_at,
         upload.expires_at,
+        upload.visibility,
     )
 
 
@@ -96,7 +107,7 @@ async def put_part(
         Announced,
         """
         select u.org_id, u.id, u.created_by, u.name, u.media_type, u.size, u.sha256, u.created_at, u.expires_at,
-            u.part_bytes
+            u.part_bytes, u.visibility
         from catalog.uploads u
         where u.org_id = $1 and u.id = $2 and u.created_by = $3 and u.expires_at > $4
         for key share
@@ -152,8 +163,13 @@ async def complete(
     digest = await _digest(tx, blobs, upload)
     for announced in (sha256, upload.sha256):
         _demand_digest(digest, announced)
-    artifact = Artifact(upload.id, org_id, upload.name, upload.media_type, upload.size, digest, by, at)
-    await artifacts.insert(tx, artifact, blob_id=upload.id, part_bytes=upload.part_bytes)
+    artifact = Artifact(
+        upload.id, org_id, upload.name, upload.media_type, upload.size, digest, by, at, upload.visibility
+    )
+    kept = await contents.keep(
+        tx, blobs, org_id, upload.id, sha256=digest, size=upload.size, part_bytes=upload.part_bytes
+    )
+    await artifacts.insert(tx, artifact, blob_id=kept.id, part_bytes=kept.part_bytes)
     await tx.execute("delete from catalog.uploads where org_id = $1 and id = $2", org_id, upload.id)
     await quota.release(tx, org_id, uploads=1)
     await tx.emit(ArtifactStored(org_id, artifact.id, artifact.name, artifact.size, artifact.sha256))
@@ -179,7 +195,7 @@ async def _lock(
         Announced,
         """
         select u.org_id, u.id, u.created_by, u.name, u.media_type, u.size, u.sha256, u.created_at, u.expires_at,
-            u.part_bytes
+            u.part_bytes, u.visibility
         from catalog.uploads u
         where u.org_id = $1 and u.id = $2 and u.created_by = $3 and u.expires_at > $4
         for update
@@ -194,7 +210,7 @@ async def _lock(
 async def _completed(
     tx: Transaction, upload_id: UUID, sha256: str | None, *, org_id: UUID, by: UUID
 ) -> Artifact:
-    artifact = await artifacts.find(tx, org_id, upload_id)
+    artifact = await artifacts.find(tx, Viewer(org_id, by, manages=False), upload_id)
     if artifact is None or artifact.created_by != by:
         raise Refused(UploadNotFound(upload_id=upload_id))
     _demand_digest(artifact.sha256, sha256)

@@ -10,7 +10,6 @@ from polis.catalog.resources import rows as resources
 from polis.catalog.versions import uses
 from polis.proto import Refused
 from polis.proto.catalog import InUse, Resource, ResourceChanged, ResourceDeleted
-from polis.proto.problems import Forbidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from polis.catalog.access import Viewer
     from polis.db import Transaction
     from polis.proto.catalog import Status, Tags, Visibility
-
-SHOWING = "catalog:visibility"
-"""What an actor lacks who may not say who else sees a resource."""
 
 
 def tags(given: Tags) -> Tags:
@@ -48,14 +44,8 @@ async def describe(
         tags=resource.tags if given is None else tags(given),
     )
     if changed.visibility != resource.visibility:
-        _demand_showing(viewer, resource, changed.visibility)
+        viewer.demand_showing(resource.created_by, changed.visibility)
     return resource if changed == resource else await _write(tx, changed, at)
-
-
-def _demand_showing(viewer: Viewer, resource: Resource, visibility: Visibility) -> None:
-    viewer.demand_visibility(visibility)
-    if not (viewer.manages or viewer.principal_id == resource.created_by):
-        raise Refused(Forbidden(scope=SHOWING))
 
 
 async def _write(tx: Transaction, changed: Resource, at: datetime) -> Resource:

@@ -1,0 +1,56 @@
+"""Contents that artifacts of one org share: counted, so that the last artifact takes the bytes along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from polis.catalog.files.blobs import Blobs
+    from polis.db import Transaction
+
+
+class Content(Struct, frozen=True):
+    """Where the bytes of a content lie, in parts of this size."""
+
+    id: UUID
+    part_bytes: int
+
+
+async def keep(
+    tx: Transaction, blobs: Blobs, org_id: UUID, blob_id: UUID, *, sha256: str, size: int, part_bytes: int
+) -> Content:
+    """Count one more artifact of a content; where the org has it already, what came in is dropped for that."""
+    kept = await tx.row(
+        Content,
+        """
+        insert into catalog.blobs as b (org_id, id, sha256, size, part_bytes, refs)
+        values ($1, $2, $3, $4, $5, 1)
+        on conflict (org_id, sha256, size) do update set refs = b.refs + 1
+        returning b.id, b.part_bytes
+        """,
+        org_id,
+        blob_id,
+        sha256,
+        size,
+        part_bytes,
+    )
+    if kept is None:
+        raise LookupError(f"content {sha256} was neither stored nor found")
+    if kept.id != blob_id:
+        await blobs.delete(tx, org_id, [blob_id])
+    return kept
+
+
+async def drop(tx: Transaction, blobs: Blobs, org_id: UUID, blob_id: UUID) -> None:
+    """Count one artifact less; with the last one the bytes go."""
+    left = await tx.value(
+        "update catalog.blobs set refs = refs - 1 where org_id = $1 and id = $2 returning refs",
+        org_id,
+        blob_id,
+    )
+    if left == 0:
+        await tx.execute("delete from catalog.blobs where org_id = $1 and id = $2", org_id, blob_id)
+        await blobs.delete(tx, org_id, [blob_id])
