@@ -10,9 +10,11 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from polis.gateway.actors import Actors
 from polis.gateway.admission import Admission
 from polis.gateway.browser import Browser
 from polis.gateway.connection import Edge
+from polis.gateway.cors import Cors
 from polis.gateway.credentials import Credentials
 from polis.gateway.files import Files
 from polis.gateway.lines import Lines
@@ -68,12 +70,14 @@ class Gateway:
         proxies = Proxies(settings.trusted_proxies)
         admission = Admission(settings, proxies)
         self.peers = Peers(kernel, *admission.buckets)
-        self._live = Live(kernel, settings, credentials)
+        actors = Actors(kernel, credentials)
+        self._live = Live(kernel, settings, credentials, actors)
         self._proxy = Proxy(
             kernel,
             Routes(operations()),
-            credentials,
+            actors,
             admission,
+            cors=Cors(settings.cors_origins),
             local=_local(kernel, credentials, proxies),
             streamed=_streamed(kernel),
         )

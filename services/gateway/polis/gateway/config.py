@@ -23,6 +23,7 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     credentials_rate: Rate = 20
     credentials_burst: Annotated[int, Meta(ge=1)] = 20
     tiers: str = ""
+    cors_origins: str = ""
     trusted_proxies: str = ""
     connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     sockets: Annotated[int, Meta(ge=1, le=100_000)] = 5_000

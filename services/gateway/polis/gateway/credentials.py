@@ -27,12 +27,16 @@ class Credentials:
         self._origins = frozenset(o.strip() for o in origins.split(",") if o.strip())
 
     def token(self, exchange: Exchange) -> str:
-        """The access token, or "" for an anonymous request.
+        """The access token or API key, or "" for an anonymous request.
 
         Refused(Unauthenticated) for another authorization scheme; Refused(Forbidden) for a changing request that came
         with a cookie and without its CSRF token or from a foreign origin.
         """
-        given = exchange.header(b"authorization")
+        given, key = exchange.header(b"authorization"), exchange.header(b"x-api-key")
+        if key:
+            if given or not key.startswith("pk_"):
+                raise Refused(Unauthenticated(), "X-API-Key holds an API key (pk_...) and stands alone")
+            return key
         if given:
             scheme, _, token = given.partition(" ")
             if scheme.lower() != "bearer" or not token:

@@ -18,7 +18,7 @@ from polis.service.faults import faults_in, invalid_from_msgspec, unknown_fields
 if TYPE_CHECKING:
     from polis.proto import Operation
 
-_JSON = "application/json"
+_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 _MAX_DEPTH = 64
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
@@ -48,14 +48,33 @@ def to_request(
                 )
             )
         )
+    if media_type.startswith(_FORM) and takes_forms(operation):
+        return _convert(operation, {**_form(operation, body), **path}, None)
     return _from_json(operation, path, body, media_type)
+
+
+def takes_forms(operation: Operation) -> bool:
+    """OAuth2 endpoints are sent forms (RFC 6749, 7009, 7662)."""
+    return (operation.path or "").startswith("/oauth/")
+
+
+def _form(operation: Operation, body: bytes) -> dict[str, object]:
+    """Fields of a form; what is not recognised is ignored, and nothing may stand twice (RFC 6749 3.2)."""
+    try:
+        pairs = parse_qsl(body.decode("ascii"), errors="strict", max_num_fields=_MAX_QUERY_FIELDS)
+    except ValueError as error:
+        raise Refused(Malformed(reason=f"form: {error}")) from None
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise Refused(Malformed(reason="form: a parameter stands twice"))
+    return {name: value for name, value in pairs if name in _query_fields(operation)}
 
 
 def to_payload(
     operation: Operation, path: dict[str, str], query: bytes, body: bytes, media_type: str
 ) -> bytes:
     """The validated request as it travels. A body that is the whole request is passed on as it came."""
-    whole = body and not (path or query or operation.binary or operation.verb in ("GET", "DELETE"))
+    plain = not (path or query or operation.binary or operation.verb in ("GET", "DELETE"))
+    whole = body and plain and not media_type.startswith(_FORM)
     if not whole:
         return call.encode(operation, to_request(operation, path, query, body, media_type))
     _check_fields(operation, _json(body, media_type))
@@ -69,7 +88,9 @@ def to_payload(
 def _from_json(operation: Operation, path: dict[str, str], body: bytes, media_type: str) -> object:
     content = _json(body, media_type)
     if clash := [name for name in path if name in content]:
-        raise Refused(Invalid(faults=tuple(Fault(f"/{name}", "stands in the path") for name in clash)))
+        raise Refused(
+            Invalid(faults=tuple(Fault(f"/{name}", "stands outside the body already") for name in clash))
+        )
     _check_fields(operation, content)
     try:
         typed_path = {name: _typed(operation, name, value) for name, value in path.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
@@ -127,7 +127,7 @@ class Direct(Exchange):
     def finish(self, status: int, body: bytes, media_type: bytes | None = JSON) -> None:
         """The whole answer at once, without a wait."""
         self.status = status
-        parts = [head_of(status, media_type), b"x-request-id: ", self.request_id.encode()]
+        parts = [head_of(status, media_type, self.cache), b"x-request-id: ", self.request_id.encode()]
         if self.left is not None:
             parts += _told(self.left)
         for name, value in self.extra:
@@ -153,11 +153,12 @@ def _told(left: Left) -> tuple[bytes, ...]:
 _BODILESS = frozenset({204, 304})
 
 
-@cache
-def head_of(status: int, media_type: bytes | None) -> bytes:
+@lru_cache(maxsize=256)
+def head_of(status: int, media_type: bytes | None, cache: bytes = b"no-store") -> bytes:
     """Status line and the headers that every answer of this kind has."""
     lines = [b"HTTP/1.1 %d %s" % (status, _phrase(status))]
     lines += [b"%s: %s" % header for header in SHARED_HEADERS]
+    lines.append(b"cache-control: " + cache)
     if media_type is not None:
         lines.append(b"content-type: " + media_type)
     return b"\r\n".join(lines) + b"\r\n"

@@ -35,7 +35,8 @@ _MAX_REQUEST_ID = 128
 SHARED_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 )
 
 
@@ -53,6 +54,7 @@ class Exchange:
     __slots__ = (
         "actor",
         "began",
+        "cache",
         "extra",
         "headers",
         "here",
@@ -77,6 +79,7 @@ class Exchange:
         self.peer = peer
         self.secure = secure
         self.extra: list[Header] = []
+        self.cache = b"no-store"
         self.status = 0
         self.left: Left | None = None
         self.name = "unrouted"
@@ -120,7 +123,8 @@ class Exchange:
 
     def all_headers(self, media_type: bytes | None, *headers: Header) -> list[Header]:
         """What an answer carries beside its length."""
-        everything = [*SHARED_HEADERS, *self.extra, *headers, (b"x-request-id", self.request_id.encode())]
+        everything = [*SHARED_HEADERS, (b"cache-control", self.cache), *self.extra, *headers]
+        everything.append((b"x-request-id", self.request_id.encode()))
         if media_type is not None:
             everything.append((b"content-type", media_type))
         if self.left is not None:

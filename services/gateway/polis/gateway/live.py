@@ -23,6 +23,7 @@ from polis.service.wire import encode_problem
 from polis.telemetry import log
 
 if TYPE_CHECKING:
+    from polis.gateway.actors import Actors
     from polis.gateway.config import GatewaySettings
     from polis.gateway.credentials import Credentials
     from polis.gateway.http import Receive, Scope, Send
@@ -47,18 +48,20 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True):
 class Live:
     """All sockets of this process, with their bounds."""
 
-    def __init__(self, kernel: Kernel, settings: GatewaySettings, credentials: Credentials) -> None:
+    def __init__(
+        self, kernel: Kernel, settings: GatewaySettings, credentials: Credentials, actors: Actors
+    ) -> None:
         self.kernel = kernel
         self.settings = settings
         self.channels = Channels(kernel)
         self._credentials = credentials
+        self._actors = actors
         self._open: dict[str, int] = {}
 
     async def actor(self, exchange: AsgiExchange) -> Actor:
         """Who connects, by header or cookie (with its origin checked); Refused when nobody, or too often."""
         self._credentials.demand_same_origin(exchange)
-        token = self._credentials.token(exchange)
-        actor = await self.kernel.keys.actor(token, exchange.header(b"x-org-id") or None)
+        actor = await self._actors.actor(exchange)
         if actor is ANONYMOUS:
             raise Refused(Unauthenticated())
         if sum(self._open.values()) >= self.settings.sockets:
@@ -77,13 +80,14 @@ class Live:
         if not self._open[key]:
             del self._open[key]
 
-    async def authorised(self, actor: Actor) -> bool:
-        """Whether the token that opened a connection still holds: not expired, its session not ended."""
+    async def renewed(self, exchange: AsgiExchange, actor: Actor) -> Actor | None:
+        """Who a connection is by now: its token may have expired or its session ended, its key be good for another token."""
+        if self.kernel.keys.known(actor.token, exchange.header(b"x-org-id") or None) is not None:
+            return actor
         try:
-            await self.kernel.keys.actor(actor.token, str(actor.org_id))
+            return await self._actors.actor(exchange)
         except Refused as refusal:
-            return not isinstance(refusal.problem, (Unauthenticated, Forbidden))
-        return True
+            return None if isinstance(refusal.problem, (Unauthenticated, Forbidden)) else actor
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = AsgiExchange(scope, receive, send)
@@ -96,7 +100,7 @@ class Live:
         await send({"type": "websocket.accept"})
         self.opened(actor)
         try:
-            await Socket(self, actor, receive, send).run()
+            await Socket(self, exchange, actor, receive, send).run()
         finally:
             self.closed(actor)
 
@@ -150,7 +154,7 @@ class Live:
         self, exchange: AsgiExchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int
     ) -> None:
         await exchange.part(b"id: %d\nevent: snapshot\ndata: %s\n\n" % (seq, snapshot))
-        while await self.authorised(actor):
+        while await self.renewed(exchange, actor) is not None:
             try:
                 async with asyncio.timeout(_SSE_HEARTBEAT_S):
                     transitions = await watch.next()
@@ -168,8 +172,11 @@ class Live:
 class Socket:
     """One open WebSocket: a reader of commands, a task for each topic, one bounded queue of frames to send."""
 
-    def __init__(self, live: Live, actor: Actor, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, live: Live, exchange: AsgiExchange, actor: Actor, receive: Receive, send: Send
+    ) -> None:
         self._live = live
+        self._exchange = exchange
         self._actor = actor
         self._receive = receive
         self._send = send
@@ -256,9 +263,11 @@ class Socket:
         """Close when the token no longer holds, or the gateway is going away."""
         draining = self._live.kernel.draining
         while not draining.is_set():
-            if not await self._live.authorised(self._actor):
+            actor = await self._live.renewed(self._exchange, self._actor)
+            if actor is None:
                 self._end(UNAUTHORISED)
                 return
+            self._actor = actor
             try:
                 async with asyncio.timeout(_CHECK_S):
                     await draining.wait()

@@ -12,11 +12,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from polis.bus import BusError, BusTimeout, Disconnected, NoResponders
+from polis.gateway import finish
 from polis.gateway.decode import to_payload, to_request
 from polis.gateway.direct import Direct
 from polis.gateway.http import PROBLEM, AsgiExchange, Disconnect, Exchange, headers_of_problem
 from polis.proto import PUBLIC, Operation, Refused
-from polis.proto.problems import Internal, NotFound, TooLarge, Unavailable
+from polis.proto.problems import Internal, Malformed, NotFound, TooLarge, Unavailable
 from polis.service import call
 from polis.service.actor import ANONYMOUS, Actor, admit
 from polis.service.dispatch import REPLAYED
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from polis.bus import Message
+    from polis.gateway.actors import Actors
     from polis.gateway.admission import Admission
-    from polis.gateway.credentials import Credentials
+    from polis.gateway.cors import Cors
     from polis.gateway.http import Receive, Scope, Send
     from polis.gateway.routes import Routes
     from polis.service import Kernel
@@ -62,15 +64,17 @@ class Proxy:
         self,
         kernel: Kernel,
         routes: Routes,
-        credentials: Credentials,
+        actors: Actors,
         admission: Admission,
         *,
+        cors: Cors,
         local: dict[type, Local],
         streamed: dict[type, Streamed],
     ) -> None:
         self._kernel = kernel
         self._routes = routes
-        self._credentials = credentials
+        self._actors = actors
+        self._cors = cors
         self._admission = admission
         self._local = local
         self._streamed = streamed
@@ -91,6 +95,13 @@ class Proxy:
     def begin(self, exchange: Direct) -> None:
         """The head is there: settle what can be before a byte of the body is read."""
         operation = exchange.operation
+        if b"origin" in exchange.headers:
+            asked = self._cors.preflight(exchange)
+            exchange.extra += self._cors.headers(exchange) if asked is None else asked
+            if asked is not None:
+                exchange.finish(204, b"", None)
+                self._record(exchange)
+                return
         try:
             if operation is None or exchange.fault is not None:
                 raise exchange.fault or Refused(NotFound())  # noqa: TRY301 - all refusals are told below
@@ -133,11 +144,7 @@ class Proxy:
         """Whether the actor is known without a wait, and let in. Refused as in `_actor`."""
         actor = ANONYMOUS
         if operation.scope != PUBLIC:
-            given = exchange.headers.get(b"authorization", b"")
-            if given[:7] != b"Bearer ":
-                return False
-            org = exchange.header(b"x-org-id") or None
-            known = self._kernel.keys.known(given[7:].decode("latin-1"), org)
+            known = self._actors.known(exchange)
             if known is None:
                 return False
             exchange.actor = actor = known
@@ -147,31 +154,33 @@ class Proxy:
 
     def answered(self, exchange: Direct, operation: Operation, reply: Message) -> None:
         """The service has answered: so do we."""
-        body = reply.payload
-        if reply.head:
-            self._pass_on(exchange, operation, reply)
-        elif operation.answer is None:
-            exchange.finish(204, b"", None)
-            self._record(exchange)
-        else:
-            exchange.finish(200, body)
-            self._record(exchange)
-
-    def _pass_on(self, exchange: Direct, operation: Operation, reply: Message) -> None:
-        """An answer with headers: a refusal, or one that was given before."""
-        code = reply.headers.get(call.ERROR_CODE)
-        problem = ""
+        code = reply.headers.get(call.ERROR_CODE) if reply.head else None
         if code is not None:
             exchange.extra += headers_of_problem(int(code), reply.payload)
             exchange.finish(int(code), reply.payload, PROBLEM)
+            self._record(exchange)
+            return
+        if reply.head and REPLAYED in reply.headers:
+            exchange.extra.append(_REPLAYED)
+        if operation.answer is None:
+            exchange.finish(204, b"", None)
+        elif not finish.storable(exchange, operation):
+            exchange.finish(200, reply.payload)
+        elif finish.validated(exchange, operation, reply.payload):
+            exchange.finish(304, b"", None)
+        elif not finish.compressible(exchange, reply.payload):
+            exchange.finish(200, reply.payload)
+        elif len(reply.payload) <= finish.COMPRESSED_INLINE_BYTES:
+            exchange.finish(200, finish.compressed(exchange, reply.payload))
         else:
-            if REPLAYED in reply.headers:
-                exchange.extra.append(_REPLAYED)
-            if operation.answer is None:
-                exchange.finish(204, b"", None)
-            else:
-                exchange.finish(200, reply.payload)
-        self._record(exchange, problem)
+            self._kernel.tasks.start(self._compress(exchange, reply.payload), name="compress")
+            return
+        self._record(exchange)
+
+    async def _compress(self, exchange: Direct, body: bytes) -> None:
+        smaller = await asyncio.to_thread(finish.compressed, exchange, body)
+        exchange.finish(200, smaller)
+        self._record(exchange)
 
     def failed(self, asked: _Asked, error: BaseException) -> None:
         """No answer: once more in a task, for nobody may have taken it; a refusal otherwise."""
@@ -207,6 +216,8 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A request that came over ASGI."""
         exchange = AsgiExchange(scope, receive, send)
+        if b"origin" in exchange.headers:
+            exchange.extra += self._cors.headers(exchange)
         await self._walled(exchange, None)
 
     async def _in_turn(self, exchange: Direct, operation: Operation) -> None:
@@ -258,8 +269,7 @@ class Proxy:
             self._admission.take(exchange, operation, ANONYMOUS)
             return
         try:
-            token = self._credentials.token(exchange)
-            actor = await self._kernel.keys.actor(token, exchange.header(b"x-org-id") or None)
+            actor = await self._actors.actor(exchange)
         except Refused:
             self._admission.take(exchange, operation, ANONYMOUS)
             raise
@@ -277,7 +287,9 @@ class Proxy:
         if local is not None:
             await local(exchange, operation, path, exchange.actor)
             return
-        payload = call.encode(operation, await read(exchange, operation, path))
+        payload = call.encode(
+            operation, await read(exchange, operation, path | _precondition(exchange, operation))
+        )
         reply = await self._offer(operation, payload, self._headers(exchange, operation))
         code = reply.headers.get(call.ERROR_CODE)
         if code is not None:
@@ -287,6 +299,10 @@ class Proxy:
             exchange.extra.append(_REPLAYED)
         if operation.answer is None:
             await exchange.answer_nothing()
+        elif finish.storable(exchange, operation) and finish.validated(exchange, operation, reply.payload):
+            await exchange.answer(304, b"", None)
+        elif finish.storable(exchange, operation) and finish.compressible(exchange, reply.payload):
+            await exchange.answer(200, await asyncio.to_thread(finish.compressed, exchange, reply.payload))
         else:
             await exchange.answer(200, reply.payload)
 
@@ -399,7 +415,21 @@ def _payload(exchange: Direct, operation: Operation) -> bytes:
         raise exchange.fault
     body = b"" if operation.verb in ("GET", "DELETE") else exchange.content()
     media_type = exchange.header(b"content-type")
-    return to_payload(operation, exchange.values, exchange.query, body, media_type)
+    values = exchange.values
+    if b"if-match" in exchange.headers:
+        values = values | _precondition(exchange, operation)
+    return to_payload(operation, values, exchange.query, body, media_type)
+
+
+def _precondition(exchange: Exchange, operation: Operation) -> dict[str, str]:
+    """The revision that `If-Match` demands, as the field by which the service checks it."""
+    asked = exchange.header(b"if-match")
+    if not asked or asked.strip() == "*" or not finish.takes_revision(operation):
+        return {}
+    revision = finish.revision_of(asked)
+    if revision is None:
+        raise Refused(Malformed(reason="If-Match names no revision"))
+    return {"revision": str(revision)}
 
 
 def _untaken(operation: Operation, refusal: Refused) -> bool:

@@ -1,0 +1,78 @@
+"""What is done with a service's answer on its way out: validators (RFC 9110 13), and compression where nothing is secret."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from functools import cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from polis.proto.contract import fields_of
+
+if TYPE_CHECKING:
+    from polis.gateway.http import Exchange
+    from polis.proto import Operation
+
+COMPRESSED_FROM_BYTES = 2_048
+COMPRESSED_INLINE_BYTES = 64 * 1024
+"""Larger answers are compressed beside the event loop."""
+_LEVEL = 4
+_KEEPS_SECRETS = frozenset({"identity"})
+"""Whose answers are neither stored nor compressed: what an attacker adds to a page must not measure what else is in it."""
+_REVISION = re.compile(rb'"revision":([0-9]{1,18})[,}]')
+_VARY = (b"vary", b"authorization, cookie, x-api-key, x-org-id, accept-encoding")
+_STORED = b"private, no-cache"
+_ENTITY = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+def storable(exchange: Exchange, operation: Operation) -> bool:
+    """Whether a client may keep the answer and ask later whether it still holds."""
+    return exchange.method in ("GET", "HEAD") and operation.service not in _KEEPS_SECRETS
+
+
+def validated(exchange: Exchange, operation: Operation, body: bytes) -> bool:
+    """Give the answer its validator; true when it is the one that the client has."""
+    digest = blake2b(body, digest_size=12).hexdigest()
+    found = _REVISION.search(body) if _has_revision(operation) else None
+    tag = digest if found is None else f"{int(found[1])}-{digest}"
+    exchange.cache = _STORED
+    exchange.extra += ((b"etag", f'"{tag}"'.encode()), _VARY)
+    asked = exchange.header(b"if-none-match")
+    return bool(asked) and (asked.strip() == "*" or tag in _ENTITY.findall(asked))
+
+
+def compressible(exchange: Exchange, body: bytes) -> bool:
+    return len(body) >= COMPRESSED_FROM_BYTES and accepts_gzip(exchange)
+
+
+def compressed(exchange: Exchange, body: bytes) -> bytes:
+    exchange.extra.append((b"content-encoding", b"gzip"))
+    return gzip.compress(body, _LEVEL, mtime=0)
+
+
+def accepts_gzip(exchange: Exchange) -> bool:
+    """Whether gzip is named, and not with a weight of nothing."""
+    for part in exchange.header(b"accept-encoding").lower().split(","):
+        coding, _, weight = part.partition(";")
+        if coding.strip() in ("gzip", "*"):
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def revision_of(header: str) -> int | None:
+    """The revision that `If-Match` names: our own validators begin with it, a bare number is one."""
+    found = _ENTITY.fullmatch(header.strip())
+    text = (found[1] if found else header.strip()).partition("-")[0]
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+@cache
+def _has_revision(operation: Operation) -> bool:
+    return "revision" in getattr(operation.answer, "__struct_fields__", ())
+
+
+@cache
+def takes_revision(operation: Operation) -> bool:
+    """Whether `If-Match` may say which revision a change is made on."""
+    return operation.mutates and "revision" in fields_of(operation.request)

@@ -1,0 +1,199 @@
+"""What the gateway makes of services' answers and of headers: validators, compression, origins, keys."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import aiohttp
+import pytest
+
+from polis.cli.api import Api
+from polis.gateway.cors import Cors
+from polis.gateway.finish import revision_of
+from polis.testing import eventually
+
+SESAME = "https://app.example.org"
+
+
+@pytest.fixture(scope="module")
+async def address(stage):
+    await stage.start("identity")
+    await stage.start("catalog")
+    patterns = "https://*.example.org,http://localhost:*"
+    running = await stage.start("gateway", cors_origins=patterns)
+    return f"http://127.0.0.1:{running.port}"
+
+
+@pytest.fixture(scope="module")
+async def ada(address):
+    async with Api(address) as api:
+        await api.sign_up()
+        yield api
+
+
+@pytest.fixture
+async def http(address, ada):
+    headers = {"Authorization": f"Bearer {ada.token}"}
+    async with aiohttp.ClientSession(f"{address}", headers=headers, auto_decompress=False) as http:
+        yield http
+
+
+async def resource(ada, key, text="x"):
+    return await ada.call("POST", "/resources", {"type": "context", "key": key, "content": {"text": text}})
+
+
+async def test_what_a_client_has_already_is_not_sent_again(ada, http):
+    made = await resource(ada, "conditional")
+    path = f"/api/v1/resources/{made['id']}"
+    async with http.get(path) as first:
+        body, tag = await first.read(), first.headers["etag"]
+    async with http.get(path, headers={"If-None-Match": f'"other", {tag}'}) as again:
+        nothing = await again.read()
+    async with http.get(path, headers={"If-None-Match": '"other"'}) as changed:
+        whole = await changed.read()
+
+    assert (first.status, again.status, changed.status) == (200, 304, 200)
+    assert nothing == b""
+    assert whole == body
+    assert again.headers["etag"] == tag
+    assert "content-length" not in again.headers
+    assert first.headers["cache-control"] == "private, no-cache"
+
+
+async def test_a_change_is_made_on_the_revision_that_if_match_names(ada, http):
+    made = await resource(ada, "revised")
+    path = f"/api/v1/resources/{made['id']}"
+    async with http.get(path) as answer:
+        tag = answer.headers["etag"]
+    change = {"content": {"text": "changed"}}
+    async with http.put(f"{path}/draft", json=change, headers={"If-Match": tag}) as first:
+        pass
+    async with http.put(f"{path}/draft", json=change, headers={"If-Match": tag}) as second:
+        problem = await second.json(content_type=None)
+    async with http.put(f"{path}/draft", json=change, headers={"If-Match": '"what"'}) as nonsense:
+        pass
+
+    assert tag.startswith(f'"{made["revision"]}-')
+    assert (first.status, second.status, nonsense.status) == (200, 409, 400)
+    assert "revision" in json.dumps(problem)
+
+
+@pytest.mark.parametrize(
+    ("header", "revision"),
+    [
+        ('"7-abc"', 7),
+        ('W/"7"', 7),
+        ("7", 7),
+        ('"abc"', None),
+        ("*", None),
+        ('"-1"', None),
+        ('"7" , "8"', None),
+    ],
+)
+def test_a_revision_is_read_from_our_validators_alone(header, revision):
+    assert revision_of(header) == revision
+
+
+@pytest.mark.parametrize("size", [5_000, 200_000])
+async def test_long_answers_are_compressed_for_who_takes_it(ada, http, size):
+    made = await resource(ada, f"long{size}", "x" * size)
+    path = f"/api/v1/resources/{made['id']}/draft"
+    answers = []
+    for coding in ("gzip", "identity", "gzip;q=0"):
+        async with http.get(path, headers={"Accept-Encoding": coding}) as answer:
+            answers.append((answer.headers.get("content-encoding"), await answer.read()))
+
+    assert [coding for coding, _ in answers] == ["gzip", None, None]
+    assert gzip.decompress(answers[0][1]) == answers[1][1] == answers[2][1]
+    assert len(answers[0][1]) < size / 10
+
+
+async def test_what_identity_says_is_neither_compressed_nor_kept(http):
+    async with http.get("/api/v1/me", headers={"Accept-Encoding": "gzip"}) as answer:
+        assert answer.headers["cache-control"] == "no-store"
+        assert not {"etag", "content-encoding"} & set(answer.headers)
+
+
+async def test_pages_of_allowed_origins_may_ask_with_a_token_but_never_with_cookies(address):
+    asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
+    path = f"{address}/api/v1/resources/x/draft"
+    async with aiohttp.ClientSession() as http:
+        async with http.options(path, headers=asked | {"Origin": SESAME}) as allowed:
+            pass
+        async with http.options(path, headers=asked | {"Origin": "https://example.org.evil.net"}) as foreign:
+            pass
+        async with http.get(f"{address}/api/v1/me", headers={"Origin": SESAME}) as answer:
+            pass
+
+    assert allowed.status == 204
+    assert allowed.headers["access-control-allow-origin"] == SESAME
+    assert "PUT" in allowed.headers["access-control-allow-methods"]
+    assert "access-control-allow-origin" not in foreign.headers
+    assert answer.headers["access-control-allow-origin"] == SESAME
+    assert "etag" in answer.headers["access-control-expose-headers"]
+    assert all("access-control-allow-credentials" not in a.headers for a in (allowed, foreign, answer))
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://app.example.org", True),
+        ("https://a.b.example.org", True),
+        ("http://localhost:5173", True),
+        ("http://localhost", True),
+        ("https://example.org", False),
+        ("http://app.example.org", False),
+        ("https://app.example.org.evil.net", False),
+        ("https://evilexample.org", False),
+        ("https://app.example.org:8443", False),
+        ("http://localhost.evil.net:80", False),
+        ("http://localhost:80.evil.net", False),
+        ("null", False),
+    ],
+)
+def test_a_pattern_takes_what_it_says_and_nothing_longer(origin, allowed):
+    assert Cors("https://*.example.org, http://localhost:*").allows(origin) is allowed
+
+
+def test_a_pattern_that_would_allow_everybody_is_refused():
+    for pattern in ("*", "https://*", "example.org", "https://a.org/path"):
+        with pytest.raises(ValueError, match="CORS"):
+            Cors(pattern)
+
+
+async def test_an_api_key_opens_what_it_is_for_by_either_header_until_it_is_revoked(ada, address):
+    made = await ada.call("POST", "/keys", {"name": "ci", "scopes": ["catalog:read"]})
+    key, key_id = made["secret"], made["key"]["id"]
+    async with aiohttp.ClientSession() as http:
+
+        async def status(path: str, **headers: str) -> int:
+            async with http.get(f"{address}/api/v1{path}", headers=headers) as answer:
+                return answer.status
+
+        bearer = {"Authorization": f"Bearer {key}"}
+        allowed = [await status("/resources", **bearer), await status("/resources", **{"X-API-Key": key})]
+        refused = [
+            await status("/resources", **{"X-API-Key": key[:-1] + "x"}),
+            await status("/resources", **{"X-API-Key": key}, **bearer),
+            await status("/resources", **{"X-API-Key": "a"}),
+            await status("/invitations", **bearer),
+        ]
+        await ada.call("DELETE", f"/keys/{key_id}")
+
+        async def revoked() -> bool:
+            return await status("/resources", **bearer) == 401
+
+        await eventually(revoked)
+
+    assert allowed == [200, 200]
+    assert refused == [401, 401, 401, 403]
+
+
+async def test_headers_that_only_services_may_set_say_nothing(address, http):
+    other = "0190c0de-0000-7000-8000-000000000001"
+    spoofed = {"Polis-Org": other, "Polis-Actor": "x", "X-Service-Id": "runtime", "X-User-Id": other}
+    async with http.get("/api/v1/me") as plain, http.get("/api/v1/me", headers=spoofed) as answer:
+        assert await answer.json() == await plain.json()
+    async with http.get("/api/v1/me", headers={"X-Org-Id": other}) as foreign:
+        assert foreign.status == 403
