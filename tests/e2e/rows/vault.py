@@ -54,9 +54,15 @@ ROWS: dict[str, Any] = {
     "delete_secret": on_secret("/secrets/{}"),
     "open_secret": on_secret("/secrets/{}/open", {"passphrase": PASSPHRASE}, **SEALED),
     "close_secret": on_secret("/secrets/{}/close", {}, **SEALED),
+    "trade_credentials": fixed(
+        "/oauth/token", {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "wrong"}
+    ),
+    "introspect_token": fixed("/oauth/introspect", {"token": "nobody's"}),
+    "revoke_token": fixed("/oauth/revoke", {"token": "nobody's"}),
     "lease_secret": lambda world: LeaseSecret(UUID(world.org_id), uuid4(), uuid4()),
 }
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
+    ("trade_credentials", "public"): {401},  # the row offers wrong credentials
     # A sealed secret is its owner's: nobody else sees that there is one.
     ("open_secret", "allowed"): {404},
     ("close_secret", "allowed"): {404},

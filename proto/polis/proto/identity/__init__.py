@@ -7,6 +7,7 @@ from polis.proto.identity.factors import *
 from polis.proto.identity.grants import *
 from polis.proto.identity.keys import *
 from polis.proto.identity.mails import *
+from polis.proto.identity.oauth import *
 from polis.proto.identity.orgs import *
 from polis.proto.identity.passwords import *
 from polis.proto.identity.people import *

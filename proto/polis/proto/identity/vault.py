@@ -122,19 +122,19 @@ class SecretUnreadable(Problem, frozen=True):
     secret_id: UUID
 
 
-@event(entity="secret_id")
+@event(entity="entry_id")
 class SecretRotated(Event, frozen=True):
     """A secret has another value from now on."""
 
-    secret_id: UUID
+    entry_id: UUID
     version: int
 
 
-@event(entity="secret_id")
+@event(entity="entry_id")
 class SecretDeleted(Event, frozen=True):
     """A secret is gone."""
 
-    secret_id: UUID
+    entry_id: UUID
 
 
 @operation(http="POST /secrets", scope="identity:secrets", problems=(SecretNameTaken, TooManySecrets))

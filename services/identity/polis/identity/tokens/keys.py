@@ -13,12 +13,13 @@ from msgspec import Struct
 from polis.identity.seal import OtherSecret, Seal
 from polis.proto.identity import Jwk, Jwks
 from polis.service.config import BadSettings
-from polis.service.tokens import SKEW_S, SigningKey
+from polis.service.tokens import SKEW_S, SigningKey, Verifier
 from polis.telemetry import log
 
 if TYPE_CHECKING:
     from polis.db import Database, Transaction
     from polis.identity.config import Config
+    from polis.service.tokens import Claims
 
 _PURPOSE = "signing-keys v1"
 _KID_BYTES = 9
@@ -60,6 +61,7 @@ class Keyring:
         self._tail = timedelta(seconds=config.access_ttl_s + SKEW_S)
         self._keys: tuple[StoredKey, ...] = ()
         self._opened: dict[str, SigningKey] = {}
+        self._verifier = Verifier()
 
     async def reload(self, database: Database, now: datetime) -> None:
         """Read the keys; make the first one, or the successor of one that is old enough, and forget what has ended."""
@@ -74,6 +76,7 @@ class Keyring:
             key.kid: self._opened.get(key.kid) or unsealed(self._seal, key.kid, key.sealed) for key in keys
         }
         self._keys = keys
+        self._verifier.replace_keys(self.jwks())
 
     def jwks(self) -> Jwks:
         return Jwks(keys=tuple(key.jwk for key in self._keys))
@@ -82,6 +85,10 @@ class Keyring:
         """The newest key whose time has come; the oldest where the clock of who made it is ahead of ours."""
         due = [key for key in self._keys if key.signs_from <= now]
         return self._opened[(due or self._keys[:1])[-1].kid]
+
+    def verify(self, token: str, now: datetime) -> Claims:
+        """As every service does. Raises InvalidToken."""
+        return self._verifier.verify(token, now.timestamp())
 
     async def _succeed(self, tx: Transaction, keys: tuple[StoredKey, ...], now: datetime) -> None:
         key = self._new(now, signs_from=now + self._lead if keys else now)

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from polis.identity.own import Own
 from polis.identity.people import sessions
-from polis.identity.principals import agents
-from polis.identity.tokens import issue
+from polis.identity.tokens import clients, oauth
 from polis.proto import Refused, identity
 from polis.service import Context, Handlers
 
 handlers = Handlers()
+handlers.include(oauth.handlers)
 
 
 @handlers.handles(identity.SignInClient)
 async def sign_in_client(request: identity.SignInClient, ctx: Context[Own]) -> identity.AccessToken:
-    at, config = ctx.now(), ctx.own.config
-    if issue.is_service(request.client_id, request.client_secret, config.mesh_secret):
-        return ctx.own.issuer.access(issue.service(request.client_id), ctx.new_id(), at)
-    agent_id = agents.id_of(request.client_id)
-    if agent_id is None:
+    bearer = await clients.sign_in(ctx, request.client_id, request.client_secret)
+    if bearer is None:
         raise Refused(identity.WrongCredentials())
-    async with ctx.across_orgs() as tx:
-        agent = await agents.by_secret(tx, agent_id, request.client_secret, at)
-    if agent is None:
-        raise Refused(identity.WrongCredentials())
-    return ctx.own.issuer.access(issue.agent(agent), ctx.new_id(), at)
+    return ctx.own.issuer.access(bearer, ctx.new_id(), ctx.now())
 
 
 @handlers.handles(identity.GetJwks)
