@@ -13,7 +13,7 @@ from polis.cli.api import Api
 from polis.db.lint import faults
 from polis.proto.registry import SERVICES
 from polis.testing import eventually
-from tests.e2e.rows import access, vault
+from tests.e2e.rows import access, catalog, vault
 from tests.e2e.world import new_key
 
 OWNERS = [service.name for service in SERVICES if service.schema]
@@ -39,9 +39,7 @@ async def live_a_little(api: Api) -> str:
     resource = await api.call("POST", "/resources", {"type": "graph", "key": "mine", "content": NOTE})
     await api.call("POST", f"/resources/{resource['id']}/versions", {})
     await api.call("PUT", f"/resources/{resource['id']}/activations/production", {"number": 1})
-    change = {"action": "put", "type": "policy", "key": "changed", "content": {}}
-    proposed = await api.call("POST", "/change-sets", {"title": "A", "changes": [change], "review": False})
-    await api.call("POST", f"/change-sets/{proposed['id']}/apply", {})
+    await catalog.live(api)
     upload = await api.call("POST", "/uploads", {"name": "open", "size": 3})
     async with api._http.put(
         f"{api.address}/api/v1/uploads/{upload['id']}/parts/0", data=b"abc", headers=api._headers

@@ -16,9 +16,12 @@ from polis.proto.catalog import (
     CreateChangeSet,
     CreateResource,
     CreateUpload,
+    GetVersion,
     PublishVersion,
     PutPart,
+    SignVersion,
 )
+from services.catalog.tests.test_signatures import Pen, statement
 
 PUBLIC_READ = ["resources", "versions", "activations", "uses"]
 USING = {"$use": "component/passthrough"}
@@ -83,6 +86,10 @@ async def filled(ada, shown, sql):
         CreateChangeSet("A set", (Change("put", "policy", "made", content={}),), review=False)
     )
     await ada.call(ApplyChangeSet(proposed.id))
+    pen = Pen()
+    key = await ada.call(pen.add(ada.principal_id))
+    version = await ada.call(GetVersion(shown["org"].id, "1"))
+    await ada.call(SignVersion(shown["org"].id, "1", key.id, pen.sign(statement(version))))
     tables = await sql(
         """
         select c.relname from pg_class c

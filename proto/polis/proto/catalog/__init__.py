@@ -4,5 +4,6 @@ from polis.proto.catalog.activations import *
 from polis.proto.catalog.artifacts import *
 from polis.proto.catalog.changes import *
 from polis.proto.catalog.resources import *
+from polis.proto.catalog.signatures import *
 from polis.proto.catalog.versions import *
 from polis.proto.catalog.words import *

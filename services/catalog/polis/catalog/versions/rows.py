@@ -148,7 +148,7 @@ async def number_of(tx: Transaction, resource: Resource, digest: str) -> int | N
     return number if isinstance(number, int) else None
 
 
-async def get(db: Tenant, viewer: Viewer, resource_id: UUID, version: str) -> Version:
+async def get(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID, version: str) -> Version:
     """A version by number or digest. Refused(ResourceNotFound) or VersionNotFound."""
     by_number = len(version) <= NUMBER_DIGITS
     row = await db.row(

@@ -1,0 +1,1 @@
+"""Keys of publishers, and the versions they vouch for."""
