@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import time
 from uuid import uuid4
 
 import pytest
 
+from polis.identity.people import totp
 from polis.identity.people.guesses import _site
-from polis.proto.identity import ForgotPassword, ResetPassword, SignIn, SignUp, WrongCredentials
+from polis.proto.identity import (
+    ConfirmTotp,
+    EnrolTotp,
+    ForgotPassword,
+    ResetPassword,
+    SignIn,
+    SignInSecondFactor,
+    SignUp,
+    WrongCredentials,
+)
 from polis.proto.problems import Overloaded
 from polis.service.call import client_headers
 
@@ -19,7 +31,9 @@ PASSWORD = "canary-password"
 async def slow(serve):
     """A service that lets three passwords be guessed an account and six an address."""
     slow = {"sign_in_every_s": 3600, "address_every_s": 3600, "forgotten_every_s": 3600}
-    async with serve(sign_in_burst=3, address_burst=6, forgotten_burst=2, **slow):
+    async with serve(
+        sign_in_burst=3, address_burst=6, forgotten_burst=2, code_burst=3, code_every_s=3600, **slow
+    ):
         yield
 
 
@@ -117,6 +131,22 @@ async def test_signing_in_from_one_place_is_no_guess(strict, somewhere):
 
     for _ in range(10):
         assert await strict.call(SignIn(email, PASSWORD))
+
+
+async def test_codes_are_guessed_slowly_by_who_has_the_password_too(strict, refused):
+    email = f"{uuid4().hex}@example.org"
+    ada = strict.using((await strict.call(SignUp(email, PASSWORD, "Ada"))).access_token)
+    secret = base64.b32decode((await ada.call(EnrolTotp())).secret)
+    await ada.call(ConfirmTotp(totp.code_of(secret, int(time.time()) // totp.STEP_S)))
+    ticket = (await refused(strict.call(SignIn(email, PASSWORD)))).ticket
+
+    problems = [await refused(strict.call(SignInSecondFactor(ticket, f"{n:06}x"))) for n in range(4)]
+
+    assert problems[:3] == [WrongCredentials()] * 3
+    assert isinstance(problems[3], Overloaded)
+    ticket = (await refused(strict.call(SignIn(email, PASSWORD)))).ticket
+    next_code = totp.code_of(secret, int(time.time()) // totp.STEP_S + 1)
+    assert isinstance(await refused(strict.call(SignInSecondFactor(ticket, next_code))), Overloaded)
 
 
 async def test_forgetting_is_bounded_for_any_address_alike(strict, refused):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import re
+import time
 from uuid import uuid4
 
 import asyncpg
@@ -14,27 +16,33 @@ import structlog
 
 from polis.db.lint import faults
 from polis.identity.access.keys import mint
-from polis.identity.people import accounts
+from polis.identity.people import accounts, totp
 from polis.proto import Refused
 from polis.proto.identity import (
+    ChangePassword,
     ClaimAdministrator,
+    ConfirmTotp,
     CreateAgent,
     CreateKey,
     CreateRole,
     CreateUnit,
     Delegate,
     DeleteAgent,
+    EnrolTotp,
+    ForgotPassword,
     GiveGrant,
     Holder,
     InviteMember,
     Refresh,
     ReserveUsage,
+    ResetPassword,
     RotateCredential,
     RotateKey,
     SetQuota,
     SignIn,
     SignInClient,
     SignInKey,
+    SignInSecondFactor,
     SignUp,
     Subject,
 )
@@ -106,9 +114,12 @@ async def canaries(log, running, anybody, ada, as_service, mesh_secret, rows, mo
         SignInClient(agent.client_id, "pas_canary"),
         ClaimAdministrator("pal_canary", "x@example.org", "canary-admin-password", "X"),
         SignUp("y@example.org", "canary-invited-password", "Y", invitation="pin_canary"),
+        SignInSecondFactor("pst_canary", "canary-code"),
+        ResetPassword("ppr_canary", "canary-reset-password"),
     ):
         await refuse(wrong)
     await ada.call(DeleteAgent("canary"))
+    proofs = await second_factor(ada, anybody)
     await rows(ANY_SESSION)
     await refuse(Refresh(ada.refresh_token))
     with monkeypatch.context() as broken:
@@ -116,9 +127,30 @@ async def canaries(log, running, anybody, ada, as_service, mesh_secret, rows, mo
         await refuse(SignUp(f"{uuid4().hex}@example.org", "canary-failed-password", "Ada"))
     tokens = [session.access_token for session in (ada, signed_up, renewed, client, acting, traded)]
     tokens += [session.refresh_token for session in (ada, signed_up, renewed)]
-    named = [mesh_secret, invited.token, runtime.token, *tokens, *(t.rpartition(".")[2] for t in tokens)]
+    named = [
+        *proofs,
+        mesh_secret,
+        invited.token,
+        runtime.token,
+        *tokens,
+        *(t.rpartition(".")[2] for t in tokens),
+    ]
     named += [key.secret, rotated.secret, credential.client_secret]
-    return [r"canary-", r"\bp(as|rt|in|al)_", r"\bpk_\w+_\w", *(re.escape(name) for name in named)]
+    return [r"canary-", r"\bp(as|rt|in|al|pr|st)_", r"\bpk_\w+_\w", *(re.escape(name) for name in named)]
+
+
+async def second_factor(ada, anybody):
+    """What proves a person who changes the password, forgets it and has a second factor."""
+    await ada.call(ChangePassword(PASSWORD, "canary-changed-password"))
+    await anybody.call(ForgotPassword(ada.email))
+    secret = (await ada.call(EnrolTotp())).secret
+    code = totp.code_of(base64.b32decode(secret), int(time.time()) // totp.STEP_S)
+    codes = (await ada.call(ConfirmTotp(code))).recovery_codes
+    with pytest.raises(Refused) as refusal:
+        await anybody.call(SignIn(ada.email, "canary-changed-password"))
+    ticket = refusal.value.problem.ticket
+    await anybody.call(SignInSecondFactor(ticket, codes[0]))
+    return [secret, base64.b32decode(secret).hex(), ticket, *codes]
 
 
 async def _fail(*_):

@@ -7,7 +7,7 @@ import pytest
 from polis.db import Database
 from polis.identity.sweep import sweep_once
 from polis.identity.tokens.keys import utc_now
-from polis.proto.identity import InviteMember, Refresh, SignOut
+from polis.proto.identity import ForgotPassword, InviteMember, Refresh, SignOut
 
 
 @pytest.fixture
@@ -44,6 +44,26 @@ async def test_expired_tokens_sessions_revocations_and_invitations_go(ada, ben, 
     assert await rows("select from identity.revocations where sid = $1", ada.session_id) == []
     assert await rows("select from identity.sessions where account_id = any($1)", [ada.id, ben.id]) == []
     assert await tokens(rows, ben) == []
+
+
+async def test_what_waited_for_a_code_a_link_or_a_mail_goes_when_it_has_expired(ada, anybody, database, rows):
+    expiring = {
+        "tickets": "(hash, account_id, password_of, expires_at) values (sha256($2), $1, now(), now() - interval '1 s')",
+        "password_resets": "(token_hash, account_id, expires_at) values (sha256($2), $1, now() - interval '1 s')",
+        "mails": "(id, kind, email, created_at, expires_at, due_at) values "
+        "($1, 'password_reset', encode($2, 'hex'), now(), now() - interval '1 s', now())",
+        "guesses": "(bucket, full_at) select sha256($2), now() - interval '1 s' where $1::uuid is not null",
+    }
+    for table, values in expiring.items():
+        await rows(f"insert into identity.{table} {values}", ada.id, ada.id.bytes)
+    await anybody.call(ForgotPassword(ada.email))
+
+    await sweep_once(database, utc_now())
+
+    for table, columns in {"tickets": "hash", "password_resets": "token_hash", "guesses": "bucket"}.items():
+        assert await rows(f"select from identity.{table} where {columns} = sha256($1)", ada.id.bytes) == []
+    assert await rows("select from identity.mails where id = $1", ada.id) == []
+    assert await rows("select from identity.mails where email = $1", ada.email)
 
 
 async def tokens(rows, person):

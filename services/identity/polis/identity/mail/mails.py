@@ -90,7 +90,7 @@ async def claim(tx: Transaction, at: datetime, wait: timedelta, most: timedelta)
         Ready,
         """
         update identity.mails
-        set tries = tries + 1, due_at = $1 + least($2 * power(2, least(tries, 16)), $3)
+        set tries = tries + 1, due_at = $1::timestamptz + least($2::interval * power(2, least(tries, 16)), $3::interval)
         where id = (
             select id from identity.mails
             where sealed is not null and due_at <= $1 and expires_at > $1

@@ -125,23 +125,39 @@ async def still(tx: Transaction, login: Login) -> bool:
     return found is not None
 
 
-async def change_password(tx: Transaction, account_id: UUID, password_hash: str, at: datetime) -> bool:
-    """Lock an active account and give it another password; nothing that was to prove the old one counts any longer."""
-    locked = await tx.value(
-        "select true from identity.accounts where id = $1 and suspended_at is null for no key update",
+async def lock(tx: Transaction, account_id: UUID) -> Account | None:
+    """An active account, locked before anything else of it: whoever changes what proves a person goes one at a time."""
+    return await tx.row(
+        Account,
+        """
+        select id, email, name from identity.accounts
+        where id = $1 and suspended_at is null
+        for no key update
+        """,
         account_id,
     )
-    if locked is None:
-        return False
-    await tx.execute(
-        "update identity.passwords set hash = $2, changed_at = $3 where account_id = $1",
+
+
+async def change_password(
+    tx: Transaction, account_id: UUID, password_hash: str, at: datetime, *, was: datetime | None = None
+) -> bool:
+    """Give a locked account another password; nothing that was to prove the old one counts any longer.
+
+    was: when the password was set that was verified; false when it has been changed since.
+    """
+    changed = await tx.execute(
+        """
+        update identity.passwords set hash = $2, changed_at = $3
+        where account_id = $1 and ($4::timestamptz is null or changed_at = $4)
+        """,
         account_id,
         password_hash,
         at,
+        was,
     )
     await tx.execute("delete from identity.password_resets where account_id = $1", account_id)
     await tx.execute("delete from identity.tickets where account_id = $1", account_id)
-    return True
+    return bool(changed)
 
 
 async def offer_reset(tx: Transaction, account_id: UUID, token_hash: bytes, until: datetime) -> None:
@@ -155,19 +171,22 @@ async def offer_reset(tx: Transaction, account_id: UUID, token_hash: bytes, unti
     )
 
 
-async def resets(tx: Transaction, token_hash: bytes, at: datetime) -> Account | None:
-    """Whose password a link resets, locked until the transaction ends; None for one that is not valid, or not any more."""
-    return await tx.row(
-        Account,
-        """
-        select a.id, a.email, a.name
-        from identity.password_resets r
-        join identity.accounts a on a.id = r.account_id and a.suspended_at is null
-        where r.token_hash = $1 and r.expires_at > $2
-        for no key update of a
-        """,
+async def whose_reset(tx: Transaction, token_hash: bytes, at: datetime) -> UUID | None:
+    """The account that a link is for; None when it is not valid, or not any more."""
+    found = await tx.value(
+        "select account_id from identity.password_resets where token_hash = $1 and expires_at > $2",
         token_hash,
         at,
+    )
+    return found if isinstance(found, UUID) else None
+
+
+async def use_reset(tx: Transaction, token_hash: bytes, at: datetime) -> bool:
+    """Use a link of a locked account up. A statement of its own, so that it sees what the lock waited for."""
+    return bool(
+        await tx.execute(
+            "delete from identity.password_resets where token_hash = $1 and expires_at > $2", token_hash, at
+        )
     )
 
 

@@ -39,10 +39,11 @@ async def confirm_totp(request: identity.ConfirmTotp, ctx: Context[Own]) -> iden
     async with ctx.across_orgs() as tx:
         await guesses.take(tx, guess)
     async with ctx.across_orgs() as tx:
+        await accounts.lock(tx, account_id)
         if await factors.confirm(tx, own.totp_seal, account_id, request.code, at):
             codes = await factors.new_recovery_codes(tx, account_id)
-            await sessions.prove(tx, sid, account_id, ("otp",), at)
             await sessions.end_all(tx, account_id, ctx.actor.org_id, own.config, at, but=sid)
+            await sessions.prove(tx, sid, account_id, ("otp",), at)
             await guesses.give_back(tx, guess)
             await entry.note(ctx, tx, "second_factor.added", subject=account_id)
             return identity.RecoveryCodes(codes)
@@ -54,6 +55,7 @@ async def remove_totp(request: identity.RemoveTotp, ctx: Context[Own]) -> None:
     del request
     entry.own_session(ctx)
     async with ctx.across_orgs() as tx:
+        await accounts.lock(tx, ctx.actor.principal_id)
         await factors.remove(tx, ctx.actor.principal_id)
         await entry.note(ctx, tx, "second_factor.removed", subject=ctx.actor.principal_id)
 

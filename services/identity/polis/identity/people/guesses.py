@@ -28,11 +28,12 @@ _IPV6_SITE = 64
 
 
 class Bucket(Struct, frozen=True):
-    """`burst` guesses at once, then one `every` so long."""
+    """`burst` guesses at once, then one `every` so long. `forgives`: a right one fills it up again."""
 
     key: bytes
     burst: int
     every: timedelta
+    forgives: bool = False
 
 
 class Buckets:
@@ -44,7 +45,8 @@ class Buckets:
 
     def password(self, account: str | UUID) -> Bucket:
         """Of an account, by the address that was given for it or by its id."""
-        return self._bucket("password", account, self._config.sign_in_burst, self._config.sign_in_every_s)
+        config = self._config
+        return self._bucket("password", account, config.sign_in_burst, config.sign_in_every_s, forgives=True)
 
     def code(self, account_id: UUID) -> Bucket:
         return self._bucket("code", account_id, self._config.code_burst, self._config.code_every_s)
@@ -59,9 +61,11 @@ class Buckets:
             return ()
         return (self._bucket("address", site, self._config.address_burst, self._config.address_every_s),)
 
-    def _bucket(self, kind: str, name: str | UUID, burst: int, every_s: float) -> Bucket:
+    def _bucket(
+        self, kind: str, name: str | UUID, burst: int, every_s: float, *, forgives: bool = False
+    ) -> Bucket:
         key = hmac.digest(self._key, f"{kind}\0{name}".encode(), "sha256")
-        return Bucket(key, burst, timedelta(seconds=every_s))
+        return Bucket(key, burst, timedelta(seconds=every_s), forgives)
 
 
 async def take(tx: Transaction, *buckets: Bucket) -> None:
@@ -83,18 +87,16 @@ async def take(tx: Transaction, *buckets: Bucket) -> None:
 
 
 async def give_back(tx: Transaction, *buckets: Bucket) -> None:
-    """The guess was right."""
+    """The guess was right. In the order of `take`."""
     for bucket in sorted(buckets, key=lambda b: b.key):
-        await tx.execute(
-            "update identity.guesses set full_at = full_at - $2::interval where bucket = $1",
-            bucket.key,
-            bucket.every,
-        )
-
-
-async def forgive(tx: Transaction, *buckets: Bucket) -> None:
-    """Fill them up again."""
-    await tx.execute("delete from identity.guesses where bucket = any ($1)", [b.key for b in buckets])
+        if bucket.forgives:
+            await tx.execute("delete from identity.guesses where bucket = $1", bucket.key)
+        else:
+            await tx.execute(
+                "update identity.guesses set full_at = full_at - $2::interval where bucket = $1",
+                bucket.key,
+                bucket.every,
+            )
 
 
 async def _wait(tx: Transaction, bucket: Bucket) -> float:

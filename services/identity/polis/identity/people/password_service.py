@@ -29,11 +29,12 @@ async def change_password(request: identity.ChangePassword, ctx: Context[Own]) -
         raise Refused(identity.WrongProof())
     password_hash = await own.hasher.hash(request.new_password)
     async with ctx.across_orgs() as tx:
-        if not await accounts.still(tx, login):
+        if await accounts.lock(tx, login.id) is None:
+            raise Refused(Unauthenticated())
+        if not await accounts.change_password(tx, login.id, password_hash, ctx.now(), was=login.changed_at):
             raise Refused(identity.WrongProof())
-        await accounts.change_password(tx, login.id, password_hash, ctx.now())
         await sessions.end_all(tx, login.id, actor.org_id, own.config, ctx.now(), but=sid)
-        await guesses.forgive(tx, guess)
+        await guesses.give_back(tx, guess)
         await mails.ask(tx, own.post, "password_changed", login.email, mail_id=ctx.new_id(), at=ctx.now())
         await entry.note(ctx, tx, "password.changed", subject=login.id)
 
@@ -55,17 +56,17 @@ async def reset_password(request: identity.ResetPassword, ctx: Context[Own]) -> 
     guess = own.buckets.address(ctx.client.address)
     async with ctx.across_orgs() as tx:
         await guesses.take(tx, *guess)
-        account = await accounts.resets(tx, token_hash, ctx.now())
-    if account is None:
+        account_id = await accounts.whose_reset(tx, token_hash, ctx.now())
+    if account_id is None:
         raise Refused(identity.ResetLinkUsed())
     password_hash = await own.hasher.hash(request.password)
     async with ctx.across_orgs() as tx:
-        if await accounts.resets(tx, token_hash, ctx.now()) is None:
+        account = await accounts.lock(tx, account_id)
+        if account is None or not await accounts.use_reset(tx, token_hash, ctx.now()):
             raise Refused(identity.ResetLinkUsed())
         await accounts.change_password(tx, account.id, password_hash, ctx.now())
         org_id = issue.home(await orgs.of_account(tx, account.id))
         await sessions.end_all(tx, account.id, org_id, own.config, ctx.now())
-        await guesses.forgive(tx, own.buckets.password(account.email))
-        await guesses.give_back(tx, *guess)
+        await guesses.give_back(tx, own.buckets.password(account.email), *guess)
         await mails.ask(tx, own.post, "password_changed", account.email, mail_id=ctx.new_id(), at=ctx.now())
         await entry.note(ctx, tx, "password.reset", by=account.id, org_id=org_id, subject=account.id)

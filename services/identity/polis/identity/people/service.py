@@ -78,8 +78,7 @@ async def sign_in(request: identity.SignIn, ctx: Context[Own]) -> identity.Sessi
             await accounts.rehash(tx, login, rehashed)
         if not await accounts.still(tx, login):
             raise Refused(identity.WrongCredentials())
-        await guesses.forgive(tx, guess[0])
-        await guesses.give_back(tx, *guess[1:])
+        await guesses.give_back(tx, *guess)
         if not login.has_totp:
             return await entry.enter(ctx, tx, login, request.org_id, proved_by=("pwd",))
         entry.home_of(await orgs.of_account(tx, login.id), request.org_id)
@@ -97,12 +96,15 @@ async def sign_in_second_factor(request: identity.SignInSecondFactor, ctx: Conte
         if account_id is not None:
             guess = (*guess, own.buckets.code(account_id))
         await guesses.take(tx, *guess)
+    if account_id is None:
+        raise Refused(identity.WrongCredentials())
     async with ctx.across_orgs() as tx:
-        ticket = await factors.lock_ticket(tx, request.ticket, at)
-        login = None if ticket is None else await accounts.login_of(tx, ticket.account_id)
-        if ticket is None or login is None or login.changed_at != ticket.password_of:
+        # The account before the ticket, as a change of password locks them.
+        login = await accounts.login_of(tx, account_id)
+        if login is None or not await accounts.still(tx, login):
             raise Refused(identity.WrongCredentials())
-        if not await accounts.still(tx, login):
+        ticket = await factors.lock_ticket(tx, request.ticket, at)
+        if ticket is None or ticket.password_of != login.changed_at:
             raise Refused(identity.WrongCredentials())
         if await factors.use(tx, own.totp_seal, login.id, request.code, at):
             await factors.use_ticket(tx, request.ticket)
