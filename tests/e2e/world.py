@@ -15,6 +15,9 @@ GRAPH = {
     "outputs": {"value": {"source": "pass.out"}},
 }
 
+NARROW = frozenset({"catalog:read", "catalog:write", "identity:keys", "identity:read"})
+"""What the API key and the role of the org's own may do."""
+
 
 class World:
     """Calls the gateway as one of `PRINCIPALS`; makes fresh things as the owner, so that no cell disturbs another."""
@@ -51,9 +54,22 @@ class World:
         agent = await self.agent("robot")
         self.tokens["agent"] = await self._client(agent["client_id"], agent["client_secret"])
         self.tokens["service"] = await self._client("runtime", service_secret)
+        await self._narrowed()
         await self._sign_up("revoked_session")
         status, _ = await self.request("revoked_session", "POST", "/sign-out")
         assert status == 204
+
+    async def _narrowed(self) -> None:
+        """Those whose rights are no built-in role's: a key, a member with a role of the org's own, a suspended agent."""
+        scopes = sorted(NARROW)
+        self.tokens["api_key"] = (await self.owner("POST", "/keys", {"name": "K", "scopes": scopes}))[
+            "secret"
+        ]
+        role = await self.owner("POST", "/roles", {"key": "narrow", "name": "Narrow", "scopes": scopes})
+        await self.new_member(role["key"], keep_as="own_role")
+        agent = await self.agent("suspended")
+        self.tokens["suspended_agent"] = await self._client(agent["client_id"], agent["client_secret"])
+        await self.owner("POST", "/agents/suspended/suspend", {})
 
     async def _sign_up(self, principal: str) -> None:
         email, password = _email(), _password()

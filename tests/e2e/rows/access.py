@@ -134,6 +134,8 @@ ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("rotate_key", "allowed"): {404},
 }
 USERS_ONLY: set[str] = set()
+NOT_BY_KEY = {"create_key", "rotate_key"}
+"""A key makes no further keys and rotates no other one."""
 
 
 async def live(api: Api, mesh: Stage) -> None:

@@ -46,10 +46,18 @@ class Actors:
 
     async def actor(self, exchange: Exchange) -> Actor:
         """The verified actor; ANONYMOUS without credentials. Refused(Unauthenticated | Forbidden)."""
-        token = self._credentials.token(exchange)
-        if token.startswith(KEY_PREFIX):
-            token = await self._trade(token)
-        return await self._kernel.keys.actor(token, exchange.header(b"x-org-id") or None)
+        token, org = self._credentials.token(exchange), exchange.header(b"x-org-id") or None
+        if not token.startswith(KEY_PREFIX):
+            return await self._kernel.keys.actor(token, org)
+        traded = await self._trade(token)
+        try:
+            return await self._kernel.keys.actor(traded, org)
+        except Refused as refusal:
+            if not isinstance(refusal.problem, Unauthenticated):
+                raise
+        # What was kept has ended early: the key is revoked, or its owner may do less from now on. Identity knows.
+        self._traded.pop(_digest(token), None)
+        return await self._kernel.keys.actor(await self._trade(token), org)
 
     async def _trade(self, key: str) -> str:
         """The access token of a key; those who come with the same key at once wait for one answer."""

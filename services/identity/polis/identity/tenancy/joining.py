@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polis.identity.access import leaving
-from polis.identity.people import sessions
-from polis.identity.tenancy import invitations, orgs, roles
+from polis.identity.tenancy import invitations, narrowing, orgs, roles
 from polis.proto import identity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from polis.db import Transaction
@@ -43,25 +43,19 @@ async def join_by_invitation(
 
 
 async def forget_role(
-    ctx: Context[Own], tx: Transaction, account_id: UUID, delegated_sid: UUID, *, now: frozenset[str]
+    ctx: Context[Own], tx: Transaction, holders: Sequence[orgs.Holder], *, now: frozenset[str]
 ) -> None:
-    """Have every token refused that tells of a member's old role, and end what that role had invited.
+    """Have every token refused that tells of these members' old role, and end what that role had invited.
 
-    now: the scopes of the new role; none when there is none, and then the member's keys and grants end too.
+    now: the scopes of the new role; none when there is none, and then the members' keys and grants end too.
     """
     at, org_id = ctx.now(), ctx.actor.org_id
-    await sessions.revoke(tx, org_id, delegated_sid, ctx.own.config, at)
-    await sessions.renew_sids(tx, account_id, org_id, ctx.own.config, at)
-    forget = leaving.end_key_tokens if now else leaving.forget
-    await forget(tx, org_id, account_id, ctx.own.config, at)
-    await invitations.withdraw_of(tx, org_id, (account_id,), but=await _inviting(tx, org_id, now))
-
-
-async def narrow_role(ctx: Context[Own], tx: Transaction, role: identity.OrgRole) -> None:
-    """As `forget_role`, of everybody who has a role that may do less from now on."""
-    org_id = ctx.actor.org_id
-    for holder in await orgs.renew_sids(tx, org_id, role.key):
-        await forget_role(ctx, tx, holder.account_id, holder.sid, now=frozenset(role.scopes))
+    await narrowing.end_tokens(tx, org_id, holders, ctx.own.config, at)
+    if not now:
+        for holder in holders:
+            await leaving.forget(tx, org_id, holder.account_id, ctx.own.config, at)
+    inviters = [holder.account_id for holder in holders]
+    await invitations.withdraw_of(tx, org_id, inviters, but=await _inviting(tx, org_id, now))
 
 
 async def _inviting(tx: Transaction, org_id: UUID, scopes: frozenset[str]) -> list[str]:

@@ -41,7 +41,8 @@ async def update_role(request: identity.UpdateRole, ctx: Context[Own]) -> identi
         _demand_own(scopes, (*old.scopes, *new.scopes))
         await roles.update(tx, org_id, new)
         if set(old.scopes) - set(new.scopes):
-            await joining.narrow_role(ctx, tx, new)
+            holders = await orgs.renew_sids(tx, org_id, new.key)
+            await joining.forget_role(ctx, tx, holders, now=frozenset(new.scopes))
         await tell(ctx, tx, "role.changed", new.key, scopes=" ".join(new.scopes))
         return tx.answer(new)
 

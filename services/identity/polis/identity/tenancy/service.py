@@ -68,7 +68,7 @@ async def change_role(request: identity.ChangeRole, ctx: Context[Own]) -> identi
         if member.role == request.role:
             return tx.answer(member)
         sid = await orgs.change_role(tx, org_id, account_id, request.role, sid=ctx.new_id())
-        await joining.forget_role(ctx, tx, account_id, sid, now=frozenset(new.scopes))
+        await joining.forget_role(ctx, tx, (orgs.Holder(account_id, sid),), now=frozenset(new.scopes))
         await tell(ctx, tx, "member.role_changed", account_id, old=member.role, new=request.role)
         return tx.answer(await orgs.member(tx, org_id, account_id))
 
@@ -81,7 +81,7 @@ async def remove_member(request: identity.RemoveMember, ctx: Context[Own]) -> No
         member = await orgs.member(tx, org_id, account_id)
         orgs.demand(scopes, *(await roles.find(tx, org_id, member.role)).scopes)
         old = await orgs.remove(tx, org_id, account_id)
-        await joining.forget_role(ctx, tx, account_id, old, now=frozenset())
+        await joining.forget_role(ctx, tx, (orgs.Holder(account_id, old),), now=frozenset())
         await tell(ctx, tx, "member.removed", account_id, role=member.role)
         return tx.answer(None)
 
