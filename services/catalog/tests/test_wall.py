@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from polis.catalog import grants
 from polis.catalog.access import SYSTEM_ORG
 from polis.db import CheckViolation
 from polis.db.lint import faults
@@ -21,6 +22,8 @@ from polis.proto.catalog import (
     PutPart,
     SignVersion,
 )
+from polis.proto.identity import Holder
+from services.catalog.tests.test_grants import grant
 from services.catalog.tests.test_signatures import Pen, statement
 
 PUBLIC_READ = ["resources", "versions", "activations", "uses"]
@@ -76,8 +79,10 @@ async def touched(database, org_id, statement, value):
 
 
 @pytest.fixture
-async def filled(ada, shown, sql):
+async def filled(ada, shown, sql, database):
     """Every table of the catalog's own, each with a row of ada's org."""
+    async with database.transaction([ada.org_id]) as tx:
+        await grants.keep(tx, grant(ada.org_id, Holder("everyone"), "policy/*"))
     artifact, upload = [await ada.call(CreateUpload(name="file", size=3)) for _ in range(2)]
     for each in (artifact, upload):
         await ada.call(PutPart(each.id, 0, b"abc"))

@@ -86,7 +86,7 @@ class Grant(Struct, frozen=True):
     conditions: Conditions
 
 
-@event(entity="grant_id")
+@event(entity="grant_id", listeners=("catalog",))
 class GrantGiven(Event, frozen=True):
     """A grant counts from now on."""
 
@@ -94,7 +94,7 @@ class GrantGiven(Event, frozen=True):
     grant: Grant
 
 
-@event(entity="grant_id")
+@event(entity="grant_id", listeners=("catalog",))
 class GrantTaken(Event, frozen=True):
     """A grant counts no longer."""
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 SYSTEM_ORG = UUID(int=1)
 """Owner of what ships with the mesh. Only the bootstrap writes there."""
 _MANAGERS = frozenset({"owner", "admin"})
+EVERYTHING = ""
+"""A regular expression that every name fits."""
+WRITING = "catalog:write"
+"""What an actor lacks who may see a private thing and not change it."""
 PUBLISHING = "catalog:public"
 """What an actor lacks who may not show something to every org."""
 SHOWING = "catalog:visibility"
@@ -26,15 +30,30 @@ MANAGING = "catalog:manage"
 
 
 class Viewer(Struct, frozen=True):
-    """Somebody who looks. `manages`: an owner or admin, who sees the private resources of others in the org too."""
+    """Somebody who looks. `manages`: an owner or admin, who sees the private resources of others in the org too.
+
+    reading, writing: regular expressions of the names (`graph/digest`, `artifact/<id>`) that grants open to them.
+    """
 
     org_id: UUID
     principal_id: UUID
     manages: bool
+    reading: str | None = None
+    writing: str | None = None
 
     @classmethod
     def of(cls, actor: Actor) -> Viewer:
         return cls(actor.org_id, actor.principal_id, actor.role in _MANAGERS)
+
+    @property
+    def opens(self) -> str | None:
+        """An expression of the names of private things that they may see; None for none but their own."""
+        return EVERYTHING if self.manages else self.reading
+
+    @property
+    def opens_writing(self) -> str | None:
+        """The same for what they may change."""
+        return EVERYTHING if self.manages else self.writing
 
     def demand_visibility(self, visibility: Visibility) -> None:
         """Refused(Forbidden) when somebody would show a resource to every org who does not manage their own."""

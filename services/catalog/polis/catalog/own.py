@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from polis.catalog import grants
 from polis.catalog.bootstrap import bootstrap, shipped
 from polis.catalog.files import uploads
 from polis.catalog.files.blobs import Blobs, Rows
 from polis.catalog.files.quota import Quota
 from polis.catalog.files.streams import Streams
+from polis.catalog.grants import Grants
 from polis.catalog.resources import rows as resources
 from polis.proto import Refused
 from polis.telemetry import log
@@ -35,6 +37,7 @@ class Own:
         self.database = database
         self.resources = resources.by_id(database)
         self.creations = resources.creations(database)
+        self.grants = Grants(database)
         self.blobs: Blobs = Rows()
         self.streams = Streams(config.downloads)
         self.hashing = asyncio.Semaphore(_HASHING)
@@ -51,11 +54,12 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
 
 
 async def sweep_expired(own: Own) -> None:
-    """Remove expired uploads for as long as the service runs."""
+    """Remove expired uploads and grants for as long as the service runs."""
     while True:
         try:
             while await uploads.sweep(own.database, own.blobs, datetime.now(UTC)):
                 pass
+            await grants.sweep(own.database, datetime.now(UTC))
         except Refused as refusal:
             log.warning("sweep.postponed", problem=refusal.problem.type)
         await asyncio.sleep(own.config.sweep_every_s)

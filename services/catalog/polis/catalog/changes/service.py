@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from polis.catalog.access import MANAGING, Viewer
+from polis.catalog.access import MANAGING
 from polis.catalog.changes import engine, export, sets, undo
 from polis.catalog.own import Own
 from polis.proto import Page, Refused, catalog
@@ -55,7 +55,7 @@ def _demand_sound(changes: Sequence[Change]) -> None:
 async def add_changes(request: catalog.AddChanges, ctx: Context[Own]) -> catalog.ChangeSet:
     _demand_sound(request.changes)
     async with ctx.transaction() as tx:
-        found = await sets.lock(tx, Viewer.of(ctx.actor), request.set_id)
+        found = await sets.lock(tx, await ctx.own.grants.viewer(ctx.actor), request.set_id)
         if found.status != "open" or found.created_by != ctx.actor.principal_id:
             raise Refused(catalog.ChangeSetState(reason="it is not open, or somebody else's"))
         return tx.answer(await sets.add(tx, found, request.changes))
@@ -66,7 +66,7 @@ async def list_change_sets(request: catalog.ListChangeSets, ctx: Context[Own]) -
     after = ctx.position(request.after, sets.Position) or sets.Position(request.status)
     if after.status != request.status:
         raise Refused(StaleCursor())
-    found = await sets.page(ctx.db, Viewer.of(ctx.actor), after, request.limit + 1)
+    found = await sets.page(ctx.db, await ctx.own.grants.viewer(ctx.actor), after, request.limit + 1)
     return ctx.page(
         found, limit=request.limit, key=lambda s: sets.Position(request.status, s.created_at, s.id)
     )
@@ -74,12 +74,12 @@ async def list_change_sets(request: catalog.ListChangeSets, ctx: Context[Own]) -
 
 @handlers.handles(catalog.GetChangeSet)
 async def get_change_set(request: catalog.GetChangeSet, ctx: Context[Own]) -> catalog.ChangeSet:
-    return await sets.get(ctx.db, Viewer.of(ctx.actor), request.set_id)
+    return await sets.get(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.set_id)
 
 
 @handlers.handles(catalog.ListChanges)
 async def list_changes(request: catalog.ListChanges, ctx: Context[Own]) -> Page[Change]:
-    found = await sets.get(ctx.db, Viewer.of(ctx.actor), request.set_id)
+    found = await sets.get(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.set_id)
     after = ctx.position(request.after, sets.ChangePosition) or sets.ChangePosition(found.id)
     if after.set_id != found.id:
         raise Refused(StaleCursor())
@@ -94,7 +94,7 @@ async def plan_change_set(request: catalog.PlanChangeSet, ctx: Context[Own]) -> 
     """By making the changes and taking them back: a plan cannot say anything else than what will happen."""
     try:
         async with ctx.transaction() as tx:
-            found = await sets.get(tx, Viewer.of(ctx.actor), request.set_id)
+            found = await sets.get(tx, await ctx.own.grants.viewer(ctx.actor), request.set_id)
             if found.status not in ("open", "approved"):
                 raise Refused(catalog.ChangeSetState(reason=f"it is {found.status}"))
             _take_back(_plan(await _make(ctx, tx, found)))
@@ -108,7 +108,9 @@ def _take_back(plan: catalog.Plan) -> NoReturn:
 
 async def _make(ctx: Context[Own], tx: Transaction, found: catalog.ChangeSet) -> engine.Made:
     changes = await sets.changes(tx, found)
-    return await engine.make(tx, Viewer.of(ctx.actor), changes, by=ctx.actor.principal_id, at=ctx.now())
+    return await engine.make(
+        tx, await ctx.own.grants.viewer(ctx.actor), changes, by=ctx.actor.principal_id, at=ctx.now()
+    )
 
 
 def _plan(made: engine.Made) -> catalog.Plan:
@@ -120,7 +122,7 @@ def _plan(made: engine.Made) -> catalog.Plan:
 @handlers.handles(catalog.ReviewChangeSet)
 async def review_change_set(request: catalog.ReviewChangeSet, ctx: Context[Own]) -> catalog.ChangeSet:
     async with ctx.transaction() as tx:
-        found = await sets.lock(tx, Viewer.of(ctx.actor), request.set_id)
+        found = await sets.lock(tx, await ctx.own.grants.viewer(ctx.actor), request.set_id)
         reviewed = await sets.review(
             tx, found, approve=request.approve, note=request.note, by=ctx.actor.principal_id, at=ctx.now()
         )
@@ -130,7 +132,7 @@ async def review_change_set(request: catalog.ReviewChangeSet, ctx: Context[Own])
 @handlers.handles(catalog.ApplyChangeSet)
 async def apply_change_set(request: catalog.ApplyChangeSet, ctx: Context[Own]) -> catalog.ChangeSet:
     async with ctx.transaction() as tx:
-        found = await sets.lock(tx, Viewer.of(ctx.actor), request.set_id)
+        found = await sets.lock(tx, await ctx.own.grants.viewer(ctx.actor), request.set_id)
         sets.demand_applicable(found)
         made = await _make(ctx, tx, found)
         plan = _plan(made)
@@ -143,7 +145,7 @@ async def apply_change_set(request: catalog.ApplyChangeSet, ctx: Context[Own]) -
 
 @handlers.handles(catalog.UndoChangeSet)
 async def undo_change_set(request: catalog.UndoChangeSet, ctx: Context[Own]) -> catalog.ChangeSet:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
         found = await sets.lock(tx, viewer, request.set_id)
         if found.status != "applied":
@@ -156,7 +158,7 @@ async def undo_change_set(request: catalog.UndoChangeSet, ctx: Context[Own]) -> 
 
 @handlers.handles(catalog.WithdrawChangeSet)
 async def withdraw_change_set(request: catalog.WithdrawChangeSet, ctx: Context[Own]) -> None:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
         await sets.withdraw(tx, viewer, await sets.lock(tx, viewer, request.set_id))
         return tx.answer(None)
@@ -164,7 +166,7 @@ async def withdraw_change_set(request: catalog.WithdrawChangeSet, ctx: Context[O
 
 @handlers.handles(catalog.RestoreMoment)
 async def restore_moment(request: catalog.RestoreMoment, ctx: Context[Own]) -> catalog.ChangeSet:
-    if not Viewer.of(ctx.actor).manages:
+    if not (await ctx.own.grants.viewer(ctx.actor)).manages:
         raise Refused(Forbidden(scope=MANAGING))
     async with ctx.transaction() as tx:
         back = await undo.pointers_at(
@@ -178,5 +180,5 @@ async def restore_moment(request: catalog.RestoreMoment, ctx: Context[Own]) -> c
 @handlers.handles(catalog.ExportResources)
 async def export_resources(request: catalog.ExportResources, ctx: Context[Own]) -> Page[Change]:
     after = ctx.position(request.after, export.Position) or export.Position()
-    found, more = await export.page(ctx.db, Viewer.of(ctx.actor), after, request.limit)
+    found, more = await export.page(ctx.db, await ctx.own.grants.viewer(ctx.actor), after, request.limit)
     return Page(tuple(found), ctx.cursor(export.position(found[-1])) if more else None)

@@ -109,12 +109,12 @@ async def page(db: Tenant, viewer: Viewer, kind: str, key: str, limit: int) -> l
             r.created_at, r.updated_at, r.tags, r.status, r.deprecation
         from catalog.resources r
         where r.org_id = $1 and (r.type, r.key) >= ($4, $5)
-            and (r.visibility <> 'private' or r.created_by = $2 or $3)
+            and (r.visibility <> 'private' or r.created_by = $2 or r.type || '/' || r.key ~ $3::text)
         order by r.type, r.key limit $6
         """,
         viewer.org_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
         kind,
         key,
         limit,

@@ -65,12 +65,12 @@ async def find(db: Tenant | Transaction, viewer: Viewer, artifact_id: UUID) -> A
         select a.id, a.org_id, a.name, a.media_type, a.size, a.sha256, a.created_by, a.created_at, a.visibility
         from catalog.artifacts a
         where a.id = $2
-            and (a.org_id = $1 or a.visibility = 'public') and (a.visibility <> 'private' or a.created_by = $3 or $4)
+            and (a.org_id = $1 or a.visibility = 'public') and (a.visibility <> 'private' or a.created_by = $3 or 'artifact/' || a.id ~ $4::text)
         """,
         viewer.org_id,
         artifact_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
     )
 
 
@@ -89,12 +89,12 @@ async def stored(db: Tenant, viewer: Viewer, artifact_id: UUID) -> Stored:
         """
         select a.org_id, a.blob_id, a.size, a.part_bytes from catalog.artifacts a
         where a.id = $2
-            and (a.org_id = $1 or a.visibility = 'public') and (a.visibility <> 'private' or a.created_by = $3 or $4)
+            and (a.org_id = $1 or a.visibility = 'public') and (a.visibility <> 'private' or a.created_by = $3 or 'artifact/' || a.id ~ $4::text)
         """,
         viewer.org_id,
         artifact_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
     )
     if found is None:
         raise Refused(ArtifactNotFound(artifact_id=artifact_id))
@@ -108,7 +108,7 @@ async def page(db: Tenant, viewer: Viewer, after: Position, limit: int) -> list[
         """
         select a.id, a.org_id, a.name, a.media_type, a.size, a.sha256, a.created_by, a.created_at, a.visibility
         from catalog.artifacts a
-        where a.org_id = $1 and (a.visibility <> 'private' or a.created_by = $5 or $6)
+        where a.org_id = $1 and (a.visibility <> 'private' or a.created_by = $5 or 'artifact/' || a.id ~ $6::text)
             and (a.created_at, a.id) < ($2, $3)
         order by a.created_at desc, a.id desc limit $4
         """,
@@ -117,7 +117,7 @@ async def page(db: Tenant, viewer: Viewer, after: Position, limit: int) -> list[
         after.id,
         limit,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
     )
 
 
@@ -143,13 +143,13 @@ async def delete(tx: Transaction, blobs: Blobs, viewer: Viewer, artifact_id: UUI
         Stored,
         """
         delete from catalog.artifacts a
-        where a.org_id = $1 and a.id = $2 and (a.visibility <> 'private' or a.created_by = $3 or $4)
+        where a.org_id = $1 and a.id = $2 and (a.visibility <> 'private' or a.created_by = $3 or 'artifact/' || a.id ~ $4::text)
         returning a.org_id, a.blob_id, a.size, a.part_bytes
         """,
         viewer.org_id,
         artifact_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens_writing,
     )
     if gone is None:
         raise Refused(ArtifactNotFound(artifact_id=artifact_id))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from polis.catalog.access import Viewer
 from polis.catalog.files import artifacts, ranges, uploads
 from polis.catalog.files.blobs import BlobGone
 from polis.catalog.own import Own
@@ -17,7 +16,7 @@ handlers = Handlers()
 @handlers.handles(catalog.CreateUpload)
 async def create_upload(request: catalog.CreateUpload, ctx: Context[Own]) -> catalog.Upload:
     at = ctx.now()
-    Viewer.of(ctx.actor).demand_visibility(request.visibility)
+    (await ctx.own.grants.viewer(ctx.actor)).demand_visibility(request.visibility)
     async with ctx.transaction() as tx:
         upload = uploads.Announced(
             org_id=ctx.actor.org_id,
@@ -83,18 +82,18 @@ async def cancel_upload(request: catalog.CancelUpload, ctx: Context[Own]) -> Non
 @handlers.handles(catalog.ListArtifacts)
 async def list_artifacts(request: catalog.ListArtifacts, ctx: Context[Own]) -> Page[catalog.Artifact]:
     after = ctx.position(request.after, artifacts.Position) or artifacts.Position()
-    found = await artifacts.page(ctx.db, Viewer.of(ctx.actor), after, request.limit + 1)
+    found = await artifacts.page(ctx.db, await ctx.own.grants.viewer(ctx.actor), after, request.limit + 1)
     return ctx.page(found, limit=request.limit, key=lambda a: artifacts.Position(a.created_at, a.id))
 
 
 @handlers.handles(catalog.GetArtifact)
 async def get_artifact(request: catalog.GetArtifact, ctx: Context[Own]) -> catalog.Artifact:
-    return await artifacts.get(ctx.db, Viewer.of(ctx.actor), request.artifact_id)
+    return await artifacts.get(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.artifact_id)
 
 
 @handlers.handles(catalog.DownloadArtifact)
 async def download_artifact(request: catalog.DownloadArtifact, ctx: Context[Own]) -> AsyncIterator[bytes]:
-    stored = await artifacts.stored(ctx.db, Viewer.of(ctx.actor), request.artifact_id)
+    stored = await artifacts.stored(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.artifact_id)
     # Not `ctx.db`: a slow reader may take longer than the deadline of the request that began the stream.
     # In the org that the file belongs to: a public one is read by others too.
     db = ctx.own.database.tenant(stored.org_id)
@@ -111,12 +110,14 @@ async def download_artifact(request: catalog.DownloadArtifact, ctx: Context[Own]
 @handlers.handles(catalog.DeleteArtifact)
 async def delete_artifact(request: catalog.DeleteArtifact, ctx: Context[Own]) -> None:
     async with ctx.transaction() as tx:
-        await artifacts.delete(tx, ctx.own.blobs, Viewer.of(ctx.actor), request.artifact_id)
+        await artifacts.delete(tx, ctx.own.blobs, await ctx.own.grants.viewer(ctx.actor), request.artifact_id)
         return tx.answer(None)
 
 
 @handlers.handles(catalog.ChangeArtifact)
 async def change_artifact(request: catalog.ChangeArtifact, ctx: Context[Own]) -> catalog.Artifact:
     async with ctx.transaction() as tx:
-        changed = await artifacts.show(tx, Viewer.of(ctx.actor), request.artifact_id, request.visibility)
+        changed = await artifacts.show(
+            tx, await ctx.own.grants.viewer(ctx.actor), request.artifact_id, request.visibility
+        )
         return tx.answer(changed)

@@ -100,13 +100,13 @@ async def components(db: Tenant | Transaction, viewer: Viewer, keys: Iterable[st
         join catalog.activations a on a.org_id = r.org_id and a.resource_id = r.id and a.environment = $6
         join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id and v.number = a.number
         where r.org_id in ($1, $2) and r.type = 'component' and r.key = any($5::text[])
-            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
+            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
         order by r.key, r.org_id = $1 desc
         """,
         viewer.org_id,
         SYSTEM_ORG,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
         sorted(keys),
         COMPONENTS_FROM,
     )

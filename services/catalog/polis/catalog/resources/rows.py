@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from polis.catalog.access import WRITING
 from polis.db import Batch, Caller, GroupCommit
 from polis.proto import Refused
 from polis.proto.catalog import (
@@ -19,6 +20,7 @@ from polis.proto.catalog import (
     ResourceNotFound,
     RevisionConflict,
 )
+from polis.proto.problems import Forbidden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,20 +130,20 @@ async def get(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Re
             r.created_at, r.updated_at, r.tags, r.status, r.deprecation
         from catalog.resources r
         where r.id = $2
-            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
+            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
         """,
         viewer.org_id,
         resource_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
     )
     if resource is None:
         raise Refused(ResourceNotFound(resource=str(resource_id)))
     return resource
 
 
-def by_id(database: Database) -> Batch[tuple[UUID, UUID, bool], Resource]:
-    """Look-ups of (id, principal, manages), as `get` would: those of one moment share one statement.
+def by_id(database: Database) -> Batch[tuple[UUID, UUID, str | None], Resource]:
+    """Look-ups of (id, principal, opens), as `get` would: those of one moment share one statement.
 
     Two branches and no `or`, which the planner would answer by reading every public resource.
     """
@@ -151,12 +153,13 @@ def by_id(database: Database) -> Batch[tuple[UUID, UUID, bool], Resource]:
         """
         select q.n, r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
             r.created_at, r.updated_at, r.tags, r.status, r.deprecation
-        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[]) with ordinality
-            as q(org_id, id, principal_id, manages, n)
+        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) with ordinality
+            as q(org_id, id, principal_id, opens, n)
         cross join lateral (
             select o.* from catalog.resources o
             where o.org_id = q.org_id and o.id = q.id
-                and (o.visibility <> 'private' or o.created_by = q.principal_id or q.manages)
+                and (o.visibility <> 'private' or o.created_by = q.principal_id
+                    or o.type || '/' || o.key ~ q.opens)
             union all
             select p.* from catalog.resources p
             where p.visibility = 'public' and p.id = q.id and p.org_id <> q.org_id
@@ -179,7 +182,7 @@ async def page(db: Tenant, viewer: Viewer, after: Position, limit: int) -> list[
             (
                 select o.* from catalog.resources o
                 where o.org_id = $1 and (o.key, o.id) > ($5, $6) and ($4::text is null or o.type = $4)
-                    and (o.visibility <> 'private' or o.created_by = $2 or $3)
+                    and (o.visibility <> 'private' or o.created_by = $2 or o.type || '/' || o.key ~ $3::text)
                 order by o.key, o.id limit $7
             )
             union all
@@ -194,7 +197,7 @@ async def page(db: Tenant, viewer: Viewer, after: Position, limit: int) -> list[
         """,
         viewer.org_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
         after.type,
         after.key,
         after.id,
@@ -213,13 +216,13 @@ async def lock(tx: Transaction, viewer: Viewer, resource_id: UUID) -> Resource:
         select r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
             r.created_at, r.updated_at, r.tags, r.status, r.deprecation
         from catalog.resources r
-        where r.org_id = $1 and r.id = $2 and (r.visibility <> 'private' or r.created_by = $3 or $4)
+        where r.org_id = $1 and r.id = $2 and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
         for no key update
         """,
         viewer.org_id,
         resource_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens_writing,
     )
     if resource is None:
         raise await _not_ours(tx, viewer, resource_id)
@@ -236,7 +239,7 @@ async def lock_named(tx: Transaction, viewer: Viewer, names: Sequence[tuple[str,
         """
         select r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
             r.created_at, r.updated_at, r.tags, r.status, r.deprecation,
-            r.visibility <> 'private' or r.created_by = $2 or $3 as seen
+            coalesce(r.visibility <> 'private' or r.created_by = $2 or r.type || '/' || r.key ~ $3::text, false) as seen
         from catalog.resources r
         where r.org_id = $1 and (r.type, r.key) in (select * from unnest($4::text[], $5::text[]))
         order by r.id
@@ -244,7 +247,7 @@ async def lock_named(tx: Transaction, viewer: Viewer, names: Sequence[tuple[str,
         """,
         viewer.org_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens_writing,
         [kind for kind, _ in names],
         [key for _, key in names],
     )
@@ -271,12 +274,12 @@ async def draft(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> 
         select d.resource_id, r.revision, d.content
         from catalog.resources r
         join catalog.drafts d on d.org_id = r.org_id and d.resource_id = r.id
-        where r.org_id = $1 and r.id = $2 and (r.visibility <> 'private' or r.created_by = $3 or $4)
+        where r.org_id = $1 and r.id = $2 and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
         """,
         viewer.org_id,
         resource_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
     )
     if row is None:
         raise await _not_ours(db, viewer, resource_id)
@@ -325,7 +328,9 @@ def demand_revision(resource: Resource, expected: int | None) -> None:
 
 async def _not_ours(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Refused:
     try:
-        await get(db, viewer, resource_id)
+        resource = await get(db, viewer, resource_id)
     except Refused as refusal:
         return refusal
+    if resource.org_id == viewer.org_id:
+        return Refused(Forbidden(scope=WRITING))
     return Refused(ForeignResource(resource=str(resource_id)))

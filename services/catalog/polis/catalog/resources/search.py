@@ -65,7 +65,7 @@ async def page(
             select s.*, case when $4 = '' then 0 else ts_rank(s.search, to_tsquery('pg_catalog.simple', $4)) end as rank
             from (
                 select o.* from catalog.resources o
-                where o.org_id = $1 and (o.visibility <> 'private' or o.created_by = $2 or $3)
+                where o.org_id = $1 and (o.visibility <> 'private' or o.created_by = $2 or o.type || '/' || o.key ~ $3::text)
                 union all
                 select p.* from catalog.resources p where p.visibility = 'public' and p.org_id <> $1
             ) s
@@ -78,7 +78,7 @@ async def page(
         """,
         viewer.org_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
         query_of(request.text),
         request.type,
         request.tag,

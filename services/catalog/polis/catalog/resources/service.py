@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polis.catalog.access import Viewer
 from polis.catalog.own import Own
 from polis.catalog.resources import content, life, search
 from polis.catalog.resources import rows as resources
@@ -21,7 +20,7 @@ handlers = Handlers()
 
 @handlers.handles(catalog.CreateResource)
 async def create_resource(request: catalog.CreateResource, ctx: Context[Own]) -> catalog.Resource:
-    Viewer.of(ctx.actor).demand_visibility(request.visibility)
+    (await ctx.own.grants.viewer(ctx.actor)).demand_visibility(request.visibility)
     if ctx.keyed:
         async with ctx.transaction() as tx:
             return tx.answer(await resources.create(tx, await _new_resource(request, ctx, tx)))
@@ -33,7 +32,7 @@ async def _new_resource(
     request: catalog.CreateResource, ctx: Context[Own], db: Tenant | Transaction
 ) -> resources.New:
     draft = await content.written(request.type, request.content)
-    await content.check(db, Viewer.of(ctx.actor), request.type, request.key, draft)
+    await content.check(db, await ctx.own.grants.viewer(ctx.actor), request.type, request.key, draft)
     at = ctx.now()
     resource = catalog.Resource(
         id=ctx.new_id(),
@@ -57,14 +56,14 @@ async def list_resources(request: catalog.ListResources, ctx: Context[Own]) -> P
     after = ctx.position(request.after, resources.Position) or resources.Position(request.type)
     if after.type != request.type:
         raise Refused(StaleCursor())
-    found = await resources.page(ctx.db, Viewer.of(ctx.actor), after, request.limit + 1)
+    found = await resources.page(ctx.db, await ctx.own.grants.viewer(ctx.actor), after, request.limit + 1)
     return ctx.page(found, limit=request.limit, key=lambda r: resources.Position(request.type, r.key, r.id))
 
 
 @handlers.handles(catalog.GetResource)
 async def get_resource(request: catalog.GetResource, ctx: Context[Own]) -> catalog.Resource:
-    viewer = Viewer.of(ctx.actor)
-    wanted = (request.resource_id, viewer.principal_id, viewer.manages)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
+    wanted = (request.resource_id, viewer.principal_id, viewer.opens)
     resource = await ctx.own.resources.get(viewer.org_id, wanted, deadline=ctx.deadline)
     if resource is None:
         raise Refused(catalog.ResourceNotFound(resource=str(request.resource_id)))
@@ -73,12 +72,12 @@ async def get_resource(request: catalog.GetResource, ctx: Context[Own]) -> catal
 
 @handlers.handles(catalog.GetDraft)
 async def get_draft(request: catalog.GetDraft, ctx: Context[Own]) -> catalog.Draft:
-    return await resources.draft(ctx.db, Viewer.of(ctx.actor), request.resource_id)
+    return await resources.draft(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.resource_id)
 
 
 @handlers.handles(catalog.PutDraft)
 async def put_draft(request: catalog.PutDraft, ctx: Context[Own]) -> catalog.Draft:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
         resource = await resources.lock(tx, viewer, request.resource_id)
         resources.demand_revision(resource, request.revision)
@@ -90,7 +89,7 @@ async def put_draft(request: catalog.PutDraft, ctx: Context[Own]) -> catalog.Dra
 
 @handlers.handles(catalog.ChangeResource)
 async def change_resource(request: catalog.ChangeResource, ctx: Context[Own]) -> catalog.Resource:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
         resource = await resources.lock(tx, viewer, request.resource_id)
         changed = await life.describe(
@@ -108,7 +107,7 @@ async def change_resource(request: catalog.ChangeResource, ctx: Context[Own]) ->
 @handlers.handles(catalog.Deprecate)
 async def deprecate(request: catalog.Deprecate, ctx: Context[Own]) -> catalog.Resource:
     async with ctx.transaction() as tx:
-        resource = await resources.lock(tx, Viewer.of(ctx.actor), request.resource_id)
+        resource = await resources.lock(tx, await ctx.own.grants.viewer(ctx.actor), request.resource_id)
         changed = await life.deprecate(tx, resource, request.note, by=ctx.actor.principal_id, at=ctx.now())
         return tx.answer(changed)
 
@@ -116,13 +115,13 @@ async def deprecate(request: catalog.Deprecate, ctx: Context[Own]) -> catalog.Re
 @handlers.handles(catalog.Reinstate)
 async def reinstate(request: catalog.Reinstate, ctx: Context[Own]) -> catalog.Resource:
     async with ctx.transaction() as tx:
-        resource = await resources.lock(tx, Viewer.of(ctx.actor), request.resource_id)
+        resource = await resources.lock(tx, await ctx.own.grants.viewer(ctx.actor), request.resource_id)
         return tx.answer(await life.reinstate(tx, resource, at=ctx.now()))
 
 
 @handlers.handles(catalog.DeleteResource)
 async def delete_resource(request: catalog.DeleteResource, ctx: Context[Own]) -> None:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
         resource = await resources.lock(tx, viewer, request.resource_id)
         await life.delete(tx, viewer, resource)
@@ -135,7 +134,9 @@ async def search_resources(request: catalog.SearchResources, ctx: Context[Own]) 
     after = ctx.position(request.after, search.Position) or search.Position(name)
     if after.search != name:
         raise Refused(StaleCursor())
-    hits = await search.page(ctx.db, Viewer.of(ctx.actor), request, after, request.limit + 1)
+    hits = await search.page(
+        ctx.db, await ctx.own.grants.viewer(ctx.actor), request, after, request.limit + 1
+    )
     page = ctx.page(
         hits,
         limit=request.limit,

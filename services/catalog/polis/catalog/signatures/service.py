@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from polis.catalog.access import Viewer
 from polis.catalog.own import Own
 from polis.catalog.resources import rows as resources
 from polis.catalog.signatures import ed25519
@@ -38,13 +37,13 @@ async def list_publisher_keys(
 @handlers.handles(catalog.RevokePublisherKey)
 async def revoke_publisher_key(request: catalog.RevokePublisherKey, ctx: Context[Own]) -> None:
     async with ctx.transaction() as tx:
-        await signatures.revoke(tx, Viewer.of(ctx.actor), request.key_id, ctx.now())
+        await signatures.revoke(tx, await ctx.own.grants.viewer(ctx.actor), request.key_id, ctx.now())
         return tx.answer(None)
 
 
 @handlers.handles(catalog.SignVersion)
 async def sign_version(request: catalog.SignVersion, ctx: Context[Own]) -> catalog.Signature:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
         resource = await resources.lock(tx, viewer, request.resource_id)
         version = await versions.get(tx, viewer, resource.id, request.version)
@@ -64,7 +63,7 @@ async def sign_version(request: catalog.SignVersion, ctx: Context[Own]) -> catal
 
 @handlers.handles(catalog.ListSignatures)
 async def list_signatures(request: catalog.ListSignatures, ctx: Context[Own]) -> Page[catalog.Signature]:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     resource = await resources.get(ctx.db, viewer, request.resource_id)
     version = await versions.get(ctx.db, viewer, resource.id, request.version)
     start = signatures.Position(resource.id, version.number)

@@ -158,14 +158,14 @@ async def get(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID, versi
         from catalog.resources r
         join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id
         where r.id = $2
-            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
+            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
             and (v.number = $5 or v.digest = $6)
         order by v.number desc limit 1
         """,
         viewer.org_id,
         resource_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
         int(version) if by_number else None,
         None if by_number else version,
     )
@@ -206,13 +206,13 @@ async def resolve(db: Tenant, viewer: Viewer, kind: ResourceType, key: str, envi
         join catalog.activations a on a.org_id = r.org_id and a.resource_id = r.id and a.environment = $7
         join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id and v.number = a.number
         where r.org_id in ($1, $2) and r.type = $5 and r.key = $6
-            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
+            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
         order by r.org_id = $1 desc limit 1
         """,
         viewer.org_id,
         SYSTEM_ORG,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
         kind,
         key,
         environment,
@@ -229,13 +229,13 @@ async def _unresolved(
         """
         select true from catalog.resources r
         where r.org_id in ($1, $2) and r.type = $5 and r.key = $6
-            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
+            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
         limit 1
         """,
         viewer.org_id,
         SYSTEM_ORG,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
         kind,
         key,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from polis.catalog.access import Viewer
 from polis.catalog.own import Own
 from polis.catalog.resources import content
 from polis.catalog.resources import rows as resources
@@ -17,7 +16,7 @@ handlers = Handlers()
 
 @handlers.handles(catalog.PublishVersion)
 async def publish_version(request: catalog.PublishVersion, ctx: Context[Own]) -> catalog.Version:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
         resource = await resources.lock(tx, viewer, request.resource_id)
         resources.demand_revision(resource, request.revision)
@@ -36,20 +35,22 @@ async def list_versions(request: catalog.ListVersions, ctx: Context[Own]) -> Pag
     after = ctx.position(request.after, versions.Position) or versions.Position(request.resource_id)
     if after.resource_id != request.resource_id:
         raise Refused(StaleCursor())
-    resource = await resources.get(ctx.db, Viewer.of(ctx.actor), request.resource_id)
+    resource = await resources.get(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.resource_id)
     found = await versions.page(ctx.db, resource, after.number, request.limit + 1)
     return ctx.page(found, limit=request.limit, key=lambda v: versions.Position(resource.id, v.number))
 
 
 @handlers.handles(catalog.GetVersion)
 async def get_version(request: catalog.GetVersion, ctx: Context[Own]) -> catalog.Version:
-    return await versions.get(ctx.db, Viewer.of(ctx.actor), request.resource_id, request.version)
+    return await versions.get(
+        ctx.db, await ctx.own.grants.viewer(ctx.actor), request.resource_id, request.version
+    )
 
 
 @handlers.handles(catalog.Activate)
 async def activate(request: catalog.Activate, ctx: Context[Own]) -> catalog.Activation:
     async with ctx.transaction() as tx:
-        resource = await resources.lock(tx, Viewer.of(ctx.actor), request.resource_id)
+        resource = await resources.lock(tx, await ctx.own.grants.viewer(ctx.actor), request.resource_id)
         activation = await activations.activate(
             tx, resource, request.environment, request.number, by=ctx.actor.principal_id, at=ctx.now()
         )
@@ -59,13 +60,13 @@ async def activate(request: catalog.Activate, ctx: Context[Own]) -> catalog.Acti
 @handlers.handles(catalog.ResolveResource)
 async def resolve_resource(request: catalog.ResolveResource, ctx: Context[Own]) -> catalog.Version:
     return await versions.resolve(
-        ctx.db, Viewer.of(ctx.actor), request.type, request.key, request.environment
+        ctx.db, await ctx.own.grants.viewer(ctx.actor), request.type, request.key, request.environment
     )
 
 
 @handlers.handles(catalog.CompareVersions)
 async def compare_versions(request: catalog.CompareVersions, ctx: Context[Own]) -> catalog.Comparison:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     version = await versions.get(ctx.db, viewer, request.resource_id, request.version)
     before = request.base or str(max(1, version.number - 1))
     base = await versions.get(ctx.db, viewer, request.resource_id, before)
@@ -74,7 +75,7 @@ async def compare_versions(request: catalog.CompareVersions, ctx: Context[Own]) 
 
 @handlers.handles(catalog.ListDependencies)
 async def list_dependencies(request: catalog.ListDependencies, ctx: Context[Own]) -> Page[catalog.Dependency]:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     resource = await resources.get(ctx.db, viewer, request.resource_id)
     version = await versions.get(ctx.db, viewer, resource.id, request.version)
     start = uses.Position(resource.id, version.number)
@@ -93,7 +94,7 @@ def _behind_use(used: catalog.Dependency) -> uses.Position:
 
 @handlers.handles(catalog.ListDependents)
 async def list_dependents(request: catalog.ListDependents, ctx: Context[Own]) -> Page[catalog.Dependency]:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     await resources.get(ctx.db, viewer, request.resource_id)
     after = ctx.position(request.after, uses.UserPosition) or uses.UserPosition(request.resource_id)
     if after.used_id != request.resource_id:
@@ -110,7 +111,7 @@ def _behind_user(user: catalog.Dependency) -> uses.UserPosition:
 
 @handlers.handles(catalog.Deactivate)
 async def deactivate(request: catalog.Deactivate, ctx: Context[Own]) -> None:
-    viewer = Viewer.of(ctx.actor)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
         resource = await resources.lock(tx, viewer, request.resource_id)
         await activations.deactivate(
@@ -121,7 +122,7 @@ async def deactivate(request: catalog.Deactivate, ctx: Context[Own]) -> None:
 
 @handlers.handles(catalog.ListActivations)
 async def list_activations(request: catalog.ListActivations, ctx: Context[Own]) -> Page[catalog.Activation]:
-    resource = await resources.get(ctx.db, Viewer.of(ctx.actor), request.resource_id)
+    resource = await resources.get(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.resource_id)
     after = ctx.position(request.after, activations.Position) or activations.Position(resource.id)
     if after.resource_id != resource.id:
         raise Refused(StaleCursor())
@@ -133,7 +134,7 @@ async def list_activations(request: catalog.ListActivations, ctx: Context[Own]) 
 
 @handlers.handles(catalog.ListMoves)
 async def list_moves(request: catalog.ListMoves, ctx: Context[Own]) -> Page[catalog.Move]:
-    resource = await resources.get(ctx.db, Viewer.of(ctx.actor), request.resource_id)
+    resource = await resources.get(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.resource_id)
     if resource.org_id != ctx.actor.org_id:
         raise Refused(catalog.ForeignResource(resource=str(resource.id)))
     start = activations.MovePosition(resource.id, request.environment)

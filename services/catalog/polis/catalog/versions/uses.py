@@ -153,7 +153,7 @@ async def _resolve(tx: Transaction, viewer: Viewer, uses: list[Use]) -> dict[int
         select distinct on (w.n) w.n::integer as n, r.org_id, r.id, v.number
         from unnest($5::text[], $6::text[], $7::integer[]) with ordinality as w (type, key, pinned, n)
         join catalog.resources r on r.org_id in ($1, $2) and r.type = w.type and r.key = w.key
-            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or $4)
+            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
         left join catalog.activations a
             on a.org_id = r.org_id and a.resource_id = r.id and a.environment = $8
         join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id
@@ -163,7 +163,7 @@ async def _resolve(tx: Transaction, viewer: Viewer, uses: list[Use]) -> dict[int
         viewer.org_id,
         SYSTEM_ORG,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
         [use.type for use in uses],
         [use.key for use in uses],
         [use.pinned for use in uses],
@@ -256,7 +256,8 @@ async def users(
     rows = await tx.rows(
         _User,
         """
-        select r.type, r.key, bool_or(r.visibility <> 'private' or r.created_by = $3 or $4) as shown
+        select r.type, r.key, bool_or(coalesce(
+            r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text, false)) as shown
         from catalog.uses u
         join catalog.resources r on r.org_id = u.org_id and r.id = u.resource_id
         left join catalog.activations a on a.org_id = u.org_id and a.resource_id = u.resource_id
@@ -269,7 +270,7 @@ async def users(
         viewer.org_id,
         resource.id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
         environment,
         _NAMED,
         [resource.id, *without],
@@ -310,7 +311,7 @@ async def of_users(db: Tenant, viewer: Viewer, after: UserPosition, limit: int) 
             u.pinned > 0 as pinned
         from catalog.uses u
         join catalog.resources r on r.org_id = u.org_id and r.id = u.resource_id
-        where u.org_id = $1 and u.used_id = $2 and (r.visibility <> 'private' or r.created_by = $3 or $4)
+        where u.org_id = $1 and u.used_id = $2 and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
             and (u.number = r.latest or exists (
                 select from catalog.activations a
                 where a.org_id = u.org_id and a.resource_id = u.resource_id and a.number = u.number
@@ -321,7 +322,7 @@ async def of_users(db: Tenant, viewer: Viewer, after: UserPosition, limit: int) 
         viewer.org_id,
         after.used_id,
         viewer.principal_id,
-        viewer.manages,
+        viewer.opens,
         after.key,
         after.resource_id,
         after.number,
