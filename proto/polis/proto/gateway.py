@@ -16,7 +16,19 @@ from polis.proto.catalog import (
     UploadIncomplete,
 )
 from polis.proto.contract import PUBLIC, SIGNED_IN, Problem, Request, operation, problem
-from polis.proto.identity import GivenEmail, GivenPassword, Me, RefreshRefused, WrongCredentials
+from polis.proto.identity import (
+    Code,
+    CodeNeeded,
+    GivenEmail,
+    GivenPassword,
+    Me,
+    OrgNotFound,
+    RefreshRefused,
+    SecondFactorRequired,
+    Token,
+    WrongCredentials,
+    WrongProof,
+)
 
 
 class BrowserSession(Struct, frozen=True):
@@ -32,13 +44,47 @@ class LengthRequired(Problem, frozen=True):
     """The size of the body has to be announced with Content-Length."""
 
 
-@operation(http="POST /session", scope=PUBLIC, problems=(WrongCredentials,), idempotent=False, local=True)
+@operation(
+    http="POST /session",
+    scope=PUBLIC,
+    problems=(WrongCredentials, SecondFactorRequired, OrgNotFound),
+    idempotent=False,
+    local=True,
+)
 class OpenBrowserSession(Request[BrowserSession], frozen=True):
     """Sign in with cookies instead of tokens in the answer."""
 
     email: GivenEmail
     password: GivenPassword
     org_id: UUID | None = None
+
+
+@operation(
+    http="POST /session/second-factor",
+    scope=PUBLIC,
+    problems=(WrongCredentials,),
+    idempotent=False,
+    local=True,
+)
+class ProveBrowserSession(Request[BrowserSession], frozen=True):
+    """Finish signing in with cookies by a code of the second factor."""
+
+    ticket: Token
+    code: Code
+
+
+@operation(
+    http="POST /session/confirm",
+    scope=SIGNED_IN,
+    problems=(WrongProof, CodeNeeded),
+    idempotent=False,
+    local=True,
+)
+class ConfirmBrowserSession(Request[BrowserSession], frozen=True):
+    """Prove again who one is: the cookies open sensitive operations for some minutes."""
+
+    password: GivenPassword | None = None
+    code: Code | None = None
 
 
 @operation(http="GET /session", scope=SIGNED_IN, local=True)

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-ROWS: dict[str, Any] = {}
-ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {}
-USERS_ONLY: set[str] = set()
+from tests.e2e.rows.making import fixed
+
+ROWS: dict[str, Any] = {
+    "prove_browser_session": fixed("/session/second-factor", {"ticket": "wrong", "code": "000000"}),
+    "confirm_browser_session": fixed("/session/confirm", {"password": "wrong"}),
+}
+ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
+    ("prove_browser_session", "public"): {401},  # the row offers a wrong ticket
+    ("confirm_browser_session", "allowed"): {422},  # and a wrong password
+}
+USERS_ONLY: set[str] = {"confirm_browser_session"}

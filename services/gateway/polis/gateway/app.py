@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.responses import Response
-from starlette.routing import Route
 
 from polis.gateway.actors import Actors
 from polis.gateway.admission import Admission
@@ -23,43 +19,25 @@ from polis.gateway.peers import Peers
 from polis.gateway.proxies import Proxies
 from polis.gateway.proxy import Proxy
 from polis.gateway.routes import LIVE, PREFIX, Routes
+from polis.gateway.static import page_routes
 from polis.proto.catalog import DownloadArtifact
 from polis.proto.contract import operations
 from polis.proto.gateway import (
     CloseBrowserSession,
+    ConfirmBrowserSession,
     GetBrowserSession,
     OpenBrowserSession,
+    ProveBrowserSession,
     RefreshBrowserSession,
     UploadArtifact,
 )
 from polis.service.health import health_routes
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from polis.gateway.config import GatewaySettings
     from polis.gateway.http import Receive, Scope, Send
     from polis.gateway.proxy import Local, Streamed
     from polis.service import Kernel
-
-_PAGES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/administrator": ("administrator.html", "text/html; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "/administrator.js": ("administrator.js", "text/javascript; charset=utf-8"),
-    "/api.js": ("api.js", "text/javascript; charset=utf-8"),
-    "/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-    "/sample.mbox": ("sample.mbox", "application/mbox"),
-}
-_PAGE_HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-cache",
-}
 
 
 class Gateway:
@@ -82,9 +60,7 @@ class Gateway:
             streamed=_streamed(kernel),
         )
         self.edge = Edge(self._proxy, connections=settings.connections)
-        self._pages = Starlette(
-            routes=[*health_routes(kernel, "gateway"), *(Route(path, _page) for path in _PAGES)]
-        )
+        self._pages = Starlette(routes=[*page_routes(), *health_routes(kernel, "gateway")])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
@@ -110,6 +86,8 @@ def _local(kernel: Kernel, credentials: Credentials, proxies: Proxies) -> dict[t
     browser = Browser(kernel.caller, credentials, proxies)
     return {
         OpenBrowserSession: browser.open,
+        ProveBrowserSession: browser.prove,
+        ConfirmBrowserSession: browser.confirm,
         GetBrowserSession: browser.show,
         RefreshBrowserSession: browser.refresh,
         CloseBrowserSession: browser.close,
@@ -121,13 +99,3 @@ def _streamed(kernel: Kernel) -> dict[type, Streamed]:
     files_, lines = Files(kernel.caller), Lines(kernel.caller)
     in_lines: dict[type, Streamed] = {o.request: lines for o in operations() if o.streams}
     return in_lines | {UploadArtifact: files_.upload, DownloadArtifact: files_.download}
-
-
-@cache
-def _file(name: str) -> bytes:
-    return files("polis.gateway").joinpath("pages", name).read_bytes()
-
-
-async def _page(request: Request) -> Response:
-    name, media_type = _PAGES[request.url.path]
-    return Response(_file(name), media_type=media_type, headers=_PAGE_HEADERS)

@@ -9,8 +9,22 @@ import msgspec
 from polis.gateway.credentials import ACCESS_COOKIE, REFRESH_COOKIE, Credentials
 from polis.gateway.proxy import read
 from polis.proto import Operation, Refused
-from polis.proto.gateway import BrowserSession, OpenBrowserSession
-from polis.proto.identity import GetMe, Refresh, RefreshRefused, Session, SignIn, SignOut
+from polis.proto.gateway import (
+    BrowserSession,
+    ConfirmBrowserSession,
+    OpenBrowserSession,
+    ProveBrowserSession,
+)
+from polis.proto.identity import (
+    ConfirmIdentity,
+    GetMe,
+    Refresh,
+    RefreshRefused,
+    Session,
+    SignIn,
+    SignInSecondFactor,
+    SignOut,
+)
 from polis.service import call
 
 if TYPE_CHECKING:
@@ -42,6 +56,34 @@ class Browser:
             client=self._client(exchange),
         )
         await self._answer(exchange, session)
+
+    async def prove(self, exchange: Exchange, operation: Operation, path: dict[str, str], _: Actor) -> None:
+        self._credentials.demand_same_origin(exchange)
+        request = await read(exchange, operation, path)
+        assert isinstance(request, ProveBrowserSession)  # noqa: S101 - read() decodes what the operation declares
+        proof = SignInSecondFactor(ticket=request.ticket, code=request.code)
+        await self._answer(exchange, await self._caller.call(proof, client=self._client(exchange)))
+
+    async def confirm(
+        self, exchange: Exchange, operation: Operation, path: dict[str, str], actor: Actor
+    ) -> None:
+        """The session stays, with another access token: a page that used a bearer token gets a cookie, too."""
+        request = await read(exchange, operation, path)
+        assert isinstance(request, ConfirmBrowserSession)  # noqa: S101 - read() decodes what the operation declares
+        org = str(actor.org_id)
+        fresh = await self._caller.call(
+            ConfirmIdentity(password=request.password, code=request.code),
+            token=actor.token,
+            org=org,
+            client=self._client(exchange),
+        )
+        me = await self._caller.call(GetMe(), token=fresh.access_token, org=org)
+        access, life = fresh.access_token, fresh.expires_in_s
+        exchange.extra.append(
+            self._cookie(exchange, ACCESS_COOKIE, access, path=_ACCESS_PATH, max_age_s=life)
+        )
+        answer = BrowserSession(me=me, csrf_token=self._credentials.csrf(access), expires_in_s=life)
+        await exchange.answer(200, msgspec.json.encode(answer))
 
     async def show(self, exchange: Exchange, _: Operation, __: dict[str, str], actor: Actor) -> None:
         me = await self._caller.call(GetMe(), token=actor.token, org=str(actor.org_id))

@@ -4,6 +4,7 @@ import { Refused, call, follow, forget, keep, resume } from "/api.js";
 
 const at = (id) => document.getElementById(id);
 let signingUp = false;
+let ticket = "";
 let runId = null;
 let stopFollowing = () => {};
 
@@ -11,6 +12,7 @@ function show(me) {
   at("door").hidden = Boolean(me);
   at("work").hidden = !me;
   at("sign-out").hidden = !me;
+  at("account").hidden = !me;
   at("who").textContent = me ? `${me.principal.name} (${me.role})` : "";
 }
 
@@ -45,7 +47,27 @@ at("credentials").addEventListener("submit", (event) => {
     const form = new FormData(event.target);
     const [email, password] = [form.get("email"), form.get("password")];
     if (signingUp) await call("POST", "/sign-up", { email, password, name: form.get("name") || email });
-    show(keep(await call("POST", "/session", { email, password })));
+    try {
+      show(keep(await call("POST", "/session", { email, password })));
+    } catch (error) {
+      if (!(error instanceof Refused) || !error.problem.ticket) throw error;
+      ticket = error.problem.ticket;
+      at("credentials").hidden = true;
+      at("second").hidden = false;
+      at("second").elements.code.focus();
+    }
+    event.target.reset();
+  });
+});
+
+at("second").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(async () => {
+    const code = new FormData(event.target).get("code").trim();
+    show(keep(await call("POST", "/session/second-factor", { ticket, code })));
+    ticket = "";
+    at("credentials").hidden = false;
+    at("second").hidden = true;
     event.target.reset();
   });
 });

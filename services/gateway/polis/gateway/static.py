@@ -1,0 +1,114 @@
+"""Pages and documents: files of this package and of the contract, under a policy that loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+from hashlib import blake2b
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from polis.gateway.finish import COMPRESSED_FROM_BYTES
+from polis.proto.documents import DOCUMENTS, document
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_HTML, _SCRIPT, _STYLE = (f"text/{kind}; charset=utf-8" for kind in ("html", "javascript", "css"))
+_FILES = {
+    "/": ("index.html", _HTML),
+    "/account": ("account.html", _HTML),
+    "/administrator": ("administrator.html", _HTML),
+    "/forgotten-password": ("forgotten-password.html", _HTML),
+    "/reset-password": ("reset-password.html", _HTML),
+    "/docs": ("reference.html", _HTML),
+    "/account.js": ("account.js", _SCRIPT),
+    "/administrator.js": ("administrator.js", _SCRIPT),
+    "/api.js": ("api.js", _SCRIPT),
+    "/app.js": ("app.js", _SCRIPT),
+    "/forgotten-password.js": ("forgotten-password.js", _SCRIPT),
+    "/forms.js": ("forms.js", _SCRIPT),
+    "/redoc.js": ("vendor/redoc.standalone.js", _SCRIPT),
+    "/redoc.LICENSE.txt": ("vendor/redoc.LICENSE.txt", "text/plain; charset=utf-8"),
+    "/reference.js": ("reference.js", _SCRIPT),
+    "/reset-password.js": ("reset-password.js", _SCRIPT),
+    "/reference.css": ("reference.css", _STYLE),
+    "/style.css": ("style.css", _STYLE),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/sample.mbox": ("sample.mbox", "application/mbox"),
+}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_REDOC_STYLES = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
+"""The element that Redoc fills rule by rule, which is empty for the policy, and one of fixed text."""
+_POLICIES = {
+    "reference.html": _POLICY.replace("style-src 'self'", f"style-src 'self' {_REDOC_STYLES}").replace(
+        "img-src 'self'", "img-src 'self' data:"
+    )
+}
+_HEADERS = {
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-cache",
+    "vary": "accept-encoding",
+}
+
+
+class Content(NamedTuple):
+    """A file in memory, as it is and compressed."""
+
+    body: bytes
+    smaller: bytes
+    tag: str
+
+
+def page_routes() -> list[Route]:
+    """The pages with what they load, and the documents of the whole mesh."""
+    return [*(Route(path, _page) for path in _FILES), Route("/docs/{name}", _document)]
+
+
+@cache
+def _page_content(name: str) -> Content:
+    return _content(files("polis.gateway").joinpath("pages", name).read_bytes())
+
+
+@cache
+def _document_content(name: str) -> Content:
+    return _content(document("gateway", name))
+
+
+def _content(body: bytes) -> Content:
+    smaller = gzip.compress(body, mtime=0) if len(body) >= COMPRESSED_FROM_BYTES else b""
+    return Content(body, smaller, f'"{blake2b(body, digest_size=12).hexdigest()}"')
+
+
+async def _page(request: Request) -> Response:
+    name, media_type = _FILES[request.url.path]
+    return _answer(request, _page_content(name), media_type, _POLICIES.get(name, _POLICY))
+
+
+async def _document(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in DOCUMENTS:
+        problem = b'{"type":"/problems/not-found","title":"Nothing answers at this path.","status":404}'
+        return Response(problem, 404, media_type="application/problem+json")
+    return _answer(request, _document_content(name), DOCUMENTS[name])
+
+
+def _answer(request: Request, content: Content, media_type: str, policy: str = _POLICY) -> Response:
+    headers = _HEADERS | {"etag": content.tag, "content-security-policy": policy}
+    if content.tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if content.smaller and "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        return Response(content.smaller, media_type=media_type, headers=headers)
+    return Response(content.body, media_type=media_type, headers=headers)

@@ -1,0 +1,181 @@
+"""People's own pages in a real browser: the one-time link, the second factor, a forgotten password, the reference."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import shutil
+import struct
+import time
+
+import pytest
+from playwright.async_api import async_playwright, expect
+
+from polis.cli.api import Api
+from polis.testing import eventually
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine: `apt-get install chromium`"
+)
+
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+TIMEOUT_MS = 20_000
+FIRST, SECOND = "a long enough password", "another long password"
+STEP_S = 30
+
+
+@pytest.fixture(scope="module")
+async def mesh(stage, tmp_path_factory):
+    stage.link_file = tmp_path_factory.mktemp("link") / "link"
+    await stage.start("identity", admin_link_file=str(stage.link_file))
+    await stage.start("gateway")
+    return stage
+
+
+@pytest.fixture(scope="module")
+async def browser():
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def page(browser, address):
+    context = await browser.new_context(viewport={"width": 390, "height": 844})
+    page = await context.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    page.complaints = []
+    page.on("pageerror", lambda e: page.complaints.append(str(e)))
+    page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
+    yield page
+    await context.close()
+
+
+def code_of(secret: str, steps: int = 0) -> str:
+    """RFC 6238: SHA-1, six digits, half minutes."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    digest = hmac.digest(key, struct.pack(">Q", int(time.time() // STEP_S) + steps), "sha1")
+    at = digest[-1] & 15
+    return f"{(int.from_bytes(digest[at : at + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+async def sign_in(page, address, email, password):
+    await page.goto(address)
+    await page.get_by_label("E-mail").fill(email)
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def is_in(page):
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+async def test_the_link_makes_an_administrator_who_reads_the_mail_that_resets_a_password(mesh, page, address):
+    """One story, for the link works once, and only an administrator sees mails that nobody sends."""
+    token = mesh.link_file.read_text(encoding="utf-8").strip().rpartition("#")[2]
+    await page.goto(f"{address}/administrator#{token}")
+    await page.get_by_label("Name").fill("Root")
+    await page.get_by_label("E-mail").fill("root@example.org")
+    await page.get_by_label("Password").fill(FIRST)
+    await page.get_by_role("button", name="Create").click()
+    await is_in(page)
+    assert token not in page.url
+
+    await page.goto(f"{address}/forgotten-password")
+    await page.get_by_label("E-mail").fill("root@example.org")
+    await page.get_by_role("button", name="Send the link").click()
+    await expect(page.get_by_role("status")).to_contain_text("on its way")
+    async with Api(address) as api:
+        signed_in = {"email": "root@example.org", "password": FIRST}
+        api.token = (await api.call("POST", "/sign-in", signed_in))["access_token"]
+
+        async def mailed():
+            texts = [mail["text"] for mail in (await api.call("GET", "/mails"))["items"]]
+            return next(
+                (found[1] for text in texts if (found := re.search(r"/reset-password#(\S+)", text))), None
+            )
+
+        reset = await eventually(mailed)
+    await page.goto(f"{address}/reset-password#{reset}")
+    await page.get_by_role("textbox", name="New password").fill(SECOND)
+    await page.get_by_role("button", name="Set password").click()
+    await expect(page.get_by_role("status")).to_contain_text("is set")
+    assert reset not in page.url
+
+    await sign_in(page, address, "root@example.org", FIRST)
+    await expect(page.get_by_role("alert")).to_contain_text("do not fit")
+    await sign_in(page, address, "root@example.org", SECOND)
+    await is_in(page)
+
+
+async def test_a_second_factor_is_set_up_and_asked_for_from_then_on(page, address):
+    async with Api(address) as api:
+        email, password = await api.sign_up()
+    await sign_in(page, address, email, password)
+    await page.get_by_role("link", name="Account").click()
+    await expect(page.get_by_text("Off: the password alone")).to_be_visible()
+    await page.get_by_role("button", name="Set up an authenticator").click()
+    secret = (await page.get_by_label("Key").inner_text()).strip()
+    await page.get_by_label("Code", exact=True).fill(code_of(secret))
+    await page.get_by_role("button", name="Switch on").click()
+    await expect(page.get_by_text("On.")).to_be_visible()
+    codes = await page.get_by_role("list", name="Recovery codes").get_by_role("listitem").all_inner_texts()
+    await page.goto(address)
+    await page.get_by_role("button", name="Sign out").click()
+
+    await sign_in(page, address, email, password)
+    await page.get_by_label("Code of the authenticator").fill("000000")
+    await page.get_by_role("button", name="Continue").click()
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await page.get_by_label("Code of the authenticator").fill(code_of(secret, 1))
+    await page.get_by_role("button", name="Continue").click()
+    await is_in(page)
+    await page.get_by_role("button", name="Sign out").click()
+    await sign_in(page, address, email, password)
+    await page.get_by_label("Code of the authenticator").fill(codes[0])
+    await page.get_by_role("button", name="Continue").click()
+    await is_in(page)
+
+
+async def test_a_password_is_changed_and_other_sessions_are_seen_and_ended(page, address):
+    async with Api(address) as other:
+        email, password = await other.sign_up()
+        await sign_in(page, address, email, password)
+        await page.get_by_role("link", name="Account").click()
+        sessions = page.get_by_role("list", name="Sessions").get_by_role("listitem")
+        await expect(sessions).to_have_count(2)
+        await page.get_by_role("button", name="End the session").click()
+        await expect(sessions).to_have_count(1)
+        await page.get_by_label("Current password", exact=True).fill("not the password")
+        await page.get_by_role("textbox", name="New password").fill(SECOND)
+        await page.get_by_role("button", name="Change password").click()
+        await expect(page.get_by_role("alert")).to_be_visible()
+        await page.get_by_label("Current password", exact=True).fill(password)
+        await page.get_by_role("textbox", name="New password").fill(SECOND)
+        await page.get_by_role("button", name="Change password").click()
+        await expect(page.get_by_role("status")).to_contain_text("is changed")
+
+
+async def test_the_reference_is_drawn_from_what_this_gateway_serves(page, address):
+    await page.goto(f"{address}/docs")
+
+    await expect(page.locator("#reference")).to_have_attribute("aria-busy", "false", timeout=TIMEOUT_MS)
+    await expect(page.get_by_role("heading", name="Polis").first).to_be_visible()
+    assert [c for c in page.complaints if "logo-mini" not in c] == []  # its maker's logo, which stays out
+
+
+@pytest.mark.parametrize("path", ["/", "/administrator", "/forgotten-password", "/reset-password"])
+async def test_pages_break_no_policy_and_name_all_their_fields(page, address, path):
+    await page.goto(address + path)
+    unnamed = await page.evaluate(
+        "[...document.querySelectorAll('input, button')].filter((e) => !e.labels?.length && !e.textContent.trim()).length"
+    )
+
+    assert unnamed == 0
+    assert [c for c in page.complaints if "401" not in c] == []
