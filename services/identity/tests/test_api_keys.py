@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polis.identity.access import keys
+from polis.identity.access import key_service, keys
+from polis.identity.tokens.issue import Bearer
 from polis.proto.identity import (
+    ROLE_SCOPES,
     ChangeRole,
     CreateKey,
     CreateOrg,
@@ -28,6 +30,9 @@ from polis.proto.identity import (
 )
 from polis.proto.problems import Forbidden, Invalid
 
+ID = UUID(int=1)
+KNOWN = st.sampled_from(sorted(ROLE_SCOPES["owner"]))
+ROLES = st.sampled_from(["owner", "admin", "member", "viewer", "own", "gone"])
 READ = ("catalog:read", "identity:read")
 WORK = ("catalog:read", "catalog:write", "identity:agents", "identity:read")
 
@@ -50,6 +55,12 @@ def trade(gateway, anybody):
     return trade
 
 
+def found(scopes, key_scopes):
+    """A stored key and what its org leaves to keys."""
+    limit = None if key_scopes is None else tuple(key_scopes)
+    return keys.Found(ID, ID, ID, b"", None, None, tuple(scopes), ID, None, None, limit)
+
+
 class TestText:
     @given(st.uuids())
     def test_a_key_names_its_id_and_its_checksum_tells_a_mistyped_one(self, key_id):
@@ -67,6 +78,26 @@ class TestText:
 
     def test_a_key_shows_nothing_of_itself_where_it_is_printed(self):
         assert keys.mint(uuid4()).secret not in repr(keys.mint(uuid4()))
+
+
+class TestRights:
+    @given(st.frozensets(KNOWN), st.frozensets(KNOWN), st.none() | st.frozensets(KNOWN), ROLES)
+    def test_a_key_never_does_more_than_key_owner_and_org_allow(self, of_key, own, org, role):
+        """Whatever the owner's role is at this moment, one of every org or the org's own."""
+        bearer = Bearer(ID, "user", "Ada", ID, {ID: role}, None, {ID: own} if role == "own" else {})
+        owner = own if role == "own" else ROLE_SCOPES.get(role, frozenset())
+
+        rights = key_service.rights(found(of_key, org), bearer)
+
+        assert rights == of_key & owner & (owner if org is None else org)
+
+    @given(st.frozensets(KNOWN), st.frozensets(KNOWN), st.frozensets(KNOWN))
+    def test_a_key_loses_whatever_its_owner_loses_and_gains_nothing_beyond_itself(self, of_key, less, more):
+        def rights(own):
+            bearer = Bearer(ID, "user", "Ada", ID, {ID: "own"}, None, {ID: own})
+            return key_service.rights(found(of_key, None), bearer)
+
+        assert rights(less & more) <= rights(less) <= rights(less | more) <= of_key
 
 
 async def test_a_key_acts_for_its_owner_with_its_scopes_for_a_minute(ada, trade, facts):

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from polis.identity.config import Config
+from polis.identity.people.accounts import Account
+from polis.identity.people.sessions import Session
 from polis.identity.tenancy import roles
+from polis.identity.tokens import issue
+from polis.identity.tokens.issue import Issuer
 from polis.proto.identity import (
     ROLE_SCOPES,
     AcceptInvitation,
@@ -21,6 +30,8 @@ from polis.proto.identity import (
     ListInvitations,
     ListMembers,
     ListRoles,
+    Membership,
+    Org,
     Refresh,
     RemoveMember,
     RoleInUse,
@@ -33,6 +44,8 @@ from polis.proto.identity import (
     WithdrawInvitation,
 )
 from polis.proto.problems import Forbidden
+from polis.service import Secret
+from polis.service.tokens import MAX_BYTES, SigningKey
 
 AUDITOR = ("catalog:read", "identity:read")
 HR = (*sorted(ROLE_SCOPES["viewer"]), "identity:members")
@@ -161,3 +174,23 @@ async def test_an_org_has_so_many_roles_of_its_own_and_no_more(ada, auditor, ref
     monkeypatch.setattr(roles, "MAX_ROLES", 1)
 
     assert await refused(ada.call(CreateRole("two", "Two", AUDITOR))) == TooManyRoles(most=1)
+
+
+def test_a_token_of_somebody_in_many_orgs_with_roles_of_their_own_is_not_too_long():
+    """What does not fit is left to SwitchOrg: the present org first, then the newest."""
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    held = tuple(sorted(ROLE_SCOPES["owner"] - roles.FOR_OWNERS))
+    memberships = [
+        Membership(Org(uuid4(), "O", at), *(("k" * 63, held) if n % 2 else ("member",))) for n in range(60)
+    ]
+    account = Account(uuid4(), "ada@example.org", "\N{GRINNING FACE}" * 120)
+    key = SigningKey("k" * 12, Ed25519PrivateKey.generate())
+    issuer = Issuer(Config(mesh_secret=Secret("x" * 32)), SimpleNamespace(signing=lambda at: key))
+
+    for present in (memberships[0], memberships[1], memberships[-1]):
+        session = Session(uuid4(), account.id, present.org.id, uuid4(), at, at, ("pwd", "otp"))
+        bearer = issue.user(account, memberships, session)
+        assert len(issuer.access(bearer, uuid4(), at).access_token) < MAX_BYTES
+        assert present.org.id in bearer.roles
+        assert 20 <= len(bearer.roles) <= issue.MAX_ORGS
+        assert bearer.rights == (frozenset(present.scopes) or ROLE_SCOPES["member"])

@@ -37,7 +37,9 @@ _SERVICES = UUID("6f1d6b0c-6d3f-5b0e-8f63-4e1c1d0f8a57")
 MAX_ORGS = 24
 """Orgs that a token names. It travels with every request; SwitchOrg reaches the others."""
 MAX_OWN_SCOPES = 800
-"""Characters that scopes of orgs' own roles may take in a token, beyond those of its own org."""
+"""Characters that orgs' own roles may take in a token; the one of its own org is in it whatever it takes."""
+_ORG_ID = 40
+"""Characters of an org's id with its quotes and colon."""
 
 
 class Bearer(Struct, frozen=True):
@@ -129,7 +131,7 @@ def user(account: Account, memberships: Sequence[Membership], session: sessions.
     room, org_id = MAX_OWN_SCOPES, session.current_org
     newest = list(reversed(memberships))
     for membership in sorted(newest, key=lambda m: m.org.id != org_id):
-        needed = sum(len(scope) + 1 for scope in membership.scopes)
+        needed = _own_room(membership)
         if len(named) < MAX_ORGS and (not needed or needed <= room or membership.org.id == org_id):
             named[membership.org.id] = membership
             room -= needed
@@ -158,6 +160,13 @@ def administrator(account: Account, org_id: UUID, session: sessions.Session) -> 
         proved_at=session.proved_at,
         proved_by=session.proved_by,
     )
+
+
+def _own_room(membership: Membership) -> int:
+    """Characters that a role of the org's own takes in a token beyond what one of every org does."""
+    if membership.role in ROLE_SCOPES:
+        return 0
+    return len(membership.role) + _ORG_ID + sum(len(scope) + 1 for scope in membership.scopes)
 
 
 def me(bearer: Bearer, memberships: Iterable[Membership] = ()) -> Me:
