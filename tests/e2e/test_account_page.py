@@ -121,6 +121,7 @@ async def test_a_second_factor_is_set_up_and_asked_for_from_then_on(page, addres
     await page.get_by_role("link", name="Account").click()
     await expect(page.get_by_text("Off: the password alone")).to_be_visible()
     await page.get_by_role("button", name="Set up an authenticator").click()
+    await expect(page.get_by_label("Key")).not_to_be_empty()
     secret = (await page.get_by_label("Key").inner_text()).strip()
     await page.get_by_label("Code", exact=True).fill(code_of(secret))
     await page.get_by_role("button", name="Switch on").click()
