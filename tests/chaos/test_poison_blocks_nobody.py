@@ -59,7 +59,7 @@ async def test_good_events_pass_and_dead_letters_hold_exactly_the_bad_ones(flow,
     )
     slow = await flow.fetch("select extract(epoch from max(at) - min(at))::float as s from runtime.effects")
     print(f"clean entities took {clean[0]['s']:.2f} s, those with poison {slow[0]['s']:.2f} s")
-    assert clean[0]["s"] < ATTEMPTS * HANDLER_TIMEOUT_S + count / 300
+    assert clean[0]["s"] < slow[0]["s"]
 
 
 def event_number(message):

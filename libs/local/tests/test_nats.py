@@ -11,6 +11,7 @@ import nats
 import pytest
 from nats.js.errors import NotFoundError
 
+from polis.bus.admin import consumers
 from polis.bus.config import SYSTEM, Broker, render_config
 from polis.bus.permissions import ADMIN, inbox_prefix, users
 from polis.local.children import working_in
@@ -114,3 +115,18 @@ async def test_a_start_that_cannot_be_tells_the_servers_own_words(make, tmp_path
 
     with pytest.raises(NatsFailed, match="nats-server ended"):
         await make().start()
+
+
+async def test_a_consumer_whose_state_a_power_cut_tore_begins_anew(make):
+    server = make()
+    await server.start()
+    await server.stop()
+    for state in server.store.glob("jetstream/*/streams/EVENTS_IDENTITY/obs/*"):
+        (state / "o.dat").write_bytes(b"torn" * 8)
+
+    await server.start()
+
+    client = await admin(server)
+    listeners = [info.name for info in await client.jetstream().consumers_info("EVENTS_IDENTITY")]
+    assert sorted(listeners) == sorted(c.name for stream, c in consumers() if stream == "EVENTS_IDENTITY")
+    await client.close()

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import nats
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, StorageType, StreamConfig
 from nats.js.client import JetStreamContext
-from nats.js.errors import BadRequestError
+from nats.js.errors import BadRequestError, ServerError
 
+from polis.bus.errors import DamagedConsumer
 from polis.bus.permissions import ADMIN, durable_name, inbox_prefix, stream_name
 from polis.proto import registry
 from polis.proto.contract import EventType, events
@@ -25,10 +26,14 @@ ACK_WAIT_S = 30.0
 MAX_ACK_PENDING = 1000
 _TIMEOUT_S = 10.0
 _NAME_IN_USE = 10058
+_NO_CONSUMER_STORE = 10012
 
 
 async def declare(url: str, user: str = ADMIN, password: str = "", *, replicas: int = 1) -> None:
-    """Make or bring up to date every stream and durable consumer of the contract; nothing is ever deleted here."""
+    """Make or bring up to date every stream and durable consumer of the contract; nothing is ever deleted here.
+
+    Raises DamagedConsumer for one whose stored state the server cannot read, as after a power cut.
+    """
     registry.load()
     client = await nats.connect(
         servers=url.split(","),
@@ -44,7 +49,7 @@ async def declare(url: str, user: str = ADMIN, password: str = "", *, replicas: 
         for stream in streams(replicas):
             await _declare_stream(jetstream, stream)
         for stream_of, consumer in consumers():
-            await jetstream.add_consumer(stream_of, consumer)
+            await _declare_consumer(jetstream, stream_of, consumer)
     finally:
         await client.close()
 
@@ -106,3 +111,12 @@ async def _declare_stream(jetstream: JetStreamContext, stream: StreamConfig) -> 
         if error.err_code != _NAME_IN_USE:
             raise
         await jetstream.update_stream(stream)
+
+
+async def _declare_consumer(jetstream: JetStreamContext, stream: str, consumer: ConsumerConfig) -> None:
+    try:
+        await jetstream.add_consumer(stream, consumer)
+    except ServerError as error:
+        if error.err_code != _NO_CONSUMER_STORE:
+            raise
+        raise DamagedConsumer(stream, str(consumer.name)) from error

@@ -33,3 +33,18 @@ class AuthenticationFailed(BusError):
 
 class PayloadTooLarge(BusError):
     """Headers and payload are more than the broker takes in one message: not sent."""
+
+
+class DamagedConsumer(BusError):
+    """The server has a state of this consumer that it cannot read.
+
+    Without it the consumer begins at the first event again, and its inbox tells the known ones apart.
+    """
+
+    def __init__(self, stream: str, consumer: str) -> None:
+        super().__init__(
+            f"the broker cannot read its state of consumer {consumer} of stream {stream}: end it, delete the folder"
+            f" streams/{stream}/obs/{consumer} of its store, and start it again"
+        )
+        self.stream = stream
+        self.consumer = consumer

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import psutil
 
 from polis.bus import AuthenticationFailed, Bus, BusError
-from polis.bus.admin import declare
+from polis.bus.admin import consumers, declare
 from polis.bus.config import Broker, render_config
+from polis.bus.errors import DamagedConsumer
 from polis.bus.permissions import ADMIN, inbox_prefix, users
 from polis.local.children import gone, kill_group, spawn, stop, working_in
 from polis.local.ports import free_port
@@ -62,10 +63,23 @@ class Nats:
         config.touch(mode=0o600)
         broker = Broker(store_dir=Path(self.store.name), port=self.port)
         config.write_text(render_config(broker, users(), self._passwords), encoding="utf-8")
-        with self._log.open("ab") as log:
-            self.process = spawn([str(binary()), "-c", _CONFIG], output=log, cwd=self._folder)
-        await self._ready()
-        await declare(self.url, ADMIN, self._passwords[ADMIN])
+        for _ in range(len(consumers()) + 1):
+            with self._log.open("ab") as log:
+                self.process = spawn([str(binary()), "-c", _CONFIG], output=log, cwd=self._folder)
+            await self._ready()
+            try:
+                await declare(self.url, ADMIN, self._passwords[ADMIN])
+            except DamagedConsumer as damaged:
+                await self._forget(damaged)
+            else:
+                return
+        raise NatsFailed(f"the store {self.store} is damaged")
+
+    async def _forget(self, damaged: DamagedConsumer) -> None:
+        """Delete what a power cut left of a consumer's state; no API reaches it, and the consumer begins anew."""
+        await self.stop()
+        for folder in self.store.glob(f"jetstream/*/streams/{damaged.stream}/obs/{damaged.consumer}"):
+            shutil.rmtree(folder)
 
     async def stop(self, within_s: float = STOP_S) -> None:
         if self.process is not None:
