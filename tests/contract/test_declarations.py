@@ -208,7 +208,7 @@ def test_no_pattern_lets_a_newline_or_a_nul_slip_through_at_the_end(pattern):
     assert not re.search(pattern, value + "\n") or re.search(pattern, "two\nlines\n")
 
 
-_TEXTS = ("abc", "1", "a@b.cd", "a.b", "a/b", "a:b", "0" * 64)
+_TEXTS = ("abc", "1", "a@b.cd", "a.b", "a/b", "a:b", "0" * 64, "A" * 43, "A" * 86)
 
 
 @pytest.mark.parametrize(("path", "info"), leaves_of(STRUCTS))

@@ -18,6 +18,26 @@ _console = Console()
 _environment = os.environ  # noqa: TID251 - the entry of the command
 
 
+audit = App(name="audit", help="The org's audit log.")
+app.command(audit)
+
+
+@audit.command
+def verify(*, noted: str = "", address: str = "", token: str = "") -> int:
+    """Say whether the org's audit log is as it was written, or which record is the first that is not.
+
+    noted: `<number>:<hash>` of an earlier run; it finds a log that was cut and begun anew.
+    The token is that of a session or an API key; without one, the variable TOKEN is taken.
+    """
+    from polis.cli.audit import verify as run
+
+    async def work() -> int:
+        async with Api(_gateway(address), _token(token)) as api:
+            return await run(api, noted, _console)
+
+    return asyncio.run(work())
+
+
 @app.command
 def demo(mailbox: str, *, address: str = "") -> int:
     """Run the e-mail digest on a mailbox (mbox file or maildir) through the gateway, and show it live.

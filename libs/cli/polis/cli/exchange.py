@@ -12,7 +12,7 @@ from polis import graph
 from polis.cli import files
 from polis.cli.api import Api, Problem
 from polis.cli.files import BadFiles
-from polis.proto.catalog import Change, Plan, Step
+from polis.proto.catalog import Change, Plan, PlannedStep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,7 +168,7 @@ def _show(plan: Plan, held: list[Change], changes: list[Change], console: Consol
     console.print("{} to create, {} to change, {} to delete".format(*counts), highlight=False)
 
 
-def _said(step: Step) -> str:
+def _said(step: PlannedStep) -> str:
     text = f"{step.type}/{step.key}"
     if step.environment is not None:
         numbers = " -> ".join("none" if n is None else str(n) for n in (step.previous, step.number))

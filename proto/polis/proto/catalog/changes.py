@@ -84,7 +84,7 @@ class ChangeSet(Struct, frozen=True):
     undone_at: Time | None = None
 
 
-class Step(Struct, frozen=True):
+class PlannedStep(Struct, frozen=True):
     """What one change does now. `fields` are those that become other ones, `differences` counts what changes in its draft."""
 
     action: Literal["put", "activate", "deactivate", "remove"]
@@ -102,7 +102,7 @@ class Plan(Struct, frozen=True):
     """What a set would do if it were applied now; `digest` tells this plan from any other."""
 
     digest: Digest
-    steps: tuple[Step, ...]
+    steps: tuple[PlannedStep, ...]
 
 
 @problem(status=404)

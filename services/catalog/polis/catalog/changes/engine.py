@@ -18,7 +18,7 @@ from polis.catalog.versions import activations, uses
 from polis.catalog.versions import rows as versions
 from polis.db import new_id
 from polis.proto import Refused
-from polis.proto.catalog import InUse, Resource, ResourceNotFound, Step
+from polis.proto.catalog import InUse, PlannedStep, Resource, ResourceNotFound
 from polis.proto.problems import Fault, Invalid
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Made:
     """What making changes came to. `before`, `after`: the state of every resource touched, None where there was none."""
 
     def __init__(
-        self, steps: list[Step], before: dict[Name, State | None], after: dict[Name, str | None]
+        self, steps: list[PlannedStep], before: dict[Name, State | None], after: dict[Name, str | None]
     ) -> None:
         self.steps = steps
         self.before = before
@@ -89,7 +89,7 @@ async def look(
     return await work.states(names)
 
 
-def _first(pair: tuple[int, Step]) -> int:
+def _first(pair: tuple[int, PlannedStep]) -> int:
     return pair[0]
 
 
@@ -132,7 +132,7 @@ class _Work:
     async def _states(self, there: list[Resource]) -> list[State]:
         return await state.states(self.tx, self.viewer.org_id, there)
 
-    async def make(self, change: Change) -> Step:
+    async def make(self, change: Change) -> PlannedStep:
         match change.action:
             case "put":
                 return await self._put(change)
@@ -158,7 +158,7 @@ class _Work:
         await content.check(self.tx, self.viewer, change.type, change.key, form)
         return form
 
-    async def _put(self, change: Change) -> Step:
+    async def _put(self, change: Change) -> PlannedStep:
         known = self.known.get((change.type, change.key))
         if known is None:
             return await self._create(change)
@@ -177,7 +177,7 @@ class _Work:
             if getattr(known, field) != getattr(resource, field)
         )
         effect: Effect = "change" if found or fields else "none"
-        return Step("put", change.type, change.key, effect, fields=fields, differences=found)
+        return PlannedStep("put", change.type, change.key, effect, fields=fields, differences=found)
 
     async def _describe(self, change: Change, resource: Resource) -> Resource:
         resource = await life.describe(
@@ -195,7 +195,7 @@ class _Work:
             return await life.reinstate(self.tx, resource, at=self.at)
         return resource
 
-    async def _create(self, change: Change) -> Step:
+    async def _create(self, change: Change) -> PlannedStep:
         if change.content is None:
             raise Refused(ResourceNotFound(resource=f"{change.type}/{change.key}"))
         visibility = change.visibility or "org"
@@ -219,9 +219,9 @@ class _Work:
         if change.deprecated:
             resource = await life.deprecate(self.tx, resource, change.deprecation, by=self.by, at=self.at)
         self._now(resource)
-        return Step("put", change.type, change.key, "create")
+        return PlannedStep("put", change.type, change.key, "create")
 
-    async def _activate(self, change: Change) -> Step:
+    async def _activate(self, change: Change) -> PlannedStep:
         resource = self._of(change)
         environment = _environment(change)
         number = change.number or await self._number(change, resource)
@@ -230,7 +230,7 @@ class _Work:
             self.tx, self.known[change.type, change.key], environment, number, by=self.by, at=self.at
         )
         effect: Effect = "none" if previous == number else "create" if previous is None else "change"
-        return Step(
+        return PlannedStep(
             "activate", change.type, change.key, effect, environment, previous=previous, number=number
         )
 
@@ -252,7 +252,7 @@ class _Work:
         self.published.append(((change.type, change.key), number, form))
         return number
 
-    async def _deactivate(self, change: Change) -> Step:
+    async def _deactivate(self, change: Change) -> PlannedStep:
         resource = self._of(change)
         environment = _environment(change)
         previous = await activations.number(self.tx, resource, environment)
@@ -261,15 +261,15 @@ class _Work:
             await activations.clear(self.tx, resource, environment, by=self.by, at=self.at)
             self.cleared.append(((change.type, change.key), environment))
         effect: Effect = "none" if previous is None else "delete"
-        return Step("deactivate", change.type, change.key, effect, environment, previous=previous)
+        return PlannedStep("deactivate", change.type, change.key, effect, environment, previous=previous)
 
-    async def _remove(self, change: Change) -> Step:
+    async def _remove(self, change: Change) -> PlannedStep:
         """Deactivated here, deleted in the end: something that still uses it may be removed after it."""
         resource = self._of(change)
         for environment in await activations.environments(self.tx, resource):
             await activations.clear(self.tx, resource, environment, by=self.by, at=self.at)
         self.cleared.append(((change.type, change.key), ""))
-        return Step("remove", change.type, change.key, "delete", previous=resource.latest)
+        return PlannedStep("remove", change.type, change.key, "delete", previous=resource.latest)
 
     async def conclude(self) -> None:
         """Look up what is used, and see that nothing that ended is: users may have changed in the same set."""
