@@ -1,4 +1,4 @@
-"""`polis`: demo, export, import, call, doctor."""
+"""`polis`: demo, export, import, audit, call, doctor."""
 
 from __future__ import annotations
 
