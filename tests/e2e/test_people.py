@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import aiohttp
 import asyncpg
@@ -156,3 +156,73 @@ async def test_nobody_without_that_right_enters(account, root):
 
     with pytest.raises(Problem, match="lacks the grant"):
         await api.call("POST", "/administrators/access", {"org_id": org_id, "reason": REASON})
+
+
+class TestNobodyLearnsWhoExists:
+    """Status, headers and body are the same for every account that is, is not, is suspended, or cannot be."""
+
+    @pytest.fixture
+    async def accounts(self, account, address, root):
+        """An address of each kind."""
+        _, login = account
+        async with Api(address) as suspended:
+            email, _ = await suspended.sign_up()
+            await suspend(suspended, None, root)
+        return {
+            "known": login["email"],
+            "spelled": f" {login['email'].upper()}",
+            "unknown": f"{uuid4().hex}@example.org",
+            "suspended": email,
+            "empty": "",
+            "none": "no address",
+            "longest": "x" * 254,
+        }
+
+    @pytest.fixture
+    def told(self, http, address):
+        """All that an answer tells, without what differs from request to request."""
+
+        async def told(path, body):
+            async with http.post(f"{address}/api/v1{path}", json=body) as answer:
+                text = await answer.text()
+                named = answer.headers["X-Request-Id"]
+                varying = {"date", "x-request-id", "ratelimit", "ratelimit-policy"}
+                headers = {k: v for k, v in answer.headers.items() if k.lower() not in varying}
+                return answer.status, text.replace(named, ""), headers
+
+        return told
+
+    @pytest.mark.parametrize(
+        ("path", "more", "status"),
+        [
+            ("/sign-in", {"password": "wrong"}, 401),
+            ("/sign-in", {"password": ""}, 401),
+            ("/sign-in", {"password": "x" * 256}, 401),
+            ("/sign-in", {"password": "x" * 257}, 422),
+            ("/session", {"password": "wrong"}, 401),
+            ("/password/forgotten", {}, 204),
+        ],
+    )
+    async def test_by_what_is_answered(self, accounts, told, path, more, status):
+        answers = {kind: await told(path, {"email": email} | more) for kind, email in accounts.items()}
+
+        assert answers["known"][0] == status
+        assert {kind for kind, answer in answers.items() if answer != answers["known"]} == set()
+
+    async def test_too_long_an_address_is_none_of_anybody(self, told):
+        answers = [
+            await told(path, {"email": "x" * 255, "password": "wrong"}) for path in ("/sign-in", "/session")
+        ]
+
+        assert [status for status, _, _ in answers] == [422, 422]
+
+    async def test_by_tokens_that_were_never_given(self, told):
+        """Of each length and look."""
+        for path, field, more in (
+            ("/password/reset", "token", {"password": NEW}),
+            ("/sign-in/second-factor", "ticket", {"code": "000000"}),
+            ("/sessions/refresh", "refresh_token", {}),
+        ):
+            looks = ("x", "x" * 4096, "ppr_" + "A" * 43, "pst_" + "A" * 43, "prt_" + "A" * 43)
+            answers = [await told(path, {field: token} | more) for token in looks]
+            assert all(answer == answers[0] for answer in answers), path

@@ -125,6 +125,20 @@ async def test_a_stopped_address_leaves_the_account_alone(strict, refused, somew
     assert await strict.call(SignIn(email, PASSWORD))
 
 
+async def test_where_an_account_is_signed_in_others_do_not_stop_it(strict, refused, somewhere):
+    email = await sign_up(strict)
+    at_home = strict.using("")
+    at_home.client = client_headers(somewhere, "Firefox")
+    assert await at_home.call(SignIn(email, PASSWORD))
+    for _ in range(3):
+        assert await refused(strict.call(SignIn(email, "wrong"))) == WrongCredentials()
+    assert isinstance(await refused(strict.call(SignIn(email, "wrong"))), Overloaded)
+
+    assert await at_home.call(SignIn(email, PASSWORD))
+    problems = [await refused(at_home.call(SignIn(email, "wrong"))) for _ in range(4)]
+    assert isinstance(problems[3], Overloaded)
+
+
 async def test_signing_in_from_one_place_is_no_guess(strict, somewhere):
     email = await sign_up(strict)
     strict.client = client_headers(somewhere, "curl")

@@ -27,6 +27,17 @@ async def test_by_invitation_only_the_invited_come_in(invited, serve, anybody, e
     assert session.me.role == "member"
 
 
+async def test_without_its_invitation_nobody_learns_whether_an_address_is_taken(
+    invited, serve, anybody, email, refused
+):
+    async with serve(sign_up="invitation"):
+        await anybody.call(SignUp(invited.email, PASSWORD, "Ben", invitation=invited.token))
+        for address in (invited.email, email()):
+            for token in (invited.token, "pin_unknown"):
+                attempt = SignUp(address, PASSWORD, "Ben", invitation=token)
+                assert await refused(anybody.call(attempt)) == InvitationNotFound()
+
+
 async def test_closed_is_closed_to_the_invited_too(invited, serve, anybody, refused):
     async with serve(sign_up="closed"):
         request = SignUp(invited.email, PASSWORD, "Ben", invitation=invited.token)

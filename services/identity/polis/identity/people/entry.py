@@ -87,7 +87,7 @@ async def renew(
         raise Refused(identity.RefreshRefused())
     memberships = await orgs.of_account(tx, account.id)
     current = msgspec.structs.replace(session, current_org=issue.home(memberships, session.current_org))
-    opened = await sessions.rotate(tx, refresh_token, current, ctx.own.config, at)
+    opened = await sessions.rotate(tx, refresh_token, current, ctx.own.config, client=ctx.client, at=at)
     return ctx.own.issuer.session(account, memberships, opened, ctx.new_id(), at)
 
 
@@ -131,14 +131,15 @@ def _log_of(org_id: UUID) -> UUID:
     return issue.SYSTEM_ORG if org_id == NO_ORG else org_id
 
 
-async def note_refused(ctx: Context[Own], action: str, account_id: UUID | None, *, of: str) -> None:
-    """Write that a proof did not fit: into the log of the account's org, and of the mesh where there is no account.
+async def note_refused(ctx: Context[Own], action: str, account_id: UUID, *, of: str) -> None:
+    """Write that a proof did not fit: into the log of the account's org, and of the mesh for NOBODY's.
 
     The same statements either way, so that the time tells nothing. What was given as an e-mail address stays out.
     """
     async with ctx.across_orgs() as tx:
-        home = issue.home(await orgs.of_account(tx, account_id or NOBODY))
-        await note(ctx, tx, action, by=account_id, org_id=home, subject=account_id, of=of)
+        home = issue.home(await orgs.of_account(tx, account_id))
+        known = None if account_id == NOBODY else account_id
+        await note(ctx, tx, action, by=known, org_id=home, subject=known, of=of)
 
 
 def own_session(ctx: Context[Own]) -> UUID:

@@ -43,10 +43,20 @@ class Buckets:
         self._config = config
         self._key = derived(config.mesh_secret, "guesses v1")
 
-    def password(self, account: str | UUID) -> Bucket:
-        """Of an account, by the address that was given for it or by its id."""
+    def sign_in(self, email: str, address: str, known: frozenset[str]) -> tuple[Bucket, ...]:
+        """Of an account, by the address that was given for it, and of the client's.
+
+        Where the account is signed in already it has a bucket for that place alone: whoever uses the common one up keeps
+        its owner from signing in elsewhere only.
+        """
+        place = _site(address)
+        at_home = bool(place) and place in {_site(other) for other in known}
+        return (self.password(email, place if at_home else ""), *self.address(address))
+
+    def password(self, email: str, place: str = "") -> Bucket:
         config = self._config
-        return self._bucket("password", account, config.sign_in_burst, config.sign_in_every_s, forgives=True)
+        name = f"{email}\0{place}"
+        return self._bucket("password", name, config.sign_in_burst, config.sign_in_every_s, forgives=True)
 
     def code(self, account_id: UUID) -> Bucket:
         return self._bucket("code", account_id, self._config.code_burst, self._config.code_every_s)

@@ -22,7 +22,7 @@ async def change_password(request: identity.ChangePassword, ctx: Context[Own]) -
         login = await accounts.login_of(tx, actor.principal_id)
         if login is None:
             raise Refused(Unauthenticated())
-        guess = own.buckets.password(login.email)
+        guess = own.buckets.password(str(login.id))
         await guesses.take(tx, guess)
     if not await own.hasher.verify(login.hash, request.old_password):
         await entry.note_refused(ctx, "identity.refused", login.id, of="password")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from polis.identity.own import Own
@@ -19,11 +21,17 @@ from polis.identity.people import (
 )
 from polis.identity.people.sessions import Outcome
 from polis.identity.principals import agents
-from polis.identity.tenancy import joining, orgs
+from polis.identity.tenancy import invitations, joining, orgs
 from polis.proto import Refused, identity
 from polis.proto.problems import Unauthenticated
 from polis.service import Context, Handlers
+from polis.service.actor import NOBODY
 from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from polis.db import Transaction
 
 handlers = Handlers()
 handlers.include(
@@ -47,30 +55,48 @@ async def sign_up(request: identity.SignUp, ctx: Context[Own]) -> identity.Sessi
     password_hash = await ctx.own.hasher.hash(request.password)
     org_id = await joining.org_to_join(ctx, request.invitation)
     async with ctx.transaction(org_id) as tx:
-        await accounts.create(tx, account, password_hash, ctx.now())
-        if request.invitation is None:
-            membership = await joining.found_org(
-                ctx, tx, org_id, request.org_name or request.name, account.id
-            )
-        else:
-            membership = await joining.join_by_invitation(ctx, tx, request.invitation, account)
+        membership = await _join(ctx, tx, request, account, password_hash=password_hash, org_id=org_id)
         session = await entry.open_session(ctx, tx, account, (membership,), membership.org.id)
         await entry.note(
             ctx, tx, "account.created", by=account.id, org_id=membership.org.id, subject=account.id
         )
-        return tx.answer(session)
+        tx.answer(session)
+    async with ctx.across_orgs() as tx:
+        await guesses.give_back(tx, *guess)
+    return session
+
+
+async def _join(
+    ctx: Context[Own],
+    tx: Transaction,
+    request: identity.SignUp,
+    account: accounts.Account,
+    *,
+    password_hash: str,
+    org_id: UUID,
+) -> identity.Membership:
+    """A new account in an org of its own, or in the one that invites it."""
+    if request.invitation is None:
+        await accounts.create(tx, account, password_hash, ctx.now())
+        return await joining.found_org(ctx, tx, org_id, request.org_name or request.name, account.id)
+    # The invitation first: whoever has none for this address is not told whether the address is taken.
+    accepted = await invitations.accept(tx, request.invitation, account.email, ctx.now())
+    await accounts.create(tx, account, password_hash, ctx.now())
+    return await joining.join_accepted(ctx, tx, accepted, account)
 
 
 @handlers.handles(identity.SignIn)
 async def sign_in(request: identity.SignIn, ctx: Context[Own]) -> identity.Session:
     own, email = ctx.own, accounts.normal(request.email)
-    guess = (own.buckets.password(email or request.email), *own.buckets.address(ctx.client.address))
     async with ctx.across_orgs() as tx:
-        await guesses.take(tx, *guess)
         login = await accounts.login(tx, email)
+        account_id = NOBODY if login is None else login.id
+        known = await sessions.addresses(tx, account_id, ctx.now())
+        guess = own.buckets.sign_in(email or request.email, ctx.client.address, known)
+        await guesses.take(tx, *guess)
     fits = await own.hasher.verify(None if login is None else login.hash, request.password)
-    if login is None or not fits:
-        await entry.note_refused(ctx, "sign_in.refused", None if login is None else login.id, of="password")
+    if login is None or not fits or not login.active:
+        await entry.note_refused(ctx, "sign_in.refused", account_id, of="password")
         raise Refused(identity.WrongCredentials())
     rehashed = await own.hasher.hash(request.password) if passwords.outdated(login.hash) else None
     async with ctx.across_orgs() as tx:

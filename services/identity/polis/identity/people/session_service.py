@@ -58,7 +58,7 @@ async def confirm_identity(request: identity.ConfirmIdentity, ctx: Context[Own])
         raise Refused(Unauthenticated())
     if login.has_totp and request.code is None:
         raise Refused(identity.CodeNeeded())
-    guess = own.buckets.code(account_id) if login.has_totp else own.buckets.password(login.email)
+    guess = own.buckets.code(account_id) if login.has_totp else own.buckets.password(str(login.id))
     async with ctx.across_orgs() as tx:
         await guesses.take(tx, guess)
     how: identity.Proof = "otp" if login.has_totp else "pwd"

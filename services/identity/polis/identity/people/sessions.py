@@ -113,6 +113,16 @@ async def list_of(
     )
 
 
+async def addresses(tx: Transaction, account_id: UUID, at: datetime) -> frozenset[str]:
+    """Where an account is signed in."""
+    found = await tx.value(
+        "select array_agg(distinct address) from identity.sessions where account_id = $1 and expires_at > $2",
+        account_id,
+        at,
+    )
+    return frozenset(found) if isinstance(found, list) else frozenset()
+
+
 async def prove(
     tx: Transaction, sid: UUID, account_id: UUID, how: tuple[Proof, ...], at: datetime
 ) -> Session | None:
@@ -196,18 +206,25 @@ async def judge(
 
 
 async def rotate(
-    tx: Transaction, refresh_token: str, session: Session, config: Config, at: datetime
+    tx: Transaction, refresh_token: str, session: Session, config: Config, *, client: Client, at: datetime
 ) -> Opened:
-    """Use a token of a locked session up, for its successor."""
+    """Use a token of a locked session up, for its successor; the session is where its client is now."""
     await tx.execute(
         "update identity.refresh_tokens set used_at = clock_timestamp() where hash = $1 and used_at is null",
         digest(refresh_token),
     )
     await tx.execute(
-        "update identity.sessions set renewed_at = $2, current_org = $3 where id = $1",
+        """
+        update identity.sessions
+        set renewed_at = $2, current_org = $3,
+            address = coalesce(nullif($4, ''), address), device = coalesce(nullif($5, ''), device)
+        where id = $1
+        """,
         session.id,
         at,
         session.current_org,
+        client.address,
+        client.device,
     )
     return Opened(session, await _add_token(tx, session, config, at))
 

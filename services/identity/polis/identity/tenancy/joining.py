@@ -38,6 +38,12 @@ async def join_by_invitation(
     ctx: Context[Own], tx: Transaction, token: str, account: Account
 ) -> identity.Membership:
     accepted = await invitations.accept(tx, token, account.email, ctx.now())
+    return await join_accepted(ctx, tx, accepted, account)
+
+
+async def join_accepted(
+    ctx: Context[Own], tx: Transaction, accepted: invitations.Accepted, account: Account
+) -> identity.Membership:
     await orgs.join(tx, accepted.org_id, account.id, accepted.role, sid=ctx.new_id(), at=ctx.now())
     return await orgs.membership(tx, accepted.org_id, account.id)
 
