@@ -7,12 +7,13 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-from polis.gateway.http import JSON, SHARED_HEADERS, Disconnect, Exchange, told
+from polis.gateway.http import JSON, SHARED_HEADERS, Disconnect, Exchange
 from polis.proto import Refused
 from polis.proto.problems import TooLarge
 
 if TYPE_CHECKING:
     from polis.gateway.buckets import Left
+    from polis.gateway.http import Header
     from polis.proto import Operation
 
 
@@ -127,27 +128,40 @@ class Direct(Exchange):
     def finish(self, status: int, body: bytes, media_type: bytes | None = JSON) -> None:
         """The whole answer at once, without a wait."""
         self.status = status
-        parts = [head_of(status, media_type, self.cache), b"x-request-id: ", self.request_id.encode()]
-        if self.left is not None:
-            parts += _told(self.left)
-        for name, value in self.extra:
-            if b"\n" in value or b"\r" in value:
-                raise ValueError(f"header {name!r} holds a line break")
-            parts += (b"\r\n", name, b": ", value)
-        self.keep_alive = self.wire.keeps(self)
-        if not self.keep_alive:
-            parts.append(b"\r\nconnection: close")
-        if status not in _BODILESS:
-            parts.append(b"\r\ncontent-length: %d" % len(body))
-        parts.append(b"\r\n\r\n")
-        if self.method != "HEAD":
-            parts.append(body)
-        self.wire.send(self, b"".join(parts))
+        self.keep_alive = keep = self.wire.keeps(self)
+        left, extra = self.left, self.extra
+        head = b"%b%bx-request-id: %b\r\n" % (
+            head_of(status, media_type, self.cache),
+            _told(left) if left is not None else b"",
+            self.request_id.encode(),
+        )
+        if extra:
+            head += _lines(extra)
+        if not keep:
+            head += b"connection: close\r\n"
+        if status in _BODILESS:
+            self.wire.send(self, head + b"\r\n")
+        elif self.method == "HEAD":
+            self.wire.send(self, b"%bcontent-length: %d\r\n\r\n" % (head, len(body)))
+        else:
+            self.wire.send(self, b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
 
 
-def _told(left: Left) -> tuple[bytes, ...]:
-    (one, policy), (other, state) = told(left)
-    return b"\r\n", one, b": ", policy, b"\r\n", other, b": ", state
+def _lines(headers: list[Header]) -> bytes:
+    text = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if text.count(b"\n") != len(headers) or text.count(b"\r") != len(headers):
+        raise ValueError("a header holds a line break")
+    return text
+
+
+def _told(left: Left) -> bytes:
+    return b"%b;r=%d;t=%d\r\n" % (_limit_of(left.policy), left.tokens, left.full_in_s)
+
+
+@lru_cache(maxsize=256)
+def _limit_of(policy: bytes) -> bytes:
+    name = policy.partition(b";")[0]
+    return b"ratelimit-policy: %b\r\nratelimit: %b" % (policy, name)
 
 
 _BODILESS = frozenset({204, 304})
