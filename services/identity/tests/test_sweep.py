@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
 import pytest
 
 from polis.db import Database
 from polis.identity.sweep import sweep_once
 from polis.identity.tokens.keys import utc_now
-from polis.proto.identity import ForgotPassword, InviteMember, Refresh, SignOut
+from polis.proto.identity import (
+    Conditions,
+    CreateAgent,
+    CreateKey,
+    ForgotPassword,
+    GiveGrant,
+    Holder,
+    InviteMember,
+    Refresh,
+    ReserveUsage,
+    RotateCredential,
+    SetQuota,
+    SettleUsage,
+    SignOut,
+    Subject,
+)
 
 
 @pytest.fixture
@@ -64,6 +82,49 @@ async def test_what_waited_for_a_code_a_link_or_a_mail_goes_when_it_has_expired(
         assert await rows(f"select from identity.{table} where {columns} = sha256($1)", ada.id.bytes) == []
     assert await rows("select from identity.mails where id = $1", ada.id) == []
     assert await rows("select from identity.mails where email = $1", ada.email)
+
+
+async def test_expired_secrets_keys_and_grants_go_and_what_still_holds_stays(ada, database, rows):
+    agent = (await ada.call(CreateAgent("sarah", "Sarah"))).agent
+    await ada.call(RotateCredential("sarah"))
+    keys = [(await ada.call(CreateKey(name, ("catalog:read",)))).key.id for name in ("old", "new")]
+    later = Conditions(datetime.now(UTC) + timedelta(hours=1))
+    everyone = Holder("everyone")
+    grants = [(await ada.call(GiveGrant(everyone, "catalog:read", "graph/x", later))).id for _ in range(2)]
+    await rows("update identity.credentials set expires_at = now() where expires_at is not null")
+    await rows("update identity.api_keys set expires_at = now() where id = $1", keys[0])
+    await rows("update identity.grants set expires_at = now() - interval '31 days' where id = $1", grants[0])
+    await rows("update identity.grants set expires_at = now() where id = $1", grants[1])
+
+    await sweep_once(database, utc_now())
+
+    assert len(await rows("select from identity.credentials where agent_id = $1", agent.id)) == 1
+    left = await rows("select id from identity.api_keys where org_id = $1", ada.org_id)
+    assert [row["id"] for row in left] == [keys[1]]
+    left = await rows("select id from identity.grants where org_id = $1", ada.org_id)
+    assert [row["id"] for row in left] == [grants[1]], "a refusal is explained by what has expired"
+
+
+async def test_settled_reservations_and_old_periods_go(ada, database, rows, as_service):
+    quotas = [await ada.call(SetQuota(Subject("org"), "runs", period, 9)) for period in ("day", "total")]
+    runtime, ids = await as_service("runtime"), [uuid4() for _ in range(2)]
+    for reservation_id in ids:
+        await runtime.call(ReserveUsage(ada.org_id, reservation_id, ada.id, "runs", 1))
+        await runtime.call(SettleUsage(ada.org_id, reservation_id, 1))
+    await rows(
+        "update identity.reservations set settled_at = now() - interval '2 days' where id = $1", ids[0]
+    )
+    await rows(
+        "update identity.usages set starts_at = starts_at - interval '401 days' where quota_id = $1",
+        quotas[0].id,
+    )
+
+    await sweep_once(database, utc_now())
+
+    left = await rows("select id from identity.reservations where org_id = $1", ada.org_id)
+    assert [row["id"] for row in left] == [ids[1]]
+    left = await rows("select quota_id from identity.usages where org_id = $1", ada.org_id)
+    assert [row["quota_id"] for row in left] == [quotas[1].id]
 
 
 async def tokens(rows, person):

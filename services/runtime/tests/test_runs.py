@@ -167,6 +167,16 @@ async def test_a_run_can_act_as_an_agent_and_reads_files_with_its_narrowed_token
     )
 
 
+async def test_no_run_begins_as_an_agent_that_is_suspended(ada, actors, played, graph_of, refused):
+    agent = actors.agent(ada.org_id, "resting")
+    played.graphs["rest"] = graph_of("test.effect")
+    actors.agents[ada.org_id, "resting"] = msgspec.structs.replace(agent, suspended_at=datetime.now(UTC))
+
+    problem = await refused(ada.call(runtime.StartRun(graph="rest", input={"x": 1}, agent="resting")))
+
+    assert problem == runtime.AgentUnknown(agent="resting")
+
+
 async def test_a_cancelled_run_has_no_further_effect(ada, played, effects, graph_of, refused, facts):
     played.graphs["cancel"] = graph_of("test.effect", "test.effect")
     effects.gate.clear()

@@ -88,15 +88,18 @@ async def bound(
 
 
 async def actor_id(ctx: Context[Any], agent: str | None) -> UUID:
-    """Who a run acts as: the agent that is named, else the caller. Refused(AgentUnknown)."""
+    """Who a run acts as: the agent that is named, unless it is suspended, else the caller. Refused(AgentUnknown)."""
     if agent is None:
         return ctx.actor.principal_id
     try:
-        return (await ctx.call(identity.GetAgent(agent=agent))).id
+        found = await ctx.call(identity.GetAgent(agent=agent))
     except Refused as refusal:
         if isinstance(refusal.problem, identity.AgentNotFound):
             raise Refused(runtime.AgentUnknown(agent=agent)) from None
         raise
+    if found.suspended_at is not None:
+        raise Refused(runtime.AgentUnknown(agent=agent))
+    return found.id
 
 
 def check_input(graph: Graph, given: Mapping[str, object]) -> None:
