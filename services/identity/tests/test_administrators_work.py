@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 import msgspec
@@ -9,11 +10,14 @@ import pytest
 
 from polis.proto.identity import (
     AccountNotFound,
+    AppointAdministrator,
     CreateKey,
     CrossOrg,
     Delegate,
+    DismissAdministrator,
     ForgotPassword,
     GetMe,
+    LastAdministrator,
     ListAccounts,
     ListMails,
     ListMembers,
@@ -157,6 +161,56 @@ class TestAccounts:
         assert await refused(root.call(ResumeAccount(nobody, REASON))) == AccountNotFound(account_id=nobody)
 
 
+class TestAppointing:
+    async def test_one_who_is_appointed_may_what_the_others_may_until_dismissed(
+        self, root, ada, anybody, ended, refused, logged
+    ):
+        appointed = await root.call(AppointAdministrator(ada.id, REASON))
+        entered = await ada.call(CrossOrg(root.org_id, REASON))
+
+        assert (appointed.id, appointed.administrator) == (ada.id, True)
+        await root.call(DismissAdministrator(ada.id))
+
+        await ended(ada, entered)
+        again = anybody.using((await anybody.call(SignIn(ada.email, PASSWORD))).access_token)
+        assert await refused(again.call(ListAccounts())) == Forbidden(scope="administrator")
+        told = [row["action"] for row in await logged() if row["actor_id"] == root.id]
+        assert told == ["administrator.appointed", "administrator.dismissed"]
+
+    async def test_appointing_twice_is_the_same(self, root, ada):
+        first = await root.call(AppointAdministrator(ada.id, REASON))
+
+        assert await root.call(AppointAdministrator(ada.id, REASON)) == first
+
+    async def test_of_two_who_dismiss_each_other_one_is_left(self, root, ada, rows):
+        await root.call(AppointAdministrator(ada.id, REASON))
+        await rows("delete from identity.administrators where account_id <> all($1)", [root.id, ada.id])
+
+        await asyncio.gather(
+            root.call(DismissAdministrator(ada.id)),
+            ada.call(DismissAdministrator(root.id)),
+            return_exceptions=True,
+        )
+
+        assert len(await rows("select from identity.administrators")) == 1
+
+    async def test_the_last_active_one_stays(self, root, ada, rows, refused):
+        await rows("delete from identity.administrators where account_id <> $1", root.id)
+        await root.call(AppointAdministrator(ada.id, REASON))
+        await root.call(SuspendAccount(ada.id, REASON))
+
+        assert await refused(root.call(DismissAdministrator(root.id))) == LastAdministrator()
+
+    async def test_nobody_is_not_appointed_and_none_is_not_dismissed(self, root, ada, refused):
+        nobody = uuid4()
+        await root.call(SuspendAccount(ada.id, REASON))
+        for account_id in (nobody, ada.id):
+            problem = await refused(root.call(AppointAdministrator(account_id, REASON)))
+            assert problem == AccountNotFound(account_id=account_id)
+            problem = await refused(root.call(DismissAdministrator(account_id)))
+            assert problem == AccountNotFound(account_id=account_id)
+
+
 class TestMails:
     async def test_a_development_mesh_shows_them(self, root, anybody, logged):
         await anybody.call(ForgotPassword(root.email))
@@ -176,6 +230,8 @@ class TestMails:
         ListAccounts(),
         SuspendAccount(uuid4(), REASON),
         ResumeAccount(uuid4(), REASON),
+        AppointAdministrator(uuid4(), REASON),
+        DismissAdministrator(uuid4()),
         ListMails(),
     ],
 )

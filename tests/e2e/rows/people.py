@@ -28,9 +28,14 @@ ROWS: dict[str, Any] = {
     "list_accounts": fixed("/accounts"),
     "suspend_account": fixed(f"/accounts/{uuid4()}/suspend", {"reason": REASON}),
     "resume_account": fixed(f"/accounts/{uuid4()}/resume", {"reason": REASON}),
+    "appoint_administrator": fixed(f"/administrators/{uuid4()}", {"reason": REASON}),
+    "dismiss_administrator": fixed(f"/administrators/{uuid4()}"),
     "list_mails": fixed("/mails"),
 }
-OF_ADMINISTRATORS = ("cross_org", "list_accounts", "suspend_account", "resume_account", "list_mails")
+OF_ADMINISTRATORS = (
+    *("cross_org", "list_accounts", "suspend_account", "resume_account", "list_mails"),
+    *("appoint_administrator", "dismiss_administrator"),
+)
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("forgot_password", "public"): {204, 429},  # one address is asked for again and again
     ("reset_password", "public"): {404},  # the row offers a wrong link

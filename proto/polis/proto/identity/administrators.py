@@ -44,6 +44,7 @@ class Account(Struct, frozen=True):
     name: str
     created_at: Time
     suspended_at: Time | None = None
+    administrator: bool = False
 
 
 class Mail(Struct, frozen=True):
@@ -72,6 +73,11 @@ class AccountNotFound(Problem, frozen=True):
 @problem(status=409)
 class OwnAccount(Problem, frozen=True):
     """Nobody suspends their own account."""
+
+
+@problem(status=409)
+class LastAdministrator(Problem, frozen=True):
+    """The mesh would be left without an active administrator."""
 
 
 @problem(status=409)
@@ -145,6 +151,33 @@ class ResumeAccount(Request[Account], frozen=True):
 
     account_id: UUID
     reason: Reason
+
+
+@operation(
+    http="PUT /administrators/{account_id}",
+    scope=SIGNED_IN,
+    problems=(AccountNotFound, SecondFactorMissing),
+    idempotent=False,
+    fresh=True,
+)
+class AppointAdministrator(Request[Account], frozen=True):
+    """Make an active account another administrator of the mesh. For those who are."""
+
+    account_id: UUID
+    reason: Reason
+
+
+@operation(
+    http="DELETE /administrators/{account_id}",
+    scope=SIGNED_IN,
+    problems=(AccountNotFound, LastAdministrator, SecondFactorMissing),
+    idempotent=False,
+    fresh=True,
+)
+class DismissAdministrator(Request[None], frozen=True):
+    """Make an administrator of the mesh none; its sessions end. For those who are."""
+
+    account_id: UUID
 
 
 @operation(http="GET /mails", scope=SIGNED_IN, problems=(MailsAreSent, SecondFactorMissing))

@@ -197,7 +197,8 @@ async def known(
     return await tx.rows(
         identity.Account,
         """
-        select id, email, name, created_at, suspended_at
+        select id, email, name, created_at, suspended_at,
+            exists (select from identity.administrators d where d.account_id = id) as administrator
         from identity.accounts
         where ($1::text is null or email = $1) and ($2::uuid is null or id < $2)
         order by id desc
@@ -209,6 +210,12 @@ async def known(
     )
 
 
+async def known_by_id(tx: Transaction, account_id: UUID) -> identity.Account | None:
+    email = await tx.value("select email from identity.accounts where id = $1", account_id)
+    found = await known(tx, email, None, 1) if isinstance(email, str) else []
+    return found[0] if found else None
+
+
 async def suspend(tx: Transaction, account_id: UUID, at: datetime | None) -> identity.Account | None:
     """Suspend an account since `at`, or not any longer; None when there is none. Who is suspended stays so since then."""
     return await tx.row(
@@ -216,7 +223,8 @@ async def suspend(tx: Transaction, account_id: UUID, at: datetime | None) -> ide
         """
         update identity.accounts set suspended_at = case when $2::timestamptz is null then null else coalesce(suspended_at, $2) end
         where id = $1
-        returning id, email, name, created_at, suspended_at
+        returning id, email, name, created_at, suspended_at,
+            exists (select from identity.administrators d where d.account_id = id) as administrator
         """,
         account_id,
         at,

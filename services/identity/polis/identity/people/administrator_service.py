@@ -99,6 +99,35 @@ async def resume_account(request: identity.ResumeAccount, ctx: Context[Own]) -> 
         return account
 
 
+@handlers.handles(identity.AppointAdministrator)
+async def appoint_administrator(
+    request: identity.AppointAdministrator, ctx: Context[Own]
+) -> identity.Account:
+    account_id = request.account_id
+    async with ctx.across_orgs() as tx:
+        await _demand_administrator(ctx, tx)
+        if await accounts.lock(tx, account_id) is None:
+            raise Refused(identity.AccountNotFound(account_id=account_id))
+        await administrators.appoint(tx, account_id, ctx.now())
+        account = await accounts.known_by_id(tx, account_id)
+        await _note(ctx, tx, "administrator.appointed", account_id, reason=request.reason)
+    if account is None:
+        raise Refused(identity.AccountNotFound(account_id=account_id))
+    return account
+
+
+@handlers.handles(identity.DismissAdministrator)
+async def dismiss_administrator(request: identity.DismissAdministrator, ctx: Context[Own]) -> None:
+    account_id = request.account_id
+    async with ctx.across_orgs() as tx:
+        await _demand_administrator(ctx, tx)
+        if not await administrators.dismiss(tx, account_id):
+            raise Refused(identity.AccountNotFound(account_id=account_id))
+        # Tokens for other orgs are still about.
+        await sessions.end_all(tx, account_id, ctx.actor.org_id, ctx.own.config, ctx.now())
+        await _note(ctx, tx, "administrator.dismissed", account_id)
+
+
 @handlers.handles(identity.ListMails)
 async def list_mails(request: identity.ListMails, ctx: Context[Own]) -> Page[identity.Mail]:
     before, own = ctx.position(request.after, UUID), ctx.own

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from polis.identity.tokens.opaque import digest, mint
 from polis.proto import Refused
-from polis.proto.identity import AdministratorLinkUsed
+from polis.proto.identity import AdministratorLinkUsed, LastAdministrator
 from polis.proto.problems import Forbidden
 from polis.telemetry import log
 
@@ -70,6 +70,30 @@ async def demand(tx: Transaction, account_id: UUID) -> None:
     """Refused(Forbidden) for who is no administrator."""
     if not await tx.value("select true from identity.administrators where account_id = $1", account_id):
         raise Refused(Forbidden(scope="administrator"), "only administrators of the mesh can do this")
+
+
+async def appoint(tx: Transaction, account_id: UUID, at: datetime) -> None:
+    await tx.execute(
+        "insert into identity.administrators (account_id, since) values ($1, $2) on conflict do nothing",
+        account_id,
+        at,
+    )
+
+
+async def dismiss(tx: Transaction, account_id: UUID) -> bool:
+    """False when it is none. Refused(LastAdministrator); of two who dismiss each other, one is too late."""
+    await tx.value("select pg_advisory_xact_lock($1)", _LOCK)
+    dismissed = await tx.execute("delete from identity.administrators where account_id = $1", account_id)
+    left = await tx.value(
+        """
+        select true from identity.administrators d
+        join identity.accounts a on a.id = d.account_id and a.suspended_at is null
+        limit 1
+        """
+    )
+    if not left:
+        raise Refused(LastAdministrator())
+    return bool(dismissed)
 
 
 async def is_org(tx: Transaction, org_id: UUID) -> bool:
