@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 
 import aiohttp
@@ -11,6 +12,7 @@ import pytest
 from polis.cli.api import Api
 from polis.gateway.cors import Cors
 from polis.gateway.finish import revision_of
+from polis.gateway.ranges import Part, Unsatisfiable, part_of
 from polis.testing import eventually
 
 SESAME = "https://app.example.org"
@@ -197,3 +199,49 @@ async def test_headers_that_only_services_may_set_say_nothing(address, http):
         assert await answer.json() == await plain.json()
     async with http.get("/api/v1/me", headers={"X-Org-Id": other}) as foreign:
         assert foreign.status == 403
+
+
+@pytest.mark.parametrize(
+    ("header", "part"),
+    [
+        ("bytes=0-0", Part(0, 1)),
+        ("bytes=5-", Part(5, 10)),
+        ("bytes=-3", Part(7, 10)),
+        ("bytes=-30", Part(0, 10)),
+        ("bytes=8-99", Part(8, 10)),
+        ("", None),
+        ("bytes=5-2", None),
+        ("bytes=0-1,4-5", None),
+        ("lines=0-1", None),
+        ("bytes=-", None),
+    ],
+)
+def test_one_range_of_bytes_is_understood(header, part):
+    assert part_of(header, 10) == part
+
+
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=99-100", "bytes=-0"])
+def test_a_range_without_a_byte_is_none(header):
+    with pytest.raises(Unsatisfiable):
+        part_of(header, 10)
+
+
+async def test_a_file_is_read_in_parts_and_a_download_goes_on_where_it_broke_off(http):
+    content = bytes(range(256)) * 10_000
+    async with http.post("/api/v1/artifacts?name=a.bin", data=io.BytesIO(content)) as answer:
+        path = f"/api/v1/artifacts/{(await answer.json())['id']}/content"
+    async with http.get(path) as whole:
+        tag = whole.headers["etag"]
+        assert await whole.read() == content
+    async with http.get(path, headers={"Range": "bytes=1000000-1999999", "If-Range": tag}) as middle:
+        assert await middle.read() == content[1_000_000:2_000_000]
+    async with http.get(path, headers={"Range": "bytes=1-2", "If-Range": '"another"'}) as changed:
+        assert await changed.read() == content
+    async with http.get(path, headers={"Range": "bytes=9999999-"}) as beyond:
+        pass
+    async with http.get(path, headers={"If-None-Match": tag}) as again:
+        pass
+
+    assert (middle.status, changed.status, beyond.status, again.status) == (206, 200, 416, 304)
+    assert middle.headers["content-range"] == "bytes 1000000-1999999/2560000"
+    assert beyond.headers["content-range"] == "bytes */2560000"

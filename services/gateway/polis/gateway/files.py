@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 
 from polis.gateway.decode import to_request
+from polis.gateway.http import PROBLEM
+from polis.gateway.ranges import Part, Unsatisfiable, cut, part_of
 from polis.proto import Operation, Refused
 from polis.proto.catalog import (
     PART_BYTES,
+    Artifact,
     CancelUpload,
     CompleteUpload,
     CreateUpload,
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from polis.service import Actor, Caller
 
 _PARTS_IN_FLIGHT = 4
+_UNSATISFIABLE = b'{"type":"about:blank","title":"No byte of the file lies in this range.","status":416}'
 
 
 class Files:
@@ -103,21 +108,45 @@ class Files:
         artifact = await self._caller.call(
             GetArtifact(artifact_id=request.artifact_id), token=actor.token, org=org
         )
-        await exchange.start(
-            200,
-            artifact.media_type.encode(),
-            (b"content-length", str(artifact.size).encode()),
-            (
-                b"content-disposition",
-                f"attachment; filename*=UTF-8''{quote(artifact.name, safe='')}".encode(),
-            ),
-            (b"content-security-policy", b"sandbox"),
-            (b"etag", f'"{artifact.sha256}"'.encode()),
-        )
+        part = await self._begin(exchange, artifact)
+        if part is None:
+            return
         if exchange.method != "HEAD":
-            async for part in self._caller.stream(request, token=actor.token, org=org):
-                await exchange.part(part)
+            whole = self._caller.stream(request, token=actor.token, org=org)
+            async with aclosing(cut(whole, part)) as wanted:
+                async for content in wanted:
+                    await exchange.part(content)
         await exchange.part(b"", more=False)
+
+    async def _begin(self, exchange: AsgiExchange, artifact: Artifact) -> Part | None:
+        """Begin the answer with what of the file is asked for; None when that is nothing, and all is said."""
+        tag = f'"{artifact.sha256}"'
+        exchange.cache = b"private, no-cache"
+        exchange.extra += ((b"etag", tag.encode()), (b"accept-ranges", b"bytes"))
+        if tag in exchange.header(b"if-none-match"):
+            await exchange.answer(304, b"", None)
+            return None
+        part = None
+        if exchange.header(b"if-range") in ("", tag):
+            try:
+                part = part_of(exchange.header(b"range"), artifact.size)
+            except Unsatisfiable:
+                exchange.extra.append((b"content-range", b"bytes */%d" % artifact.size))
+                await exchange.answer(416, _UNSATISFIABLE, PROBLEM)
+                return None
+        status, sent = (200, Part(0, artifact.size)) if part is None else (206, part)
+        if part is not None:
+            said = b"bytes %d-%d/%d" % (part.start, part.end - 1, artifact.size)
+            exchange.extra.append((b"content-range", said))
+        name = quote(artifact.name, safe="")
+        await exchange.start(
+            status,
+            artifact.media_type.encode(),
+            (b"content-length", b"%d" % (sent.end - sent.start)),
+            (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),
+            (b"content-security-policy", b"sandbox"),
+        )
+        return sent
 
 
 async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -199,6 +199,7 @@ class Proxy:
         body = encode_problem(problem, detail=refusal.detail, instance=exchange.here.trace_id)
         exchange.extra += headers_of_problem(problem.status, body)
         exchange.finish(problem.status, body, PROBLEM)
+        self._kernel.denials.note(exchange.actor, exchange.name, problem)
         self._record(exchange, problem.type)
 
     def broken(self, exchange: Direct, error: BaseException) -> None:
@@ -232,6 +233,7 @@ class Proxy:
                 await self._handle(exchange, operation, path)
         except Refused as refusal:
             problem = refusal.problem.type
+            self._kernel.denials.note(exchange.actor, exchange.name, refusal.problem)
             await _tell(exchange, refusal)
         except (Disconnect, ConnectionError):
             exchange.status = exchange.status or 499

@@ -1,0 +1,54 @@
+"""A part of a file (RFC 9110 14): one range of bytes; of several, or of another unit, nothing is made."""
+
+from __future__ import annotations
+
+import re
+from contextlib import aclosing
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+_ONE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*")
+
+
+class Part(NamedTuple):
+    """Bytes from `start` up to and without `end`."""
+
+    start: int
+    end: int
+
+
+class Unsatisfiable(Exception):
+    """No byte of the file lies in the range."""
+
+
+def part_of(header: str, size: int) -> Part | None:
+    """What `Range` asks for of a file of this size; None: all of it. Unsatisfiable."""
+    found = _ONE.fullmatch(header.strip())
+    if found is None or not (found[1] or found[2]):
+        return None
+    if not found[1]:
+        last = int(found[2])
+        if not last or not size:
+            raise Unsatisfiable
+        return Part(max(0, size - last), size)
+    start, end = int(found[1]), int(found[2]) + 1 if found[2] else size
+    if found[2] and end <= start:
+        return None
+    if start >= size:
+        raise Unsatisfiable
+    return Part(start, min(end, size))
+
+
+async def cut(chunks: AsyncIterator[bytes], part: Part) -> AsyncGenerator[bytes, None]:
+    """The bytes of a part out of the whole; what lies behind it is not waited for, and its source is closed."""
+    at = 0
+    async with aclosing(cast("AsyncGenerator[bytes, None]", chunks)):
+        async for chunk in chunks:
+            wanted = chunk[max(0, part.start - at) : part.end - at]
+            at += len(chunk)
+            if wanted:
+                yield wanted
+            if at >= part.end:
+                return
