@@ -53,7 +53,7 @@ async def _write(tx: Transaction, changed: Resource, at: datetime) -> Resource:
     await tx.execute(
         """
         update catalog.resources set name = $3, visibility = $4, tags = $5::text[], updated_at = $6,
-            search = catalog.findable(key, $3, type, $5::text[], body)
+            search = catalog.findable(org_id, $4, key, $3, type, $5::text[], body)
         where org_id = $1 and id = $2
         """,
         changed.org_id,

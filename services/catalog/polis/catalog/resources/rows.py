@@ -90,7 +90,8 @@ async def _create_each(
                 (org_id, id, type, key, name, visibility, revision, created_by, created_at, updated_at, tags,
                 search)
             select org_id, id, type, key, name, visibility, 1, created_by, created_at, created_at,
-                string_to_array(tags, ' '), catalog.findable(key, name, type, string_to_array(tags, ' '), '')
+                string_to_array(tags, ' '),
+                catalog.findable(org_id, visibility, key, name, type, string_to_array(tags, ' '), '')
             from wanted
             on conflict on constraint resources_key do nothing
             returning org_id, id

@@ -134,9 +134,8 @@ async def search_resources(request: catalog.SearchResources, ctx: Context[Own]) 
     after = ctx.position(request.after, search.Position) or search.Position(name)
     if after.search != name:
         raise Refused(StaleCursor())
-    hits = await search.page(
-        ctx.db, await ctx.own.grants.viewer(ctx.actor), request, after, request.limit + 1
-    )
+    viewer = await ctx.own.grants.viewer(ctx.actor)
+    hits = await search.page(ctx.own.database, viewer, request, after, deadline=ctx.deadline)
     page = ctx.page(
         hits,
         limit=request.limit,

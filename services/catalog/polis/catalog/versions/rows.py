@@ -87,7 +87,8 @@ async def publish(
         )
         update catalog.resources r set latest = p.number, updated_at = p.published_at,
             status = case when r.status = 'draft' then 'published' else r.status end,
-            body = p.body, search = catalog.findable(r.key, r.name, r.type, r.tags, p.body)
+            body = p.body,
+            search = catalog.findable(r.org_id, r.visibility, r.key, r.name, r.type, r.tags, p.body)
         from published p where r.org_id = p.org_id and r.id = p.resource_id
         """,
         resource.org_id,
