@@ -10,7 +10,9 @@ import asyncpg
 import pytest
 from rich.console import Console
 
+from polis.cli.api import Api, Problem
 from polis.cli.audit import verify
+from polis.testing import eventually
 from tests.e2e.world import new_key
 
 
@@ -63,6 +65,35 @@ async def test_an_export_is_lines_of_json(busy, address):
 async def test_who_may_not_export_is_told_so_before_a_line_is_sent(address):
     async with aiohttp.ClientSession() as http, http.get(f"{address}/api/v1/audit/export") as answer:
         assert answer.status == 401
+
+
+async def test_who_was_refused_by_the_gateway_or_by_a_service_is_in_the_log(ada, address):
+    me = await ada.call("GET", "/me")
+    agent = await ada.call("POST", "/agents", {"key": "sarah", "name": "Sarah"})
+    client = {key: agent[key] for key in ("client_id", "client_secret")}
+    async with Api(address) as sarah:
+        sarah.token = (await ada.call("POST", "/token", client))["access_token"]
+        for method, path, body in (
+            ("GET", "/audit", None),
+            ("GET", "/audit", None),
+            ("POST", "/orgs", {"name": "X"}),
+        ):
+            with pytest.raises(Problem):
+                await sarah.call(method, path, body)
+
+    async def denied():
+        told = await ada.call("GET", "/audit?action=access.denied")
+        return sorted((r["subject"], *r["detail"].values()) for r in told["items"])
+
+    assert await eventually(lambda: two(denied)) == [
+        ("create_org", "identity", "session", "1"), ("list_audit", "gateway", "identity:audit", "2"),
+    ]  # fmt: skip
+    assert me["org_id"] == agent["agent"]["org_id"]
+
+
+async def two(denied):
+    found = await denied()
+    return found if len(found) == 2 else None
 
 
 async def test_oauth_endpoints_take_forms(address, ada):

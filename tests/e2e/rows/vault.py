@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from polis.proto.identity import LeaseSecret
+from polis.proto.identity import Denial, LeaseSecret, RecordDenials
 from tests.e2e.rows.making import fixed
 from tests.e2e.world import new_key
 
@@ -59,6 +59,7 @@ ROWS: dict[str, Any] = {
     ),
     "introspect_token": fixed("/oauth/introspect", {"token": "nobody's"}),
     "revoke_token": fixed("/oauth/revoke", {"token": "nobody's"}),
+    "record_denials": lambda world: RecordDenials((Denial(UUID(world.org_id), uuid4(), "get_me", "x"),)),
     "lease_secret": lambda world: LeaseSecret(UUID(world.org_id), uuid4(), uuid4()),
 }
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {

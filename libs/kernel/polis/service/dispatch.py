@@ -188,6 +188,7 @@ class Dispatcher:
         title = problem.title.encode("ascii", "replace").decode()
         headers = {call.ERROR_CODE: str(problem.status), call.ERROR: title, call.CONTENT_TYPE: _PROBLEM}
         self._publish(received, payload, headers)
+        self._kernel.denials.note(received.actor, received.endpoint.operation.name, problem)
         received.endpoint.errors += 1
         received.endpoint.last_error = f"{problem.status}:{title}"
         self._record(received, problem.status, problem.type)

@@ -14,6 +14,7 @@ from polis.proto.contract import event_type_of
 from polis.service.actor import Keys
 from polis.service.call import Caller
 from polis.service.cursor import Cursors
+from polis.service.denials import Denials
 from polis.service.envelope import decode
 from polis.service.tasks import Tasks
 from polis.telemetry import log
@@ -40,6 +41,7 @@ class Kernel:
         self.tasks = tasks
         self.caller = Caller(bus, timeout_s=settings.call_timeout_s)
         self.keys = Keys(self.caller, service=service, credential=str(settings.credential))
+        self.denials = Denials(self.caller, self.keys, tasks)
         self.cursors = Cursors(settings.credential.encode())
         self.requests = RequestLog(service)
         self.draining = asyncio.Event()

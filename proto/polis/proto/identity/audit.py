@@ -7,7 +7,20 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from polis.proto.contract import Cursor, Limit, Page, Request, Stream, Time, operation
+from polis.proto.contract import (
+    EVERY_SERVICE,
+    INTERNAL,
+    Cursor,
+    Limit,
+    Page,
+    Request,
+    Stream,
+    Time,
+    operation,
+)
+
+DENIALS = 200
+"""Denials that one request tells of."""
 
 AuditAction = Annotated[
     str,
@@ -69,6 +82,23 @@ class AuditState(Struct, frozen=True):
     end: AuditLink
     broken: BrokenLink | None = None
     next_after: AuditNumber | None = None
+
+
+class Denial(Struct, frozen=True):
+    """Somebody was refused an operation, so many times lately, for lack of this scope."""
+
+    org_id: UUID
+    principal_id: UUID
+    operation: Annotated[str, Meta(max_length=64)]
+    scope: Annotated[str, Meta(max_length=64)]
+    count: Annotated[int, Meta(ge=1, le=2**53)] = 1
+
+
+@operation(scope=INTERNAL, callers=(EVERY_SERVICE,))
+class RecordDenials(Request[None], frozen=True):
+    """Record in the audit logs of orgs what a service refused."""
+
+    denials: Annotated[tuple[Denial, ...], Meta(max_length=DENIALS)]
 
 
 @operation(http="GET /audit", scope="identity:audit")

@@ -37,6 +37,22 @@ async def list_audit(request: identity.ListAudit, ctx: Context[Own]) -> Page[ide
     return ctx.page([record_of(stored) for stored in found], limit=request.limit, key=lambda told: told.n)
 
 
+@handlers.handles(identity.RecordDenials)
+async def record_denials(request: identity.RecordDenials, ctx: Context[Own]) -> None:
+    for denial in request.denials:
+        # One after another: a chain is held no longer than its own record needs.
+        async with ctx.own.database.transaction([denial.org_id], deadline=ctx.deadline) as tx:
+            await log.record(
+                tx,
+                org_id=denial.org_id,
+                action="access.denied",
+                actor_id=denial.principal_id,
+                subject=denial.operation,
+                detail={"by": ctx.actor.name, "lacking": denial.scope, "times": str(denial.count)},
+                at=ctx.now(),
+            )
+
+
 @handlers.handles(identity.VerifyAudit)
 async def verify_audit(request: identity.VerifyAudit, ctx: Context[Own]) -> identity.AuditState:
     n, noted = request.noted_n, None
