@@ -245,3 +245,29 @@ async def test_a_file_is_read_in_parts_and_a_download_goes_on_where_it_broke_off
     assert (middle.status, changed.status, beyond.status, again.status) == (206, 200, 416, 304)
     assert middle.headers["content-range"] == "bytes 1000000-1999999/2560000"
     assert beyond.headers["content-range"] == "bytes */2560000"
+
+
+async def test_paths_of_older_systems_lead_to_the_same_operations(ada, http, address):
+    body = {"key": "npc-one", "name": "One"}
+    async with http.post("/api/npcs", json=body) as made:
+        npc = (await made.json())["agent"]
+    async with http.put(f"/api/npcs/{npc['key']}", json={"name": "Another"}) as renamed:
+        assert (await renamed.json())["name"] == "Another"
+    async with http.get("/api/agents") as agents:
+        assert [agent["id"] for agent in (await agents.json())["items"]] == [npc["id"]]
+    secret = {"name": "mail", "value": "a canary value", "used_by": ["runtime"]}
+    async with http.post("/api/credentials", json=secret) as kept, http.get("/api/credentials") as listed:
+        told = await listed.text()
+    async with aiohttp.ClientSession() as nobody:
+        async with nobody.get(f"{address}/api/npcs") as anonymous:
+            pass
+        async with nobody.get(f"{address}/api/bootstrap/service") as bootstrap:
+            assert (await bootstrap.json())["api"] == "/api/v1"
+        async with nobody.get(f"{address}/api/system/health") as health:
+            assert (await health.json())["status"] == "ready"
+        async with nobody.get(f"{address}/api/nothing") as nothing:
+            pass
+
+    assert (made.status, kept.status, anonymous.status, nothing.status) == (200, 200, 401, 404)
+    assert "mail" in told
+    assert "canary" not in told

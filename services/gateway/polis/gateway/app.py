@@ -12,13 +12,14 @@ from polis.gateway.browser import Browser
 from polis.gateway.connection import Edge
 from polis.gateway.cors import Cors
 from polis.gateway.credentials import Credentials
+from polis.gateway.facades import BOOTSTRAP, HEALTH, facade_routes, facades
 from polis.gateway.files import Files
 from polis.gateway.lines import Lines
 from polis.gateway.live import Live
 from polis.gateway.peers import Peers
 from polis.gateway.proxies import Proxies
 from polis.gateway.proxy import Proxy
-from polis.gateway.routes import LIVE, PREFIX, Routes
+from polis.gateway.routes import LIVE, Routes
 from polis.gateway.static import page_routes
 from polis.proto.catalog import DownloadArtifact
 from polis.proto.contract import operations
@@ -52,7 +53,7 @@ class Gateway:
         self._live = Live(kernel, settings, credentials, actors)
         self._proxy = Proxy(
             kernel,
-            Routes(operations()),
+            Routes(operations(), facades()),
             actors,
             admission,
             cors=Cors(settings.cors_origins),
@@ -60,7 +61,9 @@ class Gateway:
             streamed=_streamed(kernel),
         )
         self.edge = Edge(self._proxy, connections=settings.connections)
-        self._pages = Starlette(routes=[*page_routes(), *health_routes(kernel, "gateway")])
+        self._pages = Starlette(
+            routes=[*page_routes(), *facade_routes(kernel), *health_routes(kernel, "gateway")]
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
@@ -68,7 +71,7 @@ class Gateway:
             await self._websocket(path, scope, receive, send)
         elif path == LIVE:
             await self._live.events(scope, receive, send)
-        elif path.startswith(PREFIX + "/"):
+        elif path.startswith("/api/") and path not in (BOOTSTRAP, HEALTH):
             await self._proxy(scope, receive, send)
         else:
             await self._pages(scope, receive, send)

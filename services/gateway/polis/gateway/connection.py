@@ -15,9 +15,10 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from polis.gateway.direct import Direct, head_of
+from polis.gateway.facades import BOOTSTRAP, HEALTH
 from polis.gateway.head import BadHead, add_header, check
 from polis.gateway.http import PROBLEM, Disconnect
-from polis.gateway.routes import LIVE, PREFIX
+from polis.gateway.routes import LIVE
 
 if TYPE_CHECKING:
     from polis.gateway.proxy import Proxy
@@ -37,7 +38,9 @@ _MAX_PIPELINED = 64
 _DISCARDED_BYTES = 64 * 1024
 """Up to this size the rest of a refused body is taken, and the connection kept."""
 _SWEEP_S = 1.0
-_PREFIX, _LIVE = PREFIX.encode() + b"/", LIVE.encode()
+_PREFIX = b"/api/"
+_ASGI = frozenset(path.encode() for path in (LIVE, BOOTSTRAP, HEALTH))
+"""What is answered below it without being an operation."""
 _IDLE, _HEAD, _BODY, _CLOSING = range(4)
 
 
@@ -204,7 +207,7 @@ class Connection(HttpToolsProtocol):
         if asgi or self.parser.should_upgrade():
             return None
         path, _, query = self.url.partition(b"?")
-        if path == _LIVE:
+        if path in _ASGI:
             return None
         exchange = Direct(
             self,

@@ -11,7 +11,7 @@ import msgspec
 
 from polis.gateway.decode import to_request
 from polis.gateway.http import PROBLEM
-from polis.gateway.ranges import Part, Unsatisfiable, cut, part_of
+from polis.gateway.ranges import Part, Unsatisfiable, part_of
 from polis.proto import Operation, Refused
 from polis.proto.catalog import (
     PART_BYTES,
@@ -112,8 +112,9 @@ class Files:
         if part is None:
             return
         if exchange.method != "HEAD":
-            whole = self._caller.stream(request, token=actor.token, org=org)
-            async with aclosing(cut(whole, part)) as wanted:
+            asked = DownloadArtifact(artifact.id, part.start, (part.end - part.start) or None)
+            contents = self._caller.stream(asked, token=actor.token, org=org)
+            async with aclosing(cast("AsyncGenerator[bytes, None]", contents)) as wanted:
                 async for content in wanted:
                     await exchange.part(content)
         await exchange.part(b"", more=False)

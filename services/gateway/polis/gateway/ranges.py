@@ -39,16 +39,3 @@ def part_of(header: str, size: int) -> Part | None:
     if start >= size:
         raise Unsatisfiable
     return Part(start, min(end, size))
-
-
-async def cut(chunks: AsyncIterator[bytes], part: Part) -> AsyncGenerator[bytes, None]:
-    """The bytes of a part out of the whole; what lies behind it is not waited for, and its source is closed."""
-    at = 0
-    async with aclosing(cast("AsyncGenerator[bytes, None]", chunks)):
-        async for chunk in chunks:
-            wanted = chunk[max(0, part.start - at) : part.end - at]
-            at += len(chunk)
-            if wanted:
-                yield wanted
-            if at >= part.end:
-                return

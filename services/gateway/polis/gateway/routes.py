@@ -28,21 +28,28 @@ class _Node:
 
 
 class Routes:
-    """All routes of the contract, below PREFIX."""
+    """All routes of the contract, below PREFIX, and other paths to the same operations, which stand beside it."""
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
+    def __init__(
+        self, operations: Iterable[Operation], others: Iterable[tuple[str, str, Operation]] = ()
+    ) -> None:
         self._root = _Node()
+        self._others = _Node()
         self._plain: dict[tuple[str, str], Operation] = {}
         for operation in operations:
             if operation.path is not None:
-                self._add(operation)
+                self._add(self._root, operation.verb or "", operation.path, operation, PREFIX)
+        for verb, path, operation in others:
+            self._add(self._others, verb, path, operation, "")
 
     def match(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         """The operation and its path parameters. Refused(NotFound) or Refused(MethodNotAllowed)."""
         plain = self._plain.get((method, path))
         if plain is not None:
             return plain, {}
-        found = self._find(self._root, path.removeprefix(PREFIX).split("/")[1:], 0, [])
+        below = path.startswith(PREFIX + "/")
+        root, path = (self._root, path[len(PREFIX) :]) if below else (self._others, path)
+        found = self._find(root, path.split("/")[1:], 0, [])
         if found is None:
             raise Refused(NotFound())
         node, values = found
@@ -52,18 +59,18 @@ class Routes:
             raise Refused(MethodNotAllowed(allowed=tuple(sorted(node.operations)))) from None
         return operation, dict(zip(names, map(unquote, values), strict=True))
 
-    def _add(self, operation: Operation) -> None:
-        node, names = self._root, []
-        for segment in (operation.path or "").split("/")[1:]:
+    def _add(self, node: _Node, verb: str, path: str, operation: Operation, prefix: str) -> None:
+        names = []
+        for segment in path.split("/")[1:]:
             if segment.startswith("{"):
                 names.append(segment[1:-1])
                 node.parameter = node.parameter or _Node()
                 node = node.parameter
             else:
                 node = node.literals.setdefault(segment, _Node())
-        node.operations[operation.verb or ""] = (operation, tuple(names))
+        node.operations[verb] = (operation, tuple(names))
         if not names:
-            self._plain[operation.verb or "", PREFIX + (operation.path or "")] = operation
+            self._plain[verb, prefix + path] = operation
 
     def _find(
         self, node: _Node, segments: list[str], at: int, values: list[str]
