@@ -162,6 +162,16 @@ class TestOperations:
 
         assert await refused(lease(member, secret)) == SecretNotFound(secret.id)
 
+    async def test_what_was_ones_own_goes_with_one(self, ada, join, keep, rows, facts):
+        member = await join(ada, "member")
+        mine, orgs = await keep(member, protection="personal"), await keep(member)
+
+        await ada.call(RemoveMember(member.id))
+
+        left = await rows("select id from identity.secrets where org_id = $1", ada.org_id)
+        assert [row["id"] for row in left] == [orgs.id]
+        assert [fact["entry_id"] for fact in await facts(ada.org_id, "secret_deleted")] == [str(mine.id)]
+
     async def test_what_is_done_with_a_secret_is_in_the_audit_log(self, ada, keep, lease):
         secret = await keep(ada)
         await lease(ada, secret)

@@ -1,4 +1,4 @@
-"""What a principal leaves behind in an org: keys end with it, and their tokens with them; grants are taken."""
+"""What a principal leaves behind in an org: keys end with it, and their tokens with them; grants and secrets of its own go."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from polis.identity.access import grants, keys, quotas
 from polis.identity.people import sessions
+from polis.identity.vault import rows as secrets
 from polis.proto.identity import Holder
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ async def forget(tx: Transaction, org_id: UUID, principal_id: UUID, config: Conf
         await sessions.revoke(tx, org_id, sid, config, at)
     await grants.take_of(tx, org_id, Holder("principal", principal_id))
     await quotas.forget(tx, org_id, "principal", principal_id)
+    await secrets.forget(tx, org_id, principal_id)
 
 
 async def end_key_tokens(

@@ -202,6 +202,17 @@ async def delete(tx: Transaction, org_id: UUID, secret_id: UUID) -> None:
         await tx.emit(SecretDeleted(org_id, secret_id))
 
 
+async def forget(tx: Transaction, org_id: UUID, owner_id: UUID) -> None:
+    """Delete what was somebody's own, and tell: nobody else can use it."""
+    for secret_id in await tx.rows(
+        UUID,
+        "delete from identity.secrets where org_id = $1 and owner_id = $2 returning id",
+        org_id,
+        owner_id,
+    ):
+        await tx.emit(SecretDeleted(org_id, secret_id))
+
+
 async def open_(tx: Transaction, opening: Opening) -> None:
     """Keep an opening of a locked secret, instead of the one before; the tries that led to it are forgotten."""
     place = opening.place
