@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import aclosing
-from typing import TYPE_CHECKING, NamedTuple, cast
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+from typing import NamedTuple
 
 _ONE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*")
 
