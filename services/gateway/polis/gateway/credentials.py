@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from polis.proto import Refused
 from polis.proto.problems import Forbidden, Unauthenticated
@@ -17,6 +18,20 @@ ACCESS_COOKIE = "polis_access"
 REFRESH_COOKIE = "polis_refresh"
 CSRF_HEADER = b"x-csrf-token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def client_of(exchange: Exchange) -> dict[str, str]:
+    """A client's id and secret by HTTP Basic (RFC 6749 2.3.1); nothing, where they stand in the form."""
+    scheme, _, given = exchange.header(b"authorization").partition(" ")
+    if scheme.lower() != "basic":
+        return {}
+    try:
+        name, colon, secret = base64.b64decode(given.strip(), validate=True).decode("ascii").partition(":")
+    except ValueError:
+        raise Refused(Unauthenticated(), "this is no HTTP Basic") from None
+    if not colon:
+        raise Refused(Unauthenticated(), "this is no HTTP Basic")
+    return {"client_id": unquote_plus(name), "client_secret": unquote_plus(secret)}
 
 
 class Credentials:

@@ -53,6 +53,7 @@ def to_request(
     return _from_json(operation, path, body, media_type)
 
 
+@cache
 def takes_forms(operation: Operation) -> bool:
     """OAuth2 endpoints are sent forms (RFC 6749, 7009, 7662)."""
     return (operation.path or "").startswith("/oauth/")

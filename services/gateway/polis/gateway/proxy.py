@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from polis.bus import BusError, BusTimeout, Disconnected, NoResponders
 from polis.gateway import finish
-from polis.gateway.decode import to_payload, to_request
+from polis.gateway.credentials import client_of
+from polis.gateway.decode import takes_forms, to_payload, to_request
 from polis.gateway.direct import Direct
 from polis.gateway.http import PROBLEM, AsgiExchange, Disconnect, Exchange, headers_of_problem
 from polis.proto import PUBLIC, Operation, Refused
+from polis.proto.contract import fields_of
 from polis.proto.problems import Internal, Malformed, NotFound, TooLarge, Unavailable
 from polis.service import call
 from polis.service.actor import ANONYMOUS, Actor, admit
@@ -290,7 +292,7 @@ class Proxy:
             await local(exchange, operation, path, exchange.actor)
             return
         payload = call.encode(
-            operation, await read(exchange, operation, path | _precondition(exchange, operation))
+            operation, await read(exchange, operation, path | _said_in_headers(exchange, operation))
         )
         reply = await self._offer(operation, payload, self._headers(exchange, operation))
         code = reply.headers.get(call.ERROR_CODE)
@@ -418,9 +420,21 @@ def _payload(exchange: Direct, operation: Operation) -> bytes:
     body = b"" if operation.verb in ("GET", "DELETE") else exchange.content()
     media_type = exchange.header(b"content-type")
     values = exchange.values
-    if b"if-match" in exchange.headers:
-        values = values | _precondition(exchange, operation)
+    if said := _said_in_headers(exchange, operation):
+        values = values | said
     return to_payload(operation, values, exchange.query, body, media_type)
+
+
+_NOTHING: dict[str, str] = {}
+
+
+def _said_in_headers(exchange: Exchange, operation: Operation) -> dict[str, str]:
+    """Fields of the request that HTTP has headers for: a revision, a client's credentials."""
+    if b"if-match" in exchange.headers:
+        return _precondition(exchange, operation)
+    if takes_forms(operation) and "client_secret" in fields_of(operation.request):
+        return client_of(exchange)
+    return _NOTHING
 
 
 def _precondition(exchange: Exchange, operation: Operation) -> dict[str, str]:
