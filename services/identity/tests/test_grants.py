@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import uuid4
 
 import pytest
@@ -146,7 +146,9 @@ async def test_grants_are_given_by_who_holds_the_verb_to_whom_the_org_has(ada, b
     ):
         assert isinstance(await refused(ada.call(GiveGrant(holder, ASK.verb, ASK.resource))), Invalid)
     past = datetime.now(UTC) - timedelta(seconds=1)
-    assert isinstance(await refused(ada.call(to(cem, expires_at=past))), Invalid)
+    west = timezone(timedelta(hours=-12))
+    for moment in (past, datetime(9999, 12, 31, 23, 59, tzinfo=west)):
+        assert isinstance(await refused(ada.call(to(cem, expires_at=moment))), Invalid)
 
 
 async def test_grants_end_with_whom_or_what_they_are_bound_to(ada, cem, facts):

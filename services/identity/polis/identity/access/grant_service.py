@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from polis.identity.access import grants, units
+from polis.identity.access import grants, moments, units
 from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.identity.principals import active, agents
@@ -29,9 +29,7 @@ async def give_grant(request: identity.GiveGrant, ctx: Context[Own]) -> identity
     at, org_id, holder = ctx.now(), ctx.actor.org_id, request.holder
     _demand_form(holder)
     conditions = request.conditions or identity.Conditions()
-    ends = conditions.expires_at
-    if ends is not None and ends <= at:
-        raise _invalid("/conditions/expires_at", "Expected a moment to come")
+    moments.demand_to_come(conditions.expires_at, at, pointer="/conditions/expires_at")
     grant = identity.Grant(
         id=ctx.new_id(),
         org_id=org_id,

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import msgspec
 
-from polis.identity.access import keys, units
+from polis.identity.access import keys, moments, units
 from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.identity.people import sessions
 from polis.identity.principals import active
 from polis.proto import Page, Refused, identity
-from polis.proto.problems import Fault, Forbidden, Invalid
+from polis.proto.problems import Forbidden
 from polis.service import Context, Handlers
 from polis.service.access import effective
 
@@ -36,8 +36,7 @@ async def create_key(request: identity.CreateKey, ctx: Context[Own]) -> identity
     for scope in request.scopes:
         ctx.actor.demand(scope)
     at, key_id = ctx.now(), ctx.new_id()
-    if request.expires_at is not None and request.expires_at <= at:
-        raise Refused(Invalid(faults=(Fault(pointer="/expires_at", detail="Expected a moment to come"),)))
+    moments.demand_to_come(request.expires_at, at, pointer="/expires_at")
     secret = keys.mint(key_id)
     key = identity.ApiKey(
         id=key_id,

@@ -191,7 +191,7 @@ async def lock(tx: Transaction, actor: Actor, scope: str = MANAGES_MEMBERS) -> f
     Its token may be older than its role: two owners who unmake each other must not both succeed. Who administers the
     mesh is no member and has what the token says. Refused(Forbidden) without `scope`.
     """
-    await tx.value("select true from identity.orgs where org_id = $1 for update", actor.org_id)
+    await tx.value("select true from identity.orgs where org_id = $1 for no key update", actor.org_id)
     scopes = actor.scopes
     if actor.role != "administrator":
         place = await tx.row(
