@@ -16,6 +16,7 @@ from polis.identity.people.sessions import Session
 from polis.identity.tenancy import roles
 from polis.identity.tokens import issue
 from polis.identity.tokens.issue import Issuer
+from polis.proto import Refused
 from polis.proto.identity import (
     ROLE_SCOPES,
     AcceptInvitation,
@@ -46,6 +47,7 @@ from polis.proto.identity import (
 from polis.proto.problems import Forbidden
 from polis.service import Secret
 from polis.service.tokens import MAX_BYTES, SigningKey
+from polis.testing import eventually
 
 AUDITOR = ("catalog:read", "identity:read")
 HR = (*sorted(ROLE_SCOPES["viewer"]), "identity:members")
@@ -194,3 +196,17 @@ def test_a_token_of_somebody_in_many_orgs_with_roles_of_their_own_is_not_too_lon
         assert present.org.id in bearer.roles
         assert 20 <= len(bearer.roles) <= issue.MAX_ORGS
         assert bearer.rights == (frozenset(present.scopes) or ROLE_SCOPES["member"])
+
+
+async def test_who_joins_while_a_role_loses_rights_does_not_keep_them(ada, join, anybody):
+    await ada.call(CreateRole("editor", "Editor", (*AUDITOR, "catalog:write")))
+
+    cem, _ = await asyncio.gather(join(ada, "editor"), ada.call(UpdateRole("editor", scopes=AUDITOR)))
+
+    async def narrowed():
+        try:
+            return await scopes(cem) == AUDITOR
+        except Refused:
+            return (await anybody.call(Refresh(cem.refresh_token))).me.scopes == AUDITOR
+
+    await eventually(narrowed)

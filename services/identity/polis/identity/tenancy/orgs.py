@@ -113,7 +113,11 @@ async def limit_keys(tx: Transaction, org_id: UUID, scopes: Scopes | None) -> Or
 async def join(
     tx: Transaction, org_id: UUID, account_id: UUID, role: Role, *, sid: UUID, at: datetime
 ) -> bool:
-    """Make somebody a member, and tell; false when that somebody is one already, whose role stays."""
+    """Make somebody a member, and tell; false when that somebody is one already, whose role stays.
+
+    A role of the org's own is held as it is, so that whoever narrows it sees its new member.
+    """
+    await tx.execute("select true from identity.roles where org_id = $1 and key = $2 for share", org_id, role)
     joined = await tx.execute(
         """
         insert into identity.memberships (org_id, account_id, role, sid, since)
