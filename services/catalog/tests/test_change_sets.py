@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 
+from polis.proto import Refused
 from polis.proto.catalog import (
     Activate,
     AddChanges,
     ApplyChangeSet,
     Change,
     ChangedSince,
+    ChangeSet,
     ChangeSetNotFound,
     ChangeSetState,
     ContentInvalid,
@@ -24,6 +27,7 @@ from polis.proto.catalog import (
     GetChangeSet,
     GetResource,
     InUse,
+    KeyTaken,
     ListChanges,
     ListChangeSets,
     ListMoves,
@@ -394,3 +398,22 @@ async def test_a_version_published_by_hand_is_found_again_by_its_content(ada, ma
 
     assert (await ada.call(ResolveResource("policy", "rule"))).number == 1
     assert (await ada.call(GetResource(made.id))).latest == 2
+
+
+async def test_sets_over_the_same_resources_in_any_order_wait_for_nobody_for_ever(ada, propose):
+    names = [f"rule{n}" for n in range(6)]
+    for turn in range(3):
+        proposed = [
+            await propose(
+                *(put(name, {"by": n, "turn": turn}) for name in order), *(activate(name) for name in order)
+            )
+            for n, order in enumerate((names, names[::-1], names[3:] + names[:3], names[::2] + names[1::2]))
+        ]
+        results = await asyncio.gather(
+            *(ada.call(ApplyChangeSet(s.id)) for s in proposed), return_exceptions=True
+        )
+        refusals = [r.problem for r in results if isinstance(r, Refused)]
+        assert all(isinstance(r, ChangeSet | Refused) for r in results)
+        assert all(isinstance(problem, KeyTaken) for problem in refusals)
+        assert len(refusals) < len(results)
+        assert len({(await active(ada, name))["by"] for name in names}) == 1

@@ -94,14 +94,17 @@ def _first(pair: tuple[int, PlannedStep]) -> int:
 
 
 def _order(changes: Sequence[Change]) -> list[int]:
-    """Indexes of the changes in the order in which they are made."""
+    """Indexes of the changes in the order in which they are made.
+
+    Those of one kind by type and key: two sets that create the same resources meet at the first, and do not wait for each other.
+    """
     phases = {"put": 0, "activate": 1, "deactivate": 2, "remove": 3}
 
-    def phase(n: int) -> tuple[int, int]:
+    def phase(n: int) -> tuple[int, int, str, str]:
         change = changes[n]
         making = change.action in ("put", "activate")
         first = making and change.type == "component"
-        return (0 if first else 1, phases[change.action])
+        return (0 if first else 1, phases[change.action], change.type, change.key)
 
     return sorted(range(len(changes)), key=phase)
 
