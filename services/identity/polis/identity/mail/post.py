@@ -47,6 +47,8 @@ class Post:
 
     async def run(self) -> None:
         """Write and send for as long as the service runs; an outage only puts it off."""
+        if not self._config.smtp_host and not self._config.shows_mails:
+            log.warning("mails.nobody_sends", setting="POLIS_SMTP_HOST")
         while True:
             self._woken.clear()
             try:
