@@ -72,6 +72,11 @@ async def sign_in(page, address, email, password):
     await page.get_by_role("button", name="Sign in").click()
 
 
+async def sign_out(page):
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
 async def is_in(page):
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
@@ -128,7 +133,7 @@ async def test_a_second_factor_is_set_up_and_asked_for_from_then_on(page, addres
     await expect(page.get_by_text("On.")).to_be_visible()
     codes = await page.get_by_role("list", name="Recovery codes").get_by_role("listitem").all_inner_texts()
     await page.goto(address)
-    await page.get_by_role("button", name="Sign out").click()
+    await sign_out(page)
 
     await sign_in(page, address, email, password)
     await page.get_by_label("Code of the authenticator").fill("000000")
@@ -137,7 +142,7 @@ async def test_a_second_factor_is_set_up_and_asked_for_from_then_on(page, addres
     await page.get_by_label("Code of the authenticator").fill(code_of(secret, 1))
     await page.get_by_role("button", name="Continue").click()
     await is_in(page)
-    await page.get_by_role("button", name="Sign out").click()
+    await sign_out(page)
     await sign_in(page, address, email, password)
     await page.get_by_label("Code of the authenticator").fill(codes[0])
     await page.get_by_role("button", name="Continue").click()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 BODY_TIMEOUT_S = 30.0
 """How long a client may be silent in the middle of a body."""
+BODY_BYTES_PER_S = 16 * 1024
+"""How fast a long body must come at the least, beside that: a client that trickles holds a connection no longer."""
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 _MAX_REQUEST_ID = 128
@@ -157,12 +159,13 @@ class AsgiExchange(Exchange):
             raise Refused(TooLarge(max_bytes=max_bytes))
         size, more = 0, True
         while more:
+            spent = time.monotonic() - self.began - size / BODY_BYTES_PER_S
             try:
-                async with asyncio.timeout(BODY_TIMEOUT_S):
+                async with asyncio.timeout(max(0.0, min(BODY_TIMEOUT_S, 2 * BODY_TIMEOUT_S - spent))):
                     message = await self._receive()
             except TimeoutError:
                 raise Refused(
-                    Malformed(reason=f"the body paused for more than {BODY_TIMEOUT_S:g} s")
+                    Malformed(reason=f"the body paused for more than {BODY_TIMEOUT_S:g} s, or trickles")
                 ) from None
             if message["type"] == "http.disconnect":
                 raise Disconnect
