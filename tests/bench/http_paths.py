@@ -139,7 +139,7 @@ def _order(wanted: set[str]) -> list[str]:
 _NAMES = {
     ("echo", "hop"): ("B6", "the hop without a database", HOP, 3.0),
     ("echo", "hello"): ("B6", "the hop without a database, beside no hop", HELLO, 1.0),
-    ("get", "hello"): ("GET", "GET by id through PostgreSQL", HELLO, 0.25),
+    ("get", "hello"): ("GET", "GET by id through PostgreSQL", HELLO, 0.6),
     ("post", "hello"): ("POST", "durable POST with its event", HELLO, 0.1),
     ("run", "hello"): ("B4", "a durable run of 5 nodes, started and ended over HTTP", HELLO, None),
 }
