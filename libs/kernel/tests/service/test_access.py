@@ -38,7 +38,7 @@ grants = st.builds(
     Grant, st.uuids(), st.just(ORG), holders, VERBS, PATTERNS, st.just(ORG), st.just(NOW), conditions
 )
 many = st.lists(grants, max_size=8)
-whos = st.builds(Who, IDS, ROLES, st.frozensets(VERBS), st.frozensets(IDS, max_size=2))
+persons = st.builds(Who, IDS, ROLES, st.frozensets(VERBS), st.frozensets(IDS, max_size=2))
 questions = st.builds(
     Question, VERBS, NAMES, st.sampled_from(["private", "org", "public"]), st.none() | IDS, CLASSES
 )
@@ -49,21 +49,21 @@ def rank(decision: Decision) -> int:
     return RANK[decision.outcome]
 
 
-@given(whos, questions, many)
+@given(persons, questions, many)
 def test_nobody_does_what_its_scopes_do_not_hold_whatever_was_granted(who, question, given_grants):
     decision = decide(who, question, given_grants, NOW)
 
     assert question.verb in who.scopes or decision == Decision("refused", "scope")
 
 
-@given(whos, questions, many, grants)
+@given(persons, questions, many, grants)
 def test_a_further_grant_never_takes_anything_away(who, question, given_grants, further):
     before = decide(who, question, given_grants, NOW)
 
     assert rank(decide(who, question, [*given_grants, further], NOW)) >= rank(before)
 
 
-@given(whos, questions, many, st.frozensets(VERBS))
+@given(persons, questions, many, st.frozensets(VERBS))
 def test_a_narrower_token_never_allows_more(who, question, given_grants, scope):
     narrowed = msgspec.structs.replace(who, scopes=effective(who.scopes, scope))
 
@@ -72,14 +72,14 @@ def test_a_narrower_token_never_allows_more(who, question, given_grants, scope):
     )
 
 
-@given(whos, questions, many, st.timedeltas(timedelta(0), timedelta(days=1)))
+@given(persons, questions, many, st.timedeltas(timedelta(0), timedelta(days=1)))
 def test_time_passing_allows_nothing_new(who, question, given_grants, later):
     assert rank(decide(who, question, given_grants, NOW + later)) <= rank(
         decide(who, question, given_grants, NOW)
     )
 
 
-@given(whos, questions, many, CLASSES)
+@given(persons, questions, many, CLASSES)
 def test_more_sensitive_data_is_never_easier_to_get(who, question, given_grants, data_class):
     least = msgspec.structs.replace(question, data_class="public")
     question = msgspec.structs.replace(question, data_class=data_class)
@@ -87,7 +87,7 @@ def test_more_sensitive_data_is_never_easier_to_get(who, question, given_grants,
     assert rank(decide(who, question, given_grants, NOW)) <= rank(decide(who, least, given_grants, NOW))
 
 
-@given(whos, questions, many, st.randoms(use_true_random=False))
+@given(persons, questions, many, st.randoms(use_true_random=False))
 def test_the_order_of_grants_does_not_matter(who, question, given_grants, random):
     mixed = list(given_grants)
     random.shuffle(mixed)
@@ -95,7 +95,7 @@ def test_the_order_of_grants_does_not_matter(who, question, given_grants, random
     assert decide(who, question, mixed, NOW) == decide(who, question, given_grants, NOW)
 
 
-@given(whos, questions, many)
+@given(persons, questions, many)
 def test_a_private_resource_is_opened_by_its_owner_or_by_a_grant_that_fits_in_every_respect(
     who, question, given_grants
 ):
@@ -119,7 +119,7 @@ def test_a_private_resource_is_opened_by_its_owner_or_by_a_grant_that_fits_in_ev
     assert allowed.reason != "grant" or allowed.grant_id in {grant.id for grant in fitting}
 
 
-@given(whos, questions)
+@given(persons, questions)
 def test_what_is_open_to_the_org_needs_the_scope_alone(who, question):
     question = msgspec.structs.replace(question, visibility="org", owner_id=None)
 

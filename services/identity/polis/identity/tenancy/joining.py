@@ -49,19 +49,19 @@ async def join_accepted(
 
 
 async def forget_role(
-    ctx: Context[Own], tx: Transaction, holders: Sequence[orgs.Holder], *, now: frozenset[str]
+    ctx: Context[Own], tx: Transaction, holders: Sequence[orgs.Holder], *, now: frozenset[str] | None
 ) -> None:
     """Have every token refused that tells of these members' old role, and end what that role had invited.
 
-    now: the scopes of the new role; none when there is none, and then the members' keys and grants end too.
+    now: the scopes of the new role; None for members who leave, whose keys, grants and secrets end too.
     """
     at, org_id = ctx.now(), ctx.actor.org_id
     await narrowing.end_tokens(tx, org_id, holders, ctx.own.config, at)
-    if not now:
+    if now is None:
         for holder in holders:
             await leaving.forget(tx, org_id, holder.account_id, ctx.own.config, at)
     inviters = [holder.account_id for holder in holders]
-    await invitations.withdraw_of(tx, org_id, inviters, but=await _inviting(tx, org_id, now))
+    await invitations.withdraw_of(tx, org_id, inviters, but=await _inviting(tx, org_id, now or frozenset()))
 
 
 async def _inviting(tx: Transaction, org_id: UUID, scopes: frozenset[str]) -> list[str]:

@@ -81,7 +81,7 @@ async def remove_member(request: identity.RemoveMember, ctx: Context[Own]) -> No
         member = await orgs.member(tx, org_id, account_id)
         orgs.demand(scopes, *(await roles.find(tx, org_id, member.role)).scopes)
         old = await orgs.remove(tx, org_id, account_id)
-        await joining.forget_role(ctx, tx, (orgs.Holder(account_id, old),), now=frozenset())
+        await joining.forget_role(ctx, tx, (orgs.Holder(account_id, old),), now=None)
         await tell(ctx, tx, "member.removed", account_id, role=member.role)
         return tx.answer(None)
 
