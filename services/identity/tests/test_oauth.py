@@ -67,7 +67,7 @@ class TestClientCredentials:
         assert (await anybody.using(token.access_token).call(GetMe())).scopes == ("catalog:read",)
         assert await refused(trade(agent, "catalog:read identity:members")) == InvalidScope()
 
-    async def test_a_service_gets_a_token_by_its_credential(self, anybody, mesh_credential):
+    async def test_a_service_gets_a_token_by_its_credential(self, running, anybody, mesh_credential):
         token = await anybody.call(
             TradeCredentials("client_credentials", "runtime", mesh_credential("runtime"))
         )
