@@ -165,12 +165,18 @@ async def _tell(tx: Transaction, claimed: Sequence[Claimed]) -> None:
 
 
 async def _forget_the_dead(tx: Transaction, lease_s: float) -> None:
-    """Instances that are long gone and have left nothing behind."""
+    """Instances that are long gone and have left nothing behind.
+
+    A process that froze while it beat holds its row until PostgreSQL ends its transaction: nobody waits for that.
+    """
     await tx.execute(
         """
-        delete from runtime.instances i
-        where i.seen_at < clock_timestamp() - make_interval(secs => $1)
-            and not exists (select from runtime.runs r where r.owner = i.incarnation and r.ended_at is null)
+        delete from runtime.instances where incarnation in (
+            select i.incarnation from runtime.instances i
+            where i.seen_at < clock_timestamp() - make_interval(secs => $1)
+                and not exists (select from runtime.runs r where r.owner = i.incarnation and r.ended_at is null)
+            for update skip locked
+        )
         """,
         lease_s,
     )
