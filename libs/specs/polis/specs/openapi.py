@@ -24,6 +24,19 @@ PREFIX = "/api/v1"
 PROBLEM_JSON = "application/problem+json"
 OCTETS = "application/octet-stream"
 _REF = "#/components/schemas/{name}"
+_BLANK = "BlankProblem"
+_BLANK_SCHEMA: Json = {
+    "title": _BLANK,
+    "description": "What HTTP itself refuses, before there is a request: its status says it all (RFC 9457 4.2.1).",
+    "type": "object",
+    "properties": {
+        "type": {"const": "about:blank"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+    "required": ["type", "title", "status"],
+}
 _GATEWAY = "http://127.0.0.1:8080"
 _INTRODUCTION = """\
 Every refusal is a problem (RFC 9457): `type` and `status` are contract, `title` and `detail` are prose.
@@ -190,12 +203,11 @@ def _refusals(operation: Operation) -> Json:
 
 
 def _problem_response(problems: Iterable[type[Problem]], text: str) -> Json:
-    refs = [{"$ref": _REF.format(name=problem.__name__)} for problem in problems]
-    schema = refs[0] if len(refs) == 1 else {"oneOf": refs}
+    refs = [{"$ref": _REF.format(name=name)} for name in [*(p.__name__ for p in problems), _BLANK]]
     headers: Json = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
     if any("retry_after_s" in problem.__struct_fields__ for problem in problems):
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
-    return {"description": text, "headers": headers, "content": {PROBLEM_JSON: {"schema": schema}}}
+    return {"description": text, "headers": headers, "content": {PROBLEM_JSON: {"schema": {"oneOf": refs}}}}
 
 
 def _schemas(routed: list[Operation]) -> Json:
@@ -205,7 +217,7 @@ def _schemas(routed: list[Operation]) -> Json:
     _, named = components([*answers, *problems, *(o.request for o in with_body)], _REF)
     for operation in with_body:
         named[_body_name(operation)] = _body_schema(operation, named.pop(operation.request.__name__))
-    return dict(sorted(named.items()))
+    return dict(sorted((named | {_BLANK: _BLANK_SCHEMA}).items()))
 
 
 def _body_name(operation: Operation) -> str:

@@ -11,10 +11,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import httptools
-import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from polis.gateway.direct import Direct, head_of
+from polis.gateway.direct import Direct, blank_problem, head_of
 from polis.gateway.facades import BOOTSTRAP, HEALTH
 from polis.gateway.head import BadHead, add_header, check
 from polis.gateway.http import PROBLEM, Disconnect
@@ -361,9 +360,7 @@ class Connection(HttpToolsProtocol):
                 self._queue.remove(reading)
         if self._current is not None or self._queue or self._held or self._asgi_is_due():
             return
-        body = msgspec.json.encode(
-            {"type": "about:blank", "title": "The request is refused.", "status": status, "detail": detail}
-        )
+        body = blank_problem(status, detail)
         head = head_of(status, PROBLEM)
         self.transport.write(b"%bcontent-length: %d\r\nconnection: close\r\n\r\n%b" % (head, len(body), body))
         self._end(linger=True)

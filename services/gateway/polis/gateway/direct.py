@@ -7,6 +7,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from polis.gateway.http import JSON, SHARED_HEADERS, Disconnect, Exchange
 from polis.proto import Refused
 from polis.proto.problems import TooLarge
@@ -165,6 +167,12 @@ def _limit_of(policy: bytes) -> bytes:
 
 
 _BODILESS = frozenset({204, 304})
+
+
+def blank_problem(status: int, detail: str) -> bytes:
+    """What HTTP itself refuses (RFC 9457 4.2.1)."""
+    told = {"type": "about:blank", "title": _phrase(status).decode(), "status": status, "detail": detail}
+    return msgspec.json.encode(told)
 
 
 @lru_cache(maxsize=256)

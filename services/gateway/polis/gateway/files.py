@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from polis.gateway.decode import to_request
+from polis.gateway.direct import blank_problem
 from polis.gateway.http import PROBLEM
 from polis.gateway.ranges import Part, Unsatisfiable, part_of
 from polis.proto import Operation, Refused
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from polis.service import Actor, Caller
 
 _PARTS_IN_FLIGHT = 4
-_UNSATISFIABLE = b'{"type":"about:blank","title":"No byte of the file lies in this range.","status":416}'
 
 
 class Files:
@@ -133,7 +133,9 @@ class Files:
                 part = part_of(exchange.header(b"range"), artifact.size)
             except Unsatisfiable:
                 exchange.extra.append((b"content-range", b"bytes */%d" % artifact.size))
-                await exchange.answer(416, _UNSATISFIABLE, PROBLEM)
+                await exchange.answer(
+                    416, blank_problem(416, "no byte of the file lies in this range"), PROBLEM
+                )
                 return None
         status, sent = (200, Part(0, artifact.size)) if part is None else (206, part)
         if part is not None:
