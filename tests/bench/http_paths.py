@@ -146,8 +146,11 @@ _NAMES = {
 
 
 def _figure(name: str, peer: str, ours: list[Point], peers: list[Point], paths: Paths) -> Figure:
+    """The echo's gateway and service are processes beside the mesh, whose CPU is not counted."""
     id_, title, peer_name, bar = _NAMES[name, peer]
-    return beside(id_, title, ours, peer_name, peers, bar=bar, note=_cpu(paths.cpu_us[name]))
+    return beside(
+        id_, title, ours, peer_name, peers, bar=bar, note="" if name == "echo" else _cpu(paths.cpu_us[name])
+    )
 
 
 def _cpu(parts: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""What is on its way out: all that is sent in a few turns of the loop leaves in one write, and what waits is bounded."""
+"""What is on its way out: what is sent in a few turns of the loop leaves in few writes, and what waits is bounded."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _HIGH_WATER_BYTES = 1024 * 1024
 _GATHER_TURNS = 2
 """Turns of the loop that messages wait for company: under load each brings more to send, and a write, with what it wakes
 on the other side, costs more than all else; without load a turn is a few microseconds."""
+_CROWD = 32
+"""So many messages do not wait for more: the other side is to work on them while the next ones are made."""
 
 
 class Writer:
@@ -64,7 +66,9 @@ class Writer:
         append(line)
         append(body)
         append(CRLF)
-        if not self._scheduled:
+        if len(self._chunks) >= 3 * _CROWD:
+            self._write()
+        elif not self._scheduled:
             self._wake()
 
     def close(self) -> None:
@@ -87,6 +91,9 @@ class Writer:
 
     def _flush(self) -> None:
         self._scheduled = False
+        self._write()
+
+    def _write(self) -> None:
         if self._chunks and not self._paused and self._transport is not None:
             joined = b"".join(self._chunks)
             self._chunks.clear()

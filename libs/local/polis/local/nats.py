@@ -30,6 +30,8 @@ STOP_S = 5.0
 _EARLIER_S = 2.0
 _PROGRAM = "nats-server"
 _CONFIG = "nats.conf"
+_MEMORY = "128MiB"
+"""What its heap may grow to before it collects harder; Go's own limit is twice what is alive."""
 
 
 class NatsFailed(Exception):
@@ -65,7 +67,9 @@ class Nats:
         config.write_text(render_config(broker, users(), self._passwords), encoding="utf-8")
         for _ in range(len(consumers()) + 1):
             with self._log.open("ab") as log:
-                self.process = spawn([str(binary()), "-c", _CONFIG], output=log, cwd=self._folder)
+                self.process = spawn(
+                    [str(binary()), "-c", _CONFIG], env=_environment(), output=log, cwd=self._folder
+                )
             await self._ready()
             try:
                 await declare(self.url, ADMIN, self._passwords[ADMIN])
@@ -137,6 +141,10 @@ class Nats:
             return self._log.read_bytes()[-600:].decode(errors="replace").strip()
         except OSError:
             return "it left no log"
+
+
+def _environment() -> dict[str, str]:
+    return {"GOMEMLIMIT": _MEMORY} | os.environ  # noqa: TID251 - handed on
 
 
 def binary() -> Path:
