@@ -84,6 +84,19 @@ def test_the_idempotency_key_is_offered_exactly_where_it_is_taken(operation):
 
 
 @pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+def test_if_match_is_offered_where_a_revision_is_taken_and_a_stale_one_is_a_412(operation):
+    told = item(operation)
+    offered = {"$ref": "#/components/parameters/IfMatch"} in told.get("parameters", [])
+
+    assert offered == ("412" in told["responses"]) == operation.takes_revision
+    if operation.takes_revision:
+        assert "PreconditionFailed" in str(told["responses"]["412"])
+        assert (
+            "revision" not in WHOLE["components"]["schemas"][f"{operation.request.__name__}Body"]["required"]
+        )
+
+
+@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
 def test_examples_are_what_their_schemas_say(operation):
     told = item(operation)
     answer = told["responses"][str(success_status(operation))].get("content", {})

@@ -112,6 +112,11 @@ class Operation(Struct, frozen=True, eq=False):
         )
 
     @property
+    def takes_revision(self) -> bool:
+        """Whether `If-Match` may say on HTTP which revision a change is made on."""
+        return self.mutates and "revision" in self.request.__struct_fields__
+
+    @property
     def binary(self) -> bool:
         """Whether bytes travel in it: then the bus carries MessagePack instead of JSON."""
         return self.raw_body is not None or self.answer is bytes

@@ -71,6 +71,14 @@ class MethodNotAllowed(Problem, frozen=True):
     allowed: tuple[str, ...]
 
 
+@problem(status=412)
+class PreconditionFailed(Problem, frozen=True):
+    """What is to be changed has another revision by now than the one that If-Match names."""
+
+    expected: int
+    actual: int
+
+
 @problem(status=413)
 class TooLarge(Problem, frozen=True):
     """The body is larger than this operation takes."""
@@ -128,7 +136,7 @@ class Internal(Problem, frozen=True):
 
 
 MESH_PROBLEMS: tuple[type[Problem], ...] = (
-    Invalid, Malformed, Unauthenticated, Forbidden, StepUpRequired, NotFound, MethodNotAllowed, TooLarge, UnsupportedMedia, InFlight,
-    KeyReused, StaleCursor, Overloaded, Unavailable, DeadlineExceeded, Internal,
+    Invalid, Malformed, Unauthenticated, Forbidden, StepUpRequired, NotFound, MethodNotAllowed, PreconditionFailed, TooLarge,
+    UnsupportedMedia, InFlight, KeyReused, StaleCursor, Overloaded, Unavailable, DeadlineExceeded, Internal,
 )  # fmt: skip
 """What any operation may be refused with, whether it declares it or not."""

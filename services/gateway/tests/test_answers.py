@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 
 import aiohttp
 import pytest
@@ -75,10 +74,13 @@ async def test_a_change_is_made_on_the_revision_that_if_match_names(ada, http):
         problem = await second.json(content_type=None)
     async with http.put(f"{path}/draft", json=change, headers={"If-Match": '"what"'}) as nonsense:
         pass
+    async with http.put(f"{path}/draft", json=change | {"revision": made["revision"]}) as without:
+        pass
 
     assert tag.startswith(f'"{made["revision"]}-')
-    assert (first.status, second.status, nonsense.status) == (200, 409, 400)
-    assert "revision" in json.dumps(problem)
+    assert (first.status, second.status, nonsense.status, without.status) == (200, 412, 400, 409)
+    assert (problem["type"], problem["status"]) == ("/problems/precondition-failed", 412)
+    assert (problem["expected"], problem["actual"]) == (made["revision"], made["revision"] + 1)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from msgspec import inspect
 
 from polis.proto.contract import PUBLIC, SIGNED_IN, Operation, fields_of, operations, success_status
-from polis.proto.problems import MESH_PROBLEMS
+from polis.proto.problems import MESH_PROBLEMS, PreconditionFailed
 from polis.proto.registry import load
 from polis.specs.examples import example
 from polis.specs.schemas import Json, components, description, documented, introduction, summary
@@ -135,6 +135,8 @@ def _parameters(operation: Operation) -> list[Json]:
         parameters.append(parameter)
     if operation.idempotent:
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
+    if operation.takes_revision:
+        parameters.append({"$ref": "#/components/parameters/IfMatch"})
     if operation.scope != PUBLIC:
         parameters.append({"$ref": "#/components/parameters/OrgId"})
     return parameters
@@ -191,13 +193,13 @@ def _success(operation: Operation) -> Json:
 
 def _refusals(operation: Operation) -> Json:
     """Declared problems by status, each status with the mesh's own problems of that status; `default` for the others."""
-    statuses = sorted({problem.status for problem in operation.problems})
+    declared = (*operation.problems, *((PreconditionFailed,) if operation.takes_revision else ()))
     refusals: Json = {}
-    for status in statuses:
-        own = [p for p in operation.problems if p.status == status]
+    for status in sorted({problem.status for problem in declared}):
+        own = [p for p in declared if p.status == status]
         text = " ".join(p.title for p in own)
         refusals[str(status)] = _problem_response(
-            [*own, *(p for p in MESH_PROBLEMS if p.status == status)], text
+            [*own, *(p for p in MESH_PROBLEMS if p.status == status and p not in own)], text
         )
     return refusals | {"default": {"$ref": "#/components/responses/Refused"}}
 
@@ -227,10 +229,11 @@ def _body_name(operation: Operation) -> str:
 def _body_schema(operation: Operation, schema: Json) -> Json:
     """The request without what stands in the path; closed, since the gateway refuses fields that it does not know."""
     _, _, fields = places(operation)
+    said_elsewhere = {"revision"} if operation.takes_revision else set()
     return schema | {
         "title": _body_name(operation),
         "properties": {name: schema["properties"][name] for name in fields},
-        "required": [name for name in schema["required"] if name in fields],
+        "required": [n for n in schema["required"] if n in fields and n not in said_elsewhere],
         "additionalProperties": False,
     }
 
@@ -258,6 +261,14 @@ _PARAMETERS: Json = {
         "description": "The same key gives the same answer and one effect; with another request it is refused.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255},
         "example": "5f0c6d0e-order-17",
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "required": False,
+        "description": "The `ETag` of what was read, or its revision: in place of `revision` in the body.",
+        "schema": {"type": "string", "maxLength": 255},
+        "example": '"7-5f0c6d0e"',
     },
     "OrgId": {
         "name": "X-Org-Id",

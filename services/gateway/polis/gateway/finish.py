@@ -8,7 +8,9 @@ from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from polis.proto.contract import fields_of
+from polis.proto.catalog import RevisionConflict
+from polis.proto.problems import PreconditionFailed
+from polis.service.wire import decode_problem, encode_problem
 
 if TYPE_CHECKING:
     from polis.gateway.http import Exchange
@@ -72,7 +74,18 @@ def _has_revision(operation: Operation) -> bool:
     return "revision" in getattr(operation.answer, "__struct_fields__", ())
 
 
-@cache
-def takes_revision(operation: Operation) -> bool:
-    """Whether `If-Match` may say which revision a change is made on."""
-    return operation.mutates and "revision" in fields_of(operation.request)
+def precondition(exchange: Exchange, operation: Operation) -> str:
+    """What `If-Match` demands of a revision; "" where it demands none, or nothing here has one."""
+    asked = exchange.header(b"if-match").strip()
+    return asked if asked != "*" and operation.takes_revision else ""
+
+
+def refused(exchange: Exchange, operation: Operation, status: int, body: bytes) -> tuple[int, bytes]:
+    """A service's refusal as HTTP has it: a revision that `If-Match` named and that is stale is 412 (RFC 9110 13.1.1)."""
+    if status != RevisionConflict.status or not precondition(exchange, operation):
+        return status, body
+    problem, detail = decode_problem(body)
+    if not isinstance(problem, RevisionConflict):
+        return status, body
+    failed = PreconditionFailed(problem.expected, problem.actual)
+    return failed.status, encode_problem(failed, detail=detail, instance=exchange.here.trace_id)

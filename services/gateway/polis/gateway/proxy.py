@@ -158,8 +158,9 @@ class Proxy:
         """The service has answered: so do we."""
         code = reply.headers.get(call.ERROR_CODE) if reply.head else None
         if code is not None:
-            exchange.extra += headers_of_problem(int(code), reply.payload)
-            exchange.finish(int(code), reply.payload, PROBLEM)
+            status, body = finish.refused(exchange, operation, int(code), reply.payload)
+            exchange.extra += headers_of_problem(status, body)
+            exchange.finish(status, body, PROBLEM)
             self._record(exchange)
             return
         if reply.head and REPLAYED in reply.headers:
@@ -297,7 +298,7 @@ class Proxy:
         reply = await self._offer(operation, payload, self._headers(exchange, operation))
         code = reply.headers.get(call.ERROR_CODE)
         if code is not None:
-            await exchange.answer_problem(int(code), reply.payload)
+            await exchange.answer_problem(*finish.refused(exchange, operation, int(code), reply.payload))
             return
         if REPLAYED in reply.headers:
             exchange.extra.append(_REPLAYED)
@@ -439,9 +440,9 @@ def _said_in_headers(exchange: Exchange, operation: Operation) -> dict[str, str]
 
 def _precondition(exchange: Exchange, operation: Operation) -> dict[str, str]:
     """The revision that `If-Match` demands, as the field by which the service checks it."""
-    asked = exchange.header(b"if-match")
-    if not asked or asked.strip() == "*" or not finish.takes_revision(operation):
-        return {}
+    asked = finish.precondition(exchange, operation)
+    if not asked:
+        return _NOTHING
     revision = finish.revision_of(asked)
     if revision is None:
         raise Refused(Malformed(reason="If-Match names no revision"))
