@@ -17,13 +17,16 @@ from polis.testing import Person
 class Member(Person):
     """Somebody of an org, who knows colleagues."""
 
-    def __init__(self, caller, actors, role="owner", org_id=None):
-        person = actors.person(role, org_id=org_id)
+    def __init__(self, caller, actors, role="owner", org_id=None, kind="user"):
+        person = actors.person(role, org_id=org_id, kind=kind)
         super().__init__(caller, person.token, principal_id=person.principal_id, org_id=person.org_id)
         self._actors = actors
 
     def member(self, role):
         return Member(self.caller, self._actors, role, self.org_id)
+
+    def agent(self):
+        return Member(self.caller, self._actors, "agent", self.org_id, "agent")
 
     def stream(self, request):
         return self.caller.stream(request, token=self.token)

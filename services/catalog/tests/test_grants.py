@@ -15,10 +15,13 @@ from polis.catalog.grants import expression
 from polis.proto import Refused
 from polis.proto.catalog import (
     CreateResource,
+    DownloadArtifact,
     ExportResources,
+    GetArtifact,
     GetDraft,
     GetResource,
     GetVersion,
+    ListArtifacts,
     ListResources,
     PublishVersion,
     PutDraft,
@@ -26,16 +29,43 @@ from polis.proto.catalog import (
     ResourceNotFound,
     SearchResources,
 )
-from polis.proto.identity import Conditions, Grant, GrantGiven, GrantTaken, Holder
+from polis.proto.identity import (
+    Agent,
+    AgentCreated,
+    AgentDeleted,
+    AgentUpdated,
+    Conditions,
+    Grant,
+    GrantGiven,
+    GrantTaken,
+    Holder,
+    Unit,
+    UnitCreated,
+    UnitDeleted,
+)
 from polis.proto.problems import Forbidden
 from polis.service import envelope
 from polis.service.access import matches
 from polis.testing import eventually
+from services.catalog.tests import test_files as files
 
 
 def grant(org_id, holder, resource, verb="catalog:read", conditions=None):
     return Grant(
         uuid4(), org_id, holder, verb, resource, uuid4(), datetime.now(UTC), conditions or Conditions()
+    )
+
+
+def unit(org_id, parent_id=None):
+    named = f"unit-{uuid4().hex[:8]}"
+    return Unit(uuid4(), org_id, "service", named, named, parent_id, uuid4(), datetime.now(UTC))
+
+
+def placed(client, unit_id):
+    """The client as identity tells of an agent that is in a unit."""
+    named = f"agent-{client.principal_id.hex[:8]}"
+    return Agent(
+        client.principal_id, client.org_id, named, named, uuid4(), datetime.now(UTC), unit_id=unit_id
     )
 
 
@@ -105,10 +135,7 @@ async def test_a_grant_opens_a_private_resource_everywhere_and_is_closed_when_it
 
     await tell(GrantTaken(ada.org_id, given.id))
 
-    async def closed():
-        return not await sees_now(colleague, secret)
-
-    await eventually(closed)
+    await eventually(lambda: closed_now(colleague, secret))
     assert not await sees(colleague, secret)
 
 
@@ -187,3 +214,72 @@ async def test_resolving_takes_what_a_grant_opens(ada, secret, give, refused):
 
     problem = await refused(colleague.call(ResolveResource("policy", secret.key)))
     assert problem.type.endswith("not-active")
+
+
+async def test_a_grant_of_a_unit_opens_to_the_agents_in_it_and_in_its_parts_wherever_they_look(
+    ada, secret, give, tell
+):
+    file = await files.store(ada.member("member"), b"abc", visibility="private")
+    inside, below, outside = ada.agent(), ada.agent(), ada.agent()
+    project, elsewhere = unit(ada.org_id), unit(ada.org_id)
+    part = unit(ada.org_id, project.id)
+    for client, where in ((inside, project), (below, part), (outside, elsewhere)):
+        await tell(AgentCreated(ada.org_id, client.principal_id, placed(client, where.id)))
+    for each in (part, project, elsewhere):
+        await tell(UnitCreated(ada.org_id, each.id, each))
+
+    await give(ada, "*/*", Holder("unit", project.id))
+
+    for client in (inside, below):
+        await eventually(lambda client=client: sees_now(client, secret))
+        assert await sees(client, secret)
+        assert await sees_file(client, file)
+    for client in (outside, ada.member("member")):
+        assert not await sees(client, secret)
+        assert not await sees_file(client, file)
+
+    await tell(AgentUpdated(ada.org_id, inside.principal_id, placed(inside, elsewhere.id)))
+    await tell(AgentDeleted(ada.org_id, below.principal_id))
+    for client in (inside, below):
+        await eventually(lambda client=client: closed_now(client, secret))
+        assert not await sees(client, secret)
+        assert not await sees_file(client, file)
+
+
+async def test_what_is_told_of_units_that_are_gone_is_forgotten(ada, tell, sql):
+    agent, gone = ada.agent(), unit(ada.org_id)
+    await tell(UnitCreated(ada.org_id, gone.id, gone))
+    await tell(AgentCreated(ada.org_id, agent.principal_id, placed(agent, gone.id)))
+    await eventually(lambda: _kept(sql, ada, 2))
+
+    await tell(AgentUpdated(ada.org_id, agent.principal_id, placed(agent, None)))
+    await tell(UnitDeleted(ada.org_id, gone.id))
+
+    await eventually(lambda: _kept(sql, ada, 0))
+
+
+async def _kept(sql, client, count):
+    query = """
+        select (select count(*) from catalog.units where org_id = $1)
+            + (select count(*) from catalog.placements where org_id = $1) as n
+    """
+    return (await sql(query, client.org_id))[0]["n"] == count
+
+
+async def closed_now(client, resource):
+    return not await sees_now(client, resource)
+
+
+async def sees_file(client, file):
+    """Whether somebody sees a file in every way, or in none."""
+    ways = [file.id in [a.id for a in (await client.call(ListArtifacts(limit=200))).items]]
+    try:
+        ways.append((await client.call(GetArtifact(file.id))).id == file.id)
+    except Refused:
+        ways.append(False)
+    try:
+        ways.append(b"".join([part async for part in client.stream(DownloadArtifact(file.id))]) == b"abc")
+    except Refused:
+        ways.append(False)
+    assert len(set(ways)) == 1, ways
+    return ways[0]

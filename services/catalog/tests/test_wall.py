@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import asyncpg
 import pytest
 
-from polis.catalog import grants
+from polis.catalog import grants, units
 from polis.catalog.access import SYSTEM_ORG
 from polis.db import CheckViolation
 from polis.db.lint import faults
@@ -23,7 +25,7 @@ from polis.proto.catalog import (
     SignVersion,
 )
 from polis.proto.identity import Holder
-from services.catalog.tests.test_grants import grant
+from services.catalog.tests.test_grants import grant, placed, unit
 from services.catalog.tests.test_signatures import Pen, statement
 
 PUBLIC_READ = ["resources", "versions", "activations", "uses"]
@@ -83,6 +85,9 @@ async def filled(ada, shown, sql, database):
     """Every table of the catalog's own, each with a row of ada's org."""
     async with database.transaction([ada.org_id]) as tx:
         await grants.keep(tx, grant(ada.org_id, Holder("everyone"), "policy/*"))
+        agent = placed(ada, uuid4())
+        await units.keep(tx, unit(ada.org_id))
+        await units.place(tx, agent)
     artifact, upload = [await ada.call(CreateUpload(name="file", size=3)) for _ in range(2)]
     for each in (artifact, upload):
         await ada.call(PutPart(each.id, 0, b"abc"))

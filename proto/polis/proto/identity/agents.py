@@ -83,7 +83,7 @@ class TooManyCredentials(Problem, frozen=True):
     most: int
 
 
-@event(entity="agent_id")
+@event(entity="agent_id", listeners=("catalog",))
 class AgentCreated(Event, frozen=True):
     """An agent belongs to the org from now on."""
 
@@ -91,7 +91,7 @@ class AgentCreated(Event, frozen=True):
     agent: Agent
 
 
-@event(entity="agent_id")
+@event(entity="agent_id", listeners=("catalog",))
 class AgentUpdated(Event, frozen=True):
     """An agent is called, placed or limited otherwise from now on."""
 
@@ -113,7 +113,7 @@ class AgentResumed(Event, frozen=True):
     agent_id: UUID
 
 
-@event(entity="agent_id", listeners=("runtime",))
+@event(entity="agent_id", listeners=("catalog", "runtime"))
 class AgentDeleted(Event, frozen=True):
     """An agent is gone; nothing acts as it any more."""
 

@@ -58,7 +58,7 @@ class UnitInUse(Problem, frozen=True):
     unit_id: UUID
 
 
-@event(entity="unit_id")
+@event(entity="unit_id", listeners=("catalog",))
 class UnitCreated(Event, frozen=True):
     """The org has a unit more from now on."""
 
@@ -74,7 +74,7 @@ class UnitRenamed(Event, frozen=True):
     unit: Unit
 
 
-@event(entity="unit_id")
+@event(entity="unit_id", listeners=("catalog",))
 class UnitDeleted(Event, frozen=True):
     """A unit is gone, with the grants and quotas that were bound to it."""
 

@@ -1,7 +1,7 @@
 """Grants on private resources and files: told by identity, kept here, and looked at whenever somebody looks.
 
-A grant opens to its holder what visibility closes, and nothing is taken away by one. Those of a unit are not counted: who
-belongs to which is identity's to know. Nor are those that wait for an approval, or hold for data that is public anyway.
+A grant opens to its holder what visibility closes, and nothing is taken away by one. Those that wait for an approval, or
+hold for data that is public anyway, are not counted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from polis.catalog import units
 from polis.catalog.access import Viewer
 
 if TYPE_CHECKING:
@@ -39,23 +40,32 @@ class _Held(Struct, frozen=True):
     expires_at: datetime | None
 
 
+class _Org(Struct, frozen=True):
+    """What was read of an org: its grants, and the units of the agents that looked since."""
+
+    read_at: float
+    held: list[_Held]
+    units: dict[UUID, frozenset[UUID]]
+
+
 class Grants:
     """Makes viewers of actors."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._read: dict[UUID, tuple[float, list[_Held]]] = {}
+        self._read: dict[UUID, _Org] = {}
 
     async def viewer(self, actor: Actor) -> Viewer:
         """The actor as somebody who looks, with what grants open to it."""
         viewer = Viewer.of(actor)
         if viewer.manages:
             return viewer
-        held = await self._of(actor.org_id)
-        if not held:
+        org = await self._of(actor.org_id)
+        if not org.held:
             return viewer
         now = datetime.now(UTC)
-        mine = [grant for grant in held if _holds(grant, actor, now)]
+        above = await self._above(org, actor)
+        mine = [grant for grant in org.held if _holds(grant, actor, above, now)]
         reading = [grant.resource for grant in mine if grant.verb == READ]
         writing = [grant.resource for grant in mine if grant.verb == WRITE]
         return Viewer(
@@ -70,10 +80,20 @@ class Grants:
         """Read the grants of this org anew."""
         self._read.pop(org_id, None)
 
-    async def _of(self, org_id: UUID) -> list[_Held]:
+    async def _above(self, org: _Org, actor: Actor) -> frozenset[UUID]:
+        """The units that an agent is in; looked up only where some grant asks for it. People are in none."""
+        if actor.kind == "user" or all(grant.holder_kind != "unit" for grant in org.held):
+            return frozenset()
+        known = org.units.get(actor.principal_id)
+        if known is None:
+            known = await units.above(self._database.tenant(actor.org_id), actor.org_id, actor.principal_id)
+            org.units[actor.principal_id] = known
+        return known
+
+    async def _of(self, org_id: UUID) -> _Org:
         known = self._read.get(org_id)
-        if known is not None and time.monotonic() - known[0] < _FRESH_S:
-            return known[1]
+        if known is not None and time.monotonic() - known.read_at < _FRESH_S:
+            return known
         began = time.monotonic()
         held = await self._database.tenant(org_id).rows(
             _Held,
@@ -87,11 +107,11 @@ class Grants:
         )
         if len(self._read) >= _ORGS:
             self._read.clear()
-        self._read[org_id] = (began, held)
-        return held
+        self._read[org_id] = org = _Org(began, held, {})
+        return org
 
 
-def _holds(grant: _Held, actor: Actor, now: datetime) -> bool:
+def _holds(grant: _Held, actor: Actor, above: frozenset[UUID], now: datetime) -> bool:
     if grant.expires_at is not None and grant.expires_at <= now:
         return False
     match grant.holder_kind:
@@ -99,6 +119,8 @@ def _holds(grant: _Held, actor: Actor, now: datetime) -> bool:
             return grant.holder_id == actor.principal_id
         case "role":
             return grant.holder_role == actor.role
+        case "unit":
+            return grant.holder_id in above
         case "everyone":
             return True
     return False
