@@ -92,7 +92,7 @@ class Browser:
 
     async def refresh(self, exchange: Exchange, _: Operation, __: dict[str, str], ___: Actor) -> None:
         self._credentials.demand_same_origin(exchange)
-        token = exchange.cookies().get(REFRESH_COOKIE)
+        token = exchange.cookie(REFRESH_COOKIE)
         if not token:
             raise Refused(RefreshRefused())
         await self._answer(

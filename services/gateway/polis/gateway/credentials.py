@@ -57,7 +57,7 @@ class Credentials:
             if scheme.lower() != "bearer" or not token:
                 raise Refused(Unauthenticated(), "use 'Authorization: Bearer <token>'")
             return token.strip()
-        token = exchange.cookies().get(ACCESS_COOKIE, "")
+        token = exchange.cookie(ACCESS_COOKIE)
         if token and exchange.method not in _SAFE:
             self.demand_same_origin(exchange)
             if not hmac.compare_digest(exchange.headers.get(CSRF_HEADER, b""), self.csrf(token).encode()):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from http.cookies import CookieError, SimpleCookie
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -94,14 +95,14 @@ class Exchange:
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
 
-    def cookies(self) -> dict[str, str]:
+    def cookie(self, name: str) -> str:
+        """The first cookie of this name, which is the most specific one (RFC 6265 5.4); "" without one.
+
+        Pairs end at a semicolon, quoted or not, as browsers read them; an odd one says nothing about those beside it.
+        """
         raw = self.headers.get(b"cookie")
-        if raw is None:
-            return {}
-        try:
-            return {name: morsel.value for name, morsel in SimpleCookie(raw.decode("latin-1")).items()}
-        except CookieError:
-            return {}
+        found = None if raw is None else _cookie(name).search(raw)
+        return "" if found is None else found[1].strip(b" \t").decode("latin-1")
 
     async def body(self, max_bytes: int) -> bytes:
         """The whole body. Refused(TooLarge) as soon as that is known, before anything is parsed; Disconnect."""
@@ -226,6 +227,11 @@ def headers_of_problem(status: int, body: bytes) -> list[Header]:
 class _Facts(msgspec.Struct):
     retry_after_s: float | None = None
     allowed: tuple[str, ...] | None = None
+
+
+@cache
+def _cookie(name: str) -> re.Pattern[bytes]:
+    return re.compile(rb"(?:\A|;)[ \t]*" + re.escape(name.encode()) + rb"[ \t]*=([^;]*)")
 
 
 def _request_id(given: bytes | None) -> str:
