@@ -16,6 +16,8 @@ GATEWAY = "gateway"
 ADMIN = "admin"
 _SESSION_ENDED = "event.identity.session_ended.>"
 """Every service drops the tokens of a session that has ended."""
+_PEERS = f"peer.{GATEWAY}.>"
+"""What gateways tell each other: who else could say it would empty anybody's bucket."""
 _DISCOVERY_CALLERS = ("_INBOX.>", f"_INBOX_{ADMIN}.>")
 
 
@@ -55,7 +57,7 @@ def _user(service: str) -> User:
     publish = [
         *(o.subject for o in called),
         *_own_stream(service),
-        "live.>",
+        _PEERS if service == GATEWAY else "live.>",
         *(subject for source in _sources(heard) for subject in _consumer(service, source)),
         *(f"dead.{e.service}.{e.fact}" for e in heard),
         *_answer_streams(service, called),
@@ -65,7 +67,7 @@ def _user(service: str) -> User:
         f"{inbox_prefix(service)}.>",
         *((f"rpc.{service}.>",) if serves else ()),
         *_discovery(service),
-        *(("live.>", "event.>") if service == GATEWAY else (_SESSION_ENDED,)),
+        *(("live.>", "event.>", _PEERS) if service == GATEWAY else (_SESSION_ENDED,)),
     ]
     return User(service, _unique(publish), _unique(subscribe), serves)
 

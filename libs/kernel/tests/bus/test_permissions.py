@@ -239,6 +239,23 @@ async def test_live_messages_reach_the_gateway(as_user):
     assert (await asyncio.wait_for(heard.get(), 5)).payload == b"x"
 
 
+async def test_what_gateways_tell_each_other_no_other_service_says_or_hears(as_user):
+    one, other, heard = await as_user("gateway"), await as_user("gateway"), asyncio.Queue()
+    await one.subscribe("peer.gateway.taken.*", heard.put_nowait)
+
+    for name in (name for name in NAMES if name != "gateway"):
+        bus, told = await as_user(name), asyncio.get_running_loop().create_future()
+        bus.on_violation.append(told.set_result)
+        bus.publish("peer.gateway.taken.spy", b"forged")
+        assert '"peer.gateway.taken.spy"' in await asyncio.wait_for(told, 5)
+        for subject in ("peer.gateway.taken.*", "peer.>"):
+            with pytest.raises(PermissionViolation):
+                await bus.subscribe(subject, print)
+    other.publish("peer.gateway.taken.other", b"true")
+
+    assert (await asyncio.wait_for(heard.get(), 5)).payload == b"true"
+
+
 async def test_the_server_tells_of_itself_to_the_system_user_alone(mesh, as_user, connect):
     system = await connect(mesh.url, user=SYSTEM, password=PASSWORDS[SYSTEM])
     reply = await system.request("$SYS.REQ.SERVER.PING", b"", timeout_s=5)

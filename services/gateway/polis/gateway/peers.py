@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from polis.gateway.buckets import Buckets
     from polis.service import Kernel
 
-SUBJECT = "live.gateway.taken"
+SUBJECT = "peer.gateway.taken"
+"""Theirs alone by the broker's permissions: no other service can drain a bucket, or learn who is about."""
 HELLO_S = 1.0
 _GONE_S = 5.0
 _MAX_KEYS = 2_000
