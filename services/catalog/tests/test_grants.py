@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from polis.bus.jetstream import store
 from polis.bus.permissions import ADMIN
@@ -34,8 +35,10 @@ from polis.proto.identity import (
     AgentCreated,
     AgentDeleted,
     AgentUpdated,
+    ApprovalWithdrawn,
     Conditions,
     Grant,
+    GrantApproved,
     GrantGiven,
     GrantTaken,
     Holder,
@@ -187,6 +190,20 @@ async def test_what_has_expired_waits_for_approval_or_is_for_another_thing_opens
     await give(colleague, "policy/other")  # told after the one that waits
 
     assert not await sees(colleague, secret)
+    assert await _handled(sql, waiting.id) == []
+
+
+async def test_a_grant_opens_from_its_approval_on_until_that_is_withdrawn(ada, secret, tell, sql):
+    colleague = ada.member("member")
+    holder = Holder("principal", colleague.principal_id)
+    waiting = grant(ada.org_id, holder, "policy/*", conditions=Conditions(approval=True))
+    approved = structs.replace(waiting, approved_by=ada.principal_id, approved_at=datetime.now(UTC))
+    await tell(GrantGiven(ada.org_id, waiting.id, waiting))
+
+    await tell(GrantApproved(ada.org_id, waiting.id, approved))
+    await eventually(lambda: sees_now(colleague, secret))
+    await tell(ApprovalWithdrawn(ada.org_id, waiting.id))
+    await eventually(lambda: closed_now(colleague, secret))
     assert await _handled(sql, waiting.id) == []
 
 

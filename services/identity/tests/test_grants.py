@@ -9,6 +9,7 @@ import pytest
 
 from polis.identity.access import grants
 from polis.proto.identity import (
+    ApproveGrant,
     ChangeRole,
     CheckAccess,
     Conditions,
@@ -25,13 +26,18 @@ from polis.proto.identity import (
     GrantNotFound,
     Holder,
     HolderNotFound,
+    ListAudit,
     ListGrants,
+    NoApprovalAwaited,
+    NotApproved,
+    NotYoursToApprove,
     PrincipalNotFound,
     RemoveMember,
     SignInKey,
     SuspendAgent,
     TakeGrant,
     TooManyGrants,
+    WithdrawApproval,
 )
 from polis.proto.problems import Forbidden, Invalid
 
@@ -76,6 +82,61 @@ async def test_an_explanation_names_what_a_grant_lacks(ada, cem, rows):
     assert (await cem.call(ExplainAccess("catalog:write", ASK.resource))).decision == Decision(
         "refused", "no_grant"
     )
+
+
+async def test_a_grant_that_needs_approval_counts_from_it_until_it_is_withdrawn(
+    ada, cem, join, facts, refused
+):
+    admin = await join(ada, "admin")
+    grant = await ada.call(to(cem, approval=True))
+
+    approved = await admin.call(ApproveGrant(grant.id))
+
+    explained = await cem.call(ASK)
+    assert explained.decision == Decision("allowed", "grant", grant.id)
+    assert explained.grants[0].grant == approved
+    assert (approved.approved_by, approved.approved_at is not None) == (admin.id, True)
+    assert await refused(admin.call(ApproveGrant(grant.id))) == NoApprovalAwaited()
+    assert await ada.call(WithdrawApproval(grant.id)) == grant
+    assert (await cem.call(ASK)).decision == Decision("approval", "approval", grant.id)
+    assert await refused(ada.call(WithdrawApproval(grant.id))) == NotApproved()
+    told = [fact for fact, event in await facts(ada.org_id) if event.get("grant_id") == str(grant.id)]
+    assert told == ["grant_given", "grant_approved", "approval_withdrawn"]
+    log = (await ada.call(ListAudit(limit=200))).items
+    recorded = {r.action: r.actor_id for r in log if r.subject == str(grant.id)}
+    assert recorded == {
+        "grant.given": ada.id,
+        "grant.approved": admin.id,
+        "grant.approval_withdrawn": ada.id,
+    }
+
+
+async def test_nobody_approves_what_they_gave_or_hold_or_could_not_give(ada, ben, cem, join, refused):
+    admin = await join(ada, "admin")
+    of_admins, approval = Holder("role", role="admin"), Conditions(approval=True)
+    given = await ada.call(to(cem, approval=True))
+    of_owners = await ada.call(to(cem, "identity:owners", approval=True))
+    for own in (to(admin, approval=True), GiveGrant(of_admins, ASK.verb, ASK.resource, approval)):
+        grant = await ada.call(own)
+        assert await refused(admin.call(ApproveGrant(grant.id))) == NotYoursToApprove()
+    foreign = (await ben.call(to(ben, approval=True))).id
+
+    assert await refused(ada.call(ApproveGrant(given.id))) == NotYoursToApprove()
+    assert await refused(admin.call(ApproveGrant(of_owners.id))) == Forbidden(scope="identity:owners")
+    assert await refused(cem.call(ApproveGrant(given.id))) == Forbidden(scope="identity:access")
+    assert await refused(admin.call(ApproveGrant(foreign))) == GrantNotFound(grant_id=foreign)
+    assert (await cem.call(ASK)).decision.outcome == "approval"
+
+
+async def test_a_key_approves_nothing_for_its_owner(ada, cem, join, as_service, anybody, refused):
+    admin = await join(ada, "admin")
+    grant = await ada.call(to(cem, approval=True))
+    secret = (await admin.call(CreateKey("ci", ("catalog:read", "identity:access")))).secret
+    token = await (await as_service("gateway")).call(SignInKey(secret))
+
+    problem = await refused(anybody.using(token.access_token).call(ApproveGrant(grant.id)))
+
+    assert problem == Forbidden(scope="session")
 
 
 async def test_what_a_key_does_not_hold_is_refused_whatever_its_owner_was_granted(

@@ -67,6 +67,17 @@ async def take_grant(world: World):
     return f"/grants/{(await world.owner('POST', '/grants', GRANT))['id']}", None
 
 
+def on_waiting_grant(*, approved: bool):
+    async def row(world: World):
+        made = await world.owner("POST", "/grants", GRANT | {"conditions": {"approval": True}})
+        path = f"/grants/{made['id']}/approval"
+        if approved:
+            await world.request("admin", "POST", path, {})
+        return path, None if approved else {}
+
+    return row
+
+
 QUOTA = {"subject": {"kind": "org"}, "meter": "messages", "period": "day", "most": 10}
 
 
@@ -99,6 +110,8 @@ ROWS: dict[str, Any] = {
     "give_grant": fixed("/grants", GRANT),
     "list_grants": fixed("/grants"),
     "take_grant": take_grant,
+    "approve_grant": on_waiting_grant(approved=False),
+    "withdraw_approval": on_waiting_grant(approved=True),
     "explain_access": fixed("/access/explain?verb=catalog:read&resource=graph/x"),
     "check_access": lambda world: CheckAccess(
         org_id=UUID(new_id()), principal_id=UUID(new_id()), verb="catalog:read", resource="graph/x"
@@ -132,6 +145,7 @@ ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("get_key", "allowed"): {404},
     ("revoke_key", "allowed"): {404},
     ("rotate_key", "allowed"): {404},
+    ("approve_grant", "allowed"): {409},  # the owner gave it, and does not approve it
 }
 USERS_ONLY: set[str] = set()
 NOT_BY_KEY = {"create_key", "rotate_key"}

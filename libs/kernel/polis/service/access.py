@@ -44,7 +44,7 @@ class Question(Struct, frozen=True):
 
 
 def decide(who: Who, question: Question, grants: Iterable[Grant], now: datetime) -> Decision:
-    """The decision, in one org. A grant without approval goes before one with; of equals the one with the lowest id."""
+    """The decision, in one org. A grant that counts goes before one that waits for approval; of equals the one with the lowest id."""
     if question.verb not in who.scopes:
         return Decision("refused", "scope")
     if who.id == question.owner_id:
@@ -82,7 +82,7 @@ def weigh(grant: Grant, who: Who, question: Question, now: datetime) -> Weight:
         return "expired"
     if _CLASSES.index(question.data_class) > _CLASSES.index(conditions.data_class):
         return "data_class"
-    return "approval" if conditions.approval else "counts"
+    return "approval" if conditions.approval and grant.approved_by is None else "counts"
 
 
 def holds(holder: Holder, who: Who) -> bool:

@@ -35,7 +35,16 @@ conditions = st.builds(
     data_class=CLASSES,
 )
 grants = st.builds(
-    Grant, st.uuids(), st.just(ORG), holders, VERBS, PATTERNS, st.just(ORG), st.just(NOW), conditions
+    Grant,
+    st.uuids(),
+    st.just(ORG),
+    holders,
+    VERBS,
+    PATTERNS,
+    st.just(ORG),
+    st.just(NOW),
+    conditions,
+    approved_by=st.none() | IDS,
 )
 many = st.lists(grants, max_size=8)
 persons = st.builds(Who, IDS, ROLES, st.frozensets(VERBS), st.frozensets(IDS, max_size=2))
@@ -113,7 +122,8 @@ def test_a_private_resource_is_opened_by_its_owner_or_by_a_grant_that_fits_in_ev
     allowed = decide(who, question, given_grants, NOW)
 
     expected = question.verb in who.scopes and (
-        who.id == question.owner_id or any(not grant.conditions.approval for grant in fitting)
+        who.id == question.owner_id
+        or any(grant.approved_by or not grant.conditions.approval for grant in fitting)
     )
     assert (allowed.outcome == "allowed") is expected
     assert allowed.reason != "grant" or allowed.grant_id in {grant.id for grant in fitting}

@@ -66,7 +66,10 @@ class Holder(Struct, frozen=True):
 
 
 class Conditions(Struct, frozen=True):
-    """Under which conditions a grant counts: until then, after somebody's approval, for data up to this class."""
+    """Under which conditions a grant counts: until then, once a second person has approved it, for data up to this class.
+
+    `approval` is of the grant, once; it is not asked for at each use.
+    """
 
     expires_at: Time | None = None
     approval: bool = False
@@ -84,11 +87,13 @@ class Grant(Struct, frozen=True):
     given_by: UUID
     given_at: Time
     conditions: Conditions
+    approved_by: UUID | None = None
+    approved_at: Time | None = None
 
 
 @event(entity="grant_id", listeners=("catalog",))
 class GrantGiven(Event, frozen=True):
-    """A grant counts from now on."""
+    """A grant counts from now on, or from its approval on if that is among its conditions."""
 
     grant_id: UUID
     grant: Grant
@@ -101,16 +106,31 @@ class GrantTaken(Event, frozen=True):
     grant_id: UUID
 
 
+@event(entity="grant_id", listeners=("catalog",))
+class GrantApproved(Event, frozen=True):
+    """A grant that waited for approval counts from now on."""
+
+    grant_id: UUID
+    grant: Grant
+
+
+@event(entity="grant_id", listeners=("catalog",))
+class ApprovalWithdrawn(Event, frozen=True):
+    """A grant waits for approval again, and does not count until then."""
+
+    grant_id: UUID
+
+
 Weight = Literal[
     "counts", "approval", "other_holder", "other_verb", "other_resource", "expired", "data_class"
 ]
-"""What a grant is worth for a question: it counts, does after an approval, or why it does not."""
+"""What a grant is worth for a question: it counts, would once it is approved, or why it does not."""
 Reason = Literal["scope", "public", "org", "owner", "grant", "approval", "no_grant", "expired", "data_class"]
 """Why: by visibility, ownership or a grant; or the scope is not held, or what the nearest grant lacks."""
 
 
 class Decision(Struct, frozen=True):
-    """Whether something may be done: allowed, allowed once somebody approves, or refused; and why."""
+    """Whether something may be done: allowed, allowed once the grant is approved, or refused; and why."""
 
     outcome: Literal["allowed", "approval", "refused"]
     reason: Reason
@@ -149,6 +169,21 @@ class GrantNotFound(Problem, frozen=True):
 
 
 @problem(status=409)
+class NotYoursToApprove(Problem, frozen=True):
+    """Whoever gave or holds a grant does not approve it."""
+
+
+@problem(status=409)
+class NoApprovalAwaited(Problem, frozen=True):
+    """The grant is approved already, or counts without."""
+
+
+@problem(status=409)
+class NotApproved(Problem, frozen=True):
+    """The grant has no approval that could be withdrawn."""
+
+
+@problem(status=409)
 class TooManyGrants(Problem, frozen=True):
     """The holder has as many grants as it may have."""
 
@@ -177,6 +212,26 @@ class ListGrants(Request[Page[Grant]], frozen=True):
 @operation(http="DELETE /grants/{grant_id}", scope="identity:access", problems=(GrantNotFound,))
 class TakeGrant(Request[None], frozen=True):
     """Take a grant back."""
+
+    grant_id: UUID
+
+
+@operation(
+    http="POST /grants/{grant_id}/approval",
+    scope="identity:access",
+    problems=(GrantNotFound, NotYoursToApprove, NoApprovalAwaited),
+)
+class ApproveGrant(Request[Grant], frozen=True):
+    """Make a grant count that waits for approval: in person, by who could have given it but did not, and does not hold it."""
+
+    grant_id: UUID
+
+
+@operation(
+    http="DELETE /grants/{grant_id}/approval", scope="identity:access", problems=(GrantNotFound, NotApproved)
+)
+class WithdrawApproval(Request[Grant], frozen=True):
+    """Let an approved grant wait for approval again, whoever approved it."""
 
     grant_id: UUID
 

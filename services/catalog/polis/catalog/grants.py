@@ -142,9 +142,10 @@ def _expression(pattern: str) -> str:
 
 
 async def keep(tx: Transaction, grant: Grant) -> None:
-    """Keep a grant that was given, if it opens anything here."""
+    """Keep a grant that was given or approved, if it opens anything here."""
     conditions = grant.conditions
-    if grant.verb not in (READ, WRITE) or conditions.approval or conditions.data_class == "public":
+    waits = conditions.approval and grant.approved_by is None
+    if grant.verb not in (READ, WRITE) or waits or conditions.data_class == "public":
         return
     await tx.execute(
         """
@@ -164,7 +165,7 @@ async def keep(tx: Transaction, grant: Grant) -> None:
 
 
 async def drop(tx: Transaction, org_id: UUID, grant_id: UUID) -> None:
-    """Forget a grant that was taken back."""
+    """Forget a grant that was taken back, or its approval."""
     await tx.execute("delete from catalog.grants where org_id = $1 and id = $2", org_id, grant_id)
 
 

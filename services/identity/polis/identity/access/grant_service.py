@@ -11,12 +11,13 @@ from polis.identity.own import Own
 from polis.identity.principals import active, agents
 from polis.identity.tenancy import orgs
 from polis.proto import Page, Refused, identity
-from polis.proto.problems import Fault, Invalid
+from polis.proto.problems import Fault, Forbidden, Invalid
 from polis.service import Context, Handlers
-from polis.service.access import NEARNESS, Question, Who, decide, effective, weigh
+from polis.service.access import NEARNESS, Question, Who, decide, effective, holds, weigh
 
 if TYPE_CHECKING:
-    from polis.db import Tenant
+    from polis.db import Tenant, Transaction
+    from polis.service import Actor
 
 handlers = Handlers()
 _MANAGES = "identity:access"
@@ -61,6 +62,31 @@ async def take_grant(request: identity.TakeGrant, ctx: Context[Own]) -> None:
         await grants.take(tx, ctx.actor.org_id, request.grant_id)
         await tell(ctx, tx, "grant.taken", request.grant_id)
         return tx.answer(None)
+
+
+@handlers.handles(identity.ApproveGrant)
+async def approve_grant(request: identity.ApproveGrant, ctx: Context[Own]) -> identity.Grant:
+    actor = ctx.actor
+    if actor.kind != "user" or actor.acting:
+        raise Refused(Forbidden(scope="session"), "a grant is approved in person")
+    async with ctx.transaction() as tx:
+        held = await orgs.lock(tx, actor, _MANAGES)
+        grant = await grants.lock(tx, actor.org_id, request.grant_id)
+        orgs.demand(held, grant.verb)
+        if grant.given_by == actor.principal_id or await _benefits(tx, grant.holder, actor):
+            raise Refused(identity.NotYoursToApprove())
+        grant = await grants.approve(tx, grant, actor.principal_id, ctx.now())
+        await tell(ctx, tx, "grant.approved", grant.id, given_by=grant.given_by)
+        return tx.answer(grant)
+
+
+@handlers.handles(identity.WithdrawApproval)
+async def withdraw_approval(request: identity.WithdrawApproval, ctx: Context[Own]) -> identity.Grant:
+    async with ctx.transaction() as tx:
+        grant = await grants.lock(tx, ctx.actor.org_id, request.grant_id)
+        waiting = await grants.withdraw_approval(tx, grant)
+        await tell(ctx, tx, "grant.approval_withdrawn", grant.id, approved_by=grant.approved_by)
+        return tx.answer(waiting)
 
 
 @handlers.handles(identity.ExplainAccess)
@@ -111,6 +137,12 @@ async def _who(
 async def _units_of(db: Tenant, org_id: UUID, principal_id: UUID) -> frozenset[UUID]:
     agent = await agents.find(db, org_id, str(principal_id))
     return frozenset() if agent is None else await units.chain(db, org_id, agent.unit_id)
+
+
+async def _benefits(tx: Transaction, holder: identity.Holder, actor: Actor) -> bool:
+    """Whether a grant is the actor's own, itself or by a role that it has here. What everyone holds is nobody's own."""
+    role = await orgs.role_of(tx, actor.org_id, actor.principal_id) or actor.role
+    return holder.kind != "everyone" and holds(holder, Who(actor.principal_id, role, actor.scopes))
 
 
 def _told(holder: identity.Holder) -> str:

@@ -6,20 +6,25 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from polis.proto import Refused
 from polis.proto.identity import (
     MEMBER_ROLES,
+    ApprovalWithdrawn,
     Conditions,
     DataClass,
     Grant,
+    GrantApproved,
     GrantGiven,
     GrantNotFound,
     GrantTaken,
     Holder,
     HolderKind,
     HolderNotFound,
+    NoApprovalAwaited,
+    NotApproved,
     ResourcePattern,
     Role,
     Scope,
@@ -57,6 +62,8 @@ class _Row(Struct, frozen=True):
     expires_at: datetime | None
     given_by: UUID
     given_at: datetime
+    approved_by: UUID | None
+    approved_at: datetime | None
 
     @property
     def grant(self) -> Grant:
@@ -69,6 +76,8 @@ class _Row(Struct, frozen=True):
             given_by=self.given_by,
             given_at=self.given_at,
             conditions=Conditions(self.expires_at, self.approval, self.data_class),
+            approved_by=self.approved_by,
+            approved_at=self.approved_at,
         )
 
 
@@ -131,7 +140,7 @@ async def page(
         _Row,
         """
         select id, org_id, holder_kind, holder_id, holder_role, verb, resource, approval, data_class, expires_at,
-            given_by, given_at
+            given_by, given_at, approved_by, approved_at
         from identity.grants
         where org_id = $1 and ($2::uuid is null or holder_id = $2) and ($3::uuid is null or id > $3)
         order by id
@@ -151,7 +160,7 @@ async def held_by(db: Tenant | Transaction, org_id: UUID, who: Who, verb: str) -
         _Row,
         """
         select id, org_id, holder_kind, holder_id, holder_role, verb, resource, approval, data_class, expires_at,
-            given_by, given_at
+            given_by, given_at, approved_by, approved_at
         from identity.grants
         where org_id = $1 and verb = $2 and (
             holder_kind = 'everyone'
@@ -168,6 +177,55 @@ async def held_by(db: Tenant | Transaction, org_id: UUID, who: Who, verb: str) -
         list(who.units),
     )
     return [row.grant for row in found]
+
+
+async def lock(tx: Transaction, org_id: UUID, grant_id: UUID) -> Grant:
+    """Refused(GrantNotFound)."""
+    row = await tx.row(
+        _Row,
+        """
+        select id, org_id, holder_kind, holder_id, holder_role, verb, resource, approval, data_class, expires_at,
+            given_by, given_at, approved_by, approved_at
+        from identity.grants
+        where org_id = $1 and id = $2
+        for update
+        """,
+        org_id,
+        grant_id,
+    )
+    if row is None:
+        raise Refused(GrantNotFound(grant_id=grant_id))
+    return row.grant
+
+
+async def approve(tx: Transaction, grant: Grant, by: UUID, at: datetime) -> Grant:
+    """Let a locked grant count, and tell. Refused(NoApprovalAwaited)."""
+    if not grant.conditions.approval or grant.approved_by is not None:
+        raise Refused(NoApprovalAwaited())
+    approved = msgspec.structs.replace(grant, approved_by=by, approved_at=at)
+    await _note_approval(tx, approved)
+    await tx.emit(GrantApproved(grant.org_id, grant.id, approved))
+    return approved
+
+
+async def withdraw_approval(tx: Transaction, grant: Grant) -> Grant:
+    """Let a locked grant wait again, and tell. Refused(NotApproved)."""
+    if grant.approved_by is None:
+        raise Refused(NotApproved())
+    waiting = msgspec.structs.replace(grant, approved_by=None, approved_at=None)
+    await _note_approval(tx, waiting)
+    await tx.emit(ApprovalWithdrawn(grant.org_id, grant.id))
+    return waiting
+
+
+async def _note_approval(tx: Transaction, grant: Grant) -> None:
+    await tx.execute(
+        "update identity.grants set approved_by = $3, approved_at = $4 where org_id = $1 and id = $2",
+        grant.org_id,
+        grant.id,
+        grant.approved_by,
+        grant.approved_at,
+    )
 
 
 async def take(tx: Transaction, org_id: UUID, grant_id: UUID) -> None:

@@ -214,6 +214,13 @@ async def lock(tx: Transaction, actor: Actor, scope: str = MANAGES_MEMBERS) -> f
     return scopes
 
 
+async def role_of(tx: Transaction, org_id: UUID, account_id: UUID) -> Role | None:
+    """The role of a member; None for whom is none."""
+    return await tx.row(
+        str, "select role from identity.memberships where org_id = $1 and account_id = $2", org_id, account_id
+    )
+
+
 def demand(scopes: frozenset[str], *needed: str) -> None:
     """Refused(Forbidden) of the first that is lacking."""
     for scope in sorted(needed):
