@@ -131,6 +131,7 @@ async def test_pipelined_requests_are_answered_in_their_order_whoever_answers_th
     assert [status for status, _, _ in heard] == expected
     assert [h["x-request-id"] for _, h, _ in heard if "x-request-id" in h] == [
         "r0",
+        "r1",
         "r2",
         "r3",
         "r5",

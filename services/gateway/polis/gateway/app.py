@@ -12,8 +12,9 @@ from polis.gateway.browser import Browser
 from polis.gateway.connection import Edge
 from polis.gateway.cors import Cors
 from polis.gateway.credentials import Credentials
-from polis.gateway.facades import BOOTSTRAP, HEALTH, facade_routes, facades
+from polis.gateway.facades import BOOTSTRAP, facade_routes, facades
 from polis.gateway.files import Files
+from polis.gateway.health import PATHS, Health, Operators
 from polis.gateway.lines import Lines
 from polis.gateway.live import Live
 from polis.gateway.peers import Peers
@@ -32,7 +33,6 @@ from polis.proto.gateway import (
     RefreshBrowserSession,
     UploadArtifact,
 )
-from polis.service.health import health_routes
 
 if TYPE_CHECKING:
     from polis.gateway.config import GatewaySettings
@@ -61,9 +61,8 @@ class Gateway:
             streamed=_streamed(kernel),
         )
         self.edge = Edge(self._proxy, connections=settings.connections)
-        self._pages = Starlette(
-            routes=[*page_routes(), *facade_routes(kernel), *health_routes(kernel, "gateway")]
-        )
+        self._health = Health(kernel, Operators(settings.metrics_from, proxies))
+        self._pages = Starlette(routes=[*page_routes(), *facade_routes()])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
@@ -71,7 +70,9 @@ class Gateway:
             await self._websocket(path, scope, receive, send)
         elif path == LIVE:
             await self._live.events(scope, receive, send)
-        elif path.startswith("/api/") and path not in (BOOTSTRAP, HEALTH):
+        elif path in PATHS:
+            await self._health(scope, receive, send)
+        elif path.startswith("/api/") and path != BOOTSTRAP:
             await self._proxy(scope, receive, send)
         else:
             await self._pages(scope, receive, send)

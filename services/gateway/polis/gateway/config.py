@@ -25,6 +25,7 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     tiers: str = ""
     cors_origins: str = ""
     trusted_proxies: str = ""
+    metrics_from: str = ""
     connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     sockets: Annotated[int, Meta(ge=1, le=100_000)] = 5_000
     sockets_per_principal: Annotated[int, Meta(ge=1, le=10_000)] = 50

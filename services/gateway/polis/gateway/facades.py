@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from polis.proto import Operation
-    from polis.service import Kernel
 
-BOOTSTRAP, HEALTH = "/api/bootstrap/service", "/api/system/health"
+BOOTSTRAP = "/api/bootstrap/service"
 _OPERATIONS: tuple[tuple[str, str, type], ...] = (
     *(
         (verb, path.format(records), request)
@@ -59,8 +58,8 @@ def facades() -> Iterator[tuple[str, str, Operation]]:
         yield verb, path, operation_of(request)
 
 
-def facade_routes(kernel: Kernel) -> list[Route]:
-    """What a client asks before it has a token: where everything lies, and whether it is well."""
+def facade_routes() -> list[Route]:
+    """What a client asks before it has a token: where everything lies."""
 
     async def bootstrap(_: Request) -> Response:
         return _json(
@@ -77,13 +76,9 @@ def facade_routes(kernel: Kernel) -> list[Route]:
             }
         )
 
-    async def health(_: Request) -> Response:
-        faults = await kernel.faults()
-        return _json({"status": "unready" if faults else "ready", "faults": faults}, 503 if faults else 200)
-
-    return [Route(BOOTSTRAP, bootstrap), Route(HEALTH, health)]
+    return [Route(BOOTSTRAP, bootstrap)]
 
 
-def _json(value: object, status: int = 200) -> Response:
+def _json(value: object) -> Response:
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-    return Response(msgspec.json.encode(value), status, media_type="application/json", headers=headers)
+    return Response(msgspec.json.encode(value), media_type="application/json", headers=headers)

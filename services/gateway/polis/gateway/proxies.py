@@ -21,6 +21,10 @@ class Proxies:
             return exchange.header(b"x-forwarded-for").rpartition(",")[2].strip() or address
         return address
 
+    def trusts(self, peer: str) -> bool:
+        """Whether what this address forwards is believed."""
+        return peer in self._trusted
+
     def secure(self, exchange: Exchange) -> bool:
         """Whether the client came by TLS, here or at a trusted proxy."""
         if exchange.peer in self._trusted:
