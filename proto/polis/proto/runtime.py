@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from polis.proto.catalog import Digest, Environment, ResourceKey
 from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, Time, event, operation, problem
 from polis.proto.graph import Activity, NodeName
-from polis.proto.identity import AgentRef
+from polis.proto.identity import AgentRef, OverQuota
 from polis.proto.problems import Fault
 
 RunState = Annotated[
@@ -37,7 +37,7 @@ TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class RunError(Struct, frozen=True):
-    """Why a run failed: the step and what it said."""
+    """Why a run failed: the step and what it said. Or why it was cancelled although nobody asked for it: no step."""
 
     step: str
     kind: str
@@ -194,19 +194,24 @@ class RunFailed(Event, frozen=True):
 
 @event(entity="run_id")
 class RunCancelled(Event, frozen=True):
-    """A run was ended by somebody; nothing takes effect any more."""
+    """A run was ended from outside; nothing takes effect any more. `error`: why, where nobody asked for it."""
 
     run_id: UUID
+    error: RunError | None = None
 
 
 @operation(
     http="POST /runs",
     scope="runtime:run",
-    problems=(GraphNotFound, GraphInvalid, InputInvalid, AgentUnknown),
+    problems=(GraphNotFound, GraphInvalid, InputInvalid, AgentUnknown, OverQuota),
     max_body=1024 * 1024,
 )
 class StartRun(Request[Run], frozen=True):
-    """Start a run of the version of a graph that is active, as the caller or as an agent of the org."""
+    """Start a run of the version of a graph that is active, as the caller or as an agent of the org.
+
+    What the graph's components need, the caller must hold as well. As an agent: who may manage agents, whoever made it, and
+    whom a grant of `runtime:run` on `agent/<key>` says so.
+    """
 
     graph: ResourceKey
     input: GraphInputs = {}  # noqa: RUF012 - msgspec copies it

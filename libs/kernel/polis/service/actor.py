@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from polis.service.tokens import Claims
 
 NOBODY = UUID(int=0)
+BY_KEY = "key:"
+"""Before the id of an API key, in what a token says of who holds it."""
 _REFETCH_S = 5.0
 _FETCH_TIMEOUT_S = 2.0
 _ACTORS = 20_000
@@ -58,6 +60,11 @@ class Actor(Struct, frozen=True):
     def of_mesh(self) -> bool:
         """Whether this is a service of the mesh as itself: no org's program and nobody's deputy."""
         return self.kind == "service" and self.role == "service" and not self.acting
+
+    @property
+    def key_id(self) -> UUID | None:
+        """The API key by which the principal acts, if it is one."""
+        return UUID(self.acting.removeprefix(BY_KEY)) if self.acting.startswith(BY_KEY) else None
 
     def demand(self, scope: str) -> None:
         """Refused(Forbidden) unless the actor holds this scope."""

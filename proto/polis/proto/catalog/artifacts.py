@@ -21,6 +21,7 @@ from polis.proto.contract import (
     operation,
     problem,
 )
+from polis.proto.identity import OverQuota
 
 FileName = Annotated[
     str,
@@ -129,7 +130,25 @@ class ArtifactDeleted(Event, frozen=True):
     artifact_id: UUID
 
 
-@operation(http="POST /uploads", scope="catalog:write", problems=(QuotaExceeded,))
+@event(entity="upload_id", listeners=("identity",))
+class UploadSettled(Event, frozen=True):
+    """What a quota set aside for an upload is settled at these bytes: none for one that ended, or that the org has already."""
+
+    upload_id: UUID
+    used: int
+
+
+@event(entity="content_id", listeners=("identity",))
+class StorageFreed(Event, frozen=True):
+    """Bytes that counted against quotas are gone with the last file of this content; by whom they were stored."""
+
+    content_id: UUID
+    size: int
+    principal_id: UUID
+    key_id: UUID | None = None
+
+
+@operation(http="POST /uploads", scope="catalog:write", problems=(QuotaExceeded, OverQuota))
 class CreateUpload(Request[Upload], frozen=True):
     """Announce a file; its parts follow one by one and may be repeated."""
 

@@ -99,7 +99,7 @@ class AgentUpdated(Event, frozen=True):
     agent: Agent
 
 
-@event(entity="agent_id")
+@event(entity="agent_id", listeners=("runtime",))
 class AgentSuspended(Event, frozen=True):
     """Nothing acts as this agent until it is resumed."""
 

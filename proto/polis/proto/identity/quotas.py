@@ -38,6 +38,9 @@ SubjectKind = Annotated[
     Meta(description="The org, a unit with its parts, a user or agent, or an API key."),
 ]
 
+MAX_TTL_S = 691_200
+"""A reservation may stay for eight days: as long as an upload may take, and a day to settle it."""
+
 
 class Subject(Struct, frozen=True):
     """Whose use is counted: `id` names a unit, a principal or a key, and is absent for the org."""
@@ -96,7 +99,7 @@ class SubjectNotFound(Problem, frozen=True):
     subject: Subject
 
 
-@event(entity="quota_id")
+@event(entity="quota_id", listeners=("catalog", "runtime"))
 class QuotaSet(Event, frozen=True):
     """A subject may use so much from now on."""
 
@@ -107,7 +110,7 @@ class QuotaSet(Event, frozen=True):
     most: int
 
 
-@event(entity="quota_id")
+@event(entity="quota_id", listeners=("catalog", "runtime"))
 class QuotaRemoved(Event, frozen=True):
     """A quota bounds nothing any more."""
 
@@ -148,7 +151,8 @@ class RemoveQuota(Request[None], frozen=True):
 class ReserveUsage(Request[Reservation], frozen=True):
     """Set an amount aside from every quota that applies to a principal and its key, or from none of them.
 
-    `reservation_id` is the caller's: the same one again, within a day, is the same reservation.
+    `reservation_id` is the caller's: the same one again, within a day, is the same reservation. `behalf_id`: for whom the
+    principal acts; what bounds that one applies too.
     """
 
     org_id: UUID
@@ -157,7 +161,8 @@ class ReserveUsage(Request[Reservation], frozen=True):
     meter: Meter
     amount: Amount
     key_id: UUID | None = None
-    ttl_s: Annotated[int, Meta(ge=1, le=86_400, description="Seconds until it counts as used.")] = 600
+    ttl_s: Annotated[int, Meta(ge=1, le=MAX_TTL_S, description="Seconds until it counts as used.")] = 600
+    behalf_id: UUID | None = None
 
 
 @operation(scope=INTERNAL, callers=(EVERY_SERVICE,))

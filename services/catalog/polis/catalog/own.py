@@ -16,13 +16,13 @@ from polis.catalog.files.streams import Streams
 from polis.catalog.grants import Grants
 from polis.catalog.resources import rows as resources
 from polis.proto import Refused
+from polis.service.quotas import Quotas
 from polis.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from polis.catalog.config import Config
-    from polis.db import Database
     from polis.service import Kernel
 
 _HASHING = 2
@@ -32,22 +32,23 @@ _HASHING = 2
 class Own:
     """What the catalog holds while it runs."""
 
-    def __init__(self, config: Config, database: Database) -> None:
+    def __init__(self, config: Config, kernel: Kernel) -> None:
         self.config = config
-        self.database = database
+        self.database = database = kernel.database
         self.resources = resources.by_id(database)
         self.creations = resources.creations(database)
         self.grants = Grants(database)
         self.blobs: Blobs = Rows()
         self.streams = Streams(config.downloads)
         self.hashing = asyncio.Semaphore(_HASHING)
+        self.metered = Quotas(kernel, "storage")
         self.quota = Quota(config.org_bytes, config.open_uploads)
         self.upload_ttl = timedelta(seconds=config.upload_ttl_s)
 
 
 @asynccontextmanager
 async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
-    own = Own(config, kernel.database)
+    own = Own(config, kernel)
     await bootstrap(kernel.database, shipped())
     kernel.tasks.start(sweep_expired(own), name="sweep")
     yield own

@@ -204,7 +204,7 @@ def end_event(run: Run) -> Event | None:
         case "failed" if run.error is not None:
             return runtime.RunFailed(org_id=run.org_id, run_id=run.id, error=run.error)
         case "cancelled":
-            return runtime.RunCancelled(org_id=run.org_id, run_id=run.id)
+            return runtime.RunCancelled(org_id=run.org_id, run_id=run.id, error=run.error)
         case _:
             return None
 

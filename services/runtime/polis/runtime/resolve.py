@@ -14,13 +14,14 @@ import msgspec
 from polis.graph import GraphFaults, compiled, pointer
 from polis.proto import Refused, catalog, identity, runtime
 from polis.proto.graph import Component, Graph
-from polis.proto.problems import Fault
+from polis.proto.problems import Fault, Forbidden
 from polis.runtime.programs import Resolved
 
 if TYPE_CHECKING:
     from polis.runtime.programs import Bound, Programs
-    from polis.service import Context
+    from polis.service import Actor, Context
 
+_MANAGES, _STARTS = "identity:agents", "runtime:run"
 COMPONENTS_FROM = "production"
 """The environment whose components graphs are made of; the catalog checks them against the same one."""
 _COMPONENT_TTL_S = 30.0
@@ -87,8 +88,21 @@ async def bound(
         raise Refused(runtime.GraphInvalid(faults=error.faults)) from None
 
 
+def check_scopes(actor: Actor, scopes: Iterable[str]) -> None:
+    """Refused(Forbidden) unless the caller may do itself what the graph's components do.
+
+    A run gets tokens for these scopes alone, as whom it acts as, and identity gives that one no more than it has: a run
+    does what both may.
+    """
+    for scope in scopes:
+        actor.demand(scope)
+
+
 async def actor_id(ctx: Context[Any], agent: str | None) -> UUID:
-    """Who a run acts as: the agent that is named, unless it is suspended, else the caller. Refused(AgentUnknown)."""
+    """Who a run acts as: the agent that is named, unless it is suspended, else the caller.
+
+    Refused(AgentUnknown), or Forbidden for whom the agent does not work.
+    """
     if agent is None:
         return ctx.actor.principal_id
     try:
@@ -99,7 +113,29 @@ async def actor_id(ctx: Context[Any], agent: str | None) -> UUID:
         raise
     if found.suspended_at is not None:
         raise Refused(runtime.AgentUnknown(agent=agent))
+    await _demand_agent(ctx, found)
     return found.id
+
+
+async def _demand_agent(ctx: Context[Any], agent: identity.Agent) -> None:
+    """Refused(Forbidden) unless the caller may have runs act as this agent.
+
+    Who manages agents has their credentials for the asking; anybody else is told by ownership or a grant.
+    """
+    actor = ctx.actor
+    if agent.id == actor.principal_id or _MANAGES in actor.scopes:
+        return
+    question = identity.CheckAccess(
+        org_id=actor.org_id,
+        principal_id=actor.principal_id,
+        verb=_STARTS,
+        resource=f"agent/{agent.key}",
+        owner_id=agent.created_by,
+        scopes=tuple(sorted(actor.scopes)),
+    )
+    decision = await ctx.call(question, as_service=True)
+    if decision.outcome != "allowed":
+        raise Refused(Forbidden(scope=_STARTS), f"no grant of it on {question.resource}")
 
 
 def check_input(graph: Graph, given: Mapping[str, object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -17,17 +17,20 @@ from polis.runtime.config import Config
 from polis.runtime.executor import Executor, Started
 from polis.runtime.watch import Watch
 from polis.service import Context, EventContext, Service
+from polis.service.quotas import Held, Quotas
 from polis.service.tasks import Tasks
 
 if TYPE_CHECKING:
+    from polis.runtime.programs import Bound
     from polis.service import Kernel
 
 
 class Own:
     """What the runtime holds while it runs."""
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, quotas: Quotas) -> None:
         self.executor = executor
+        self.quotas = quotas
         self.components = resolve.Components()
 
 
@@ -39,7 +42,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         await watch.begin()
         watching = tasks.start(watch.keep(), name="watch")
         try:
-            yield Own(executor)
+            yield Own(executor, Quotas(kernel, "runs"))
         finally:
             watching.cancel()
             await watch.end()
@@ -61,12 +64,16 @@ async def start_run(request: runtime.StartRun, ctx: Context[Own]) -> runtime.Run
     if ctx.keyed:
         return await _start_once(request, ctx)
     executor = ctx.own.executor
-    started = await _prepare(request, ctx)
-    try:
-        await executor.journal.admit(started.admission, deadline=ctx.deadline)
-    except BaseException:
-        executor.refused(started)
-        raise
+    run, bound = await _wanted(request, ctx)
+    async with _counted(run, ctx) as held:
+        held.demand()
+        started = executor.prepare(run, bound, request.input)
+        try:
+            await executor.journal.admit(started.admission, deadline=ctx.deadline)
+        except BaseException:
+            executor.refused(started)
+            raise
+    held.settle(1)
     executor.admitted(started)
     return started.run
 
@@ -78,37 +85,53 @@ async def _start_once(request: runtime.StartRun, ctx: Context[Own]) -> runtime.R
     gets its stored answer, whatever the look-up says by then.
     """
     executor = ctx.own.executor
-    prepared = await _prepared(request, ctx)
-    try:
-        async with ctx.transaction() as tx:
-            started = _demand(prepared)
-            await journal.admit(tx, [Caller.here(ctx.actor.org_id)], [started.admission])
-            tx.answer(started.run)
-    except BaseException:
-        if isinstance(prepared, Started):
-            executor.refused(prepared)
-        raise
+    async with AsyncExitStack() as stack:
+        prepared = await _prepared(request, ctx, stack)
+        try:
+            async with ctx.transaction() as tx:
+                started, held = _demand(prepared)
+                await journal.admit(tx, [Caller.here(ctx.actor.org_id)], [started.admission])
+                tx.answer(started.run)
+        except BaseException:
+            if not isinstance(prepared, Refused):
+                executor.refused(prepared[0])
+            raise
+    held.settle(1)
     executor.admitted(started)
     return started.run
 
 
-async def _prepared(request: runtime.StartRun, ctx: Context[Own]) -> Started | Refused:
+async def _prepared(
+    request: runtime.StartRun, ctx: Context[Own], stack: AsyncExitStack
+) -> tuple[Started, Held] | Refused:
     try:
-        return await _prepare(request, ctx)
+        run, bound = await _wanted(request, ctx)
+        held = await stack.enter_async_context(_counted(run, ctx))
+        held.demand()
+        return ctx.own.executor.prepare(run, bound, request.input), held
     except Refused as refusal:
         return refusal
 
 
-def _demand(prepared: Started | Refused) -> Started:
+def _demand(prepared: tuple[Started, Held] | Refused) -> tuple[Started, Held]:
     if isinstance(prepared, Refused):
         raise prepared
     return prepared
 
 
-async def _prepare(request: runtime.StartRun, ctx: Context[Own]) -> Started:
+def _counted(run: runtime.Run, ctx: Context[Own]) -> AbstractAsyncContextManager[Held]:
+    """The run, set aside from quotas: of whom it acts as and of whoever started it."""
+    return ctx.own.quotas.set_aside(
+        1, actor=ctx.actor, reservation_id=run.id, deadline=ctx.deadline, principal_id=run.actor_id
+    )
+
+
+async def _wanted(request: runtime.StartRun, ctx: Context[Own]) -> tuple[runtime.Run, Bound]:
+    """The run that is asked for and what it executes: all checked, nothing begun."""
     own = ctx.own
     version = await resolve.graph_version(ctx, request.graph, request.environment)
     bound = await resolve.bound(ctx, version, own.components, own.executor.programs)
+    resolve.check_scopes(ctx.actor, bound.program.scopes)
     resolve.check_input(bound.program.graph, request.input)
     run = runtime.Run(
         id=ctx.new_id(),
@@ -120,7 +143,7 @@ async def _prepare(request: runtime.StartRun, ctx: Context[Own]) -> Started:
         started_by=ctx.actor.principal_id,
         created_at=ctx.now(),
     )
-    return own.executor.prepare(run, bound, request.input)
+    return run, bound
 
 
 @service.handles(runtime.ListRuns)
@@ -171,8 +194,30 @@ async def watch_run(request: runtime.WatchRun, ctx: Context[Own]) -> runtime.Run
 @service.on(identity.AgentDeleted)
 async def cancel_runs(event: identity.AgentDeleted, ctx: EventContext[Own]) -> None:
     """Nothing acts as an agent that is gone."""
-    for run_id in await store.open_runs_of(ctx.tx, event.agent_id):
-        run, transitions = await store.cancel(ctx.tx, run_id, ctx.now())
+    why = runtime.RunError("", "agent.deleted", "the agent that it acts as was deleted")
+    await _cancel_runs_of(event.agent_id, why, ctx)
+
+
+@service.on(identity.AgentSuspended)
+async def cancel_runs_of_suspended(event: identity.AgentSuspended, ctx: EventContext[Own]) -> None:
+    """Nothing acts as an agent that is suspended; what is to go on when it is resumed is started again."""
+    why = runtime.RunError("", "agent.suspended", "the agent that it acts as was suspended")
+    await _cancel_runs_of(event.agent_id, why, ctx)
+
+
+@service.on(identity.QuotaSet)
+async def keep_quota(event: identity.QuotaSet, ctx: EventContext[Own]) -> None:
+    await ctx.own.quotas.keep(ctx.tx, event)
+
+
+@service.on(identity.QuotaRemoved)
+async def drop_quota(event: identity.QuotaRemoved, ctx: EventContext[Own]) -> None:
+    await ctx.own.quotas.drop(ctx.tx, event)
+
+
+async def _cancel_runs_of(agent_id: UUID, why: runtime.RunError, ctx: EventContext[Own]) -> None:
+    for run_id in await store.open_runs_of(ctx.tx, agent_id):
+        run, transitions = await store.cancel(ctx.tx, run_id, ctx.now(), why)
         ctx.tx.after_commit(lambda run=run, told=transitions: _cancelled(ctx.own, run, told))  # type: ignore[misc] # bound per turn
 
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from polis.proto import Refused, runtime
-from polis.proto.runtime import Run, Step, Transition
+from polis.proto.runtime import Run, RunError, Step, Transition
 from polis.runtime.activation import Recorded
 from polis.runtime.item import Item, parse
 from polis.runtime.journal import end_event
@@ -164,8 +164,13 @@ async def outcomes(tx: Transaction, run_id: UUID) -> dict[tuple[str, Item], Reco
     return {(row.node, parse(row.item)): _recorded.decode(row.body) for row in rows}
 
 
-async def cancel(tx: Transaction, run_id: UUID, at: datetime) -> tuple[Run, tuple[Transition, ...]]:
-    """End a run for good: from this commit on no outcome of it is accepted. Refused(RunNotFound | RunEnded)."""
+async def cancel(
+    tx: Transaction, run_id: UUID, at: datetime, why: RunError | None = None
+) -> tuple[Run, tuple[Transition, ...]]:
+    """End a run for good: from this commit on no outcome of it is accepted. Refused(RunNotFound | RunEnded).
+
+    why: told of a run that nobody asked to end.
+    """
     row = await tx.row(
         _FullRow,
         """
@@ -180,16 +185,16 @@ async def cancel(tx: Transaction, run_id: UUID, at: datetime) -> tuple[Run, tupl
         raise Refused(runtime.RunNotFound(run_id=run_id))
     if row.ended_at is not None:
         raise Refused(runtime.RunEnded(state=row.state))
-    run = msgspec.structs.replace(row.run, state="cancelled", ended_at=at)
+    run = msgspec.structs.replace(row.run, state="cancelled", ended_at=at, error=why)
     before = decode_steps(row.steps)
     at_ms = max(0, int((at - run.created_at).total_seconds() * 1000))
     steps = tuple(_cancelled(step, at_ms) for step in before)
     changed = [step for step, old in zip(steps, before, strict=True) if step != old]
-    transitions = _numbered(row.seq, at_ms, changed)
+    transitions = _numbered(row.seq, at_ms, changed, why)
     await tx.execute(
         """
         with ended as (
-            update runtime.runs set state = 'cancelled', ended_at = $3, seq = $4, steps = $5, owner = null
+            update runtime.runs set state = 'cancelled', ended_at = $3, seq = $4, steps = $5, error = $8, owner = null
             where org_id = $1 and id = $2
         )
         insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body) values ($1, $2, $4, $6, $7)
@@ -201,6 +206,7 @@ async def cancel(tx: Transaction, run_id: UUID, at: datetime) -> tuple[Run, tupl
         _encode(steps),
         transitions[0].seq,
         _encode(transitions),
+        None if why is None else _encode(why),
     )
     event = end_event(run)
     if event is not None:
@@ -227,6 +233,6 @@ def _cancelled(step: Step, at_ms: int) -> Step:
     return msgspec.structs.replace(step, state="cancelled", ended_ms=ended)
 
 
-def _numbered(seq: int, at_ms: int, changed: Sequence[Step]) -> tuple[Transition, ...]:
+def _numbered(seq: int, at_ms: int, changed: Sequence[Step], why: RunError | None) -> tuple[Transition, ...]:
     steps = [Transition(seq + n, at_ms, step.state, step) for n, step in enumerate(changed, start=1)]
-    return (*steps, Transition(seq + len(steps) + 1, at_ms, "cancelled"))
+    return (*steps, Transition(seq + len(steps) + 1, at_ms, "cancelled", error=why))

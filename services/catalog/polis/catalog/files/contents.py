@@ -7,6 +7,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from polis.proto.catalog import StorageFreed
+
 if TYPE_CHECKING:
     from polis.catalog.files.blobs import Blobs
     from polis.db import Transaction
@@ -17,6 +19,12 @@ class Content(Struct, frozen=True):
 
     id: UUID
     part_bytes: int
+
+
+class _Gone(Struct, frozen=True):
+    size: int
+    counted_for: UUID | None
+    counted_key: UUID | None
 
 
 async def keep(
@@ -44,6 +52,19 @@ async def keep(
     return kept
 
 
+async def count_for(
+    tx: Transaction, org_id: UUID, blob_id: UUID, principal_id: UUID, key_id: UUID | None
+) -> None:
+    """Note whose use of quotas the bytes are, so that theirs is the room when they go."""
+    await tx.execute(
+        "update catalog.blobs set counted_for = $3, counted_key = $4 where org_id = $1 and id = $2",
+        org_id,
+        blob_id,
+        principal_id,
+        key_id,
+    )
+
+
 async def drop(tx: Transaction, blobs: Blobs, org_id: UUID, blob_id: UUID) -> None:
     """Count one artifact less; with the last one the bytes go."""
     left = await tx.value(
@@ -52,5 +73,12 @@ async def drop(tx: Transaction, blobs: Blobs, org_id: UUID, blob_id: UUID) -> No
         blob_id,
     )
     if left == 0:
-        await tx.execute("delete from catalog.blobs where org_id = $1 and id = $2", org_id, blob_id)
+        gone = await tx.row(
+            _Gone,
+            "delete from catalog.blobs where org_id = $1 and id = $2 returning size, counted_for, counted_key",
+            org_id,
+            blob_id,
+        )
         await blobs.delete(tx, org_id, [blob_id])
+        if gone is not None and gone.counted_for is not None:
+            await tx.emit(StorageFreed(org_id, blob_id, gone.size, gone.counted_for, gone.counted_key))

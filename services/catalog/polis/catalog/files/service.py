@@ -7,20 +7,31 @@ from collections.abc import AsyncIterator
 from polis.catalog.files import artifacts, ranges, uploads
 from polis.catalog.files.blobs import BlobGone
 from polis.catalog.own import Own
-from polis.proto import Page, Refused, catalog
-from polis.service import Context, Handlers
+from polis.proto import Page, Refused, catalog, identity
+from polis.service import Context, EventContext, Handlers
 
 handlers = Handlers()
+_TO_SETTLE_S = 86_400
+"""What a quota set aside for an upload stays for so much longer than the upload: until its end has been told."""
 
 
 @handlers.handles(catalog.CreateUpload)
 async def create_upload(request: catalog.CreateUpload, ctx: Context[Own]) -> catalog.Upload:
     at = ctx.now()
     (await ctx.own.grants.viewer(ctx.actor)).demand_visibility(request.visibility)
-    async with ctx.transaction() as tx:
+    upload_id = ctx.new_id()
+    aside = ctx.own.metered.set_aside(
+        request.size,
+        actor=ctx.actor,
+        reservation_id=upload_id,
+        deadline=ctx.deadline,
+        ttl_s=int(ctx.own.upload_ttl.total_seconds()) + _TO_SETTLE_S,
+    )
+    async with aside as held, ctx.transaction() as tx:
+        held.demand()
         upload = uploads.Announced(
             org_id=ctx.actor.org_id,
-            id=ctx.new_id(),
+            id=upload_id,
             created_by=ctx.actor.principal_id,
             name=request.name,
             media_type=request.media_type,
@@ -29,6 +40,8 @@ async def create_upload(request: catalog.CreateUpload, ctx: Context[Own]) -> cat
             created_at=at,
             expires_at=at + ctx.own.upload_ttl,
             visibility=request.visibility,
+            metered=held.metered,
+            key_id=ctx.actor.key_id,
         )
         await uploads.create(tx, upload, ctx.own.quota)
         return tx.answer(catalog.Upload(upload.id, upload.part_bytes, upload.expires_at))
@@ -121,3 +134,13 @@ async def change_artifact(request: catalog.ChangeArtifact, ctx: Context[Own]) ->
             tx, await ctx.own.grants.viewer(ctx.actor), request.artifact_id, request.visibility
         )
         return tx.answer(changed)
+
+
+@handlers.on(identity.QuotaSet)
+async def keep_quota(event: identity.QuotaSet, ctx: EventContext[Own]) -> None:
+    await ctx.own.metered.keep(ctx.tx, event)
+
+
+@handlers.on(identity.QuotaRemoved)
+async def drop_quota(event: identity.QuotaRemoved, ctx: EventContext[Own]) -> None:
+    await ctx.own.metered.drop(ctx.tx, event)

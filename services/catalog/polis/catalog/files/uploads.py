@@ -20,6 +20,7 @@ from polis.proto.catalog import (
     Part,
     UploadIncomplete,
     UploadNotFound,
+    UploadSettled,
     Visibility,
 )
 
@@ -47,6 +48,8 @@ class Announced(Struct, frozen=True):
     expires_at: datetime
     part_bytes: int = PART_BYTES
     visibility: Visibility = "org"
+    metered: bool = False
+    key_id: UUID | None = None
 
     @property
     def parts(self) -> int:
@@ -61,6 +64,7 @@ class _Expired(Struct, frozen=True):
     org_id: UUID
     id: UUID
     size: int
+    metered: bool
 
 
 class _Number(Struct, frozen=True):
@@ -73,8 +77,8 @@ async def create(tx: Transaction, upload: Announced, limits: quota.Quota) -> Non
     await tx.execute(
         """
         insert into catalog.uploads (org_id, id, created_by, name, media_type, size, sha256, part_bytes, created_at,
-            expires_at, visibility)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            expires_at, visibility, metered, key_id)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         """,
         upload.org_id,
         upload.id,
@@ -87,6 +91,8 @@ async def create(tx: Transaction, upload: Announced, limits: quota.Quota) -> Non
         upload.created_at,
         upload.expires_at,
         upload.visibility,
+        upload.metered,
+        upload.key_id,
     )
 
 
@@ -107,7 +113,7 @@ async def put_part(
         Announced,
         """
         select u.org_id, u.id, u.created_by, u.name, u.media_type, u.size, u.sha256, u.created_at, u.expires_at,
-            u.part_bytes, u.visibility
+            u.part_bytes, u.visibility, u.metered, u.key_id
         from catalog.uploads u
         where u.org_id = $1 and u.id = $2 and u.created_by = $3 and u.expires_at > $4
         for key share
@@ -169,11 +175,22 @@ async def complete(
     kept = await contents.keep(
         tx, blobs, org_id, upload.id, sha256=digest, size=upload.size, part_bytes=upload.part_bytes
     )
+    if upload.metered:
+        await _settle(tx, upload, kept)
     await artifacts.insert(tx, artifact, blob_id=kept.id, part_bytes=kept.part_bytes)
     await tx.execute("delete from catalog.uploads where org_id = $1 and id = $2", org_id, upload.id)
     await quota.release(tx, org_id, uploads=1)
     await tx.emit(ArtifactStored(org_id, artifact.id, artifact.name, artifact.size, artifact.sha256))
     return artifact
+
+
+async def _settle(tx: Transaction, upload: Announced, kept: contents.Content) -> None:
+    """Count the bytes against the quotas, unless the org had the content already."""
+    used = 0
+    if kept.id == upload.id:
+        used = upload.size
+        await contents.count_for(tx, upload.org_id, kept.id, upload.created_by, upload.key_id)
+    await tx.emit(UploadSettled(upload.org_id, upload.id, used))
 
 
 async def cancel(
@@ -186,6 +203,8 @@ async def cancel(
     await blobs.delete(tx, org_id, [upload_id])
     await tx.execute("delete from catalog.uploads where org_id = $1 and id = $2", org_id, upload_id)
     await quota.release(tx, org_id, size=upload.size, uploads=1)
+    if upload.metered:
+        await tx.emit(UploadSettled(org_id, upload_id, 0))
 
 
 async def _lock(
@@ -195,7 +214,7 @@ async def _lock(
         Announced,
         """
         select u.org_id, u.id, u.created_by, u.name, u.media_type, u.size, u.sha256, u.created_at, u.expires_at,
-            u.part_bytes, u.visibility
+            u.part_bytes, u.visibility, u.metered, u.key_id
         from catalog.uploads u
         where u.org_id = $1 and u.id = $2 and u.created_by = $3 and u.expires_at > $4
         for update
@@ -263,7 +282,7 @@ async def sweep(database: Database, blobs: Blobs, at: datetime) -> int:
                 order by e.expires_at limit $2 for update skip locked
             ) e
             where u.org_id = e.org_id and u.id = e.id
-            returning u.org_id, u.id, u.size
+            returning u.org_id, u.id, u.size, u.metered
             """,
             at,
             SWEEP_BATCH,
@@ -272,4 +291,6 @@ async def sweep(database: Database, blobs: Blobs, at: datetime) -> int:
         for upload in sorted(expired, key=lambda upload: upload.org_id):
             await blobs.delete(tx, upload.org_id, [upload.id])
             await quota.release(tx, upload.org_id, size=upload.size, uploads=1)
+            if upload.metered:
+                await tx.emit(UploadSettled(upload.org_id, upload.id, 0))
     return len(expired)

@@ -17,6 +17,7 @@ from polis.proto import Page, Refused, identity
 from polis.proto.problems import Forbidden
 from polis.service import Context, Handlers
 from polis.service.access import effective
+from polis.service.actor import BY_KEY
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 handlers = Handlers()
 EVERYONES = "identity:members"
 """Who holds this sees and revokes the keys of the whole org."""
-_BY_KEY = "key:"
-"""In a token, before the id of the key that it was traded for."""
 
 
 @handlers.handles(identity.CreateKey)
@@ -74,7 +73,7 @@ async def get_key(request: identity.GetKey, ctx: Context[Own]) -> identity.ApiKe
 
 @handlers.handles(identity.RotateKey)
 async def rotate_key(request: identity.RotateKey, ctx: Context[Own]) -> identity.NewKey:
-    if ctx.actor.acting != f"{_BY_KEY}{request.key_id}":
+    if ctx.actor.acting != f"{BY_KEY}{request.key_id}":
         _in_person(ctx)
     at, secret = ctx.now(), keys.mint(request.key_id)
     async with ctx.transaction() as tx:
@@ -114,7 +113,7 @@ async def sign_in_key(request: identity.SignInKey, ctx: Context[Own]) -> identit
         ctx.new_id(),
         at,
         scope=" ".join(sorted(rights(found, bearer))),
-        acting=f"{_BY_KEY}{found.id}",
+        acting=f"{BY_KEY}{found.id}",
         ttl_s=_lifetime_s(found, at),
     )
 

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.identity.access import quotas, usages
 from polis.identity.access.telling import tell
 from polis.identity.own import Own
-from polis.proto import Page, Refused, identity
+from polis.proto import Page, Refused, catalog, identity
 from polis.proto.problems import Fault, Invalid
-from polis.service import Context, Handlers
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from polis.db import Transaction
+from polis.service import Context, EventContext, Handlers
 
 handlers = Handlers()
 _IMPOSES = "identity:limits"
@@ -70,7 +64,10 @@ async def reserve_usage(request: identity.ReserveUsage, ctx: Context[Own]) -> id
     until = at + timedelta(seconds=request.ttl_s)
     async with ctx.own.database.transaction((org_id,), deadline=ctx.deadline) as tx:
         if await usages.claim(tx, org_id, request.reservation_id, request.amount, until):
-            uses = await _lock(tx, request, at)
+            principals = [p for p in (request.principal_id, request.behalf_id) if p is not None]
+            uses = await usages.lock(
+                tx, org_id, request.meter, principals=principals, key_id=request.key_id, at=at
+            )
             usages.demand_room(uses, request.amount)
             await usages.set_aside(tx, org_id, request.reservation_id, uses, request.amount)
     return identity.Reservation(request.reservation_id, until)
@@ -87,19 +84,21 @@ async def release_usage(request: identity.ReleaseUsage, ctx: Context[Own]) -> No
     org_id, at = request.org_id, ctx.now()
     async with ctx.own.database.transaction((org_id,), deadline=ctx.deadline) as tx:
         if await usages.claim(tx, org_id, request.release_id, 0, at):
-            uses = await _lock(tx, request, at)
+            uses = await usages.lock(
+                tx, org_id, request.meter, principals=[request.principal_id], key_id=request.key_id, at=at
+            )
             await usages.give_back(tx, org_id, uses, request.amount)
             await usages.settle(tx, org_id, request.release_id, 0, at)
 
 
-async def _lock(
-    tx: Transaction, request: identity.ReserveUsage | identity.ReleaseUsage, at: datetime
-) -> list[usages.Use]:
-    return await usages.lock(
-        tx,
-        request.org_id,
-        request.meter,
-        principal_id=request.principal_id,
-        key_id=request.key_id,
-        at=at,
+@handlers.on(catalog.UploadSettled)
+async def settle_upload(event: catalog.UploadSettled, ctx: EventContext[Own]) -> None:
+    await usages.settle(ctx.tx, event.org_id, event.upload_id, event.used, ctx.now())
+
+
+@handlers.on(catalog.StorageFreed)
+async def give_storage_back(event: catalog.StorageFreed, ctx: EventContext[Own]) -> None:
+    uses = await usages.lock(
+        ctx.tx, event.org_id, "storage", principals=[event.principal_id], key_id=event.key_id, at=ctx.now()
     )
+    await usages.give_back(ctx.tx, event.org_id, uses, event.size)

@@ -68,16 +68,22 @@ async def claim(tx: Transaction, org_id: UUID, reservation_id: UUID, amount: int
 
 
 async def lock(
-    tx: Transaction, org_id: UUID, meter: Meter, *, principal_id: UUID, key_id: UUID | None, at: datetime
+    tx: Transaction,
+    org_id: UUID,
+    meter: Meter,
+    *,
+    principals: Sequence[UUID],
+    key_id: UUID | None,
+    at: datetime,
 ) -> list[Use]:
-    """What is used of every quota that applies: of the org, the principal, its key, and the units of both."""
+    """What is used of every quota that applies: of the org, the principals, the key, and the units of all of them."""
     applying = await tx.rows(
         UUID,
         """
         with recursive above as (
             select u.id, u.parent_id from identity.units u
             where u.org_id = $1 and u.id in (
-                select unit_id from identity.agents where org_id = $1 and id = $2
+                select unit_id from identity.agents where org_id = $1 and id = any($2)
                 union all
                 select unit_id from identity.api_keys where org_id = $1 and id = $3
             )
@@ -87,14 +93,14 @@ async def lock(
         select q.id from identity.quotas q
         where q.org_id = $1 and q.meter = $4 and (
             q.subject_kind = 'org'
-            or (q.subject_kind = 'principal' and q.subject_id = $2)
+            or (q.subject_kind = 'principal' and q.subject_id = any($2))
             or (q.subject_kind = 'key' and q.subject_id = $3)
             or (q.subject_kind = 'unit' and q.subject_id in (select id from above))
         )
         order by q.id
         """,
         org_id,
-        principal_id,
+        principals,
         key_id,
         meter,
     )
