@@ -47,6 +47,7 @@ from polis.proto.catalog import (
     WithdrawChangeSet,
 )
 from polis.proto.problems import Forbidden, Invalid
+from polis.testing import eventually
 
 
 def put(key, content=None, kind="policy", **more):
@@ -55,6 +56,10 @@ def put(key, content=None, kind="policy", **more):
 
 def activate(key, environment="production", kind="policy", **more):
     return Change("activate", kind, key, environment=environment, **more)
+
+
+def deactivate(key, environment="production", kind="policy"):
+    return Change("deactivate", kind, key, environment=environment)
 
 
 @pytest.fixture
@@ -417,3 +422,68 @@ async def test_sets_over_the_same_resources_in_any_order_wait_for_nobody_for_eve
         assert all(isinstance(problem, KeyTaken) for problem in refusals)
         assert len(refusals) < len(results)
         assert len({(await active(ada, name))["by"] for name in names}) == 1
+
+
+async def test_a_set_that_ends_what_another_begins_to_use_crosswise_does_not_lock_it_up(
+    ada, make, propose, database, sql
+):
+    """Who begins to use a resource holds on to it, and who ends it wants nobody to: neither chooses the order."""
+    used, users = ["used0", "used1", "used2"], ["user0", "user1", "user2"]
+    await make(
+        *(part for key in used for part in (put(key), activate(key))),
+        *(put(key, {"$use": f"policy/{of}"}) for key, of in zip(users, reversed(used), strict=True)),
+    )
+    ending = await propose(*(deactivate(key) for key in used))
+    using = await propose(*map(activate, users))
+
+    async with asyncio.TaskGroup() as tasks, database.transaction([ada.org_id]) as tx:
+        # Somebody who publishes what uses the second: whoever comes to it stands still, with the first behind it.
+        await tx.execute(
+            "select from catalog.resources where org_id = $1 and key = 'used1' for key share", ada.org_id
+        )
+        waiting = []
+        for number, proposed in enumerate((ending, using), 1):
+            waiting.append(tasks.create_task(outcome(ada.call(ApplyChangeSet(proposed.id)))))
+            await eventually(lambda number=number: standing(sql, number))
+    ended, began = [task.result() for task in waiting]
+
+    assert ended.status == "applied"
+    assert began.status == "applied"
+
+
+async def outcome(awaitable):
+    """The answer, or the problem of the refusal."""
+    try:
+        return await awaitable
+    except Refused as refusal:
+        return refusal.problem
+
+
+async def standing(sql, number):
+    query = """
+        select count(*) as n from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()
+    """
+    return (await sql(query))[0]["n"] == number
+
+
+async def test_activations_in_any_order_come_to_an_end_together(ada, make, propose):
+    names = [f"rule{n}" for n in range(6)]
+    await make(*map(put, names))
+    resources = await own(ada)
+    for turn in range(4):
+        orders = (names, names[::-1], names[3:] + names[:3], names[::2] + names[1::2])
+        proposed = [
+            await propose(*(activate(name, content={"n": n, "turn": turn}) for name in order))
+            for n, order in enumerate(orders)
+        ]
+
+        results = await asyncio.gather(
+            *(ada.call(ApplyChangeSet(s.id)) for s in proposed),
+            *(ada.call(PublishVersion(resources[name].id)) for name in names),
+            *(ada.call(UndoChangeSet(s.id)) for s in proposed[:1]),
+            return_exceptions=True,
+        )
+
+        assert [r for r in results if isinstance(r, BaseException) and not isinstance(r, Refused)] == []
+        assert {type(r.problem) for r in results if isinstance(r, Refused)} <= {ChangeSetState, ChangedSince}
+        assert len({(await active(ada, name))["n"] for name in names}) == 1

@@ -1,7 +1,8 @@
 """Makes changes of several resources in one transaction: all of them, or a refusal and none.
 
 Components come first, because graphs are checked against those that are active; what is used is looked up when everything
-is published; what ends comes last. Resources are locked in the order of their ids, so two sets never wait for each other.
+is published; what ends comes last. Nobody waits for each other: an org's sets are made one after another, since what a set
+uses is known only while it is made; and towards single requests resources are locked in the order of their ids.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ async def make(tx: Transaction, viewer: Viewer, changes: Sequence[Change], *, by
     work = _Work(tx, viewer, by, at)
     names: list[Name] = sorted({(change.type, change.key) for change in changes})
     await work.lock(names)
+    await work.lock_whole(changes)
     before = await work.states(names)
     steps = [
         step for _, step in sorted([(n, await work.make(changes[n])) for n in _order(changes)], key=_first)
@@ -122,8 +124,24 @@ class _Work:
         self.cleared: list[tuple[Name, str]] = []
 
     async def lock(self, names: list[Name]) -> None:
+        await self.tx.execute(
+            "select pg_advisory_xact_lock(hashtextextended('catalog.change_sets ' || $1::text, 0))",
+            str(self.viewer.org_id),
+        )
         for resource in await resources.lock_named(self.tx, self.viewer, names):
             self.known[resource.type, resource.key] = resource
+
+    async def lock_whole(self, changes: Sequence[Change]) -> None:
+        """What ends, or is shown to others than before: both need that nobody holds on to it, so all of it at once."""
+        wholly = {
+            known.id: known
+            for change in changes
+            if (known := self.known.get((change.type, change.key))) is not None
+            and (
+                change.action in ("deactivate", "remove") or change.visibility not in (None, known.visibility)
+            )
+        }
+        await resources.lock_whole(self.tx, *wholly.values())
 
     async def states(self, names: list[Name]) -> dict[Name, State | None]:
         there = [self.known[name] for name in names if name in self.known]
@@ -260,7 +278,6 @@ class _Work:
         environment = _environment(change)
         previous = await activations.number(self.tx, resource, environment)
         if previous is not None:
-            await resources.lock_whole(self.tx, resource)
             await activations.clear(self.tx, resource, environment, by=self.by, at=self.at)
             self.cleared.append(((change.type, change.key), environment))
         effect: Effect = "none" if previous is None else "delete"

@@ -84,7 +84,8 @@ async def _create_each(
             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
                 $8::timestamptz[], $9::text[], $10::text[])
                 as n (org_id, id, type, key, name, visibility, created_by, created_at, content, tags)
-            order by org_id, type, key
+            -- As a change set creates them: who waits for a key of the other never holds one that the other waits for.
+            order by org_id, type <> 'component', type, key
         ), created as (
             insert into catalog.resources
                 (org_id, id, type, key, name, visibility, revision, created_by, created_at, updated_at, tags,
@@ -258,13 +259,14 @@ async def lock_named(tx: Transaction, viewer: Viewer, names: Sequence[tuple[str,
     return [Resource(**{name: getattr(row, name) for name in Resource.__struct_fields__}) for row in found]
 
 
-async def lock_whole(tx: Transaction, resource: Resource) -> None:
-    """Lock a locked resource against being named by others too: until the transaction ends nothing begins to use it."""
-    await tx.execute(
-        "select from catalog.resources r where r.org_id = $1 and r.id = $2 for update",
-        resource.org_id,
-        resource.id,
-    )
+async def lock_whole(tx: Transaction, *locked: Resource) -> None:
+    """Lock locked resources of one org against being named by others too: until the transaction ends nothing begins to use them."""
+    if locked:
+        await tx.execute(
+            "select from catalog.resources r where r.org_id = $1 and r.id = any($2::uuid[]) order by r.id for update",
+            locked[0].org_id,
+            [resource.id for resource in locked],
+        )
 
 
 async def draft(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Draft:
