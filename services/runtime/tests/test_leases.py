@@ -1,0 +1,71 @@
+"""Taking over what others have left behind, whatever state they are in."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from polis.db import Database
+from polis.runtime import leases
+
+ORG, RUN, FROZEN, OTHER = (UUID(int=n) for n in range(1, 5))
+
+
+@pytest.fixture
+async def admin(stage):
+    connection = await asyncpg.connect(stage.database.admin_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def database(stage):
+    opened = await Database.open(stage.database.url("app_runtime"), service="runtime", size=2)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def abandoned(admin):
+    """An open run, of an instance that was not seen for an hour."""
+    await admin.execute(
+        "insert into runtime.instances values ('frozen', $1, now() - interval '1 hour')", FROZEN
+    )
+    digest = hashlib.sha256(b"{}").hexdigest()
+    await admin.execute("insert into runtime.programs values ($1, $2, '{}')", ORG, digest)
+    await admin.execute(
+        """
+        insert into runtime.runs (org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at,
+            seq, input, steps, owner, epoch)
+        values ($1, $2, 'g', $3, $3, 'running', $1, $1, $4, $4, 1, '{}', '[]', $5, 1)
+        """,
+        ORG,
+        RUN,
+        digest,
+        datetime.now(UTC),
+        FROZEN,
+    )
+
+
+async def test_nobody_waits_for_a_process_that_froze_while_it_beat(abandoned, admin, stage, database):
+    async def claim():
+        async with asyncio.timeout(3):
+            return await leases.claim(database, OTHER, active=[], lease_s=1.0, limit=10)
+
+    frozen = await asyncpg.connect(stage.database.admin_url)
+    beating = frozen.transaction()
+    await beating.start()
+    await frozen.execute("update runtime.instances set seen_at = now() where incarnation = $1", FROZEN)
+
+    claimed = await claim()
+
+    assert [(c.run.id, c.epoch) for c in claimed] == [(RUN, 2)]
+    await beating.rollback()
+    await frozen.close()
+    assert await claim() == []
+    assert await admin.fetchval("select count(*) from runtime.instances where name = 'frozen'") == 0
