@@ -31,6 +31,7 @@ from polis.proto.identity import (
     SecretNameTaken,
     SecretNotFound,
     SecretUnreadable,
+    UpdateSecret,
     WrongPassphrase,
 )
 from polis.proto.problems import Forbidden, Invalid, Overloaded
@@ -79,6 +80,42 @@ class TestOperations:
 
         assert (leased.value, leased.version) == (VALUE, 1)
         assert 50 < (leased.until - utc_now()).total_seconds() <= 60
+
+    async def test_who_made_it_says_anew_how_it_is_called_and_who_gets_it(
+        self, ada, keep, lease, refused, facts
+    ):
+        secret, other = await keep(ada), await keep(ada)
+
+        changed = await ada.call(UpdateSecret(secret.id, f"{secret.name}.old", ()))
+
+        assert changed == await ada.call(GetSecret(secret.id))
+        assert (changed.name, changed.used_by) == (f"{secret.name}.old", ())
+        assert await refused(lease(ada, secret)) == SecretNotFound(secret.id)
+        await ada.call(UpdateSecret(secret.id, used_by=("runtime",)))
+        await ada.call(UpdateSecret(secret.id))
+        assert (await lease(ada, secret)).value == VALUE
+        assert (await ada.call(GetSecret(secret.id))).name == f"{secret.name}.old"
+        taken = await refused(ada.call(UpdateSecret(secret.id, other.name)))
+        assert taken == SecretNameTaken(name=other.name)
+        assert isinstance(await refused(ada.call(UpdateSecret(secret.id, used_by=("logging",)))), Invalid)
+        told = [event["used_by"] for event in await facts(ada.org_id, "secret_updated")]
+        assert told == [[], ["runtime"]]
+        log = [r.detail for r in (await ada.call(ListAudit(limit=200))).items if r.action == "secret.updated"]
+        assert sorted(d["used_by"] for d in log) == ["", "runtime"]
+
+    async def test_others_change_a_secret_only_if_it_is_the_orgs_and_they_manage_it(
+        self, ada, ben, join, keep, refused
+    ):
+        cem = await join(ada, "member")
+        of_org, own = await keep(cem), await keep(cem, protection="personal")
+        shared = await keep(ada)
+
+        assert (await ada.call(UpdateSecret(of_org.id, used_by=()))).used_by == ()
+        assert await refused(ada.call(UpdateSecret(own.id, used_by=()))) == SecretNotFound(own.id)
+        assert await refused(cem.call(UpdateSecret(shared.id, used_by=()))) == Forbidden(
+            scope="identity:members"
+        )
+        assert await refused(ben.call(UpdateSecret(shared.id, used_by=()))) == SecretNotFound(shared.id)
 
     async def test_people_see_everything_but_the_value(self, ada, keep):
         secret = await keep(ada)

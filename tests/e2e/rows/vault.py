@@ -51,6 +51,7 @@ ROWS: dict[str, Any] = {
     "list_secrets": fixed("/secrets"),
     "get_secret": on_secret("/secrets/{}"),
     "rotate_secret": on_secret("/secrets/{}/rotate", {"value": "hunter3"}),
+    "update_secret": on_secret("/secrets/{}", {"used_by": []}),
     "delete_secret": on_secret("/secrets/{}"),
     "open_secret": on_secret("/secrets/{}/open", {"passphrase": PASSPHRASE}, **SEALED),
     "close_secret": on_secret("/secrets/{}/close", {}, **SEALED),
@@ -63,6 +64,7 @@ ROWS: dict[str, Any] = {
     "lease_secret": lambda world: LeaseSecret(UUID(world.org_id), uuid4(), uuid4()),
 }
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
+    ("update_secret", "allowed"): {403},  # the owner's: a member who did not make it does not change it
     ("trade_credentials", "public"): {401},  # the row offers wrong credentials
     # A sealed secret is its owner's: nobody else sees that there is one.
     ("open_secret", "allowed"): {404},

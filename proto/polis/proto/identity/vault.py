@@ -131,6 +131,14 @@ class SecretRotated(Event, frozen=True):
 
 
 @event(entity="entry_id")
+class SecretUpdated(Event, frozen=True):
+    """A secret is given to these services alone from now on; leases that they hold last their minute."""
+
+    entry_id: UUID
+    used_by: tuple[Key, ...]
+
+
+@event(entity="entry_id")
 class SecretDeleted(Event, frozen=True):
     """A secret is gone."""
 
@@ -176,6 +184,20 @@ class RotateSecret(Request[Secret], frozen=True):
 
     def __repr__(self) -> str:
         return f"RotateSecret({self.secret_id}, hidden)"
+
+
+@operation(
+    http="PATCH /secrets/{secret_id}", scope="identity:secrets", problems=(SecretNotFound, SecretNameTaken)
+)
+class UpdateSecret(Request[Secret], frozen=True):
+    """Rename a secret, or say anew which services get it: none, if `used_by` is empty. What is left out stays.
+
+    An org's secret is changed by who made it and by who manages the org's members; any other by its owner.
+    """
+
+    secret_id: UUID
+    name: SecretKey | None = None
+    used_by: Annotated[tuple[Key, ...], Meta(max_length=16)] | None = None
 
 
 @operation(http="DELETE /secrets/{secret_id}", scope="identity:secrets", problems=(SecretNotFound,))

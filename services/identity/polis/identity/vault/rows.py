@@ -20,6 +20,7 @@ from polis.proto.identity import (
     SecretNameTaken,
     SecretNotFound,
     SecretRotated,
+    SecretUpdated,
     TooManySecrets,
 )
 
@@ -94,10 +95,15 @@ async def create(tx: Transaction, secret: Secret, envelope: Envelope, owner_id: 
             secret.created_at,
         )
     except UniqueViolation as violation:
-        if violation.constraint != "secrets_name":
-            raise
-        raise Refused(SecretNameTaken(name=secret.name)) from None
+        raise _name_taken(violation, secret) from None
     await _put(tx, envelope, secret.created_at)
+
+
+def _name_taken(violation: UniqueViolation, secret: Secret) -> Exception:
+    """What to raise for it; the violation itself where it is of something else."""
+    if violation.constraint != "secrets_name":
+        return violation
+    return Refused(SecretNameTaken(name=secret.name))
 
 
 async def page(
@@ -193,6 +199,21 @@ async def rotate(tx: Transaction, envelope: Envelope, at: datetime) -> None:
         place.version - 1,
     )
     await tx.emit(SecretRotated(place.org_id, place.secret_id, place.version))
+
+
+async def update(tx: Transaction, secret: Secret) -> None:
+    """Another name or other services for a locked secret, and tell. Refused(SecretNameTaken)."""
+    try:
+        await tx.execute(
+            "update identity.secrets set name = $3, used_by = $4 where org_id = $1 and id = $2",
+            secret.org_id,
+            secret.id,
+            secret.name,
+            secret.used_by,
+        )
+    except UniqueViolation as violation:
+        raise _name_taken(violation, secret) from None
+    await tx.emit(SecretUpdated(secret.org_id, secret.id, secret.used_by))
 
 
 async def delete(tx: Transaction, org_id: UUID, secret_id: UUID) -> None:

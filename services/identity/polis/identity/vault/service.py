@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 handlers = Handlers()
 EVERYONES = "identity:members"
-"""Who holds this may delete anybody's secret."""
+"""Who holds this may delete anybody's secret, and change any of the org's."""
 
 
 @handlers.handles(identity.CreateSecret)
@@ -71,6 +71,22 @@ async def rotate_secret(request: identity.RotateSecret, ctx: Context[Own]) -> id
         secret = msgspec.structs.replace(old, version=old.version + 1, rotated_at=ctx.now(), open_until=None)
         await rows.rotate(tx, await _close(ctx, secret, request.value, request.passphrase), ctx.now())
         await _note(ctx, tx, "secret.rotated", secret)
+        return tx.answer(secret)
+
+
+@handlers.handles(identity.UpdateSecret)
+async def update_secret(request: identity.UpdateSecret, ctx: Context[Own]) -> identity.Secret:
+    _demand_askers(request.used_by or ())
+    async with ctx.transaction() as tx:
+        await rows.lock(tx, ctx.actor.org_id, request.secret_id)
+        old = await rows.get(tx, ctx.actor.org_id, request.secret_id, ctx.actor.principal_id, ctx.now())
+        if old.created_by != ctx.actor.principal_id:
+            ctx.actor.demand(EVERYONES)
+        used_by = old.used_by if request.used_by is None else tuple(sorted(set(request.used_by)))
+        secret = msgspec.structs.replace(old, name=request.name or old.name, used_by=used_by)
+        if secret != old:
+            await rows.update(tx, secret)
+            await _note(ctx, tx, "secret.updated", secret, was=old.name, used_by=" ".join(used_by))
         return tx.answer(secret)
 
 
@@ -185,12 +201,16 @@ async def _close(
 
 def _check(request: identity.CreateSecret) -> None:
     """Refused(Invalid) for services that never ask for secrets, and a passphrase too much or too few."""
+    _demand_askers(request.used_by)
+    _demand_passphrase(request.protection, request.passphrase)
+
+
+def _demand_askers(services: tuple[str, ...]) -> None:
     askers = operation_of(identity.LeaseSecret).callers
-    for n, service in enumerate(request.used_by):
+    for n, service in enumerate(services):
         if service not in askers:
             fault = Fault(pointer=f"/used_by/{n}", detail=f"Expected one of {', '.join(askers)}")
             raise Refused(Invalid(faults=(fault,)))
-    _demand_passphrase(request.protection, request.passphrase)
 
 
 def _demand_passphrase(protection: identity.Protection, passphrase: str | None) -> None:
@@ -204,13 +224,15 @@ def _unreadable(found: rows.Stored, error: Unreadable) -> Refused:
     return Refused(identity.SecretUnreadable(secret_id=found.id))
 
 
-async def _note(ctx: Context[Own], tx: Transaction, action: str, secret: identity.Secret) -> None:
+async def _note(
+    ctx: Context[Own], tx: Transaction, action: str, secret: identity.Secret, **more: str
+) -> None:
     await record(
         tx,
         org_id=secret.org_id,
         action=action,
         actor_id=ctx.actor.principal_id,
         subject=str(secret.id),
-        detail={"name": secret.name, "version": str(secret.version)},
+        detail={"name": secret.name, "version": str(secret.version), **more},
         at=ctx.now(),
     )
