@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from polis.bus.jetstream import store
+from polis.bus.permissions import ADMIN
 from polis.graph import builtin, digest
 from polis.proto import Refused, catalog
 from polis.proto.contract import operation_of
@@ -16,7 +18,7 @@ from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, N
 from polis.proto.problems import Unavailable
 from polis.runtime import component
 from polis.runtime.component import Implementation
-from polis.service import call, stream
+from polis.service import call, envelope, stream
 from polis.service.wire import encode_problem
 
 
@@ -162,6 +164,18 @@ def ada(actors, running, caller):
     person = actors.person("member")
     person.caller = caller
     return person
+
+
+@pytest.fixture
+def tell(stage):
+    """Publish an event as its service would."""
+
+    async def tell(event):
+        subject, headers, payload = envelope.encode(event, uuid4(), datetime.now(UTC))
+        bus = await stage.bus(ADMIN)
+        await store(bus, subject, payload, headers, msg_id=headers["Nats-Msg-Id"], timeout_s=5)
+
+    return tell
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,11 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from polis.bus.jetstream import store
-from polis.bus.permissions import ADMIN
 from polis.proto import runtime
+from polis.proto.contract import event_type_of
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
-from polis.proto.identity import AgentDeleted
+from polis.proto.identity import AgentDeleted, AgentSuspended
 from polis.proto.problems import Forbidden, KeyReused, StaleCursor
-from polis.service import envelope
 from polis.testing import eventually
 
 
@@ -29,6 +27,25 @@ async def facts(stage):
     async def told(run_id):
         rows = await admin.fetch("select fact from runtime.outbox where entity = $1 order by n", str(run_id))
         return [row["fact"] for row in rows]
+
+    yield told
+    await admin.close()
+
+
+@pytest.fixture
+async def events(stage):
+    """The events of one kind that were told of a run."""
+    import asyncpg
+
+    admin = await asyncpg.connect(stage.database.admin_url)
+
+    async def told(run_id, kind):
+        rows = await admin.fetch(
+            "select payload from runtime.outbox where entity = $1 and fact = $2",
+            str(run_id),
+            event_type_of(kind).fact,
+        )
+        return [msgspec.json.decode(row["payload"], type=kind) for row in rows]
 
     yield told
     await admin.close()
@@ -195,18 +212,24 @@ async def test_a_cancelled_run_has_no_further_effect(ada, played, effects, graph
     assert await facts(run.id) == ["run_started", "run_cancelled"]
 
 
-async def test_runs_of_a_deleted_agent_are_cancelled(ada, actors, stage, played, effects, graph_of):
-    agent = actors.agent(ada.org_id, "gone")
+@pytest.mark.parametrize(("what", "kind"), [(AgentDeleted, "deleted"), (AgentSuspended, "suspended")])
+async def test_runs_of_an_agent_that_is_deleted_or_suspended_are_cancelled_and_tell_why(
+    ada, actors, tell, played, effects, graph_of, events, what, kind
+):
+    agent = actors.agent(ada.org_id, kind)
     played.graphs["orphan"] = graph_of("test.effect")
     effects.gate.clear()
-    run = await ada.call(runtime.StartRun(graph="orphan", input={"x": 1}, agent="gone"))
+    run = await ada.call(runtime.StartRun(graph="orphan", input={"x": 1}, agent=kind))
     other = await ada.call(runtime.StartRun(graph="orphan", input={"x": 1}))
 
-    event = AgentDeleted(org_id=ada.org_id, agent_id=agent.id)
-    subject, headers, payload = envelope.encode(event, uuid4(), datetime.now(UTC))
-    await store(await stage.bus(ADMIN), subject, payload, headers, msg_id=headers["Nats-Msg-Id"], timeout_s=5)
+    await tell(what(org_id=ada.org_id, agent_id=agent.id))
 
-    assert (await ended(ada, run.id)).state == "cancelled"
+    cancelled = await ended(ada, run.id)
+    why = runtime.RunError("", f"agent.{kind}", f"the agent that it acts as was {kind}")
+    assert (cancelled.state, cancelled.error) == ("cancelled", why)
+    watched = await ada.call(runtime.WatchRun(run_id=run.id, after=0))
+    assert (watched.transitions[-1].state, watched.transitions[-1].error) == ("cancelled", why)
+    assert await events(run.id, runtime.RunCancelled) == [runtime.RunCancelled(ada.org_id, run.id, why)]
     assert (await ada.call(runtime.GetRun(run_id=other.id))).state == "running"
     effects.gate.set()
     assert (await ended(ada, other.id)).state == "succeeded"

@@ -15,6 +15,8 @@ from polis.proto.contract import operation_of
 from polis.proto.identity import (
     AccessToken,
     Agent,
+    CheckAccess,
+    Decision,
     Delegate,
     GetAgent,
     GetJwks,
@@ -24,6 +26,7 @@ from polis.proto.identity import (
     Revocations,
     SignInClient,
 )
+from polis.service.access import Question, Who, decide
 from polis.service.tokens import Claims, SigningKey, sign
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from polis.bus import Bus, Message
     from polis.proto import Request
+    from polis.proto.identity import Grant
     from polis.service import Caller
 
 A = TypeVar("A")
@@ -58,6 +62,7 @@ class Actors:
         self._caller = caller
         self._key = SigningKey("test", Ed25519PrivateKey.generate())
         self.agents: dict[tuple[UUID, str], Agent] = {}
+        self.grants: list[Grant] = []
 
     async def play(self, bus: Bus) -> None:
         """Answer what services ask of identity."""
@@ -67,6 +72,7 @@ class Actors:
             SignInClient: self._sign_in,
             Delegate: self._delegate,
             GetAgent: self._get_agent,
+            CheckAccess: self._check_access,
         }
         for request, answer in answers.items():
             await bus.subscribe(operation_of(request).subject, _replier(bus, answer), queue="identity")
@@ -121,6 +127,13 @@ class Actors:
     def _get_agent(self, payload: bytes) -> object:
         wanted = msgspec.json.decode(payload, type=GetAgent).agent
         return next((a for (_, name), a in self.agents.items() if name == wanted), None)
+
+    def _check_access(self, payload: bytes) -> Decision:
+        asked = msgspec.json.decode(payload, type=CheckAccess)
+        who = Who(asked.principal_id, "", frozenset(asked.scopes or ()))
+        question = Question(asked.verb, asked.resource, asked.visibility, asked.owner_id, asked.data_class)
+        granted = [grant for grant in self.grants if grant.org_id == asked.org_id]
+        return decide(who, question, granted, datetime.now(UTC))
 
 
 def _jwk(key: SigningKey) -> Jwk:
