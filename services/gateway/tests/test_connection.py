@@ -367,25 +367,41 @@ async def test_many_pipelined_requests_end_the_connection_behind_a_bounded_numbe
     assert 1 <= answers <= 70
 
 
-async def test_a_stopping_gateway_answers_what_it_has_taken_and_lets_the_idle_go(mesh):
+async def until_told_to_go(client, path):
+    """Ask, and ask again, as long as the connection is kept."""
+    while True:
+        client.say(get(path))
+        status, headers, _ = await client.hear()
+        assert status == 200
+        if headers.get("connection") == "close":
+            return
+
+
+async def test_a_stopping_gateway_answers_what_it_has_taken_and_one_more_and_lets_the_idle_go(mesh):
     stack = AsyncExitStack()
     running = await stack.enter_async_context(serving(gateway, mesh.settings("gateway")))
-    busy, idle = [Client(*await asyncio.open_connection("127.0.0.1", running.port)) for _ in range(2)]
-    for client in (busy, idle):
+    clients = [Client(*await asyncio.open_connection("127.0.0.1", running.port)) for _ in range(5)]
+    busy, late, idle, asking, reading = clients
+    for client in clients:
         client.say(get(JWKS))
         assert (await client.hear())[0] == 200
     busy.say(post(SIGN_IN, WRONG)[:-1])
-    await busy.writer.drain()
+    late.say(get(JWKS)[:20])
+    for client in (busy, late):
+        await client.writer.drain()
     idle.say(get(JWKS))
     assert (await idle.hear())[0] == 200  # so what came before is read, too
     stopping = asyncio.create_task(stack.aclose())
 
+    await asyncio.gather(until_told_to_go(asking, JWKS), until_told_to_go(reading, b"/docs/schemas.json"))
+    late.say(get(JWKS)[20:])
+    assert (await late.hear())[1]["connection"] == "close"
     assert await idle.ended()
     busy.say(WRONG[-1:])
     status, headers, _ = await busy.hear()
     await stopping
 
     assert (status, headers["connection"]) == (401, "close")
-    assert await busy.ended()
-    for client in (busy, idle):
+    for client in clients:
+        assert await client.ended()
         client.writer.close()

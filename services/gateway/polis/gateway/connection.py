@@ -29,6 +29,8 @@ BODY_PAUSE_S, BODY_S = 30.0, 120.0
 """How long it may be silent in the middle of a body, and take for all of it."""
 KEEP_ALIVE_S = 75.0
 """Longer than proxies in front usually keep a connection: they, not we, should end an idle one."""
+LEAVE_S = 1.0
+"""The same when the port closes: the next request may be under way, and its answer is where a client is told to go."""
 READ_S = 30.0
 """How long it may leave an answer unread."""
 LINGER_S = 2.0
@@ -86,8 +88,8 @@ class Connection(HttpToolsProtocol):
         self._until = 0.0
         self._body_until = 0.0
         self._unread_since = 0.0
-        self._last = self._deaf = False
-        """No request after those in hand; not even what belongs to one is taken any more."""
+        self._leaving = self._last = self._deaf = False
+        """The next request is the last; none after those in hand; not even what belongs to one is taken any more."""
         self._current: Direct | None = None
         self._reading: Direct | None = None
         self._queue: deque[Direct] = deque()
@@ -113,10 +115,22 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The port closes: what is in hand is answered, an idle connection ends now."""
-        self._last = True
-        if self._current is None and not self._queue:
-            super().shutdown()
+        """The port closes: what is in hand is answered, or else one more request, and that answer says that it was the last.
+
+        An answer of ASGI that has begun cannot say so any more: then the one behind it does.
+        """
+        self._leaving = True
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._last = self._last or not cycle.response_started
+            cycle.keep_alive = cycle.keep_alive and not self._last
+        elif self._current is not None or self._queue:
+            self._last = True
+        elif self._phase == _IDLE:
+            self._wait_for_another()
+
+    def _wait_for_another(self) -> None:
+        self._until = self.loop.time() + (LEAVE_S if self._leaving else KEEP_ALIVE_S)
 
     def overdue(self, now: float) -> bool:
         return 0 < self._until <= now or 0 < self._unread_since <= now - READ_S
@@ -189,6 +203,7 @@ class Connection(HttpToolsProtocol):
         headers = check(version, self.url, self._headers, self._head_bytes + self._arriving)
         if self._last or len(self._queue) >= _MAX_PIPELINED:
             raise BadHead("nothing more is taken on this connection")
+        self._last = self._leaving
         exchange = self._direct(version, headers) if self.url.startswith(_PREFIX) else None
         if exchange is None:
             self._fall_through(headers)
@@ -235,6 +250,8 @@ class Connection(HttpToolsProtocol):
         self.headers += seen
         self.expect_100_continue = headers.get(b"expect", b"").lower() == b"100-continue"
         super().on_headers_complete()
+        if self._last and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if self._current is None and not self._queue:
@@ -275,7 +292,7 @@ class Connection(HttpToolsProtocol):
 
     def keeps(self, exchange: Direct) -> bool:
         """Whether the connection outlives an answer: not where much of a refused body would still have to be taken."""
-        if not exchange.keep_alive or (self._last and not self._queue):
+        if not exchange.keep_alive or (self._last and not self._queue and self._held is None):
             return False
         return exchange.complete or (exchange.announced or _DISCARDED_BYTES + 1) <= _DISCARDED_BYTES
 
@@ -309,7 +326,7 @@ class Connection(HttpToolsProtocol):
             super()._start_asgi_task(*held)
         self._resume()
         if self._current is None and self._phase == _IDLE:
-            self._until = self.loop.time() + KEEP_ALIVE_S
+            self._wait_for_another()
 
     def _resume(self) -> None:
         if not (self._queue or self._held or self.flow.write_paused):
@@ -324,7 +341,7 @@ class Connection(HttpToolsProtocol):
         if self._last:
             self.transport.close()
         elif self._phase == _IDLE:
-            self._until = self.loop.time() + KEEP_ALIVE_S
+            self._wait_for_another()
 
     def pause_writing(self) -> None:
         super().pause_writing()
