@@ -20,6 +20,7 @@ for service in "$@"; do
         (cd "$root/$package" && "$work/backend/bin/hatchling" build -t wheel -d "$work/wheels" >/dev/null 2>&1)
     done
     "$uv" pip install --quiet --python "$work/polis/bin/python" --no-deps --no-index "$work"/wheels/*.whl
+    [ "$service" != identity ] || sh "$root/setup/native.sh" "$work/polis/bin/python"
     (cd "$work" && "$work/polis/bin/python" -c "import polis.$service.service; polis.$service.service.service.check()")
     echo "$service: $(ls "$work/wheels" | wc -l) packages of the tree, imports and answers its contract"
 done

@@ -4,11 +4,12 @@
 set -eu
 cd "$(dirname "$0")/.."
 venv=.venv
+native=services/identity/polis/identity/people/argon2id.c
 
 wanted() {
     pwd
     readlink -f "$venv/bin/python" 2>/dev/null || true
-    cat requirements.lock setup/uv.lock.txt setup/install.sh proto/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml | cksum
+    cat requirements.lock setup/uv.lock.txt setup/install.sh setup/native.sh proto/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml $native | cksum
 }
 
 is_installed() { [ -x "$venv/bin/python" ] && [ "$(cat "$venv/stamp" 2>/dev/null || true)" = "$(wanted)" ]; }
@@ -65,4 +66,5 @@ for package in proto libs/* services/*; do
     [ -f "$package/pyproject.toml" ] && set -- "$@" -e "./$package"
 done
 "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation "$@"
+sh setup/native.sh "$venv/bin/python"
 wanted >"$venv/stamp"

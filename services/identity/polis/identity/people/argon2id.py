@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-from argon2 import Parameters, Type, extract_parameters
+from argon2 import Type, extract_parameters
 from argon2.low_level import hash_secret_raw
 
 BUILT = Path(sysconfig.get_path("platlib")) / "polis_argon2id.so"
@@ -77,19 +77,13 @@ def encoded(salt: bytes, key: bytes, *, rounds: int, memory_kib: int) -> str:
 
 
 def fits(stored: str, secret: bytes, raw: Raw) -> bool:
-    """Whether a secret gives a stored hash, in the parameters that it names. ValueError when it is none of Argon2id."""
+    """Whether a secret gives a stored hash, in the parameters that it names. ValueError when it is none of these."""
     wanted = extract_parameters(stored)
-    if (wanted.type, wanted.version) != (Type.ID, _VERSION):
-        raise ValueError("not a hash of Argon2id")
+    if (wanted.type, wanted.version, wanted.parallelism) != (Type.ID, _VERSION, 1):
+        raise ValueError("not a hash of Argon2id with one lane")
     salt, key = (_bytes(part) for part in stored.split("$")[4:6])
-    return hmac.compare_digest(key, _as_named(wanted, secret, salt, raw))
-
-
-def _as_named(named: Parameters, secret: bytes, salt: bytes, raw: Raw) -> bytes:
-    rounds, memory_kib, length = named.time_cost, named.memory_cost, named.hash_len
-    if named.parallelism == 1:
-        return raw(secret, salt, rounds=rounds, memory_kib=memory_kib, length=length)
-    return hash_secret_raw(secret, salt, rounds, memory_kib, named.parallelism, length, Type.ID)
+    found = raw(secret, salt, rounds=wanted.time_cost, memory_kib=wanted.memory_cost, length=len(key))
+    return hmac.compare_digest(key, found)
 
 
 def _seed(secret: bytes, salt: bytes, *, rounds: int, memory_kib: int, length: int) -> bytes:

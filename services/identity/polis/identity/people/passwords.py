@@ -10,10 +10,9 @@ import unicodedata
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from argon2 import PasswordHasher, Type
-from argon2.exceptions import VerifyMismatchError
-from argon2.low_level import hash_secret_raw
+from argon2 import Parameters, Type, extract_parameters
 
+from polis.identity.people import argon2id
 from polis.proto import Refused
 from polis.proto.problems import Overloaded
 
@@ -24,8 +23,8 @@ T = TypeVar("T")
 
 MEMORY_KIB = 19_456
 ROUNDS = 2
-LANES = 1
-_KEY_BYTES = 32
+_SALT_BYTES = 16
+_PRESENT = Parameters(Type.ID, 19, _SALT_BYTES, 32, ROUNDS, MEMORY_KIB, 1)
 _KEY_ROUNDS = 2
 _KEY_MEMORY_KIB = 47_104
 """Of keys that passphrases give: never changed, since what lies under them could not be opened."""
@@ -35,17 +34,15 @@ _SECONDS_EACH = 0.02
 _MAX_BY_DEFAULT = 4
 """Threads that nobody asked for: 19 MiB each, and the other services want cores too."""
 
-_argon2 = PasswordHasher(
-    time_cost=ROUNDS, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16, type=Type.ID
-)
-_DECOY = _argon2.hash(os.urandom(16).hex())
+_DECOY = argon2id.encoded(os.urandom(_SALT_BYTES), os.urandom(32), rounds=ROUNDS, memory_kib=MEMORY_KIB)
 """Verified where there is no account, so that the answer takes as long as where there is one."""
 
 
 class Hasher:
-    """A bounded pool. argon2 frees the interpreter while it works, so threads are enough."""
+    """A bounded pool. Argon2id frees the interpreter while it works, so threads are enough."""
 
     def __init__(self, threads: int, queue: int) -> None:
+        self._argon2id = argon2id.best()
         self._threads = threads or _cores()
         self._bound = self._threads + queue
         self._in_hand = 0
@@ -55,16 +52,16 @@ class Hasher:
 
     async def hash(self, password: str) -> str:
         """The hash with its salt and parameters (PHC string). Refused(Overloaded) when too many wait."""
-        return await self._run(lambda: _argon2.hash(_bytes(password)))
+        return await self._run(lambda: _hash(_bytes(password), self._argon2id))
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether the password fits; for `None`, no account, it takes as long and does not. Refused as `hash`."""
-        fits = await self._run(lambda: _fits(stored or _DECOY, password))
+        fits = await self._run(lambda: argon2id.fits(stored or _DECOY, _bytes(password), self._argon2id))
         return fits and stored is not None
 
     async def derive(self, passphrase: str, salt: bytes) -> bytes:
         """A key of 32 bytes that a passphrase gives. Refused as `hash`."""
-        return await self._run(lambda: _key(_bytes(passphrase), salt))
+        return await self._run(lambda: _key(_bytes(passphrase), salt, self._argon2id))
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -85,20 +82,17 @@ class Hasher:
 
 def outdated(stored: str) -> bool:
     """Whether a stored hash was made with other parameters than the present ones."""
-    return _argon2.check_needs_rehash(stored)
+    return extract_parameters(stored) != _PRESENT
 
 
-def _fits(stored: str, password: str) -> bool:
-    try:
-        return _argon2.verify(stored, _bytes(password))
-    except VerifyMismatchError:
-        return False
+def _hash(password: bytes, raw: argon2id.Raw) -> str:
+    salt = os.urandom(_SALT_BYTES)
+    key = raw(password, salt, rounds=ROUNDS, memory_kib=MEMORY_KIB)
+    return argon2id.encoded(salt, key, rounds=ROUNDS, memory_kib=MEMORY_KIB)
 
 
-def _key(passphrase: bytes, salt: bytes) -> bytes:
-    return hash_secret_raw(
-        passphrase, salt, _KEY_ROUNDS, _KEY_MEMORY_KIB, LANES, hash_len=_KEY_BYTES, type=Type.ID
-    )
+def _key(passphrase: bytes, salt: bytes, raw: argon2id.Raw) -> bytes:
+    return raw(passphrase, salt, rounds=_KEY_ROUNDS, memory_kib=_KEY_MEMORY_KIB)
 
 
 def _bytes(password: str) -> bytes:
