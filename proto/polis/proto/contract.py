@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
@@ -36,7 +36,10 @@ Cursor = Annotated[
 ]
 Limit = Annotated[int, Meta(ge=1, le=200, description="How many items a page holds at the most.")]
 Time = Annotated[datetime, Meta(tz=True)]
-"""A moment, with its offset from UTC (RFC 3339)."""
+"""A moment, with its offset from UTC (RFC 3339); in requests from EARLIEST to LATEST."""
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, 23, 59, 59, tzinfo=UTC)
+"""Within these a moment has a date and a time at every offset."""
 
 FRESH_S = 300
 """How long a proof of who somebody is counts for a sensitive operation."""

@@ -13,7 +13,7 @@ from polis.bus import BusTimeout, Disconnected
 from polis.db import Deadline
 from polis.proto import Operation, Problem, Refused
 from polis.proto.problems import MESH_PROBLEMS, DeadlineExceeded, Internal, Malformed, Overloaded
-from polis.service import call
+from polis.service import call, moments
 from polis.service.actor import ANONYMOUS, admit
 from polis.service.context import Context, Replayed
 from polis.service.faults import invalid_from_msgspec
@@ -252,13 +252,15 @@ _MAX_DEADLINE_S = 600.0
 
 def _decode(operation: Operation, payload: bytes) -> object:
     try:
-        return call.request_decoder(operation).decode(payload)
+        request = call.request_decoder(operation).decode(payload)
     except msgspec.ValidationError as error:
         raise Refused(invalid_from_msgspec(error)) from None
     except msgspec.DecodeError as error:
         raise Refused(Malformed(reason=str(error))) from None
     except RecursionError:
         raise Refused(Malformed(reason="nested too deeply")) from None
+    moments.demand(operation, request)
+    return request
 
 
 def _key(operation: Operation, key: str) -> str:
