@@ -23,6 +23,7 @@ from polis.proto.identity import (
     GivenPassword,
     Me,
     OrgNotFound,
+    OverQuota,
     RefreshRefused,
     SecondFactorRequired,
     Token,
@@ -107,7 +108,7 @@ class CloseBrowserSession(Request[None], frozen=True):
 @operation(
     http="POST /artifacts",
     scope="catalog:write",
-    problems=(UploadIncomplete, QuotaExceeded, LengthRequired),
+    problems=(UploadIncomplete, QuotaExceeded, OverQuota, LengthRequired),
     raw_body="content",
     max_body=MAX_ARTIFACT_BYTES,
     idempotent=False,

@@ -135,14 +135,14 @@ class Quotas:
 
     async def _hold(self, request: ReserveUsage, deadline: Deadline) -> Held:
         try:
-            metered = await self._bound(request.org_id, deadline)
+            metered = await self.bound(request.org_id, deadline)
             if metered:
                 await self._reserve(request, deadline)
         except Refused as refusal:
             return Held(self, request, refusal, metered=False)
         return Held(self, request, None, metered=metered)
 
-    async def _bound(self, org_id: UUID, deadline: Deadline) -> bool:
+    async def bound(self, org_id: UUID, deadline: Deadline) -> bool:
         """Whether the org has a quota of the meter, for anybody."""
         known = self._read.get(org_id)
         if known is not None and time.monotonic() - known[0] < _FRESH_S:
