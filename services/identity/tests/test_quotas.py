@@ -89,6 +89,16 @@ async def test_the_tightest_quota_that_applies_refuses_and_nothing_is_set_aside(
     assert await runtime.reserve(1_000, meter="messages")
 
 
+async def test_what_bounds_whom_a_principal_acts_for_applies_too(ada, runtime, refused):
+    quota = await ada.call(SetQuota(Subject("principal", ada.id), "runs", "day", 1))
+    agent = (await ada.call(CreateAgent(key="deputy", name="Deputy"))).agent
+    deputy = Runtime(runtime, ada.org_id, agent.id)
+
+    await deputy.reserve(1, meter="runs", behalf_id=ada.id)
+    assert (await refused(deputy.reserve(1, meter="runs", behalf_id=ada.id))).quota_id == quota.id
+    assert await deputy.reserve(1, meter="runs")
+
+
 async def test_of_many_at_once_as_many_get_something_as_there_is(ada, runtime):
     quota = await ada.call(SetQuota(ORG, "runs", "day", 7))
     also = await ada.call(SetQuota(Subject("principal", ada.id), "runs", "month", 12))
