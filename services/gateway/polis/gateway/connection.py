@@ -138,7 +138,10 @@ class Connection(HttpToolsProtocol):
     def give_up(self) -> None:
         """The client took too long for what it was to do next."""
         reading = self._reading
-        if self._unread_since or self._phase == _CLOSING or (reading is not None and reading.status):
+        if self._phase == _IDLE and self._unread_since > self.loop.time() - READ_S:
+            self._until = 0.0
+            self.transport.close()  # behind what is still being read
+        elif self._unread_since or self._phase == _CLOSING or (reading is not None and reading.status):
             self.transport.abort()
         elif self._phase == _IDLE:
             self.transport.close()
