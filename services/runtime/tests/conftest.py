@@ -15,7 +15,7 @@ from polis.graph import builtin, digest
 from polis.proto import Refused, catalog
 from polis.proto.contract import operation_of
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
-from polis.proto.problems import Unavailable
+from polis.proto.problems import Unauthenticated, Unavailable
 from polis.runtime import component
 from polis.runtime.component import Implementation
 from polis.service import call, envelope, stream
@@ -31,6 +31,8 @@ class FakeCatalog:
         self.components = dict(builtin.components())
         self.files: dict[UUID, bytes] = {}
         self.tokens: list[str] = []
+        self.ended: set[str] = set()
+        """Tokens that hold no more."""
         self.cuts: list[int] = []
         """After how many parts the next downloads break, the last one first."""
         self.resolved = 0
@@ -67,6 +69,8 @@ class FakeCatalog:
 
     async def _send(self, reply, content, cut):
         async def parts():
+            if self.tokens[-1] in self.ended:
+                raise Refused(Unauthenticated())
             for number, start in enumerate(range(0, len(content), 65536)):
                 if number == cut:
                     raise Refused(Unavailable(dependency="postgresql"))
@@ -75,7 +79,7 @@ class FakeCatalog:
         try:
             await stream.send(self.bus, reply, parts())
         except Refused as refusal:
-            headers = {call.ERROR_CODE: "503", call.ERROR: refusal.problem.title}
+            headers = {call.ERROR_CODE: str(refusal.problem.status), call.ERROR: refusal.problem.title}
             self.bus.publish(reply, encode_problem(refusal.problem), headers=headers)
 
 

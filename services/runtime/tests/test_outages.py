@@ -80,6 +80,19 @@ async def test_a_download_that_breaks_is_taken_up_where_it_broke(ada, played):
     assert played.cuts == []
 
 
+async def test_a_token_that_was_ended_before_its_time_is_replaced(ada, played):
+    """As when the role of the one that a run acts as has changed: it may still act, with another token."""
+    file = uuid4()
+    played.files[file] = b"From a@example.org Mon Jan  5 10:00:00 2026\nFrom: a@example.org\n\ntext\n"
+    played.graphs["mails"] = MAILBOX
+    request = runtime.StartRun(graph="mails", input={"mailbox": {"artifact_id": str(file)}})
+    assert (await ended(ada, await ada.call(request))).state == "succeeded"
+    played.ended.add(played.tokens[-1])
+
+    assert (await ended(ada, await ada.call(request))).error is None
+    assert played.tokens[-1] not in played.ended
+
+
 async def test_a_file_that_is_no_file_fails_the_step(ada, played):
     played.graphs["mails"] = MAILBOX
 

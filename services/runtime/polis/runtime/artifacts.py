@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.proto import Refused, catalog, identity
-from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
+from polis.proto.problems import DeadlineExceeded, Overloaded, Unauthenticated, Unavailable
 from polis.runtime.component import StepFailed
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _RENEW_AT = 0.6
 _PART_WAIT_S = 10.0
 _AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Between attempts that bring nothing; then the step fails, and its own policy says whether it is tried again."""
-_BROKEN = (Unavailable, DeadlineExceeded, Overloaded)
+_BROKEN = (Unavailable, DeadlineExceeded, Overloaded, Unauthenticated)
 
 Holder = tuple[UUID, UUID, tuple[str, ...]]
 
@@ -57,6 +57,9 @@ class Artifacts:
                         yield part
                 except Refused as refusal:
                     fruitless = 0 if taken > before else fruitless + 1
+                    if isinstance(refusal.problem, Unauthenticated):
+                        # Ended before its time, as when a role changes or an agent was suspended: another one may hold.
+                        self._tokens.pop((run.org_id, run.actor_id, program.scopes), None)
                     if fruitless == len(_AGAIN_S) or not isinstance(refusal.problem, _BROKEN):
                         raise
                     await asyncio.sleep(_AGAIN_S[fruitless])
