@@ -74,7 +74,21 @@ async def orgs(mesh, address):
             found.append(await live_a_little(api))
             await access.live(api, mesh)
             await vault.live(api, mesh)
+            await bound(api, mesh, found[-1])
     return found
+
+
+async def bound(api: Api, mesh, org: str) -> None:
+    """Quotas of the org, known to the services that keep to them."""
+    for meter, service in (("runs", "runtime"), ("storage", "catalog")):
+        quota = {"subject": {"kind": "org"}, "meter": meter, "period": "total", "most": 1_000_000}
+        await api.call("PUT", "/quotas", quota)
+        await eventually(lambda service=service: _bound(mesh, service, org))
+
+
+async def _bound(mesh, service: str, org: str) -> bool:
+    async with mesh.running[service].kernel.database.across_orgs() as tx:
+        return await tx.value(f"select true from {service}.quotas q where q.org_id = $1", org)
 
 
 @pytest.fixture(scope="module")
