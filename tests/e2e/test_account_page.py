@@ -27,6 +27,8 @@ ARGUMENTS = [
 TIMEOUT_MS = 20_000
 FIRST, SECOND = "a long enough password", "another long password"
 STEP_S = 30
+RENEW = "fetch('/api/v1/session/refresh', { method: 'POST' }).then((answer) => answer.status)"
+"""As another tab does it: this one's script knows nothing of it."""
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +168,45 @@ async def test_a_password_is_changed_and_other_sessions_are_seen_and_ended(page,
         await page.get_by_role("textbox", name="New password").fill(SECOND)
         await page.get_by_role("button", name="Change password").click()
         await expect(page.get_by_role("status")).to_contain_text("is changed")
+
+
+async def test_a_tab_that_renews_the_session_behind_another_stays_signed_in(page, address):
+    async with Api(address) as api:
+        email, password = await api.sign_up()
+    await sign_in(page, address, email, password)
+    await is_in(page)
+    context, url = page.context, f"{address}/api/v1/session/refresh"
+    before = await context.cookies(url)
+    assert (
+        await page.evaluate(RENEW) == 200
+    )  # by the other tab, whose answer is not here yet when this one asks
+    after = await context.cookies(url)
+    await context.clear_cookies()
+    await context.add_cookies([cookie for cookie in before if cookie["name"] == "polis_refresh"])
+    await page.clock.install()
+
+    async with page.expect_response(lambda answer: answer.url == url) as refused:
+        await page.reload()
+    assert (await (await refused.value).json())["raced"]
+    await context.add_cookies(after)
+    await page.clock.run_for(1_000)
+
+    await is_in(page)
+
+
+async def test_a_tab_goes_on_behind_another_that_renewed_the_session_and_behind_its_end(page, address):
+    async with Api(address) as api:
+        email, password = await api.sign_up()
+    await sign_in(page, address, email, password)
+    await is_in(page)
+
+    assert await page.evaluate(RENEW) == 200
+    await sign_out(page)
+
+    await sign_in(page, address, email, password)
+    await is_in(page)
+    await page.context.clear_cookies(name="polis_access")
+    await sign_out(page)
 
 
 async def test_the_reference_is_drawn_from_what_this_gateway_serves(page, address):

@@ -1,5 +1,7 @@
 // Calls of the public API with the browser's cookies; a refusal is thrown as its problem.
 
+const RACED_MS = 300;
+
 let csrf = "";
 let renewAt = 0;
 
@@ -11,7 +13,24 @@ export class Refused extends Error {
 }
 
 export async function call(method, path, body, headers = {}) {
-  if (renewAt && Date.now() > renewAt && path !== "/session/refresh") await renew();
+  if (renewAt && Date.now() > renewAt) await renew();
+  try {
+    return await send(method, path, body, headers);
+  } catch (error) {
+    await recover(error);
+    return send(method, path, body, headers);
+  }
+}
+
+// What another tab or the time has done to this tab's session is made good; any other error is thrown on.
+async function recover(error) {
+  const { type, scope } = error instanceof Refused ? error.problem : {};
+  if (type === "/problems/forbidden" && scope === "csrf") keep(await send("GET", "/session"));
+  else if (type === "/problems/unauthenticated" && csrf) await renew();
+  else throw error;
+}
+
+async function send(method, path, body, headers = {}) {
   const init = { method, headers: { ...headers } };
   if (csrf && method !== "GET") init.headers["x-csrf-token"] = csrf;
   if (body instanceof Blob) init.body = body;
@@ -34,7 +53,24 @@ export function keep(session) {
 
 export async function renew() {
   renewAt = 0;
-  return keep(await call("POST", "/session/refresh"));
+  try {
+    return keep(await send("POST", "/session/refresh"));
+  } catch (error) {
+    if (!(error instanceof Refused) || !error.problem.raced) throw error;
+  }
+  // Another tab was faster, and its cookies are ours as soon as they are here. Many tabs may be waiting: look before renewing.
+  await new Promise((done) => setTimeout(done, RACED_MS * (1 + Math.random())));
+  return (await present()) ?? keep(await send("POST", "/session/refresh"));
+}
+
+// The session that the access cookie is of; null without one.
+async function present() {
+  try {
+    return keep(await send("GET", "/session"));
+  } catch (error) {
+    if (!(error instanceof Refused) || error.problem.status !== 401) throw error;
+    return null;
+  }
 }
 
 export function forget() {
@@ -44,14 +80,12 @@ export function forget() {
 
 // The signed-in session of this browser, renewed when only its refresh cookie is left; null when there is none.
 export async function resume() {
-  for (const attempt of [() => call("GET", "/session"), () => call("POST", "/session/refresh")]) {
-    try {
-      return keep(await attempt());
-    } catch (error) {
-      if (!(error instanceof Refused) || error.problem.status !== 401) throw error;
-    }
+  try {
+    return (await present()) ?? (await renew());
+  } catch (error) {
+    if (!(error instanceof Refused) || error.problem.status !== 401) throw error;
+    return null;
   }
-  return null;
 }
 
 // Follow a topic until it ends, through cuts and restarts: each connection resumes behind the last sequence seen.
