@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -12,77 +11,27 @@ import pytest
 
 from polis.bus.permissions import ADMIN
 from polis.db import Deadline
-from polis.proto import runtime
-from polis.proto.contract import operation_of
+from polis.proto import Refused, runtime
 from polis.proto.identity import (
-    OverQuota,
     QuotaRemoved,
     QuotaSet,
-    Reservation,
     ReserveUsage,
-    SettleUsage,
     Subject,
 )
-from polis.proto.problems import Unavailable
-from polis.service import call
+from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
 from polis.service.quotas import WAIT_S, Quotas
-from polis.service.wire import encode_problem
 from polis.testing import eventually
-
-RESETS_AT = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-class FakeUsage:
-    """Counts as identity does, until there is nothing left; or says nothing."""
-
-    def __init__(self, bus):
-        self.bus = bus
-        self.left, self.silent = 1_000, False
-        self.reserved: list[ReserveUsage] = []
-        self.settled: list[SettleUsage] = []
-
-    async def play(self):
-        for request, answer in ((ReserveUsage, self._reserve), (SettleUsage, self._settle)):
-            await self.bus.subscribe(operation_of(request).subject, answer, queue="identity")
-
-    def over(self):
-        return OverQuota(UUID(int=1), "runs", "day", 7, 0, RESETS_AT)
-
-    def _reserve(self, message):
-        asked = msgspec.json.decode(message.payload, type=ReserveUsage)
-        self.reserved.append(asked)
-        if self.silent:
-            return
-        if self.left < asked.amount:
-            problem = self.over()
-            headers = {call.ERROR_CODE: "429", call.ERROR: problem.title}
-            self.bus.publish(message.reply, encode_problem(problem), headers=headers)
-            return
-        self.left -= asked.amount
-        self.bus.publish(message.reply, msgspec.json.encode(Reservation(asked.reservation_id, RESETS_AT)))
-
-    def _settle(self, message):
-        self.settled.append(msgspec.json.decode(message.payload, type=SettleUsage))
-        self.bus.publish(message.reply, b"")
-
-    def told(self):
-        """What this test's reservations came to: those of the one before may be settled late."""
-        own = {r.reservation_id for r in self.reserved}
-        return {s.reservation_id: s.used for s in self.settled if s.reservation_id in own}
+from polis.testing.usage import PlayedUsage
 
 
 @pytest.fixture(scope="module")
 async def played_usage(stage):
-    fake = FakeUsage(await stage.bus(ADMIN))
-    await fake.play()
-    return fake
+    return await PlayedUsage.on(await stage.bus(ADMIN), "runs")
 
 
 @pytest.fixture
 def usage(played_usage):
-    played_usage.left, played_usage.silent = 1_000, False
-    played_usage.reserved.clear()
-    played_usage.settled.clear()
+    played_usage.begin()
     return played_usage
 
 
@@ -167,7 +116,7 @@ async def test_a_run_beyond_the_quota_is_refused_with_what_bounds_it_and_is_not_
     usage.left = 1
     run = await ada.call(start)
 
-    assert await refused(ada.call(start)) == usage.over()
+    assert await refused(ada.call(start)) == usage.over
     assert [r.id for r in (await ada.call(runtime.ListRuns())).items] == [run.id]
 
 
@@ -183,7 +132,7 @@ async def test_a_repeat_counts_once_and_has_its_answer_when_nothing_is_left(
 
     usage.left = 0
     assert await ada.call(start, key="k") == run
-    assert await refused(ada.call(start, key="another")) == usage.over()
+    assert await refused(ada.call(start, key="another")) == usage.over
 
 
 async def test_while_identity_is_silent_an_org_with_a_quota_starts_nothing_and_is_told_soon(
@@ -199,3 +148,23 @@ async def test_while_identity_is_silent_an_org_with_a_quota_starts_nothing_and_i
     assert (await ada.call(runtime.ListRuns())).items == ()
     lost = usage.reserved[0].reservation_id
     await eventually(lambda: usage.told() == {lost: 0})
+
+
+async def test_an_attempt_counts_unless_it_has_certainly_come_to_nothing(
+    ada, usage, bound, start, refused, monkeypatch
+):
+    await bound(ada.org_id)
+
+    async def fail(problem):
+        async def admit(journal, admission, *, deadline=None):
+            raise Refused(problem)
+
+        monkeypatch.setattr("polis.runtime.journal.Journal.admit", admit)
+        assert await refused(ada.call(start)) == problem
+        return usage.reserved[-1].reservation_id
+
+    unsure = await fail(DeadlineExceeded())
+    certain = await fail(Overloaded(retry_after_s=1.0))
+
+    await eventually(lambda: usage.told() == {certain: 0})
+    assert unsure not in usage.told()

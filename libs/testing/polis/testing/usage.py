@@ -1,0 +1,65 @@
+"""Quotas that are played on the bus, for tests of a service that counts by them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+import msgspec
+
+from polis.proto.contract import operation_of
+from polis.proto.identity import OverQuota, Reservation, ReserveUsage, SettleUsage
+from polis.service import call
+from polis.service.wire import encode_problem
+
+if TYPE_CHECKING:
+    from polis.bus import Bus, Message
+    from polis.proto.identity import Meter
+
+ROOM = 1_000_000_000
+RESETS_AT = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class PlayedUsage:
+    """Counts as identity does, until there is nothing left; or says nothing."""
+
+    def __init__(self, bus: Bus, meter: Meter) -> None:
+        self.bus = bus
+        self.over = OverQuota(UUID(int=1), meter, "day", 7, 0, RESETS_AT)
+        self.settled: list[SettleUsage] = []
+        self.begin()
+
+    @classmethod
+    async def on(cls, bus: Bus, meter: Meter) -> Self:
+        """Answer on this bus, in identity's place."""
+        played = cls(bus, meter)
+        for request, answer in ((ReserveUsage, played._reserve), (SettleUsage, played._settle)):
+            await bus.subscribe(operation_of(request).subject, answer, queue="identity")
+        return played
+
+    def begin(self) -> None:
+        """Have room again, and forget what was reserved."""
+        self.left, self.silent = ROOM, False
+        self.reserved: list[ReserveUsage] = []
+
+    def told(self) -> dict[UUID, int]:
+        """What the reservations since the beginning came to; those of before may be settled late."""
+        own = {r.reservation_id for r in self.reserved}
+        return {s.reservation_id: s.used for s in self.settled if s.reservation_id in own}
+
+    def _reserve(self, message: Message) -> None:
+        asked = msgspec.json.decode(message.payload, type=ReserveUsage)
+        self.reserved.append(asked)
+        if self.silent:
+            return
+        if self.left < asked.amount:
+            headers = {call.ERROR_CODE: "429", call.ERROR: self.over.title}
+            self.bus.publish(message.reply, encode_problem(self.over), headers=headers)
+            return
+        self.left -= asked.amount
+        self.bus.publish(message.reply, msgspec.json.encode(Reservation(asked.reservation_id, RESETS_AT)))
+
+    def _settle(self, message: Message) -> None:
+        self.settled.append(msgspec.json.decode(message.payload, type=SettleUsage))
+        self.bus.publish(message.reply, b"")
