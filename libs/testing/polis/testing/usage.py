@@ -34,8 +34,8 @@ class PlayedUsage:
     async def on(cls, bus: Bus, meter: Meter) -> Self:
         """Answer on this bus, in identity's place."""
         played = cls(bus, meter)
-        for request, answer in ((ReserveUsage, played._reserve), (SettleUsage, played._settle)):
-            await bus.subscribe(operation_of(request).subject, answer, queue="identity")
+        await bus.subscribe(operation_of(ReserveUsage).subject, played._reserve, queue="identity")
+        await bus.subscribe(operation_of(SettleUsage).subject, played._settle, queue="identity")
         return played
 
     def begin(self) -> None:
