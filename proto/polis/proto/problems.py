@@ -59,6 +59,11 @@ class StepUpRequired(Problem, frozen=True):
     max_age_s: int
 
 
+@problem(status=403)
+class SecondFactorMissing(Problem, frozen=True):
+    """Who acts in this role signs in with a second factor, and this session was opened without one."""
+
+
 @problem(status=404)
 class NotFound(Problem, frozen=True):
     """Nothing answers at this path."""
@@ -136,7 +141,7 @@ class Internal(Problem, frozen=True):
 
 
 MESH_PROBLEMS: tuple[type[Problem], ...] = (
-    Invalid, Malformed, Unauthenticated, Forbidden, StepUpRequired, NotFound, MethodNotAllowed, PreconditionFailed, TooLarge,
-    UnsupportedMedia, InFlight, KeyReused, StaleCursor, Overloaded, Unavailable, DeadlineExceeded, Internal,
+    Invalid, Malformed, Unauthenticated, Forbidden, StepUpRequired, SecondFactorMissing, NotFound, MethodNotAllowed,
+    PreconditionFailed, TooLarge, UnsupportedMedia, InFlight, KeyReused, StaleCursor, Overloaded, Unavailable, DeadlineExceeded, Internal,
 )  # fmt: skip
 """What any operation may be refused with, whether it declares it or not."""

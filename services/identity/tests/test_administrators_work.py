@@ -19,6 +19,7 @@ from polis.proto.identity import (
     GetMe,
     LastAdministrator,
     ListAccounts,
+    ListAudit,
     ListMails,
     ListMembers,
     ListSessions,
@@ -33,6 +34,7 @@ from polis.proto.identity import (
     SignOut,
     SuspendAccount,
     SwitchOrg,
+    VerifyAudit,
     WrongCredentials,
 )
 from polis.proto.problems import Forbidden, StepUpRequired
@@ -74,6 +76,20 @@ class TestOtherOrgs:
         [entered] = await logged(ada.org_id, "org.entered")
         assert entered["actor_id"] == root.id
         assert msgspec.json.decode(entered["detail"])["reason"] == REASON
+
+    async def test_what_is_read_of_its_log_stands_in_it_too(self, root, ada, anybody, logged):
+        token = await root.call(CrossOrg(ada.org_id, REASON))
+        inside = anybody.using(token.access_token)
+
+        seen = await inside.call(ListAudit(limit=1))
+        await inside.call(ListAudit(seen.next_cursor, 1))
+        assert (await inside.call(VerifyAudit())).broken is None
+        await ada.call(ListAudit())
+
+        done = [(record["action"], record["actor_id"]) for record in await logged(ada.org_id)]
+        by_root = [action for action, by in done if by == root.id]
+        assert by_root == ["org.entered", "audit.read", "audit.verified"]
+        assert ("audit.read", ada.id) not in done
 
     async def test_it_ends_with_the_session(self, root, ada, anybody, ended):
         token = await root.call(CrossOrg(ada.org_id, REASON))

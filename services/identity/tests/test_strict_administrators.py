@@ -16,9 +16,9 @@ from polis.proto.identity import (
     ListMails,
     MailsAreSent,
     Refresh,
-    SecondFactorMissing,
     SignUp,
 )
+from polis.proto.problems import SecondFactorMissing
 
 
 @pytest.fixture(scope="module")

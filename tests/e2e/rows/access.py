@@ -137,6 +137,7 @@ ROWS: dict[str, Any] = {
     "get_org": fixed("/org"),
     "rename_org": fixed("/org", {"name": "Another"}),
     "limit_keys": fixed("/org/key-scopes", {"scopes": None}),
+    "require_second_factor": fixed("/org/second-factor", {"required": False}),
     "list_invitations": fixed("/invitations"),
     "withdraw_invitation": withdraw_invitation,
 }

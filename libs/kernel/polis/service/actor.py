@@ -18,7 +18,7 @@ from polis.proto.identity import (
     SessionEnded,
     SignInClient,
 )
-from polis.proto.problems import Forbidden, StepUpRequired, Unauthenticated, Unavailable
+from polis.proto.problems import Forbidden, SecondFactorMissing, StepUpRequired, Unauthenticated, Unavailable
 from polis.service.tokens import InvalidToken, Verifier
 from polis.telemetry import log
 
@@ -39,7 +39,7 @@ _RENEW_AT = 0.6
 
 
 class Actor(Struct, frozen=True):
-    """A verified principal in one org. `scopes` is what it may do there.
+    """A verified principal in one org. `scopes` is what it may do there: nothing while its role lacks a second factor.
 
     proved_at: unix seconds of the last proof of who a person is; proved_by: what that was (RFC 8176: pwd, otp).
     """
@@ -55,6 +55,7 @@ class Actor(Struct, frozen=True):
     token: str = ""
     proved_at: int = 0
     proved_by: tuple[str, ...] = ()
+    unproved: bool = False
 
     @property
     def of_mesh(self) -> bool:
@@ -87,18 +88,20 @@ def actor_of(claims: Claims, token: str, org: str | None) -> Actor:
     scopes = ROLE_SCOPES.get(role, frozenset()) if own is None else frozenset(own.split())
     if claims.scope is not None:
         scopes &= frozenset(claims.scope.split())
+    unproved = str(org_id) in claims.unproved
     return Actor(
         principal_id=claims.sub,
         kind=claims.kind,
         org_id=org_id,
         role=role,
-        scopes=scopes,
+        scopes=frozenset() if unproved else scopes,
         name=claims.name,
         session_id=claims.sid,
         acting=claims.act["sub"] if claims.act else "",
         token=token,
         proved_at=claims.auth_time or 0,
         proved_by=claims.amr,
+        unproved=unproved,
     )
 
 
@@ -113,6 +116,8 @@ def admit(operation: Operation, actor: Actor) -> None:
             raise Refused(Forbidden(scope=INTERNAL))
         return
     if operation.scope != SIGNED_IN:
+        if actor.unproved:
+            raise Refused(SecondFactorMissing())
         actor.demand(operation.scope)
     if operation.fresh:
         if actor.kind != "user" or actor.acting:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from polis.proto import Problem, Refused
 from polis.proto.identity import DENIALS, Denial, RecordDenials
-from polis.proto.problems import Forbidden
+from polis.proto.problems import Forbidden, SecondFactorMissing
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -23,6 +23,13 @@ _MOST = 5 * DENIALS
 """Different ones gathered at a time; what comes beyond is only in the log of requests."""
 
 
+def _lacking(problem: Problem) -> str:
+    """The right, or the proof, for want of which something was refused; empty for other problems."""
+    if isinstance(problem, SecondFactorMissing):
+        return "second_factor"
+    return problem.scope if isinstance(problem, Forbidden) else ""
+
+
 class Denials:
     """What was refused since the last time that it was told."""
 
@@ -35,9 +42,10 @@ class Denials:
 
     def note(self, actor: Actor, operation: str, problem: Problem) -> None:
         """Take note when somebody known was refused for lack of a right."""
-        if not isinstance(problem, Forbidden) or actor.kind in ("anonymous", "service"):
+        lacking = _lacking(problem)
+        if not lacking or actor.kind in ("anonymous", "service"):
             return
-        key = (actor.org_id, actor.principal_id, operation, problem.scope)
+        key = (actor.org_id, actor.principal_id, operation, lacking)
         if key in self._counts or len(self._counts) < _MOST:
             self._counts[key] = self._counts.get(key, 0) + 1
         if not self._telling:

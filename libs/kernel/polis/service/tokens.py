@@ -39,6 +39,7 @@ class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a token says of its bearer. `orgs`: role by org id; `sid`: what a revocation names; `scope`: narrows.
 
     `scopes`, by org id: what a role of the org's own may do; those of every org are ROLE_SCOPES.
+    `unproved`: orgs that want a second factor for the role there, which the session lacks.
     `auth_time` (unix seconds) and `amr` (RFC 8176: pwd, otp, ...) tell when and how a person last proved who they are.
     """
 
@@ -57,6 +58,7 @@ class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     auth_time: int | None = None
     amr: tuple[str, ...] = ()
     scopes: dict[str, str] = {}
+    unproved: tuple[str, ...] = ()
 
 
 class _Header(Struct, frozen=True, forbid_unknown_fields=True):

@@ -81,11 +81,6 @@ class LastAdministrator(Problem, frozen=True):
 
 
 @problem(status=409)
-class SecondFactorMissing(Problem, frozen=True):
-    """Administrators of this mesh sign in with a second factor, and this session was opened without one."""
-
-
-@problem(status=409)
 class MailsAreSent(Problem, frozen=True):
     """Mails are sent here, or this is no development mesh: nobody reads them here."""
 
@@ -105,7 +100,7 @@ class ClaimAdministrator(Request[Session], frozen=True):
 @operation(
     http="POST /administrators/access",
     scope=SIGNED_IN,
-    problems=(OrgNotFound, SecondFactorMissing),
+    problems=(OrgNotFound,),
     idempotent=False,
     fresh=True,
 )
@@ -116,7 +111,7 @@ class CrossOrg(Request[AccessToken], frozen=True):
     reason: Reason
 
 
-@operation(http="GET /accounts", scope=SIGNED_IN, problems=(SecondFactorMissing,))
+@operation(http="GET /accounts", scope=SIGNED_IN)
 class ListAccounts(Request[Page[Account]], frozen=True):
     """List the accounts of the mesh, the newest first, or the one of an address. For its administrators."""
 
@@ -128,7 +123,7 @@ class ListAccounts(Request[Page[Account]], frozen=True):
 @operation(
     http="POST /accounts/{account_id}/suspend",
     scope=SIGNED_IN,
-    problems=(AccountNotFound, OwnAccount, SecondFactorMissing),
+    problems=(AccountNotFound, OwnAccount),
     idempotent=False,
     fresh=True,
 )
@@ -142,7 +137,7 @@ class SuspendAccount(Request[Account], frozen=True):
 @operation(
     http="POST /accounts/{account_id}/resume",
     scope=SIGNED_IN,
-    problems=(AccountNotFound, SecondFactorMissing),
+    problems=(AccountNotFound,),
     idempotent=False,
     fresh=True,
 )
@@ -156,7 +151,7 @@ class ResumeAccount(Request[Account], frozen=True):
 @operation(
     http="PUT /administrators/{account_id}",
     scope=SIGNED_IN,
-    problems=(AccountNotFound, SecondFactorMissing),
+    problems=(AccountNotFound,),
     idempotent=False,
     fresh=True,
 )
@@ -170,7 +165,7 @@ class AppointAdministrator(Request[Account], frozen=True):
 @operation(
     http="DELETE /administrators/{account_id}",
     scope=SIGNED_IN,
-    problems=(AccountNotFound, LastAdministrator, SecondFactorMissing),
+    problems=(AccountNotFound, LastAdministrator),
     idempotent=False,
     fresh=True,
 )
@@ -180,7 +175,7 @@ class DismissAdministrator(Request[None], frozen=True):
     account_id: UUID
 
 
-@operation(http="GET /mails", scope=SIGNED_IN, problems=(MailsAreSent, SecondFactorMissing))
+@operation(http="GET /mails", scope=SIGNED_IN, problems=(MailsAreSent,))
 class ListMails(Request[Page[Mail]], frozen=True):
     """List the mails of a development mesh that has no mail server, the newest first. For its administrators."""
 

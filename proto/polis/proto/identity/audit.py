@@ -85,7 +85,7 @@ class AuditState(Struct, frozen=True):
 
 
 class Denial(Struct, frozen=True):
-    """Somebody was refused an operation, so many times lately, for lack of this scope."""
+    """Somebody was refused an operation, so many times lately, for lack of this scope or of a `second_factor`."""
 
     org_id: UUID
     principal_id: UUID

@@ -32,11 +32,15 @@ class Org(Struct, frozen=True):
 
 
 class Membership(Struct, frozen=True):
-    """A user's place in an org. `scopes`: what the role may do, when it is one of the org's own."""
+    """A user's place in an org. `scopes`: what the role may do, when it is one of the org's own.
+
+    `second_factor`: whether the org wants one of those who manage it.
+    """
 
     org: Org
     role: Role
     scopes: Scopes = ()
+    second_factor: bool = False
 
 
 class Member(Struct, frozen=True):
@@ -71,10 +75,14 @@ class OpenInvitation(Struct, frozen=True):
 
 
 class OrgSettings(Struct, frozen=True):
-    """An org and what its API keys may do at the most; without `key_scopes` whatever their owners may."""
+    """An org and what its API keys may do at the most; without `key_scopes` whatever their owners may.
+
+    `second_factor`: whether those who manage the org do it in sessions with a second factor alone.
+    """
 
     org: Org
     key_scopes: Scopes | None = None
+    second_factor: bool = False
 
 
 @problem(status=404)
@@ -163,6 +171,16 @@ class LimitKeys(Request[OrgSettings], frozen=True):
     """Say what the org's API keys may do at the most, from within a minute on; null lifts the limit."""
 
     scopes: Scopes | None
+
+
+@operation(http="PUT /org/second-factor", scope="identity:owners")
+class RequireSecondFactor(Request[OrgSettings], frozen=True):
+    """Say whether owners, admins and whoever else may do more than a member need a second factor to act in the org at all.
+
+    Only who has one may require it. Those without one are refused from then on, with what tells them, until they sign in with one.
+    """
+
+    required: bool
 
 
 @operation(http="GET /members", scope="identity:read")

@@ -61,7 +61,9 @@ async def verify_audit(request: identity.VerifyAudit, ctx: Context[Own]) -> iden
     if n is not None and request.noted_hash is not None:
         noted = identity.AuditLink(n, request.noted_hash)
     async with ctx.transaction() as tx:
-        return await verify(tx, ctx.actor.org_id, request.after, noted)
+        found = await verify(tx, ctx.actor.org_id, request.after, noted)
+    await _note_read(ctx, "audit.verified")
+    return found
 
 
 @handlers.handles(identity.ExportAudit)

@@ -9,10 +9,10 @@ from polis.identity.access import leaving
 from polis.identity.mail import mails
 from polis.identity.own import Own
 from polis.identity.people import accounts, administrators, entry, sessions
-from polis.identity.tenancy import joining
+from polis.identity.tenancy import joining, orgs
 from polis.identity.tokens import issue
 from polis.proto import Page, Refused, identity
-from polis.proto.problems import Unauthenticated
+from polis.proto.problems import SecondFactorMissing, Unauthenticated
 from polis.service import Context, Handlers
 from polis.telemetry import log
 
@@ -48,6 +48,8 @@ async def cross_org(request: identity.CrossOrg, ctx: Context[Own]) -> identity.A
         await _demand_administrator(ctx, tx)
         if not await administrators.is_org(tx, request.org_id):
             raise Refused(identity.OrgNotFound(org_id=request.org_id))
+        if "otp" not in ctx.actor.proved_by and (await orgs.settings(tx, request.org_id)).second_factor:
+            raise Refused(SecondFactorMissing(), "the org wants one of who manages it")
         session = await sessions.live(tx, sid, account_id)
         account = await accounts.find(tx, account_id)
         if session is None or account is None:
@@ -145,7 +147,7 @@ async def _demand_administrator(ctx: Context[Own], tx: Transaction) -> None:
     entry.own_session(ctx)
     await administrators.demand(tx, ctx.actor.principal_id)
     if ctx.own.config.administrators_need_otp and "otp" not in ctx.actor.proved_by:
-        raise Refused(identity.SecondFactorMissing())
+        raise Refused(SecondFactorMissing())
 
 
 async def _note(

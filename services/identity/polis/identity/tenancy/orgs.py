@@ -49,6 +49,7 @@ class _Settings(Struct, frozen=True):
     name: str
     created_at: datetime
     key_scopes: Scopes | None
+    second_factor: bool
 
 
 class Position(Struct, frozen=True):
@@ -69,10 +70,12 @@ class _Place(Struct, frozen=True):
     created_at: datetime
     role: Role
     scopes: Scopes | None
+    second_factor: bool
 
     @property
     def membership(self) -> Membership:
-        return Membership(Org(self.org_id, self.name, self.created_at), self.role, self.scopes or ())
+        org = Org(self.org_id, self.name, self.created_at)
+        return Membership(org, self.role, self.scopes or (), self.second_factor)
 
 
 async def create(tx: Transaction, org: Org, owner_id: UUID, *, sid: UUID) -> None:
@@ -90,11 +93,14 @@ async def create(tx: Transaction, org: Org, owner_id: UUID, *, sid: UUID) -> Non
 async def settings(db: Tenant | Transaction, org_id: UUID) -> OrgSettings:
     """Refused(Forbidden) for whom is in no org."""
     found = await db.row(
-        _Settings, "select org_id, name, created_at, key_scopes from identity.orgs where org_id = $1", org_id
+        _Settings,
+        "select org_id, name, created_at, key_scopes, second_factor from identity.orgs where org_id = $1",
+        org_id,
     )
     if found is None:
         raise Refused(Forbidden(scope="org"))
-    return OrgSettings(Org(found.org_id, found.name, found.created_at), found.key_scopes)
+    org = Org(found.org_id, found.name, found.created_at)
+    return OrgSettings(org, found.key_scopes, found.second_factor)
 
 
 async def rename(tx: Transaction, org_id: UUID, name: str) -> OrgSettings:
@@ -108,6 +114,16 @@ async def rename(tx: Transaction, org_id: UUID, name: str) -> OrgSettings:
 async def limit_keys(tx: Transaction, org_id: UUID, scopes: Scopes | None) -> OrgSettings:
     await tx.execute("update identity.orgs set key_scopes = $2 where org_id = $1", org_id, scopes)
     return await settings(tx, org_id)
+
+
+async def require_second_factor(tx: Transaction, org_id: UUID, *, required: bool) -> bool:
+    """Whether that is another setting than before, of a locked org."""
+    changed = await tx.execute(
+        "update identity.orgs set second_factor = $2 where org_id = $1 and second_factor <> $2",
+        org_id,
+        required,
+    )
+    return bool(changed)
 
 
 async def join(
@@ -140,7 +156,7 @@ async def of_account(tx: Transaction, account_id: UUID) -> tuple[Membership, ...
     places = await tx.rows(
         _Place,
         """
-        select o.org_id, o.name, o.created_at, m.role, r.scopes
+        select o.org_id, o.name, o.created_at, m.role, r.scopes, o.second_factor
         from identity.memberships m
         join identity.orgs o on o.org_id = m.org_id
         left join identity.roles r on r.org_id = m.org_id and r.key = m.role
@@ -157,7 +173,7 @@ async def membership(tx: Transaction, org_id: UUID, account_id: UUID) -> Members
     place = await tx.row(
         _Place,
         """
-        select o.org_id, o.name, o.created_at, m.role, r.scopes
+        select o.org_id, o.name, o.created_at, m.role, r.scopes, o.second_factor
         from identity.memberships m
         join identity.orgs o on o.org_id = m.org_id
         left join identity.roles r on r.org_id = m.org_id and r.key = m.role

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.identity.people import accounts
 from polis.identity.people.entry import own_session
-from polis.identity.tenancy import invitations, joining, orgs, roles
+from polis.identity.tenancy import invitations, joining, narrowing, orgs, roles
+from polis.identity.tokens import issue
 from polis.proto import Page, Refused, identity
-from polis.proto.problems import Unauthenticated
+from polis.proto.problems import SecondFactorMissing, Unauthenticated
 from polis.service import Context, Handlers
+
+if TYPE_CHECKING:
+    from polis.db import Transaction
 
 handlers = Handlers()
 
@@ -48,6 +53,31 @@ async def limit_keys(request: identity.LimitKeys, ctx: Context[Own]) -> identity
         told = "all" if request.scopes is None else " ".join(request.scopes)
         await tell(ctx, tx, "keys.limited", ctx.actor.org_id, scopes=told)
         return tx.answer(settings)
+
+
+@handlers.handles(identity.RequireSecondFactor)
+async def require_second_factor(
+    request: identity.RequireSecondFactor, ctx: Context[Own]
+) -> identity.OrgSettings:
+    org_id, required = ctx.actor.org_id, request.required
+    if required and "otp" not in ctx.actor.proved_by:
+        raise Refused(SecondFactorMissing(), "who requires it has one")
+    async with ctx.transaction() as tx:
+        await orgs.lock(tx, ctx.actor, "identity:owners")
+        if await orgs.require_second_factor(tx, org_id, required=required):
+            if required:
+                await _end_tokens_of_managers(ctx, tx)
+            await tell(ctx, tx, "second_factor.required" if required else "second_factor.released", org_id)
+        return tx.answer(await orgs.settings(tx, org_id))
+
+
+async def _end_tokens_of_managers(ctx: Context[Own], tx: Transaction) -> None:
+    """Have those who manage the org refresh: their next tokens tell whether they have a second factor."""
+    org_id = ctx.actor.org_id
+    for role in await roles.of_org(tx, org_id):
+        if issue.manages(role.key, role.scopes):
+            holders = await orgs.renew_sids(tx, org_id, role.key)
+            await narrowing.end_tokens(tx, org_id, holders, ctx.own.config, ctx.now())
 
 
 @handlers.handles(identity.ListMembers)

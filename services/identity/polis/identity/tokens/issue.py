@@ -45,7 +45,8 @@ _ORG_ID = 40
 class Bearer(Struct, frozen=True):
     """Whom a token is about, in which org.
 
-    `roles`: by org; `scopes`: what roles of an org's own may do there; `limit`: all that it may do, whatever its role.
+    `roles`: by org; `scopes`: what roles of an org's own may do there; `limit`: all that it may do, whatever its role;
+    `unproved`: orgs where its role does nothing, for want of a second factor.
     """
 
     id: UUID
@@ -58,10 +59,13 @@ class Bearer(Struct, frozen=True):
     limit: frozenset[str] | None = None
     proved_at: datetime | None = None
     proved_by: tuple[str, ...] = ()
+    unproved: frozenset[UUID] = frozenset()
 
     @property
     def rights(self) -> frozenset[str]:
         """What it may do in its org."""
+        if self.org_id in self.unproved:
+            return frozenset()
         rights = scopes_of(self.roles.get(self.org_id, ""), self.scopes.get(self.org_id))
         return rights if self.limit is None else rights & self.limit
 
@@ -102,6 +106,7 @@ class Issuer:
             scope=scope,
             act={"sub": acting} if acting else None,
             scopes={str(org): " ".join(sorted(scopes)) for org, scopes in bearer.scopes.items()},
+            unproved=tuple(sorted(map(str, bearer.unproved))),
         )
         return AccessToken(sign(claims, self._keys.signing(at)), ttl_s)
 
@@ -145,6 +150,7 @@ def user(account: Account, memberships: Sequence[Membership], session: sessions.
         {m.org.id: frozenset(m.scopes) for m in named.values() if m.role not in ROLE_SCOPES},
         proved_at=session.proved_at,
         proved_by=session.proved_by,
+        unproved=frozenset(m.org.id for m in named.values() if _lacks_factor(m, session)),
     )
 
 
@@ -160,6 +166,16 @@ def administrator(account: Account, org_id: UUID, session: sessions.Session) -> 
         proved_at=session.proved_at,
         proved_by=session.proved_by,
     )
+
+
+def manages(role: str, own: Iterable[str] | None = None) -> bool:
+    """Whether a role may do more than a member's."""
+    return bool(scopes_of(role, own) - ROLE_SCOPES["member"])
+
+
+def _lacks_factor(membership: Membership, session: sessions.Session) -> bool:
+    wanted = membership.second_factor and manages(membership.role, membership.scopes)
+    return wanted and "otp" not in session.proved_by
 
 
 def _own_room(membership: Membership) -> int:
