@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from polis.catalog.access import Viewer
+from polis.catalog.changes import engine
 from polis.proto import Refused
 from polis.proto.catalog import (
     Activate,
@@ -46,7 +48,7 @@ from polis.proto.catalog import (
     VersionNotFound,
     WithdrawChangeSet,
 )
-from polis.proto.problems import Forbidden, Invalid
+from polis.proto.problems import Forbidden, Invalid, Overloaded
 from polis.testing import eventually
 
 
@@ -78,14 +80,8 @@ def make(ada, propose):
     return make
 
 
-async def export(client, **more):
-    found, after = [], None
-    while True:
-        page = await client.call(ExportResources(after=after, **more))
-        found += page.items
-        after = page.next_cursor
-        if after is None:
-            return found
+async def export(client):
+    return [change async for change in client.stream(ExportResources())]
 
 
 async def own(client):
@@ -323,12 +319,11 @@ async def test_an_export_is_the_changes_that_make_the_same_somewhere_else(ada, b
     await make(*exported, client=ben)
 
     assert await export(ben) == exported
-    assert await export(ada, limit=1) == exported
     plan = await ben.call(PlanChangeSet((await propose(*exported, client=ben)).id))
     assert {step.effect for step in plan.steps} == {"none"}
 
 
-async def test_an_export_of_long_contents_comes_on_pages_that_a_message_can_carry(ada, make):
+async def test_an_export_of_long_contents_comes_in_messages_of_the_bus(ada, make):
     long = [put(f"rule{n}", {"text": str(n) * 250_000}) for n in range(5)]
     proposed = await ada.call(CreateChangeSet("Long", long[:2], review=False))
     for change in long[2:]:
@@ -425,7 +420,7 @@ async def test_sets_over_the_same_resources_in_any_order_wait_for_nobody_for_eve
 
 
 async def test_a_set_that_ends_what_another_begins_to_use_crosswise_does_not_lock_it_up(
-    ada, make, propose, database, sql
+    ada, make, database, sql
 ):
     """Who begins to use a resource holds on to it, and who ends it wants nobody to: neither chooses the order."""
     used, users = ["used0", "used1", "used2"], ["user0", "user1", "user2"]
@@ -433,30 +428,23 @@ async def test_a_set_that_ends_what_another_begins_to_use_crosswise_does_not_loc
         *(part for key in used for part in (put(key), activate(key))),
         *(put(key, {"$use": f"policy/{of}"}) for key, of in zip(users, reversed(used), strict=True)),
     )
-    ending = await propose(*(deactivate(key) for key in used))
-    using = await propose(*map(activate, users))
+
+    async def made(changes):
+        """As another replica makes them: in this one they would have waited before."""
+        async with database.transaction([ada.org_id]) as tx:
+            viewer = Viewer(ada.org_id, ada.principal_id, manages=True)
+            return await engine.make(tx, viewer, changes, by=ada.principal_id, at=datetime.now(UTC))
 
     async with asyncio.TaskGroup() as tasks, database.transaction([ada.org_id]) as tx:
-        # Somebody who publishes what uses the second: whoever comes to it stands still, with the first behind it.
+        # Somebody who publishes what uses the second: whoever ends it stands still there, with the first behind it.
         await tx.execute(
             "select from catalog.resources where org_id = $1 and key = 'used1' for key share", ada.org_id
         )
-        waiting = []
-        for number, proposed in enumerate((ending, using), 1):
-            waiting.append(tasks.create_task(outcome(ada.call(ApplyChangeSet(proposed.id)))))
+        for number, keys in enumerate((map(deactivate, used), map(activate, users)), 1):
+            tasks.create_task(made([*keys]))
             await eventually(lambda number=number: standing(sql, number))
-    ended, began = [task.result() for task in waiting]
 
-    assert ended.status == "applied"
-    assert began.status == "applied"
-
-
-async def outcome(awaitable):
-    """The answer, or the problem of the refusal."""
-    try:
-        return await awaitable
-    except Refused as refusal:
-        return refusal.problem
+    assert {await active(ada, key) and key for key in users} == set(users)
 
 
 async def standing(sql, number):
@@ -487,3 +475,58 @@ async def test_activations_in_any_order_come_to_an_end_together(ada, make, propo
         assert [r for r in results if isinstance(r, BaseException) and not isinstance(r, Refused)] == []
         assert {type(r.problem) for r in results if isinstance(r, Refused)} <= {ChangeSetState, ChangedSince}
         assert len({(await active(ada, name))["n"] for name in names}) == 1
+
+
+async def test_an_export_tells_one_moment_whoever_writes_meanwhile(ada, make):
+    names = [f"rule{n:02}" for n in range(30)]
+    written = [0]
+
+    async def write():
+        turn = written[0] + 1
+        extra = put("zzz") if turn % 2 else Change("remove", "policy", "zzz")
+        order = names if turn % 2 else names[::-1]
+        await make(*(part for n in order for part in (put(n, {"turn": turn}), activate(n, "test"))), extra)
+        written[0] = turn
+
+    async def write_on():
+        while True:
+            await write()
+
+    await write()
+    writing = asyncio.create_task(write_on())
+    for _ in range(3):
+        exported = []
+        async for change in ada.stream(ExportResources()):
+            exported.append(change)
+            if len(exported) in (5, 35):
+                before = written[0]
+                await eventually(lambda before=before: later(written, before))
+        drafts = [c for c in exported if c.action == "put" and c.key in names]
+        [turn] = {c.content["turn"] for c in drafts}
+        assert [c.key for c in drafts] == names
+        assert all(c.content is None for c in exported if c.action == "activate")
+        assert len(exported) == 2 * len(names) + turn % 2
+    writing.cancel()
+
+
+async def later(written, before):
+    return written[0] > before
+
+
+async def test_an_org_has_one_export_at_a_time_and_a_reader_who_leaves_makes_room(ada, ben, make, refused):
+    await make(*(put(f"rule{n:02}") for n in range(20)))
+    exporting = ada.stream(ExportResources())
+    await anext(exporting)
+
+    assert isinstance(await refused(export(ada)), Overloaded)
+    assert await export(ben) == []
+
+    await exporting.aclose()
+
+    async def again():
+        try:
+            return len(await export(ada)) == 20
+        except Refused:
+            return False
+
+    await eventually(again)

@@ -114,7 +114,7 @@ async def sees(client, resource):
     ways = [
         resource.id in [r.id for r in (await client.call(ListResources(type="policy", limit=200))).items],
         resource.key in [r.key for r in (await client.call(SearchResources(text=resource.key))).items],
-        resource.key in [c.key for c in (await client.call(ExportResources())).items],
+        resource.key in [c.key async for c in client.stream(ExportResources())],
     ]
     for request in (GetResource(resource.id), GetVersion(resource.id, "1"), GetDraft(resource.id)):
         try:

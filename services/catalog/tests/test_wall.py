@@ -100,6 +100,8 @@ async def filled(ada, shown, sql, database):
     key = await ada.call(pen.add(ada.principal_id))
     version = await ada.call(GetVersion(shown["org"].id, "1"))
     await ada.call(SignVersion(shown["org"].id, "1", key.id, pen.sign(statement(version))))
+    async with database.transaction([ada.org_id]) as tx:
+        await tx.execute("insert into catalog.quotas (org_id, id) values ($1, $2)", ada.org_id, uuid4())
     tables = await sql(
         """
         select c.relname from pg_class c

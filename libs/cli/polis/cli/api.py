@@ -56,6 +56,24 @@ class Api:
         ) as answer:
             return await _content(answer)
 
+    async def lines(self, path: str) -> AsyncIterator[bytes]:
+        """The lines of a streamed answer, all of them: Problem when it breaks off."""
+        try:
+            async with self._http.get(
+                f"{self.address}/api/v1{path}",
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=UPLOAD_TIMEOUT_S),
+            ) as answer:
+                if answer.status >= 400:
+                    await _content(answer)
+                rest = b""
+                async for part in answer.content.iter_any():
+                    *whole, rest = (rest + part).split(b"\n")
+                    for line in whole:
+                        yield line
+        except aiohttp.ClientError as error:
+            raise Problem({"title": f"The answer of {self.address} broke off: {error}"}) from None
+
     async def sign_up(self, *, name: str = "Demo") -> tuple[str, str]:
         """Make an account with an org of its own, and act as it; its e-mail address and password."""
         email, password = f"{name.lower()}-{secrets.token_hex(4)}@example.org", secrets.token_urlsafe(12)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -40,15 +39,8 @@ async def export(api: Api, folder: Path, console: Console) -> int:
 
 
 async def current(api: Api) -> list[Change]:
-    """The org's resources as changes."""
-    found: list[Change] = []
-    after = ""
-    while True:
-        page = await api.call("GET", f"/export?limit=200{after}")
-        found += msgspec.convert(page["items"], list[Change])
-        if page.get("next_cursor") is None:
-            return found
-        after = f"&after={quote(page['next_cursor'])}"
+    """The org's resources as changes, all as they were at one moment."""
+    return [msgspec.json.decode(line, type=Change) async for line in api.lines("/export")]
 
 
 class Wish(Struct, frozen=True):

@@ -60,6 +60,16 @@ class Database:
             self, org_ids, f"begin; select set_config('polis.orgs', '{{{orgs}}}', true)", deadline
         )
 
+    def snapshot(self, org_id: UUID, *, deadline: Deadline | None = None) -> Transaction:
+        """A transaction that reads the rows of an org as they were at one moment, however many statements it takes."""
+        return Transaction(
+            self,
+            [org_id],
+            "begin isolation level repeatable read read only; "
+            f"select set_config('polis.orgs', '{{{_org(org_id)}}}', true)",
+            deadline,
+        )
+
     def across_orgs(self, *, deadline: Deadline | None = None) -> Transaction:
         """A transaction that sees every org's rows, under the role made for it."""
         return Transaction(self, (), f"begin; set local role {self.service}_system", deadline)

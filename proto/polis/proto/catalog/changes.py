@@ -23,7 +23,19 @@ from polis.proto.catalog.words import (
     VersionNumber,
     Visibility,
 )
-from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, Time, event, operation, problem
+from polis.proto.contract import (
+    Cursor,
+    Event,
+    Limit,
+    Page,
+    Problem,
+    Request,
+    Stream,
+    Time,
+    event,
+    operation,
+    problem,
+)
 
 MAX_CHANGES = 2000
 """Changes that one set may hold."""
@@ -299,8 +311,5 @@ class RestoreMoment(Request[ChangeSet], frozen=True):
 
 
 @operation(http="GET /export", scope="catalog:read")
-class ExportResources(Request[Page[Change]], frozen=True):
-    """Read the org's resources that the caller may see as the changes that make them, by type and key."""
-
-    after: Cursor | None = None
-    limit: Limit = 50
+class ExportResources(Request[Stream[Change]], frozen=True):
+    """Read the org's resources that the caller may see as the changes that make them, by type and key, as of one moment."""

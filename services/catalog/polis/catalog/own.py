@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from polis.catalog import grants
 from polis.catalog.bootstrap import bootstrap, shipped
+from polis.catalog.changes import export
+from polis.catalog.changes.turns import Turns
 from polis.catalog.files import uploads
 from polis.catalog.files.blobs import Blobs, Rows
 from polis.catalog.files.quota import Quota
@@ -40,6 +42,8 @@ class Own:
         self.grants = Grants(database)
         self.blobs: Blobs = Rows()
         self.streams = Streams(config.downloads)
+        self.turns = Turns()
+        self.exports = Streams(export.AT_ONCE)
         self.hashing = asyncio.Semaphore(_HASHING)
         self.metered = Quotas(kernel, "storage")
         self.quota = Quota(config.org_bytes, config.open_uploads)

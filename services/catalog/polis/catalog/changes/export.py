@@ -1,51 +1,76 @@
-"""An org's resources as the changes that make them, on pages that fit into a message of the bus."""
+"""An org's resources as the changes that make them: read one after another, and all as they were at one moment."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
 from polis.catalog.changes import state
-from polis.catalog.changes.sets import PAGE_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from uuid import UUID
+
     from polis.catalog.access import Viewer
-    from polis.db import Tenant
-    from polis.proto.catalog import Change
+    from polis.db import Transaction
+    from polis.proto.catalog import Change, Resource
 
-_AT_ONCE = 8
-"""Resources that are read together: each may come to megabytes."""
-
-
-class Position(Struct, frozen=True, order=True):
-    """Where an export continues: behind this change of this resource. A draft comes before its environments."""
-
-    type: str = ""
-    key: str = ""
-    environment: str = ""
+TIMEOUT_S = 120.0
+"""How long an export may take: its moment keeps the database from tidying up behind it, and a connection busy."""
+AT_ONCE = 2
+"""Exports of a replica at a time, one of an org: each holds one of its few connections."""
+_READ = 8
+"""Contents that are read together: each may have half a megabyte."""
 
 
-async def page(db: Tenant, viewer: Viewer, after: Position, limit: int) -> tuple[list[Change], bool]:
-    """Changes behind a position, up to `limit` and to PAGE_BYTES, but one at least; and whether there are more."""
-    found: list[Change] = []
-    room = PAGE_BYTES
-    at = after
+class _Pointer(Struct, frozen=True):
+    """What an environment uses of the n-th resource."""
+
+    n: int
+    environment: str
+    content: str
+
+
+async def changes(tx: Transaction, viewer: Viewer) -> AsyncIterator[Change]:
+    """Every resource of the org that the viewer may see: its draft, then each environment by name."""
+    kind, key, more = "", "", True
+    while more:
+        found = await state.page(tx, viewer, kind, key, _READ + 1)
+        more = len(found) > _READ
+        if more:
+            kind, key = found[-1].type, found[-1].key
+        active = _active(tx, viewer.org_id, found[:_READ])
+        pointer = await anext(active, None)
+        for n, (resource, draft) in enumerate(await state.drafted(tx, viewer.org_id, found[:_READ]), 1):
+            yield state.put(resource, draft)
+            while pointer is not None and pointer.n == n:
+                yield state.activation(resource, draft, pointer.environment, pointer.content)
+                pointer = await anext(active, None)
+
+
+async def _active(tx: Transaction, org_id: UUID, found: Sequence[Resource]) -> AsyncIterator[_Pointer]:
+    """What the environments use of these resources, in their order, a few contents at a time."""
+    last = _Pointer(0, "", "")
     while True:
-        rows = await state.page(db, viewer, at.type, at.key, _AT_ONCE + 1)
-        for changes in await state.states(db, viewer.org_id, rows[:_AT_ONCE]):
-            for change in changes:
-                if position(change) <= after:
-                    continue
-                room -= len(msgspec.json.encode(change))
-                if found and (room < 0 or len(found) == limit):
-                    return found, True
-                found.append(change)
-        if len(rows) <= _AT_ONCE:
-            return found, False
-        at = Position(rows[-1].type, rows[-1].key)
-
-
-def position(change: Change) -> Position:
-    return Position(change.type, change.key, change.environment or "")
+        rows = await tx.rows(
+            _Pointer,
+            """
+            select w.n::integer as n, a.environment, v.content
+            from unnest($2::uuid[]) with ordinality as w (id, n)
+            join catalog.activations a on a.org_id = $1 and a.resource_id = w.id
+            join catalog.versions v on v.org_id = $1 and v.resource_id = w.id and v.number = a.number
+            where (w.n, a.environment) > ($3, $4)
+            order by w.n, a.environment limit $5
+            """,
+            org_id,
+            [resource.id for resource in found],
+            last.n,
+            last.environment,
+            _READ,
+        )
+        for row in rows:
+            yield row
+        if len(rows) < _READ:
+            return
+        last = rows[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, NoReturn
 
@@ -10,6 +11,7 @@ import msgspec
 from polis.catalog.access import MANAGING
 from polis.catalog.changes import engine, export, sets, undo
 from polis.catalog.own import Own
+from polis.db import Deadline
 from polis.proto import Page, Refused, catalog
 from polis.proto.problems import Forbidden, Invalid, StaleCursor
 from polis.service import Context, Handlers
@@ -93,7 +95,7 @@ async def list_changes(request: catalog.ListChanges, ctx: Context[Own]) -> Page[
 async def plan_change_set(request: catalog.PlanChangeSet, ctx: Context[Own]) -> catalog.Plan:
     """By making the changes and taking them back: a plan cannot say anything else than what will happen."""
     try:
-        async with ctx.transaction() as tx:
+        async with ctx.own.turns.of(ctx.actor.org_id), ctx.transaction() as tx:
             found = await sets.get(tx, await ctx.own.grants.viewer(ctx.actor), request.set_id)
             if found.status not in ("open", "approved"):
                 raise Refused(catalog.ChangeSetState(reason=f"it is {found.status}"))
@@ -131,7 +133,7 @@ async def review_change_set(request: catalog.ReviewChangeSet, ctx: Context[Own])
 
 @handlers.handles(catalog.ApplyChangeSet)
 async def apply_change_set(request: catalog.ApplyChangeSet, ctx: Context[Own]) -> catalog.ChangeSet:
-    async with ctx.transaction() as tx:
+    async with ctx.own.turns.of(ctx.actor.org_id), ctx.transaction() as tx:
         found = await sets.lock(tx, await ctx.own.grants.viewer(ctx.actor), request.set_id)
         sets.demand_applicable(found)
         made = await _make(ctx, tx, found)
@@ -146,7 +148,7 @@ async def apply_change_set(request: catalog.ApplyChangeSet, ctx: Context[Own]) -
 @handlers.handles(catalog.UndoChangeSet)
 async def undo_change_set(request: catalog.UndoChangeSet, ctx: Context[Own]) -> catalog.ChangeSet:
     viewer = await ctx.own.grants.viewer(ctx.actor)
-    async with ctx.transaction() as tx:
+    async with ctx.own.turns.of(ctx.actor.org_id), ctx.transaction() as tx:
         found = await sets.lock(tx, viewer, request.set_id)
         if found.status != "applied":
             raise Refused(catalog.ChangeSetState(reason="it is not applied"))
@@ -178,7 +180,10 @@ async def restore_moment(request: catalog.RestoreMoment, ctx: Context[Own]) -> c
 
 
 @handlers.handles(catalog.ExportResources)
-async def export_resources(request: catalog.ExportResources, ctx: Context[Own]) -> Page[Change]:
-    after = ctx.position(request.after, export.Position) or export.Position()
-    found, more = await export.page(ctx.db, await ctx.own.grants.viewer(ctx.actor), after, request.limit)
-    return Page(tuple(found), ctx.cursor(export.position(found[-1])) if more else None)
+async def export_resources(_: catalog.ExportResources, ctx: Context[Own]) -> AsyncIterator[Change]:
+    viewer = await ctx.own.grants.viewer(ctx.actor)
+    with ctx.own.exports.one(viewer.org_id):
+        # Not the request's deadline: an export takes as long as there is to read, up to its own.
+        async with ctx.own.database.snapshot(viewer.org_id, deadline=Deadline.after(export.TIMEOUT_S)) as tx:
+            async for change in export.changes(tx, viewer):
+                yield change

@@ -31,16 +31,29 @@ class _ActiveRow(Struct, frozen=True):
 
 async def states(db: Tenant | Transaction, org_id: UUID, found: Sequence[Resource]) -> list[list[Change]]:
     """For each of these resources of the org: its draft and what is said of it, then each environment by name."""
-    ids = [resource.id for resource in found]
-    drafts = {row.resource_id: row.content for row in await _drafts(db, org_id, ids)}
     active: dict[UUID, list[_ActiveRow]] = {}
-    for row in await _active(db, org_id, ids):
+    for row in await _active(db, org_id, [resource.id for resource in found]):
         active.setdefault(row.resource_id, []).append(row)
-    return [_state(resource, drafts[resource.id], active.get(resource.id, [])) for resource in found]
+    return [
+        [put(resource, draft)]
+        + [activation(resource, draft, row.environment, row.content) for row in active.get(resource.id, [])]
+        for resource, draft in await drafted(db, org_id, found)
+    ]
 
 
-def _state(resource: Resource, draft: str, active: list[_ActiveRow]) -> list[Change]:
-    put = Change(
+async def drafted(
+    db: Tenant | Transaction, org_id: UUID, found: Sequence[Resource]
+) -> list[tuple[Resource, str]]:
+    """Each of these resources of the org with its draft."""
+    drafts = {
+        row.resource_id: row.content for row in await _drafts(db, org_id, [resource.id for resource in found])
+    }
+    return [(resource, drafts[resource.id]) for resource in found]
+
+
+def put(resource: Resource, draft: str) -> Change:
+    """What makes a resource and its draft as they are."""
+    return Change(
         "put",
         resource.type,
         resource.key,
@@ -51,16 +64,17 @@ def _state(resource: Resource, draft: str, active: list[_ActiveRow]) -> list[Cha
         deprecated=resource.status == "deprecated",
         deprecation=resource.deprecation,
     )
-    return [put] + [
-        Change(
-            "activate",
-            resource.type,
-            resource.key,
-            content=None if row.content == draft else _decoded(row.content),
-            environment=row.environment,
-        )
-        for row in active
-    ]
+
+
+def activation(resource: Resource, draft: str, environment: str, content: str) -> Change:
+    """What makes an environment use a content as it does."""
+    return Change(
+        "activate",
+        resource.type,
+        resource.key,
+        content=None if content == draft else _decoded(content),
+        environment=environment,
+    )
 
 
 def digest(state: list[Change]) -> str:
@@ -100,9 +114,9 @@ async def _active(db: Tenant | Transaction, org_id: UUID, ids: list[UUID]) -> li
     )
 
 
-async def page(db: Tenant, viewer: Viewer, kind: str, key: str, limit: int) -> list[Resource]:
+async def page(tx: Transaction, viewer: Viewer, kind: str, key: str, limit: int) -> list[Resource]:
     """Up to `limit` resources of the org that the viewer may see, from this type and key on."""
-    return await db.rows(
+    return await tx.rows(
         Resource,
         """
         select r.id, r.org_id, r.type, r.key, r.name, r.visibility, r.revision, r.latest, r.created_by,
