@@ -196,3 +196,35 @@ async def test_a_page_may_load_nothing_from_elsewhere(address):
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "http" not in policy
+
+
+async def test_an_older_client_runs_a_graph_by_its_name_as_an_agent(ada, address):
+    await ada.call("POST", "/agents", {"key": "sarah", "name": "Sarah"})
+    headers = {"Authorization": f"Bearer {ada.token}", "Idempotency-Key": "once"}
+    mailbox = {"artifact_id": "0190c0de-0000-7000-8000-000000000001", "name": "none.mbox"}
+    asked = {"payload": {"mailbox": mailbox}, "npc": "sarah"}
+    async with aiohttp.ClientSession(address, headers=headers) as http:
+        async with http.post("/api/run/email-digest", json=asked) as accepted:
+            run = await accepted.json()
+        async with http.post("/api/run/email-digest", json=asked) as again:
+            assert (await again.json())["id"] == run["id"]
+        async with http.get(accepted.headers["location"]) as found:
+            assert (await found.json())["actor_id"] == run["actor_id"] != run["started_by"]
+        async with http.post("/api/run/nothing", json={}, headers={"Idempotency-Key": "other"}) as unknown:
+            pass
+        async with http.post("/api/run/email-digest", json={"input": {}}) as wrong:
+            assert "/input" in await wrong.text()
+        async with http.post(f"/api/tasks/{run['id']}/cancel", headers={"Idempotency-Key": "end"}) as ended:
+            pass
+    async with aiohttp.ClientSession() as nobody, nobody.post(f"{address}/api/run/email-digest") as anonymous:
+        pass
+
+    assert (accepted.status, again.status, found.status, unknown.status, wrong.status) == (
+        202,
+        202,
+        200,
+        404,
+        422,
+    )
+    assert ended.status in (200, 409)  # the run may have failed by then, for want of its mailbox
+    assert anonymous.status == 401

@@ -21,6 +21,7 @@ from polis.gateway.peers import Peers
 from polis.gateway.proxies import Proxies
 from polis.gateway.proxy import Proxy
 from polis.gateway.routes import LIVE, Routes
+from polis.gateway.runs import RunByName, Runs
 from polis.gateway.static import page_routes
 from polis.proto.catalog import DownloadArtifact
 from polis.proto.contract import operations
@@ -95,6 +96,7 @@ def _local(kernel: Kernel, credentials: Credentials, proxies: Proxies) -> dict[t
         GetBrowserSession: browser.show,
         RefreshBrowserSession: browser.refresh,
         CloseBrowserSession: browser.close,
+        RunByName: Runs(kernel.caller).start,
     }
 
 

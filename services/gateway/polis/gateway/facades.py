@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
+from polis.gateway.runs import RUN_BY_NAME
 from polis.proto.contract import operation_of
 from polis.proto.documents import DOCUMENTS
 from polis.proto.identity import (
@@ -23,6 +24,7 @@ from polis.proto.identity import (
     UpdateAgent,
 )
 from polis.proto.registry import SERVICES
+from polis.proto.runtime import CancelRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +51,7 @@ _OPERATIONS: tuple[tuple[str, str, type], ...] = (
     ("GET", "/api/credentials/{secret_id}", GetSecret),
     ("PUT", "/api/credentials/{secret_id}", RotateSecret),
     ("DELETE", "/api/credentials/{secret_id}", DeleteSecret),
+    ("POST", "/api/tasks/{run_id}/cancel", CancelRun),
 )
 
 
@@ -56,6 +59,7 @@ def facades() -> Iterator[tuple[str, str, Operation]]:
     """Verb, path, and the operation behind them."""
     for verb, path, request in _OPERATIONS:
         yield verb, path, operation_of(request)
+    yield "POST", "/api/run/{graph}", RUN_BY_NAME
 
 
 def facade_routes() -> list[Route]:
