@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from tests.bench import figures, http_paths, runs, start, tenancy
+from tests.bench import credentials, figures, http_paths, runs, start, tenancy
 from tests.bench.figures import Figure
 from tests.bench.load import GENERATOR
 from tests.bench.mesh import ROOT, Mesh
@@ -14,6 +14,7 @@ from tests.bench.mesh import ROOT, Mesh
 PARTS = {
     ("B6", "GET", "POST", "B4"): http_paths.measure,
     ("B2",): runs.measure,
+    ("B8",): credentials.measure,
     ("B10",): tenancy.measure,
 }
 NAMES = ("START", *(name for part in PARTS for name in part))

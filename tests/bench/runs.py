@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +13,7 @@ import asyncpg
 from polis.db.databases import create_database
 from tests.bench.child import Child
 from tests.bench.figures import Figure, Point, beside
+from tests.bench.peer_venv import python_with
 
 if TYPE_CHECKING:
     from tests.bench.mesh import Mesh
@@ -25,7 +23,7 @@ CALLERS = 50
 POINT_S = 2.0
 DBOS = "dbos==3.4.0"
 _DATABASE = "dbos_peer"
-_INSTALL_S, _DRAIN_S = 180, 20.0
+_DRAIN_S = 20.0
 
 
 def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
@@ -90,27 +88,12 @@ def _ours(mesh: Mesh) -> Child:
 
 
 def _dbos(mesh: Mesh) -> Child:
-    python = _installed()
+    python = python_with(DBOS)
     url = mesh.postgres_url(database=_DATABASE)
     asyncio.run(create_database(mesh.postgres_url(), _DATABASE))
     script = str(Path(__file__).with_name("dbos_child.py"))
     child = mesh.beside("-P", script, settings={"DATABASE_URL": url}, pipes=True, python=str(python))
     return Child(child, mesh.last_words)
-
-
-def _installed() -> Path:
-    """A venv with DBOS, kept in the temporary folder for the next time."""
-    folder = Path(tempfile.gettempdir()) / f"polis-bench-{DBOS.replace('==', '-')}"
-    python = folder / "bin" / "python"
-    if not (folder / "whole").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=_INSTALL_S)
-        beside = Path(sys.executable).parents[1] / "tools" / "bin" / "uv"
-        uv = str(beside) if beside.exists() else shutil.which("uv")
-        install = [uv, "pip", "install", "-q", "--python"] if uv else []
-        command = [*install, str(python)] if uv else [str(python), "-m", "pip", "install", "-q"]
-        subprocess.run([*command, DBOS], check=True, timeout=_INSTALL_S)
-        (folder / "whole").touch()
-    return python
 
 
 def _drained(mesh: Mesh) -> None:

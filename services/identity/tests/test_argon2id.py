@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,10 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polis.identity.people import argon2id
+from polis.identity.people.passwords import Hasher
+from polis.testing import eventually
 
 ROOT = Path(__file__).parents[3]
-NATIVE = argon2id.best()
-needs_native = pytest.mark.skipif(NATIVE is argon2id.wheel, reason="no compiler, or a processor without it")
+NATIVE, WHEEL = argon2id.best(), argon2id.Wheel()
+needs_native = pytest.mark.skipif(
+    isinstance(NATIVE, argon2id.Wheel), reason="no compiler, or a processor without it"
+)
 
 
 @needs_native
@@ -30,17 +35,33 @@ needs_native = pytest.mark.skipif(NATIVE is argon2id.wheel, reason="no compiler,
 def test_both_give_the_same_bytes_for_all_parameters(secret, salt, rounds, memory_kib, length):
     parameters = {"rounds": rounds, "memory_kib": memory_kib, "length": length}
 
-    assert argon2id.wheel(secret, salt, **parameters) == NATIVE(secret, salt, **parameters)
+    assert WHEEL(secret, salt, **parameters) == NATIVE(secret, salt, **parameters)
 
 
 @pytest.mark.parametrize("memory_kib", [19_456, 47_104])
-@pytest.mark.parametrize(("by", "read_by"), [(NATIVE, argon2id.wheel), (argon2id.wheel, NATIVE)])
+@pytest.mark.parametrize(("by", "read_by"), [(NATIVE, WHEEL), (WHEEL, NATIVE)])
 def test_what_one_wrote_the_other_verifies(by, read_by, memory_kib):
     key = by(b"canary-password", b"a-salt-of-16-byt", rounds=2, memory_kib=memory_kib)
     stored = argon2id.encoded(b"a-salt-of-16-byt", key, rounds=2, memory_kib=memory_kib)
 
     assert argon2id.fits(stored, b"canary-password", read_by)
     assert not argon2id.fits(stored, b"canary-passwore", read_by)
+
+
+@needs_native
+async def test_memory_is_passed_on_in_a_burst_and_given_back_behind_it():
+    hasher = Hasher(threads=2, queue=20)
+    kept = hasher._argon2id._kept
+    most = 0
+
+    hashing = asyncio.gather(*(hasher.hash("x") for _ in range(12)))
+    while not hashing.done():
+        most = max(most, len(kept))
+        await asyncio.sleep(0)
+
+    assert 1 <= most <= 2
+    await eventually(lambda: not kept)
+    hasher.close()
 
 
 def test_a_stored_hash_of_the_library_itself_is_verified():
@@ -62,7 +83,9 @@ def build(source: str, folder: Path) -> Path:
 
 WRONG = """
 int argon2id_runs_here(void) { return %d; }
-int argon2id_fill(unsigned char *ends, unsigned blocks, unsigned passes) { return 0; }
+int argon2id_fill(void) { return 0; }
+void argon2id_release(void) {}
+void *argon2id_memory(unsigned blocks) { return "some"; }
 """
 
 
@@ -72,7 +95,7 @@ def test_code_that_hashes_wrongly_or_fits_no_processor_is_not_used(tmp_path, run
     wrong = build(WRONG % runs, tmp_path)
 
     with pytest.raises(OSError, match=why):
-        argon2id.native(wrong)
+        argon2id.Native(wrong)
 
 
 def test_without_a_compiler_a_line_says_so_and_the_wheel_does_the_work(tmp_path):
@@ -94,4 +117,4 @@ def test_without_a_compiler_a_line_says_so_and_the_wheel_does_the_work(tmp_path)
     assert done.stdout.endswith("there is no C compiler\n")
     assert not (tmp_path / "polis_argon2id.so").exists()
     with pytest.raises(OSError, match="polis_argon2id"):
-        argon2id.native(tmp_path / "polis_argon2id.so")
+        argon2id.Native(tmp_path / "polis_argon2id.so")

@@ -5,11 +5,11 @@
  * Built for any x86-64 and for the processor asked when it runs, so that it may be taken to another machine.
  */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <sys/mman.h>
 
 #define WORDS 128
 #define REGISTERS 16
@@ -156,25 +156,29 @@ FAST static void fill(place *at) {
 
 int argon2id_runs_here(void) { return __builtin_cpu_supports("avx512f"); }
 
-/* `ends`: the first two blocks, then room for the last one. 0, or -1 without memory. */
-int argon2id_fill(uint8_t *ends, uint32_t blocks, uint32_t passes) {
-    block *memory = aligned_alloc(sizeof(block), (size_t)blocks * sizeof(block));
-    if (memory == NULL) return -1;
+/* `ends`: the first two blocks, then room for the last one. `memory`: of argon2id_memory, for as many blocks. */
+void argon2id_fill(void *memory, uint8_t *ends, uint32_t blocks, uint32_t passes) {
     place at = {memory, blocks, blocks / SLICES, passes, 0, 0};
-    arrange(memory, ends);
-    arrange(memory + 1, ends + sizeof(block));
+    arrange(at.memory, ends);
+    arrange(at.memory + 1, ends + sizeof(block));
     fill(&at);
-    restore(ends + 2 * sizeof(block), memory + blocks - 1);
-    memset(memory, 0, (size_t)blocks * sizeof(block));
-    __asm__ volatile("" : : "r"(memory) : "memory"); /* what a password gave does not stay: no compiler leaves this out */
-    free(memory);
-    return 0;
+    restore(ends + 2 * sizeof(block), at.memory + blocks - 1);
 }
+
+/* NULL if there is none. In pages of 2 MiB where the system has them: 4 KiB each would cost a fault each. */
+void *argon2id_memory(uint32_t blocks) {
+    size_t bytes = (size_t)blocks * sizeof(block);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+#ifdef MADV_HUGEPAGE
+    madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
+
+/* What passwords gave goes with it: the system clears pages before anybody gets them. */
+void argon2id_release(void *memory, uint32_t blocks) { munmap(memory, (size_t)blocks * sizeof(block)); }
 
 #else
 int argon2id_runs_here(void) { return 0; }
-int argon2id_fill(uint8_t *ends, uint32_t blocks, uint32_t passes) {
-    (void)ends, (void)blocks, (void)passes;
-    return -1;
-}
 #endif

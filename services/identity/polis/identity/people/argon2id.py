@@ -12,6 +12,7 @@ import struct
 import sys
 import sysconfig
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
@@ -27,48 +28,89 @@ _KNOWN = bytes.fromhex("9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b30
 
 
 class Raw(Protocol):
-    """What both of them are: the bytes that a secret and a salt give."""
+    """What both of them are: the bytes that a secret and a salt give. `rest` gives memory back that was kept for the next."""
 
     def __call__(
         self, secret: bytes, salt: bytes, *, rounds: int, memory_kib: int, length: int = 32
     ) -> bytes: ...
 
-
-def wheel(secret: bytes, salt: bytes, *, rounds: int, memory_kib: int, length: int = 32) -> bytes:
-    """As argon2-cffi does it."""
-    return hash_secret_raw(secret, salt, rounds, memory_kib, 1, hash_len=length, type=Type.ID)
-
-
-def native(built: Path = BUILT) -> Raw:
-    """As the native code does it. OSError says why it cannot be used: not built, another processor, a wrong answer."""
-    library = ctypes.CDLL(str(built))
-    if not library.argon2id_runs_here():
-        raise OSError("this processor has no AVX-512")
-    fill = library.argon2id_fill
-    fill.argtypes = (ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32)
-
-    def raw(secret: bytes, salt: bytes, *, rounds: int, memory_kib: int, length: int = 32) -> bytes:
-        if rounds < 1 or memory_kib < 8:
-            raise ValueError("Argon2 wants one round and 8 KiB at least")
-        seed = _seed(secret, salt, rounds=rounds, memory_kib=memory_kib, length=length)
-        first = (_long(seed + struct.pack("<II", n, 0), _BLOCK) for n in (0, 1))
-        ends = ctypes.create_string_buffer(b"".join(first), 3 * _BLOCK)
-        # ctypes frees the interpreter while this runs.
-        if fill(ends, memory_kib // 4 * 4, rounds):
-            raise MemoryError
-        return _long(ends.raw[2 * _BLOCK :], length)
-
-    if raw(b"password", b"somesalt", rounds=2, memory_kib=256) != _KNOWN:
-        raise OSError("it does not give the hash that it should")
-    return raw
+    def rest(self) -> None: ...
 
 
 def best() -> Raw:
     """The native code where it can be used."""
     try:
-        return native()
-    except OSError:
-        return wheel
+        return Native()
+    except (OSError, AttributeError):  # not there, or built of other code
+        return Wheel()
+
+
+class Wheel:
+    """As argon2-cffi does it."""
+
+    def __call__(
+        self, secret: bytes, salt: bytes, *, rounds: int, memory_kib: int, length: int = 32
+    ) -> bytes:
+        return hash_secret_raw(secret, salt, rounds, memory_kib, 1, hash_len=length, type=Type.ID)
+
+    def rest(self) -> None:
+        pass
+
+
+class Native:
+    """As the native code does it. OSError says why it cannot be used: not built, another processor, a wrong answer.
+
+    Fresh memory costs as much as half a hash, so it is passed on from one hash to the next until somebody calls `rest`.
+    """
+
+    def __init__(self, built: Path = BUILT) -> None:
+        self._kept: list[tuple[int, int]] = []
+        self._library = ctypes.CDLL(str(built))
+        if not self._library.argon2id_runs_here():
+            raise OSError("this processor has no AVX-512")
+        self._library.argon2id_memory.argtypes = (ctypes.c_uint32,)
+        self._library.argon2id_memory.restype = ctypes.c_void_p
+        self._library.argon2id_release.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+        self._library.argon2id_fill.argtypes = (ctypes.c_void_p, ctypes.c_char_p, *[ctypes.c_uint32] * 2)
+        if self(b"password", b"somesalt", rounds=2, memory_kib=256) != _KNOWN:
+            raise OSError("it does not give the hash that it should")
+
+    def __call__(
+        self, secret: bytes, salt: bytes, *, rounds: int, memory_kib: int, length: int = 32
+    ) -> bytes:
+        if rounds < 1 or memory_kib < 8:
+            raise ValueError("Argon2 wants one round and 8 KiB at least")
+        seed = _seed(secret, salt, rounds=rounds, memory_kib=memory_kib, length=length)
+        first = (_long(seed + struct.pack("<II", n, 0), _BLOCK) for n in (0, 1))
+        ends = ctypes.create_string_buffer(b"".join(first), 3 * _BLOCK)
+        self._fill(ends, memory_kib // 4 * 4, rounds)
+        return _long(ends.raw[2 * _BLOCK :], length)
+
+    def rest(self) -> None:
+        # Other threads take from it too: `pop` alone tells who has a piece.
+        with suppress(IndexError):
+            while True:
+                self._library.argon2id_release(*self._kept.pop())
+
+    def _fill(self, ends: ctypes.Array[ctypes.c_char], blocks: int, rounds: int) -> None:
+        memory = self._taken(blocks)
+        # ctypes frees the interpreter while this runs.
+        self._library.argon2id_fill(memory, ends, blocks, rounds)
+        self._kept.append((memory, blocks))
+
+    def _taken(self, blocks: int) -> int:
+        try:
+            memory, size = self._kept.pop()
+        except IndexError:
+            pass
+        else:
+            if size == blocks:
+                return memory
+            self._library.argon2id_release(memory, size)
+        found: int | None = self._library.argon2id_memory(blocks)
+        if found is None:
+            raise MemoryError
+        return found
 
 
 def encoded(salt: bytes, key: bytes, *, rounds: int, memory_kib: int) -> str:
@@ -114,8 +156,8 @@ def _bytes(text: str) -> bytes:
 def main() -> int:
     """What setup/native.sh asks: whether a library that it has built can be used."""
     try:
-        native(Path(sys.argv[1]))
-    except OSError as error:
+        Native(Path(sys.argv[1]))
+    except (OSError, AttributeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -8,6 +8,7 @@ import sys
 import threading
 import unicodedata
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from argon2 import Parameters, Type, extract_parameters
@@ -42,12 +43,12 @@ class Hasher:
     """A bounded pool. Argon2id frees the interpreter while it works, so threads are enough."""
 
     def __init__(self, threads: int, queue: int) -> None:
-        self._argon2id = argon2id.best()
         self._threads = threads or _cores()
         self._bound = self._threads + queue
         self._in_hand = 0
+        self._argon2id = argon2id.best()
         self._pool = ThreadPoolExecutor(
-            self._threads, thread_name_prefix="argon2", initializer=_yield_to_others
+            self._threads, thread_name_prefix="argon2", initializer=yield_to_others
         )
 
     async def hash(self, password: str) -> str:
@@ -65,6 +66,7 @@ class Hasher:
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._argon2id.rest()
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._in_hand >= self._bound:
@@ -78,6 +80,9 @@ class Hasher:
 
     def _done(self) -> None:
         self._in_hand -= 1
+        if not self._in_hand:
+            with suppress(RuntimeError):  # closed, which gave the memory back
+                self._pool.submit(self._argon2id.rest)
 
 
 def outdated(stored: str) -> bool:
@@ -110,6 +115,6 @@ def _cores() -> int:
     return min(cores, _MAX_BY_DEFAULT)
 
 
-def _yield_to_others() -> None:
+def yield_to_others() -> None:
     if sys.platform == "linux":  # elsewhere niceness is the whole process's
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
