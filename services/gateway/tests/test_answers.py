@@ -15,6 +15,7 @@ from polis.gateway.ranges import Part, Unsatisfiable, part_of
 from polis.testing import eventually
 
 SESAME = "https://app.example.org"
+KEYED_BY = {"authorization", "cookie", "origin", "accept-encoding", "x-org-id"}
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,32 @@ async def test_what_identity_says_is_neither_compressed_nor_kept(http):
     async with http.get("/api/v1/me", headers={"Accept-Encoding": "gzip"}) as answer:
         assert answer.headers["cache-control"] == "no-store"
         assert not {"etag", "content-encoding"} & set(answer.headers)
+
+
+async def test_no_shared_cache_keeps_what_a_session_was_answered(address):
+    """By cookie, which unlike Authorization forbids nothing by itself (RFC 9111 3.5)."""
+    account = {"email": "cached@example.org", "password": "a long enough password"}
+    async with aiohttp.ClientSession(address, cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        await http.post("/api/v1/sign-up", json=account | {"name": "Ada"})
+        async with http.post("/api/v1/session", json=account) as opened:
+            http.headers["X-CSRF-Token"] = (await opened.json())["csrf_token"]
+        body = {"type": "context", "key": "cached", "content": {"text": "x"}}
+        async with http.post("/api/v1/resources", json=body) as made:
+            resource = f"/api/v1/resources/{(await made.json())['id']}"
+        async with http.post("/api/v1/artifacts?name=a.bin", data=b"content") as uploaded:
+            artifact = f"/api/v1/artifacts/{(await uploaded.json())['id']}/content"
+        async with http.get(resource) as kept:
+            tag = {"If-None-Match": kept.headers["etag"]}
+        answers = [opened, made, uploaded, kept]
+        for path, headers in ((resource, tag), (artifact, {}), ("/api/v1/me", {}), (resource + "0", {})):
+            async with http.get(path, headers=headers) as answer:
+                answers.append(answer)
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 200, 304, 200, 200, 422]
+    for answer in answers:
+        told = answer.headers["cache-control"]
+        varies = {name.strip() for name in ",".join(answer.headers.getall("vary", [])).split(",")}
+        assert told == "no-store" or (told == "private, no-cache" and varies >= KEYED_BY), answer.url
 
 
 async def test_pages_of_allowed_origins_may_ask_with_a_token_but_never_with_cookies(address):

@@ -15,7 +15,7 @@ _HEADERS = (
     b"x-api-key, x-org-id, x-request-id"
 )
 _EXPOSED = (
-    b"content-disposition, content-range, etag, idempotency-replayed, ratelimit, ratelimit-policy, retry-after, "
+    b"content-disposition, content-range, etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, "
     b"www-authenticate, x-request-id"
 )
 _PATTERN = re.compile(r"https?://(?:\*\.)?[a-z0-9.-]+(?::(?:[0-9]+|\*))?")

@@ -11,6 +11,7 @@ import msgspec
 
 from polis.gateway.decode import to_request
 from polis.gateway.direct import blank_problem
+from polis.gateway.finish import STORED, VARY
 from polis.gateway.http import PROBLEM
 from polis.gateway.ranges import Part, Unsatisfiable, part_of
 from polis.proto import Operation, Refused
@@ -122,8 +123,8 @@ class Files:
     async def _begin(self, exchange: AsgiExchange, artifact: Artifact) -> Part | None:
         """Begin the answer with what of the file is asked for; None when that is nothing, and all is said."""
         tag = f'"{artifact.sha256}"'
-        exchange.cache = b"private, no-cache"
-        exchange.extra += ((b"etag", tag.encode()), (b"accept-ranges", b"bytes"))
+        exchange.cache = STORED
+        exchange.extra += ((b"etag", tag.encode()), VARY, (b"accept-ranges", b"bytes"))
         if tag in exchange.header(b"if-none-match"):
             await exchange.answer(304, b"", None)
             return None

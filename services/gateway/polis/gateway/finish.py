@@ -23,8 +23,9 @@ _LEVEL = 4
 _KEEPS_SECRETS = frozenset({"identity"})
 """Whose answers are neither stored nor compressed: what an attacker adds to a page must not measure what else is in it."""
 _REVISION = re.compile(rb'"revision":([0-9]{1,18})[,}]')
-_VARY = (b"vary", b"authorization, cookie, x-api-key, x-org-id, accept-encoding")
-_STORED = b"private, no-cache"
+VARY = (b"vary", b"authorization, cookie, origin, x-api-key, x-org-id, accept-encoding")
+STORED = b"private, no-cache"
+"""What a client may keep, no cache that others share may, and nobody uses without asking again."""
 _ENTITY = re.compile(r'(?:W/)?"([^"]*)"')
 
 
@@ -38,8 +39,8 @@ def validated(exchange: Exchange, operation: Operation, body: bytes) -> bool:
     digest = blake2b(body, digest_size=12).hexdigest()
     found = _REVISION.search(body) if _has_revision(operation) else None
     tag = digest if found is None else f"{int(found[1])}-{digest}"
-    exchange.cache = _STORED
-    exchange.extra += ((b"etag", f'"{tag}"'.encode()), _VARY)
+    exchange.cache = STORED
+    exchange.extra += ((b"etag", f'"{tag}"'.encode()), VARY)
     asked = exchange.header(b"if-none-match")
     return bool(asked) and (asked.strip() == "*" or tag in _ENTITY.findall(asked))
 

@@ -46,7 +46,7 @@ at("credentials").addEventListener("submit", (event) => {
   attempt(async () => {
     const form = new FormData(event.target);
     const [email, password] = [form.get("email"), form.get("password")];
-    if (signingUp) await call("POST", "/sign-up", { email, password, name: form.get("name") || email });
+    if (signingUp && !(await signUp({ email, password, name: form.get("name") || email }))) return;
     try {
       show(keep(await call("POST", "/session", { email, password })));
     } catch (error) {
@@ -59,6 +59,20 @@ at("credentials").addEventListener("submit", (event) => {
     event.target.reset();
   });
 });
+
+// False where the address is confirmed by a mail first, which is then on its way.
+async function signUp(account) {
+  try {
+    await call("POST", "/sign-up", account);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Refused) || !error.problem.type.endsWith("/confirmation-needed")) throw error;
+  }
+  await call("POST", "/sign-up/mail", { email: account.email });
+  at("credentials").hidden = true;
+  at("mailed").hidden = false;
+  return false;
+}
 
 at("second").addEventListener("submit", (event) => {
   event.preventDefault();
