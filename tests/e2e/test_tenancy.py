@@ -74,21 +74,24 @@ async def orgs(mesh, address):
             found.append(await live_a_little(api))
             await access.live(api, mesh)
             await vault.live(api, mesh)
-            await bound(api, mesh, found[-1])
+            await told(api, mesh, found[-1])
     return found
 
 
-async def bound(api: Api, mesh, org: str) -> None:
-    """Quotas of the org, known to the services that keep to them."""
+async def told(api: Api, mesh, org: str) -> None:
+    """What other services keep of identity's: quotas of the org, and an agent's place in it."""
+    unit = await api.call("POST", "/units", {"kind": "project", "key": "told", "name": "Told"})
+    await api.call("POST", "/agents", {"key": "placed", "name": "Placed", "unit_id": unit["id"]})
+    await eventually(lambda: _known(mesh, "catalog", "placements", org))
     for meter, service in (("runs", "runtime"), ("storage", "catalog")):
         quota = {"subject": {"kind": "org"}, "meter": meter, "period": "total", "most": 1_000_000}
         await api.call("PUT", "/quotas", quota)
-        await eventually(lambda service=service: _bound(mesh, service, org))
+        await eventually(lambda service=service: _known(mesh, service, "quotas", org))
 
 
-async def _bound(mesh, service: str, org: str) -> bool:
+async def _known(mesh, service: str, table: str, org: str) -> bool:
     async with mesh.running[service].kernel.database.across_orgs() as tx:
-        return await tx.value(f"select true from {service}.quotas q where q.org_id = $1", org)
+        return await tx.value(f"select true from {service}.{table} t where t.org_id = $1", org)
 
 
 @pytest.fixture(scope="module")
