@@ -191,6 +191,7 @@ class Keys:
             self._fetched_at = time.monotonic()
             jwks = await self._caller.call(GetJwks(), timeout_s=_FETCH_TIMEOUT_S)
             self._verifier.replace_keys(jwks)
+            self._actors.clear()  # a key may be gone; the verifier still knows the tokens of the others
 
     async def load(self) -> None:
         """Fetch keys and revocations: at the start and after every reconnect, when an event may have been missed."""
