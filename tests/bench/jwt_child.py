@@ -9,12 +9,12 @@ import jwt
 
 def rate(token, jwk, seconds):
     key = jwt.PyJWK(jwk).key
-    began, count = time.perf_counter(), 0
+    began, spent, count = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() < began + seconds:
         for _ in range(100):
             jwt.decode(token, key, algorithms=["EdDSA"], audience="polis", issuer="polis")
         count += 100
-    return count / (time.perf_counter() - began)
+    return count / (time.process_time() - spent)
 
 
 for line in sys.stdin:
