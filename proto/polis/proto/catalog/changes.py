@@ -303,7 +303,10 @@ class WithdrawChangeSet(Request[None], frozen=True):
     problems=(RemovedSince, ChangeSetTooLarge),
 )
 class RestoreMoment(Request[ChangeSet], frozen=True):
-    """Propose a set that makes every environment use again what it used at a moment. For owners and admins."""
+    """Propose a set that leads back to a moment, for owners and admins.
+
+    Every environment uses again what it used then, and what sets changed since is as they found it.
+    """
 
     at: Time
     title: Title = ""

@@ -38,14 +38,22 @@ State = list["Change"]
 
 
 class Made:
-    """What making changes came to. `before`, `after`: the state of every resource touched, None where there was none."""
+    """What making changes came to. `before`, `after`: the state of every resource touched, None where there was none.
+
+    `ids`: of those that there were before.
+    """
 
     def __init__(
-        self, steps: list[PlannedStep], before: dict[Name, State | None], after: dict[Name, str | None]
+        self,
+        steps: list[PlannedStep],
+        before: dict[Name, State | None],
+        after: dict[Name, str | None],
+        ids: dict[Name, UUID],
     ) -> None:
         self.steps = steps
         self.before = before
         self.after = after
+        self.ids = ids
 
 
 def faults(changes: Sequence[Change]) -> list[Fault]:
@@ -72,6 +80,7 @@ async def make(tx: Transaction, viewer: Viewer, changes: Sequence[Change], *, by
     await work.lock(names)
     await work.lock_whole(changes)
     before = await work.states(names)
+    ids = {name: resource.id for name, resource in work.known.items()}
     steps = [
         step for _, step in sorted([(n, await work.make(changes[n])) for n in _order(changes)], key=_first)
     ]
@@ -79,16 +88,16 @@ async def make(tx: Transaction, viewer: Viewer, changes: Sequence[Change], *, by
     after = {
         name: None if now is None else state.digest(now) for name, now in (await work.states(names)).items()
     }
-    return Made(steps, before, after)
+    return Made(steps, before, after, ids)
 
 
 async def look(
     tx: Transaction, viewer: Viewer, names: list[Name], *, by: UUID, at: datetime
-) -> dict[Name, State | None]:
-    """How resources are, locked until the transaction ends; None where there is none."""
+) -> tuple[dict[Name, State | None], dict[Name, UUID]]:
+    """How resources are, locked until the transaction ends, None where there is none; and the ids of those there are."""
     work = _Work(tx, viewer, by, at)
     await work.lock(names)
-    return await work.states(names)
+    return await work.states(names), {name: resource.id for name, resource in work.known.items()}
 
 
 def _first(pair: tuple[int, PlannedStep]) -> int:

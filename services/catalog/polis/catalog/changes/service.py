@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 from polis.catalog.access import MANAGING
-from polis.catalog.changes import engine, export, sets, undo
+from polis.catalog.changes import engine, export, moments, sets, undo
 from polis.catalog.own import Own
 from polis.db import Deadline
 from polis.proto import Page, Refused, catalog
@@ -152,8 +152,8 @@ async def undo_change_set(request: catalog.UndoChangeSet, ctx: Context[Own]) -> 
         found = await sets.lock(tx, viewer, request.set_id)
         if found.status != "applied":
             raise Refused(catalog.ChangeSetState(reason="it is not applied"))
-        await undo.undo(tx, viewer, found, by=ctx.actor.principal_id, at=ctx.now())
-        undone = await sets.undone(tx, found, by=ctx.actor.principal_id, at=ctx.now())
+        made = await undo.undo(tx, viewer, found, by=ctx.actor.principal_id, at=ctx.now())
+        undone = await sets.undone(tx, found, made, by=ctx.actor.principal_id, at=ctx.now())
         await tx.emit(catalog.ChangeSetUndone(found.org_id, found.id))
         return tx.answer(undone)
 
@@ -168,12 +168,11 @@ async def withdraw_change_set(request: catalog.WithdrawChangeSet, ctx: Context[O
 
 @handlers.handles(catalog.RestoreMoment)
 async def restore_moment(request: catalog.RestoreMoment, ctx: Context[Own]) -> catalog.ChangeSet:
-    if not (await ctx.own.grants.viewer(ctx.actor)).manages:
+    viewer = await ctx.own.grants.viewer(ctx.actor)
+    if not viewer.manages:
         raise Refused(Forbidden(scope=MANAGING))
-    async with ctx.transaction() as tx:
-        back = await undo.pointers_at(
-            tx, ctx.actor.org_id, request.at, without_removed=request.without_removed
-        )
+    async with ctx.own.turns.of(ctx.actor.org_id), ctx.transaction() as tx:
+        back = await moments.back_to(tx, viewer, request.at, without_removed=request.without_removed)
         title = request.title or f"As of {request.at.isoformat()}"
         found = await _create(ctx, tx, title, review=False)
         return tx.answer(await sets.add(tx, found, back))

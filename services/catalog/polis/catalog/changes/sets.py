@@ -270,9 +270,10 @@ async def applied(tx: Transaction, found: ChangeSet, made: Made, *, by: UUID, at
     )
     await tx.execute(
         """
-        insert into catalog.effects (org_id, set_id, type, key, before, after)
-        select $1, $2, e.type, e.key, e.before, e.after
-        from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as e (type, key, before, after)
+        insert into catalog.effects (org_id, set_id, type, key, before, after, resource_id)
+        select $1, $2, e.type, e.key, e.before, e.after, e.resource_id
+        from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[])
+            as e (type, key, before, after, resource_id)
         """,
         found.org_id,
         found.id,
@@ -280,6 +281,7 @@ async def applied(tx: Transaction, found: ChangeSet, made: Made, *, by: UUID, at
         [key for _, key in made.before],
         [None if state is None else msgspec.json.encode(state).decode() for state in made.before.values()],
         [made.after[name] for name in made.before],
+        [made.ids.get(name) for name in made.before],
     )
     return msgspec.structs.replace(found, status="applied", applied_by=by, applied_at=at)
 
@@ -297,7 +299,8 @@ async def effects(tx: Transaction, found: ChangeSet) -> list[Effect]:
     )
 
 
-async def undone(tx: Transaction, found: ChangeSet, *, by: UUID, at: datetime) -> ChangeSet:
+async def undone(tx: Transaction, found: ChangeSet, made: Made, *, by: UUID, at: datetime) -> ChangeSet:
+    """Keep that a locked set was undone, and how everything was before that."""
     await tx.execute(
         """
         update catalog.change_sets set status = 'undone', undone_by = $3, undone_at = $4
@@ -307,6 +310,19 @@ async def undone(tx: Transaction, found: ChangeSet, *, by: UUID, at: datetime) -
         found.id,
         by,
         at,
+    )
+    await tx.execute(
+        """
+        update catalog.effects e set before_undo = u.before, resource_id = coalesce(e.resource_id, u.resource_id)
+        from unnest($3::text[], $4::text[], $5::text[], $6::uuid[]) as u (type, key, before, resource_id)
+        where e.org_id = $1 and e.set_id = $2 and e.type = u.type and e.key = u.key
+        """,
+        found.org_id,
+        found.id,
+        [kind for kind, _ in made.before],
+        [key for _, key in made.before],
+        [msgspec.json.encode(state or []).decode() for state in made.before.values()],
+        [made.ids.get(name) for name in made.before],
     )
     return msgspec.structs.replace(found, status="undone", undone_by=by, undone_at=at)
 
