@@ -104,12 +104,17 @@ def test_a_revision_is_read_from_our_validators_alone(header, revision):
 async def test_long_answers_are_compressed_for_who_takes_it(ada, http, size):
     made = await resource(ada, f"long{size}", "x" * size)
     path = f"/api/v1/resources/{made['id']}/draft"
-    answers = []
+    answers, tags = [], []
     for coding in ("gzip", "identity", "gzip;q=0"):
         async with http.get(path, headers={"Accept-Encoding": coding}) as answer:
             answers.append((answer.headers.get("content-encoding"), await answer.read()))
+            tags.append(answer.headers["etag"])
+    for tag in tags:
+        async with http.get(path, headers={"Accept-Encoding": "gzip", "If-None-Match": tag}) as again:
+            assert (again.status, again.headers["etag"]) == (304, tag)
 
     assert [coding for coding, _ in answers] == ["gzip", None, None]
+    assert tags[0] != tags[1] == tags[2]
     assert gzip.decompress(answers[0][1]) == answers[1][1] == answers[2][1]
     assert len(answers[0][1]) < size / 10
 

@@ -26,6 +26,8 @@ _REVISION = re.compile(rb'"revision":([0-9]{1,18})[,}]')
 VARY = (b"vary", b"authorization, cookie, origin, x-api-key, x-org-id, accept-encoding")
 STORED = b"private, no-cache"
 """What a client may keep, no cache that others share may, and nobody uses without asking again."""
+_CODED = ".gzip"
+"""Ends the validator of a compressed answer."""
 _ENTITY = re.compile(r'(?:W/)?"([^"]*)"')
 
 
@@ -40,9 +42,10 @@ def validated(exchange: Exchange, operation: Operation, body: bytes) -> bool:
     found = _REVISION.search(body) if _has_revision(operation) else None
     tag = digest if found is None else f"{int(found[1])}-{digest}"
     exchange.cache = STORED
-    exchange.extra += ((b"etag", f'"{tag}"'.encode()), VARY)
     asked = exchange.header(b"if-none-match")
-    return bool(asked) and (asked.strip() == "*" or tag in _ENTITY.findall(asked))
+    held = [name for name in _ENTITY.findall(asked) if name in (tag, tag + _CODED)] if asked else []
+    exchange.extra += ((b"etag", f'"{held[0] if held else tag}"'.encode()), VARY)
+    return bool(held) or asked.strip() == "*"
 
 
 def compressible(exchange: Exchange, body: bytes) -> bool:
@@ -50,6 +53,8 @@ def compressible(exchange: Exchange, body: bytes) -> bool:
 
 
 def compressed(exchange: Exchange, body: bytes) -> bytes:
+    """The body in other bytes, so under another validator (RFC 9110 8.8.3.3)."""
+    exchange.extra = [(n, v[:-1] + b'.gzip"' if n == b"etag" else v) for n, v in exchange.extra]
     exchange.extra.append((b"content-encoding", b"gzip"))
     return gzip.compress(body, _LEVEL, mtime=0)
 
