@@ -1,4 +1,4 @@
-"""`polis`: demo, export, import, audit, call, doctor."""
+"""`polis`: demo, export, import, sign, verify, audit, call, doctor."""
 
 from __future__ import annotations
 
@@ -90,6 +90,53 @@ def import_(
     async def work() -> int:
         async with Api(_gateway(address), _token(token)) as api:
             return await bring(api, place, wish, _console)
+
+    return asyncio.run(work())
+
+
+@app.command
+def sign(
+    name: str,
+    *,
+    key: str = "~/.polis/publisher.pem",
+    environment: str = "production",
+    address: str = "",
+    token: str = "",
+) -> int:
+    """Vouch for a version with a key of your own: `graph/email-digest@3`, or without `@` the one that the environment uses.
+
+    key: the file of the private key; one that only you read is made when there is none. The key never leaves it.
+    """
+    from polis.cli.signing import sign as run
+
+    file = Path(key).expanduser()
+
+    async def work() -> int:
+        async with Api(_gateway(address), _token(token)) as api:
+            return await run(api, name, environment, file, _console)
+
+    return asyncio.run(work())
+
+
+@app.command(name="verify")
+def verify_(
+    name: str,
+    *,
+    by: tuple[str, ...] = (),
+    environment: str = "production",
+    address: str = "",
+    token: str = "",
+) -> int:
+    """Say who vouches for a version, and fail when nobody does.
+
+    by: public keys, as `polis sign` prints them, of which one has to; name those that you had from their owners
+    themselves. Without any, whoever the mesh knows as a publisher counts.
+    """
+    from polis.cli.signing import verify as run
+
+    async def work() -> int:
+        async with Api(_gateway(address), _token(token)) as api:
+            return await run(api, name, environment, by, _console)
 
     return asyncio.run(work())
 
