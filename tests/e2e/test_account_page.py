@@ -217,7 +217,9 @@ async def test_the_reference_is_drawn_from_what_this_gateway_serves(page, addres
     assert [c for c in page.complaints if "logo-mini" not in c] == []  # its maker's logo, which stays out
 
 
-@pytest.mark.parametrize("path", ["/", "/administrator", "/forgotten-password", "/reset-password"])
+@pytest.mark.parametrize(
+    "path", ["/", "/administrator", "/forgotten-password", "/reset-password", "/sign-up"]
+)
 async def test_pages_break_no_policy_and_name_all_their_fields(page, address, path):
     await page.goto(address + path)
     unnamed = await page.evaluate(

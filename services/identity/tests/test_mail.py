@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from polis.identity.mail import letters
-from polis.proto.identity import ForgotPassword, ResetPassword, SignIn, SignUp
+from polis.proto.identity import AskToSignUp, ForgotPassword, ResetPassword, SignIn, SignUp
 from polis.testing import eventually
 
 PASSWORD = "canary-password"
@@ -63,8 +63,13 @@ async def server(serve):
 
 @pytest.fixture
 async def address(server, anybody, email):
+    """Of an account whose mails so far are forgotten."""
     address = email()
-    await anybody.call(SignUp(address, PASSWORD, "Ada"))
+    await anybody.call(AskToSignUp(address))
+    [mail] = await eventually(lambda: server.to(address))
+    token = mail.get_content().partition("/sign-up#")[2].split()[0]
+    await anybody.call(SignUp(address, PASSWORD, "Ada", confirmation=token))
+    server.mails.remove(mail)
     return address
 
 

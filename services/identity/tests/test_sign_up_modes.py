@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from polis.identity.config import Config
-from polis.proto.identity import InvitationNotFound, InviteMember, SignUp, SignUpClosed
+from polis.proto.identity import (
+    AskToSignUp,
+    InvitationNotFound,
+    InviteMember,
+    NothingToConfirm,
+    SignUp,
+    SignUpClosed,
+)
 
 PASSWORD = "canary-password"
 
@@ -36,6 +43,17 @@ async def test_without_its_invitation_nobody_learns_whether_an_address_is_taken(
             for token in (invited.token, "pin_unknown"):
                 attempt = SignUp(address, PASSWORD, "Ben", invitation=token)
                 assert await refused(anybody.call(attempt)) == InvitationNotFound()
+
+
+async def test_by_invitation_only_the_invited_are_mailed_and_without_a_server_nobody_is(
+    serve, anybody, email, refused
+):
+    async with serve(sign_up="invitation", smtp_host="127.0.0.1", smtp_port=9, mail_from="polis@example.org"):
+        assert await refused(anybody.call(AskToSignUp(email()))) == SignUpClosed()
+        unknown = AskToSignUp(email(), invitation="pin_unknown")
+        assert await refused(anybody.call(unknown)) == InvitationNotFound()
+    async with serve():
+        assert await refused(anybody.call(AskToSignUp(email()))) == NothingToConfirm()
 
 
 async def test_closed_is_closed_to_the_invited_too(invited, serve, anybody, refused):

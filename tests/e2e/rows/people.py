@@ -13,6 +13,7 @@ REASON = "a reason that is long enough"
 ROWS: dict[str, Any] = {
     "change_password": fixed("/me/password", {"old_password": "wrong", "new_password": NEW}),
     "forgot_password": fixed("/password/forgotten", {"email": "nobody@example.org"}),
+    "ask_to_sign_up": fixed("/sign-up/mail", {"email": "nobody@example.org"}),
     "reset_password": fixed("/password/reset", {"token": "wrong", "password": NEW}),
     "list_sessions": fixed("/sessions"),
     "end_session": fixed(f"/sessions/{uuid4()}"),
@@ -38,6 +39,7 @@ OF_ADMINISTRATORS = (
 )
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("forgot_password", "public"): {204, 429},  # one address is asked for again and again
+    ("ask_to_sign_up", "public"): {409},  # this mesh sends no mails
     ("reset_password", "public"): {404},  # the row offers a wrong link
     ("sign_in_second_factor", "public"): {401},  # and a wrong ticket
     ("change_password", "allowed"): {422},  # and a wrong password
@@ -47,4 +49,6 @@ ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("remove_totp", "allowed"): {404},
     ("new_recovery_codes", "allowed"): {404},
 } | {(name, "allowed"): {403} for name in OF_ADMINISTRATORS}  # nobody here administers the mesh
-USERS_ONLY = set(ROWS) - {"forgot_password", "reset_password", "sign_in_second_factor"}
+USERS_ONLY = set(ROWS) - {
+    "forgot_password", "ask_to_sign_up", "reset_password", "sign_in_second_factor",
+}  # fmt: skip

@@ -9,7 +9,9 @@ from msgspec import Meta
 
 from polis.proto.contract import Event, event
 
-MailKind = Annotated[Literal["password_reset", "password_changed"], Meta(examples=["password_reset"])]
+MailKind = Annotated[
+    Literal["password_reset", "password_changed", "sign_up"], Meta(examples=["password_reset"])
+]
 
 
 @event(entity="mail_id")

@@ -56,6 +56,21 @@ class SignUpClosed(Problem, frozen=True):
     """New accounts need an invitation here, or cannot be made at all."""
 
 
+@problem(status=403)
+class ConfirmationNeeded(Problem, frozen=True):
+    """A new account's address is confirmed here: AskToSignUp has a link mailed to it, whose token is the confirmation."""
+
+
+@problem(status=403)
+class ConfirmationRefused(Problem, frozen=True):
+    """The confirmation is not for this address, or not any more."""
+
+
+@problem(status=409)
+class NothingToConfirm(Problem, frozen=True):
+    """No mails are sent here: SignUp makes an account at once."""
+
+
 @problem(status=401)
 class RefreshRefused(Problem, frozen=True):
     """The refresh token is unknown, expired, or was used before.
@@ -81,15 +96,39 @@ class SessionEnded(Event, frozen=True):
     until: Time
 
 
-@operation(http="POST /sign-up", scope=PUBLIC, problems=(EmailTaken, SignUpClosed, InvitationNotFound))
+@operation(
+    http="POST /sign-up/mail",
+    scope=PUBLIC,
+    problems=(SignUpClosed, InvitationNotFound, NothingToConfirm),
+    idempotent=False,
+)
+class AskToSignUp(Request[None], frozen=True):
+    """Mail the link that SignUp goes on with to this address, or that there is an account. The answer tells nothing of that.
+
+    `invitation`: needed where accounts are made by invitation alone.
+    """
+
+    email: Email
+    invitation: Token | None = None
+
+
+@operation(
+    http="POST /sign-up",
+    scope=PUBLIC,
+    problems=(EmailTaken, SignUpClosed, InvitationNotFound, ConfirmationNeeded, ConfirmationRefused),
+)
 class SignUp(Request[Session], frozen=True):
-    """Create an account, with an org of its own or in the org that an invitation names."""
+    """Create an account, with an org of its own or in the org that an invitation names.
+
+    `confirmation`: the token of the link that AskToSignUp had mailed; needed on a mesh that sends mails.
+    """
 
     email: Email
     password: Password
     name: Name
     org_name: Name | None = None
     invitation: Token | None = None
+    confirmation: Token | None = None
 
 
 @operation(

@@ -93,6 +93,11 @@ class Config(Settings, frozen=True, kw_only=True):
         return not self.smtp_host and urlsplit(self.public_url).hostname in _LOOPBACK
 
     @property
+    def confirms(self) -> bool:
+        """Whether the address of a new account is confirmed: wherever mails are sent."""
+        return bool(self.smtp_host)
+
+    @property
     def access_ttl(self) -> timedelta:
         return timedelta(seconds=self.access_ttl_s)
 

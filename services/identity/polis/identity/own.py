@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from polis.identity.audit import retention
 from polis.identity.mail.post import Post
 from polis.identity.people import administrators
+from polis.identity.people.confirmations import Confirmations
 from polis.identity.people.guesses import Buckets
 from polis.identity.people.passwords import Hasher
 from polis.identity.seal import Seal
@@ -40,7 +41,8 @@ class Own:
         self.issuer = Issuer(config, self.keys)
         self.buckets = Buckets(config)
         self.totp_seal = Seal(config.mesh_secret, "totp v1")
-        self.post = Post(database, config)
+        self.confirmations = Confirmations(config)
+        self.post = Post(database, config, self.confirmations)
 
 
 @asynccontextmanager

@@ -27,6 +27,24 @@ def password_reset(link: str, minutes: int) -> Letter:
     )
 
 
+def sign_up(link: str) -> Letter:
+    return Letter(
+        "Create your account",
+        f"Somebody, hopefully you, wants an account with this address.\n\n"
+        f"Follow this link within a day to create it:\n\n{link}\n\n"
+        f"If this was not you, do nothing: there is no account.\n",
+    )
+
+
+def account_exists(home: str, forgotten: str) -> Letter:
+    return Letter(
+        "You have an account",
+        f"Somebody, hopefully you, wants a new account with this address, and there is one.\n\n"
+        f"Sign in:\n\n{home}\n\nIf you have forgotten the password:\n\n{forgotten}\n\n"
+        f"If this was not you, do nothing: nothing has changed.\n",
+    )
+
+
 def password_changed() -> Letter:
     return Letter(
         "Your password was changed",

@@ -45,7 +45,7 @@ class Ready(Struct, frozen=True):
 async def ask(
     tx: Transaction, post: Post, kind: MailKind, email: str, *, mail_id: UUID, at: datetime
 ) -> None:
-    """Have a mail sent after this transaction, if an active account has this address."""
+    """Have a mail sent after this transaction, if an active account has this address; of a sign-up also if none has."""
     ttl = post.reset_ttl if kind == "password_reset" else _NOTICE_TTL
     await tx.execute(
         """

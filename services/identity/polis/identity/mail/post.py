@@ -24,21 +24,23 @@ if TYPE_CHECKING:
     from polis.identity.config import Config
     from polis.identity.mail.letters import Letter
     from polis.identity.mail.mails import Asked
+    from polis.identity.people.confirmations import Confirmations
 
 _RETRY, _MOST = timedelta(seconds=30), timedelta(minutes=10)
 _TIMEOUT_S = 20.0
-_PATH = "/reset-password#"
+_PATH, _SIGN_UP = "/reset-password#", "/sign-up#"
 """Behind the `#`, so that the token reaches no server's log."""
 
 
 class Post:
     """The sender of one process; replicas share the work by locking rows."""
 
-    def __init__(self, database: Database, config: Config) -> None:
+    def __init__(self, database: Database, config: Config, confirmations: Confirmations) -> None:
         self.seal = Seal(config.mesh_secret, "mails v1")
         self.reset_ttl = timedelta(seconds=config.reset_ttl_s)
         self._database = database
         self._config = config
+        self._confirmations = confirmations
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -70,6 +72,9 @@ class Post:
             if asked is None:
                 return False
             login = await accounts.login(tx, asked.email)
+            if login is None and asked.kind == "sign_up":
+                await mails.write(tx, self.seal, asked, self._link_to_sign_up(asked))
+                return True
             if login is None or not login.active:
                 await mails.forget(tx, asked.id)
                 return True
@@ -81,10 +86,18 @@ class Post:
     async def _letter(self, tx: Transaction, asked: Asked, login: accounts.Login) -> Letter:
         if asked.kind == "password_changed":
             return letters.password_changed()
+        if asked.kind == "sign_up":
+            return letters.account_exists(self._url("/"), self._url("/forgotten-password"))
         token = mint("ppr")
         await accounts.offer_reset(tx, login.id, token.hash, asked.expires_at)
-        link = f"{self._config.public_url.rstrip('/')}{_PATH}{token.secret}"
+        link = self._url(_PATH + token.secret)
         return letters.password_reset(link, round(self.reset_ttl.total_seconds() / 60))
+
+    def _link_to_sign_up(self, asked: Asked) -> Letter:
+        return letters.sign_up(self._url(_SIGN_UP + self._confirmations.token(asked.email, asked.expires_at)))
+
+    def _url(self, path: str) -> str:
+        return self._config.public_url.rstrip("/") + path
 
     async def _send_one(self) -> bool:
         """Claim, send, delete: who ends in between leaves it to be sent again later."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from polis.identity.mail import mails
 from polis.identity.own import Own
 from polis.identity.people import (
     accounts,
@@ -42,12 +43,29 @@ handlers.include(
 )
 
 
+@handlers.handles(identity.AskToSignUp)
+async def ask_to_sign_up(request: identity.AskToSignUp, ctx: Context[Own]) -> None:
+    """The same work for every address: whether an account has it is looked up later, by who writes the mail."""
+    own, email = ctx.own, accounts.demand_normal(request.email)
+    _demand_open(ctx, request.invitation)
+    if not own.config.confirms:
+        raise Refused(identity.NothingToConfirm())
+    async with ctx.across_orgs() as tx:
+        await guesses.take(tx, own.buckets.forgotten(email), *own.buckets.address(ctx.client.address))
+        if request.invitation is not None and await invitations.org_of(tx, request.invitation) is None:
+            raise Refused(identity.InvitationNotFound())
+        await mails.ask(tx, own.post, "sign_up", email, mail_id=ctx.new_id(), at=ctx.now())
+
+
 @handlers.handles(identity.SignUp)
 async def sign_up(request: identity.SignUp, ctx: Context[Own]) -> identity.Session:
-    config = ctx.own.config
-    if config.sign_up == "closed" or (config.sign_up == "invitation" and request.invitation is None):
-        raise Refused(identity.SignUpClosed())
+    _demand_open(ctx, request.invitation)
     account = accounts.Account(ctx.new_id(), accounts.demand_normal(request.email), request.name)
+    if ctx.own.config.confirms:
+        # Before anything is looked up: only who reads the address's mails is told of its account.
+        if request.confirmation is None:
+            raise Refused(identity.ConfirmationNeeded())
+        ctx.own.confirmations.demand(request.confirmation, account.email, ctx.now())
     # An address that is taken is told, so that is a guess; a new account gives it back.
     guess = ctx.own.buckets.address(ctx.client.address)
     async with ctx.across_orgs() as tx:
@@ -64,6 +82,13 @@ async def sign_up(request: identity.SignUp, ctx: Context[Own]) -> identity.Sessi
     async with ctx.across_orgs() as tx:
         await guesses.give_back(tx, *guess)
     return session
+
+
+def _demand_open(ctx: Context[Own], invitation: str | None) -> None:
+    """Refused(SignUpClosed) where accounts are not made, or not without an invitation."""
+    mode = ctx.own.config.sign_up
+    if mode == "closed" or (mode == "invitation" and invitation is None):
+        raise Refused(identity.SignUpClosed())
 
 
 async def _join(
