@@ -60,7 +60,7 @@ class Wheel:
 class Native:
     """As the native code does it. OSError says why it cannot be used: not built, another processor, a wrong answer.
 
-    Fresh memory costs as much as half a hash, so it is passed on from one hash to the next until somebody calls `rest`.
+    Fresh memory costs nearly half a hash more, so it is passed on from one hash to the next until somebody calls `rest`.
     """
 
     def __init__(self, built: Path = BUILT) -> None:
