@@ -150,7 +150,7 @@ ALSO_ALLOWED = {
     ("get_output", "allowed"): {409},  # the run may not have ended yet
     ("cancel_run", "allowed"): {409},  # the run may have ended already
 } | {cell: statuses for part in PARTS for cell, statuses in part.ALSO_ALLOWED.items()}
-OWN_ONLY = {"put_part", "complete_upload", "cancel_upload"}
+OWN_ONLY = {"put_part", "get_upload", "complete_upload", "cancel_upload"}
 """An open upload belongs to whoever began it, here the owner."""
 
 

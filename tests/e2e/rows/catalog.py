@@ -25,6 +25,10 @@ async def change_artifact(world: World):
     return f"/artifacts/{(await world.artifact())['id']}", {"visibility": "org"}
 
 
+async def get_upload(world: World):
+    return f"/uploads/{(await world.upload())['id']}", None
+
+
 async def live(api: Api) -> None:
     """Leave a row in every table that the main job leaves empty."""
     grant = {"holder": {"kind": "everyone"}, "verb": "catalog:read", "resource": "graph/*"}
@@ -112,6 +116,7 @@ ROWS: dict[str, Any] = {
     ),
     "list_signatures": on_resource("/resources/{}/versions/1/signatures"),
     "export_resources": fixed("/export"),
+    "get_upload": get_upload,
     "list_moves": on_resource("/resources/{}/activations/production/history"),
 }
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {

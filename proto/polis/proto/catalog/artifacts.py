@@ -62,6 +62,17 @@ class Part(Struct, frozen=True):
     size: int
 
 
+class UploadState(Struct, frozen=True):
+    """How far an upload has come: how many parts it has, and the first of those that are not there yet."""
+
+    id: UUID
+    size: int
+    part_bytes: int
+    parts: int
+    missing: tuple[int, ...]
+    expires_at: Time
+
+
 class Artifact(Struct, frozen=True):
     """A stored file."""
 
@@ -173,6 +184,13 @@ class PutPart(Request[Part], frozen=True):
     upload_id: UUID
     number: Annotated[int, Meta(ge=0, le=10_000)]
     content: bytes
+
+
+@operation(http="GET /uploads/{upload_id}", scope="catalog:write", problems=(UploadNotFound,))
+class GetUpload(Request[UploadState], frozen=True):
+    """Read which parts of an open upload are missing, to go on with one that was interrupted: the first 200 of them."""
+
+    upload_id: UUID
 
 
 @operation(

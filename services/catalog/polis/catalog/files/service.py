@@ -63,6 +63,13 @@ async def put_part(request: catalog.PutPart, ctx: Context[Own]) -> catalog.Part:
         return tx.answer(part)
 
 
+@handlers.handles(catalog.GetUpload)
+async def get_upload(request: catalog.GetUpload, ctx: Context[Own]) -> catalog.UploadState:
+    return await uploads.state(
+        ctx.db, request.upload_id, org_id=ctx.actor.org_id, by=ctx.actor.principal_id, at=ctx.now()
+    )
+
+
 @handlers.handles(catalog.CompleteUpload)
 async def complete_upload(request: catalog.CompleteUpload, ctx: Context[Own]) -> catalog.Artifact:
     async with ctx.own.hashing, ctx.transaction() as tx:

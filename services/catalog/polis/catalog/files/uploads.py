@@ -21,17 +21,20 @@ from polis.proto.catalog import (
     UploadIncomplete,
     UploadNotFound,
     UploadSettled,
+    UploadState,
     Visibility,
 )
 
 if TYPE_CHECKING:
     from polis.catalog.files.blobs import Blobs
-    from polis.db import Database, Transaction
+    from polis.db import Database, Tenant, Transaction
 
 SWEEP_BATCH = 4
 """Expired uploads that one transaction removes: at most 400 MB of rows."""
 _NAMED = 8
 """Missing parts that a refusal names."""
+_TOLD = 200
+"""Missing parts that are told to who goes on."""
 
 
 class Announced(Struct, frozen=True):
@@ -65,10 +68,6 @@ class _Expired(Struct, frozen=True):
     id: UUID
     size: int
     metered: bool
-
-
-class _Number(Struct, frozen=True):
-    number: int
 
 
 async def create(tx: Transaction, upload: Announced, limits: quota.Quota) -> None:
@@ -236,9 +235,39 @@ async def _completed(
     return artifact
 
 
+async def state(db: Tenant, upload_id: UUID, *, org_id: UUID, by: UUID, at: datetime) -> UploadState:
+    """How far the caller's open upload has come. Refused(UploadNotFound)."""
+    upload = await db.row(
+        Announced,
+        """
+        select u.org_id, u.id, u.created_by, u.name, u.media_type, u.size, u.sha256, u.created_at, u.expires_at,
+            u.part_bytes, u.visibility, u.metered, u.key_id
+        from catalog.uploads u
+        where u.org_id = $1 and u.id = $2 and u.created_by = $3 and u.expires_at > $4
+        """,
+        org_id,
+        upload_id,
+        by,
+        at,
+    )
+    if upload is None:
+        raise Refused(UploadNotFound(upload_id=upload_id))
+    missing = await _missing(db, upload, _TOLD)
+    return UploadState(
+        upload.id, upload.size, upload.part_bytes, upload.parts, tuple(missing), upload.expires_at
+    )
+
+
 async def _demand_parts(tx: Transaction, upload: Announced) -> None:
-    missing = await tx.rows(
-        _Number,
+    missing = await _missing(tx, upload, _NAMED)
+    if missing:
+        more = " and more" if len(missing) == _NAMED else ""
+        raise Refused(UploadIncomplete(reason=f"parts are missing: {', '.join(map(str, missing))}{more}"))
+
+
+async def _missing(db: Tenant | Transaction, upload: Announced, limit: int) -> list[int]:
+    return await db.rows(
+        int,
         """
         select n.number from generate_series(0, $3::integer - 1) as n(number)
         where not exists (
@@ -249,12 +278,8 @@ async def _demand_parts(tx: Transaction, upload: Announced) -> None:
         upload.org_id,
         upload.id,
         upload.parts,
-        _NAMED,
+        limit,
     )
-    if missing:
-        numbers = ", ".join(str(row.number) for row in missing)
-        more = " and more" if len(missing) == _NAMED else ""
-        raise Refused(UploadIncomplete(reason=f"parts are missing: {numbers}{more}"))
 
 
 async def _digest(tx: Transaction, blobs: Blobs, upload: Announced) -> str:
