@@ -96,3 +96,21 @@ async def test_what_one_may_not_see_is_not_found_not_even_by_a_page_that_ends_ea
     assert page.next_cursor is None
     assert await keys(ben, word) == [f"{word}-public"]
     assert len(await keys(owner, word)) == len(await keys(ada, word)) == 6
+
+
+@pytest.mark.parametrize("text", ["!!!***", "' & | ! : \\", "\u3000*", "____"])
+async def test_signs_alone_find_nothing_and_no_text_finds_all(ada, make, text):
+    made = await make("any")
+
+    assert (await ada.call(SearchResources(text=text))).items == ()
+    for nothing in ("", "  "):
+        found = await ada.call(SearchResources(text=nothing, type=made.type, limit=200))
+        assert made.key in [r.key for r in found.items]
+
+
+async def test_a_word_is_found_however_its_accents_are_spelled_and_with_signs_around_it(ada, make, word):
+    made = await make(word, name=f"{word} ñandú 日本語")
+
+    for text in ("ñandú", "n\u0303andu\u0301", "ÑAND*", "日本", f"'{word}':*"):
+        found = (await ada.call(SearchResources(text=text))).items
+        assert [r.key for r in found if r.org_id == ada.org_id] == [made.key], text

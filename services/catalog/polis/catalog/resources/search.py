@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -50,13 +51,17 @@ def name_of(request: SearchResources) -> str:
 
 def query_of(text: str) -> str:
     """A tsquery: each word of the text as the beginning of a word; empty without any."""
-    return " & ".join(f"'{word}':*" for word in _WORD.findall(text.lower())[:_MAX_WORDS])
+    return " & ".join(
+        f"'{word}':*" for word in _WORD.findall(unicodedata.normalize("NFC", text).lower())[:_MAX_WORDS]
+    )
 
 
 async def page(
     database: Database, viewer: Viewer, request: SearchResources, after: Position, *, deadline: Deadline
 ) -> list[Hit]:
     """The request's limit of resources behind a position, and one more: the org's that the viewer may see, and public ones."""
+    if request.text.strip() and not query_of(request.text):
+        return []  # signs alone are no word of anything; no text at all is everything
     found = await _found(database, viewer, request, after, deadline)
     db = database.tenant(viewer.org_id, deadline=deadline)
     shown = {resource.id: resource for resource in await _shown(db, viewer, [hit.id for hit in found])}
