@@ -12,6 +12,7 @@ async def test_writes_go_on_while_the_broker_is_down_and_everything_arrives_in_o
     for _ in range(3 if full else 1):
         async with flow.writing():
             await flow.more(dice.randint(30, 100))
+            await flow.has_effects(1)  # both of them are at work
             flow.nats.kill()
             await flow.more(outage, within_s=120)
             await flow.nats.start()
