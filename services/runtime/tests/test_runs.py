@@ -184,7 +184,7 @@ async def test_a_run_can_act_as_an_agent_and_reads_files_with_its_narrowed_token
     )
 
 
-async def test_no_run_begins_as_an_agent_that_is_suspended(ada, actors, played, graph_of, refused):
+async def test_no_run_begins_as_an_agent_that_is_suspended(ada, actors, played, effects, graph_of, refused):
     agent = actors.agent(ada.org_id, "resting")
     played.graphs["rest"] = graph_of("test.effect")
     actors.agents[ada.org_id, "resting"] = msgspec.structs.replace(agent, suspended_at=datetime.now(UTC))
