@@ -22,7 +22,7 @@ demo: ## the main job on real input, MAILBOX=path (mbox or maildir); the mesh st
 	@$(install) $(PY) -m polis.local up --detach && $(PY) -m polis.cli demo "$${MAILBOX:-samples/mailbox.mbox}"
 
 test: ## everything a change must pass (T=path or -k expression narrows it)
-	@$(install) $(PY) -m pytest -n 3 --dist loadfile $(T)
+	@$(install) PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 3 --dist loadfile $(T)
 
 check: ## format, lint, types, layers, documents, spelling
 	@$(install) sh setup/check.sh
