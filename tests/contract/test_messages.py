@@ -33,7 +33,7 @@ PLAIN = {
     inspect.NoneType: st.none(),
     inspect.CustomType: JSON,
 }
-few = settings(max_examples=8, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=3, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def values(kind) -> st.SearchStrategy:
@@ -94,14 +94,14 @@ def validator(kind) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema_of(kind))
 
 
-@pytest.mark.parametrize("kind", [*STRUCTS, *ANSWERS], ids=str)
 @pytest.mark.parametrize("full", [True, False], ids=["full", "required only"])
-def test_every_message_has_an_example_that_it_reads_and_writes_unchanged(kind, full):
-    given = example(kind, full=full)
+def test_every_message_has_an_example_that_it_reads_and_writes_unchanged(full):
+    assert [kind for kind in [*STRUCTS, *ANSWERS] if not _survives(kind, full=full)] == []
 
-    message = msgspec.json.decode(msgspec.json.encode(given), type=kind)
 
-    assert msgspec.json.decode(msgspec.json.encode(message), type=kind) == message
+def _survives(kind, *, full: bool) -> bool:
+    message = msgspec.json.decode(msgspec.json.encode(example(kind, full=full)), type=kind)
+    return msgspec.json.decode(msgspec.json.encode(message), type=kind) == message
 
 
 @pytest.mark.parametrize("kind", STRUCTS, ids=lambda cls: cls.__name__)
@@ -117,12 +117,14 @@ def test_whatever_a_type_allows_survives_json_and_messagepack_and_is_what_the_sc
     validator(kind).validate(msgspec.json.decode(written))
 
 
-@pytest.mark.parametrize("kind", STRUCTS, ids=lambda cls: cls.__name__)
-def test_fields_that_a_later_version_added_are_ignored_on_the_bus(kind):
+def test_fields_that_a_later_version_added_are_ignored_on_the_bus():
+    assert [kind for kind in STRUCTS if not _ignores_more(kind)] == []
+
+
+def _ignores_more(kind: type[Struct]) -> bool:
     today = example(kind)
     later = _with_more(today) if isinstance(today, dict) else today
-
-    assert msgspec.convert(later, kind) == msgspec.convert(today, kind)
+    return msgspec.convert(later, kind) == msgspec.convert(today, kind)
 
 
 @pytest.mark.parametrize("kind", [c for c in STRUCTS if issubclass(c, Problem)], ids=lambda cls: cls.__name__)

@@ -6,8 +6,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-SMALL_EXAMPLES, FULL_EXAMPLES = 3, 400
-SMALL_S, FULL_S = 30, 1500
+SMALL_EXAMPLES, FULL_EXAMPLES = 2, 400
+SMALL_S, FULL_S = 25, 1500
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
