@@ -21,6 +21,7 @@ status: ## what runs from this folder
 demo: ## the main job on real input, MAILBOX=path (mbox or maildir); the mesh stays up
 	@$(install) $(PY) -m polis.local up --detach && $(PY) -m polis.cli demo "$${MAILBOX:-samples/mailbox.mbox}"
 
+# Tests start many processes: what they compile is kept, also where the environment says otherwise.
 test: ## everything a change must pass (T=path or -k expression narrows it)
 	@$(install) PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 3 --dist loadfile $(T)
 

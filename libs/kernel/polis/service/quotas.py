@@ -106,9 +106,11 @@ class Quotas:
 
     def settle(self, org_id: UUID, reservation_id: UUID, used: int) -> None:
         """Tell soon what a reservation came to."""
-        if self._settling < _SETTLING:
-            self._settling += 1
-            self._kernel.tasks.start(self._settle(SettleUsage(org_id, reservation_id, used)), name="settle")
+        if self._settling >= _SETTLING:
+            log.warning("usage.unsettled", reservation_id=str(reservation_id), problem="too many at a time")
+            return
+        self._settling += 1
+        self._kernel.tasks.start(self._settle(SettleUsage(org_id, reservation_id, used)), name="settle")
 
     async def keep(self, tx: Transaction, event: QuotaSet) -> None:
         """Know of a quota from now on."""
