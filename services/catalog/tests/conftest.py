@@ -8,6 +8,7 @@ import pytest
 
 from polis.db import Database
 from polis.proto import Refused
+from polis.proto.catalog import ApplyChangeSet, CreateChangeSet
 from polis.proto.contract import operation_of
 from polis.service import call
 from polis.telemetry import trace
@@ -107,3 +108,19 @@ def refused():
         return caught.value.problem
 
     return refused
+
+
+@pytest.fixture
+def propose(ada):
+    async def propose(*changes, client=ada, review=False):
+        return await client.call(CreateChangeSet("A set", changes, review=review))
+
+    return propose
+
+
+@pytest.fixture
+def make(ada, propose):
+    async def make(*changes, client=ada):
+        return await client.call(ApplyChangeSet((await propose(*changes, client=client)).id))
+
+    return make

@@ -1,12 +1,10 @@
-"""Change sets: proposed, reviewed, planned, made together or not at all, undone; moments restored; the export."""
+"""Change sets: proposed, reviewed, planned, made together or not at all, undone."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
-
-import pytest
 
 from polis.catalog.access import Viewer
 from polis.catalog.changes import engine
@@ -21,76 +19,27 @@ from polis.proto.catalog import (
     ChangeSetNotFound,
     ChangeSetState,
     ContentInvalid,
-    CreateChangeSet,
     CreateResource,
-    Deactivate,
-    DeleteResource,
-    ExportResources,
     GetChangeSet,
     GetResource,
     InUse,
     KeyTaken,
     ListChanges,
     ListChangeSets,
-    ListMoves,
-    ListResources,
     PlanChangeSet,
     PlanOutdated,
     PublishVersion,
     PutDraft,
-    RemovedSince,
     ResolveResource,
     ResourceNotFound,
-    RestoreMoment,
     ReviewChangeSet,
     UndoChangeSet,
     VersionNotFound,
     WithdrawChangeSet,
 )
-from polis.proto.problems import Forbidden, Invalid, Overloaded
+from polis.proto.problems import Invalid
 from polis.testing import eventually
-
-
-def put(key, content=None, kind="policy", **more):
-    return Change("put", kind, key, content=content or {"of": key}, **more)
-
-
-def activate(key, environment="production", kind="policy", **more):
-    return Change("activate", kind, key, environment=environment, **more)
-
-
-def deactivate(key, environment="production", kind="policy"):
-    return Change("deactivate", kind, key, environment=environment)
-
-
-@pytest.fixture
-def propose(ada):
-    async def propose(*changes, client=ada, review=False):
-        return await client.call(CreateChangeSet("A set", changes, review=review))
-
-    return propose
-
-
-@pytest.fixture
-def make(ada, propose):
-    async def make(*changes, client=ada):
-        return await client.call(ApplyChangeSet((await propose(*changes, client=client)).id))
-
-    return make
-
-
-async def export(client):
-    return [change async for change in client.stream(ExportResources())]
-
-
-async def own(client):
-    return {
-        r.key: r for r in (await client.call(ListResources(limit=200))).items if r.org_id == client.org_id
-    }
-
-
-async def active(client, key, environment="production"):
-    return (await client.call(ResolveResource("policy", key, environment))).content
+from services.catalog.tests.changing import activate, active, deactivate, export, own, put
 
 
 async def test_several_resources_are_made_and_activated_together(ada, make, facts):
@@ -267,111 +216,6 @@ async def test_what_is_in_use_is_removed_together_with_its_users_and_not_without
     assert await own(ada) == {}
 
 
-async def test_every_environment_goes_back_to_what_it_used_at_a_moment(ada, make, refused):
-    await make(put("a", {"n": 1}), activate("a"), activate("a", "staging"), put("b", {"n": 1}), activate("b"))
-    moment = datetime.now(UTC)
-    await make(put("a", {"n": 2}), activate("a"), put("c"), activate("c"))
-    b = (await own(ada))["b"]
-    await ada.call(Deactivate(b.id, "production"))
-    assert isinstance(await refused(ada.member("member").call(RestoreMoment(moment))), Forbidden)
-
-    proposed = await ada.call(RestoreMoment(moment))
-    assert proposed.size == 4
-    await ada.call(ApplyChangeSet(proposed.id))
-
-    assert (await active(ada, "a"), await active(ada, "b")) == ({"n": 1}, {"n": 1})
-    assert "c" not in await own(ada)
-    moves = (await ada.call(ListMoves((await own(ada))["a"].id, "production"))).items
-    assert [move.number for move in moves] == [1, 2, 1]
-    await ada.call(UndoChangeSet(proposed.id))
-    assert (await active(ada, "a"), await active(ada, "c")) == ({"n": 2}, {"of": "c"})
-
-
-async def test_all_that_sets_changed_since_a_moment_is_as_it_was_then_whatever_became_of_it(ada, make):
-    await make(
-        put("a", {"n": 1}, name="A", tags=("x",), visibility="private"),
-        activate("a"),
-        put("hand", {"n": 1}),
-        activate("hand"),
-        put("gone", {"n": 1}, deprecated=True, deprecation="Old."),
-        activate("gone", "staging", content={"n": 0}),
-    )
-    kept = await make(put("b", {"n": 1}), activate("b"), put("a", tags=("x", "y")))
-    before, moment = await export(ada), datetime.now(UTC)
-    await make(put("a", {"n": 2}, name="B", tags=(), visibility="org", deprecated=True), activate("a"))
-    await make(put("gone", {"n": 2}, deprecated=False), deactivate("gone", "staging"))
-    await make(Change("remove", "policy", "gone"), put("new"), activate("new"))
-    await make(put("a", {"n": 3}), put("gone", {"another": 1}))
-    await ada.call(Activate((await own(ada))["hand"].id, "staging", 1))
-    middle = await export(ada)
-
-    proposed = await ada.call(RestoreMoment(moment))
-    assert await export(ada) == middle
-    await ada.call(ApplyChangeSet(proposed.id))
-    assert await export(ada) == before
-
-    await ada.call(UndoChangeSet(proposed.id))
-    assert await export(ada) == middle
-    await ada.call(ApplyChangeSet((await ada.call(RestoreMoment(moment))).id))
-    await ada.call(UndoChangeSet(kept.id))
-    assert "b" not in await own(ada)
-    await ada.call(ApplyChangeSet((await ada.call(RestoreMoment(moment))).id))
-    assert await export(ada) == before
-
-
-async def test_a_moment_with_what_was_deleted_since_is_restored_without_it_when_that_is_wanted(
-    ada, make, refused
-):
-    await make(put("a"), activate("a"), put("b"), activate("b"))
-    moment = datetime.now(UTC)
-    there = await own(ada)
-    for key in ("a", "b"):
-        await ada.call(Deactivate(there[key].id, "production"))
-    await ada.call(DeleteResource(there["a"].id))
-
-    assert await refused(ada.call(RestoreMoment(moment))) == RemovedSince(resource_ids=(there["a"].id,))
-    assert (await ada.call(RestoreMoment(moment, without_removed=True))).size == 1
-
-
-async def test_an_export_is_the_changes_that_make_the_same_somewhere_else(ada, ben, make, propose):
-    shipped = await ada.call(ResolveResource("component", "passthrough"))
-    await make(
-        put("mine", shipped.content | {"key": "mine"}, "component"),
-        activate("mine", kind="component"),
-        put(
-            "flow", {"nodes": {"a": {"component": "mine"}}, "inputs": {"value": {"target": "a.in"}}}, "graph"
-        ),
-        activate("flow", kind="graph"),
-        put("rule", {"draft": [1.5, "é", None]}, tags=("x",), deprecated=True, visibility="private"),
-        activate("rule", "staging", content={"n": 1}),
-    )
-    exported = await export(ada)
-
-    await make(*exported, client=ben)
-
-    assert await export(ben) == exported
-    plan = await ben.call(PlanChangeSet((await propose(*exported, client=ben)).id))
-    assert {step.effect for step in plan.steps} == {"none"}
-
-
-async def test_an_export_of_long_contents_comes_in_messages_of_the_bus(ada, make):
-    long = [put(f"rule{n}", {"text": str(n) * 250_000}) for n in range(5)]
-    proposed = await ada.call(CreateChangeSet("Long", long[:2], review=False))
-    for change in long[2:]:
-        await ada.call(AddChanges(proposed.id, (change,)))
-    await ada.call(ApplyChangeSet(proposed.id))
-
-    assert [change.key for change in await export(ada)] == [f"rule{n}" for n in range(5)]
-    listed, after = [], None
-    while True:
-        page = await ada.call(ListChanges(proposed.id, after=after))
-        listed += page.items
-        after = page.next_cursor
-        if after is None:
-            break
-    assert listed == long
-
-
 async def test_private_resources_of_others_show_in_no_set_plan_or_export(ada, ben, make, propose, refused):
     owner, colleague = ada.member("member"), ada.member("member")
     secret = await make(put("secret", visibility="private"), client=owner)
@@ -506,58 +350,3 @@ async def test_activations_in_any_order_come_to_an_end_together(ada, make, propo
         assert [r for r in results if isinstance(r, BaseException) and not isinstance(r, Refused)] == []
         assert {type(r.problem) for r in results if isinstance(r, Refused)} <= {ChangeSetState, ChangedSince}
         assert len({(await active(ada, name))["n"] for name in names}) == 1
-
-
-async def test_an_export_tells_one_moment_whoever_writes_meanwhile(ada, make):
-    names = [f"rule{n:02}" for n in range(30)]
-    written = [0]
-
-    async def write():
-        turn = written[0] + 1
-        extra = put("zzz") if turn % 2 else Change("remove", "policy", "zzz")
-        order = names if turn % 2 else names[::-1]
-        await make(*(part for n in order for part in (put(n, {"turn": turn}), activate(n, "test"))), extra)
-        written[0] = turn
-
-    async def write_on():
-        while True:
-            await write()
-
-    await write()
-    writing = asyncio.create_task(write_on())
-    for _ in range(3):
-        exported = []
-        async for change in ada.stream(ExportResources()):
-            exported.append(change)
-            if len(exported) in (5, 35):
-                before = written[0]
-                await eventually(lambda before=before: later(written, before))
-        drafts = [c for c in exported if c.action == "put" and c.key in names]
-        [turn] = {c.content["turn"] for c in drafts}
-        assert [c.key for c in drafts] == names
-        assert all(c.content is None for c in exported if c.action == "activate")
-        assert len(exported) == 2 * len(names) + turn % 2
-    writing.cancel()
-
-
-async def later(written, before):
-    return written[0] > before
-
-
-async def test_an_org_has_one_export_at_a_time_and_a_reader_who_leaves_makes_room(ada, ben, make, refused):
-    await make(*(put(f"rule{n:02}") for n in range(20)))
-    exporting = ada.stream(ExportResources())
-    await anext(exporting)
-
-    assert isinstance(await refused(export(ada)), Overloaded)
-    assert await export(ben) == []
-
-    await exporting.aclose()
-
-    async def again():
-        try:
-            return len(await export(ada)) == 20
-        except Refused:
-            return False
-
-    await eventually(again)
