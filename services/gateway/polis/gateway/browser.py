@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.gateway.credentials import ACCESS_COOKIE, REFRESH_COOKIE, Credentials
-from polis.gateway.proxy import read
+from polis.gateway.incoming import read
 from polis.proto import Operation, Refused
 from polis.proto.gateway import (
     BrowserSession,

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from polis.bus import BusError, BusTimeout, Disconnected, NoResponders
 from polis.gateway import finish
-from polis.gateway.credentials import client_of
-from polis.gateway.decode import takes_forms, to_payload, to_request
 from polis.gateway.direct import Direct
 from polis.gateway.http import PROBLEM, AsgiExchange, Disconnect, Exchange, headers_of_problem
+from polis.gateway.incoming import payload_of, read, said_in_headers
 from polis.proto import PUBLIC, Operation, Refused
-from polis.proto.contract import fields_of
-from polis.proto.problems import Internal, Malformed, NotFound, TooLarge, Unavailable
+from polis.proto.problems import Internal, NotFound, TooLarge, Unavailable
 from polis.service import call
 from polis.service.actor import ANONYMOUS, Actor, admit
 from polis.service.dispatch import REPLAYED
@@ -127,7 +125,7 @@ class Proxy:
             return
         exchange.quick = False
         try:
-            payload = _payload(exchange, operation)
+            payload = payload_of(exchange, operation)
             headers = self._headers(exchange, operation)
             bus = self._kernel.bus
             asked = _Asked(self, exchange, operation, payload, headers)
@@ -293,7 +291,7 @@ class Proxy:
             await local(exchange, operation, path, exchange.actor)
             return
         payload = call.encode(
-            operation, await read(exchange, operation, path | _said_in_headers(exchange, operation))
+            operation, await read(exchange, operation, path | said_in_headers(exchange, operation))
         )
         reply = await self._offer(operation, payload, self._headers(exchange, operation))
         code = reply.headers.get(call.ERROR_CODE)
@@ -405,48 +403,6 @@ class _Asked:
 
     def set_exception(self, error: BaseException, /) -> None:
         self.proxy.failed(self, error)
-
-
-async def read(exchange: Exchange, operation: Operation, path: dict[str, str]) -> object:
-    """The operation's request out of an exchange, with its body bounded before it is parsed."""
-    body = b""
-    if operation.verb not in ("GET", "DELETE"):
-        body = await exchange.body(operation.max_body)
-    return to_request(operation, path, exchange.query, body, exchange.header(b"content-type"))
-
-
-def _payload(exchange: Direct, operation: Operation) -> bytes:
-    if exchange.fault is not None:
-        raise exchange.fault
-    body = b"" if operation.verb in ("GET", "DELETE") else exchange.content()
-    media_type = exchange.header(b"content-type")
-    values = exchange.values
-    if said := _said_in_headers(exchange, operation):
-        values = values | said
-    return to_payload(operation, values, exchange.query, body, media_type)
-
-
-_NOTHING: dict[str, str] = {}
-
-
-def _said_in_headers(exchange: Exchange, operation: Operation) -> dict[str, str]:
-    """Fields of the request that HTTP has headers for: a revision, a client's credentials."""
-    if b"if-match" in exchange.headers:
-        return _precondition(exchange, operation)
-    if takes_forms(operation) and "client_secret" in fields_of(operation.request):
-        return client_of(exchange)
-    return _NOTHING
-
-
-def _precondition(exchange: Exchange, operation: Operation) -> dict[str, str]:
-    """The revision that `If-Match` demands, as the field by which the service checks it."""
-    asked = finish.precondition(exchange, operation)
-    if not asked:
-        return _NOTHING
-    revision = finish.revision_of(asked)
-    if revision is None:
-        raise Refused(Malformed(reason="If-Match names no revision"))
-    return {"revision": str(revision)}
 
 
 def _untaken(operation: Operation, refusal: Refused) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.gateway.proxy import read
+from polis.gateway.incoming import read
 from polis.proto import Request
 from polis.proto.catalog import ResourceKey
 from polis.proto.contract import operation_of

@@ -1,0 +1,59 @@
+"""The operation's request in an exchange: out of path, query, headers and body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polis.gateway import finish
+from polis.gateway.credentials import client_of
+from polis.gateway.decode import takes_forms, to_payload, to_request
+from polis.proto import Operation, Refused
+from polis.proto.contract import fields_of
+from polis.proto.problems import Malformed
+
+if TYPE_CHECKING:
+    from polis.gateway.direct import Direct
+    from polis.gateway.http import Exchange
+
+
+async def read(exchange: Exchange, operation: Operation, path: dict[str, str]) -> object:
+    """The operation's request out of an exchange, with its body bounded before it is parsed."""
+    body = b""
+    if operation.verb not in ("GET", "DELETE"):
+        body = await exchange.body(operation.max_body)
+    return to_request(operation, path, exchange.query, body, exchange.header(b"content-type"))
+
+
+def payload_of(exchange: Direct, operation: Operation) -> bytes:
+    """The same as it travels, where the body is there already."""
+    if exchange.fault is not None:
+        raise exchange.fault
+    body = b"" if operation.verb in ("GET", "DELETE") else exchange.content()
+    media_type = exchange.header(b"content-type")
+    values = exchange.values
+    if said := said_in_headers(exchange, operation):
+        values = values | said
+    return to_payload(operation, values, exchange.query, body, media_type)
+
+
+_NOTHING: dict[str, str] = {}
+
+
+def said_in_headers(exchange: Exchange, operation: Operation) -> dict[str, str]:
+    """Fields of the request that HTTP has headers for: a revision, a client's credentials."""
+    if b"if-match" in exchange.headers:
+        return _precondition(exchange, operation)
+    if takes_forms(operation) and "client_secret" in fields_of(operation.request):
+        return client_of(exchange)
+    return _NOTHING
+
+
+def _precondition(exchange: Exchange, operation: Operation) -> dict[str, str]:
+    """The revision that `If-Match` demands, as the field by which the service checks it."""
+    asked = finish.precondition(exchange, operation)
+    if not asked:
+        return _NOTHING
+    revision = finish.revision_of(asked)
+    if revision is None:
+        raise Refused(Malformed(reason="If-Match names no revision"))
+    return {"revision": str(revision)}
