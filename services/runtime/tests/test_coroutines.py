@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from polis.runtime.coroutines import start
+from polis.runtime.shell.coroutines import start
 
 
 async def test_one_that_never_waits_ends_at_once():

@@ -12,11 +12,11 @@ from polis.graph import GraphFaults
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
 from polis.proto.problems import Fault
 from polis.runtime.component import Implementation, Inputs, Step, StepFailed
-from polis.runtime.engine import Machine
-from polis.runtime.node import INBOX
-from polis.runtime.program import compile_program
-from polis.runtime.requests import Ended
-from polis.runtime.simulation import Chances, World, pause
+from polis.runtime.engine.machine import Machine
+from polis.runtime.engine.node import INBOX
+from polis.runtime.engine.program import compile_program
+from polis.runtime.engine.requests import Ended
+from polis.runtime.engine.simulation import Chances, World, pause
 
 IN, OUT = {"in": Port()}, {"out": Port()}
 TEXT = {"type": "string"}

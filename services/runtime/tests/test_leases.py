@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from polis.db import Database
-from polis.runtime import leases
+from polis.runtime.shell import leases
 
 ORG, RUN, FROZEN, OTHER = (UUID(int=n) for n in range(1, 5))
 

@@ -108,7 +108,7 @@ async def test_more_runs_than_a_process_executes_at_once_wait_and_are_all_execut
     ada, played, effects, graph_of, monkeypatch
 ):
     monkeypatch.setattr(
-        "polis.runtime.executor.Executor.room", property(lambda self: max(0, 3 - len(self._runs)))
+        "polis.runtime.shell.executor.Executor.room", property(lambda self: max(0, 3 - len(self._runs)))
     )
     played.graphs["many"] = graph_of("test.effect")
     effects.gate.clear()

@@ -159,7 +159,7 @@ async def test_an_attempt_counts_unless_it_has_certainly_come_to_nothing(
         async def admit(journal, admission, *, deadline=None):
             raise Refused(problem)
 
-        monkeypatch.setattr("polis.runtime.journal.Journal.admit", admit)
+        monkeypatch.setattr("polis.runtime.shell.journal.Journal.admit", admit)
         assert await refused(ada.call(start)) == problem
         return usage.reserved[-1].reservation_id
 

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
-from polis.runtime.activation import Activation, Recorded
-from polis.runtime.attempts import Attempts
 from polis.runtime.component import Implementation, Inputs, Step, StepFailed
-from polis.runtime.inboxes import Inboxes
-from polis.runtime.node import NodeRun
-from polis.runtime.program import Program, compile_program
-from polis.runtime.simulation import Chances, World, pause
+from polis.runtime.engine.activation import Activation, Recorded
+from polis.runtime.engine.attempts import Attempts
+from polis.runtime.engine.inboxes import Inboxes
+from polis.runtime.engine.node import NodeRun
+from polis.runtime.engine.program import Program, compile_program
+from polis.runtime.engine.simulation import Chances, World, pause
 
 SEEDS = 200
 KEPT: tuple[int, ...] = ()

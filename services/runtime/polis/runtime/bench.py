@@ -15,10 +15,10 @@ from polis.db import new_id
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
 from polis.proto.runtime import Run
 from polis.runtime.component import Implementation, Inputs, Step
-from polis.runtime.executor import Executor
-from polis.runtime.program import compile_program
-from polis.runtime.programs import Bound, Bundle, bind
-from polis.runtime.watch import Watch
+from polis.runtime.engine.program import compile_program
+from polis.runtime.shell.executor import Executor
+from polis.runtime.shell.programs import Bound, Bundle, bind
+from polis.runtime.shell.watch import Watch
 from polis.service.tasks import Tasks
 
 if TYPE_CHECKING:

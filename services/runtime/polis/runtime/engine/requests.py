@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from polis.proto.runtime import RunError
-from polis.runtime.activation import Activation, Attempt
+from polis.runtime.engine.activation import Activation, Attempt
 
 
 class Launch(Struct, frozen=True, eq=False):

@@ -15,19 +15,19 @@ from polis.db import new_id
 from polis.proto import Refused
 from polis.proto.runtime import LiveTransitions, Run, Transition
 from polis.runtime import metrics
-from polis.runtime.artifacts import Artifacts
-from polis.runtime.execution import Execution
-from polis.runtime.journal import Journal
-from polis.runtime.programs import Programs
-from polis.runtime.progress import PROGRESS_S, Progress, first
-from polis.runtime.records import Admission, Flush, ended
+from polis.runtime.shell.artifacts import Artifacts
+from polis.runtime.shell.execution import Execution
+from polis.runtime.shell.journal import Journal
+from polis.runtime.shell.programs import Programs
+from polis.runtime.shell.progress import PROGRESS_S, Progress, first
+from polis.runtime.shell.records import Admission, Flush, ended
 from polis.telemetry import log
 
 if TYPE_CHECKING:
-    from polis.runtime.activation import Attempt
     from polis.runtime.config import Config
-    from polis.runtime.execution import Work
-    from polis.runtime.programs import Bound
+    from polis.runtime.engine.activation import Attempt
+    from polis.runtime.shell.execution import Work
+    from polis.runtime.shell.programs import Bound
     from polis.service import Kernel
     from polis.service.tasks import Tasks
 

@@ -1,4 +1,4 @@
-"""The runtime answers for runs: durable executions of one graph version."""
+"""Runs: what they are, how they are started, read, watched and ended."""
 
 from __future__ import annotations
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.proto.graph import ERROR_PORT
-from polis.runtime.activation import Activation, Attempt, Failure, Recorded
 from polis.runtime.component import Inputs, StepFailed
-from polis.runtime.inboxes import MAX_QUEUE
-from polis.runtime.requests import Abort, Launch, Record, Room
+from polis.runtime.engine.activation import Activation, Attempt, Failure, Recorded
+from polis.runtime.engine.inboxes import MAX_QUEUE
+from polis.runtime.engine.requests import Abort, Launch, Record, Room
 
 if TYPE_CHECKING:
-    from polis.runtime.engine import Machine
-    from polis.runtime.item import Item
-    from polis.runtime.node import NodeRun
+    from polis.runtime.engine.item import Item
+    from polis.runtime.engine.machine import Machine
+    from polis.runtime.engine.node import NodeRun
 
 MAX_RESULT_BYTES = 1024 * 1024
 """Bytes of an effect's result in the journal."""

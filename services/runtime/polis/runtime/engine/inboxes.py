@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polis.runtime.node import Message, NodeRun
+from polis.runtime.engine.node import Message, NodeRun
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Sequence
 
-    from polis.runtime.item import Item
+    from polis.runtime.engine.item import Item
 
 MAX_QUEUE = 100_000
 """Messages in one inbox past which a run fails instead of filling the memory."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from polis.proto.graph import Component, Graph
 from polis.runtime.component import implementation
-from polis.runtime.program import Program, compile_program
+from polis.runtime.engine.program import Program, compile_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from polis.graph import Schema
 from polis.proto import Refused
-from polis.runtime.activation import Failure
 from polis.runtime.component import StepFailed
+from polis.runtime.engine.activation import Failure
 
 if TYPE_CHECKING:
-    from polis.runtime.activation import Host
+    from polis.runtime.engine.activation import Host
 
 _MAX_MESSAGE = 2000
 """Characters of an error's message that a run keeps."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.proto.runtime import Run, Step, Transition
-from polis.runtime import item as items
-from polis.runtime.records import Flush, Outcome
+from polis.runtime.engine import item as items
+from polis.runtime.shell.records import Flush, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from polis.runtime.activation import Activation
-    from polis.runtime.execution import Execution
+    from polis.runtime.engine.activation import Activation
+    from polis.runtime.shell.execution import Execution
 
 
 PROGRESS_S = 0.1

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.runtime.activation import Activation, Attempt, Recorded
 from polis.runtime.component import Logger
-from polis.runtime.engine import Machine
-from polis.runtime.requests import Abort, Ended, Launch, Record, Room
+from polis.runtime.engine.activation import Activation, Attempt, Recorded
+from polis.runtime.engine.machine import Machine
+from polis.runtime.engine.requests import Abort, Ended, Launch, Record, Room
 
 if TYPE_CHECKING:
-    from polis.runtime.item import Item
-    from polis.runtime.program import Program
+    from polis.runtime.engine.item import Item
+    from polis.runtime.engine.program import Program
 
 Work = Coroutine[object, object, None]
 _recorded = msgspec.json.Decoder(Recorded)

@@ -15,7 +15,7 @@ from polis.runtime.component import StepFailed
 
 if TYPE_CHECKING:
     from polis.proto.runtime import Run
-    from polis.runtime.program import Program
+    from polis.runtime.engine.program import Program
     from polis.service import Kernel
 
 _TOKENS = 4096

@@ -11,10 +11,12 @@ import msgspec
 from polis.graph import GraphFaults
 from polis.proto import Refused
 from polis.proto.runtime import RunError, Transition
-from polis.runtime import leases, metrics, store
-from polis.runtime.execution import Execution
-from polis.runtime.progress import Progress
-from polis.runtime.records import Flush
+from polis.runtime import metrics
+from polis.runtime.runs import store
+from polis.runtime.shell import leases
+from polis.runtime.shell.execution import Execution
+from polis.runtime.shell.progress import Progress
+from polis.runtime.shell.records import Flush
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
     from polis.db import Database
     from polis.runtime.config import Config
-    from polis.runtime.executor import Executor
-    from polis.runtime.records import Claimed
+    from polis.runtime.shell.executor import Executor
+    from polis.runtime.shell.records import Claimed
 
 BEATS_PER_LEASE = 4
 _CLAIMED_AT_ONCE = 100

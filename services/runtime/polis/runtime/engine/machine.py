@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Literal
 
 from polis.proto.graph import ERROR_PORT
 from polis.proto.runtime import RunError, Step, StepState
-from polis.runtime.activation import Activation, Attempt, Failure, Host, Recorded, unknown_port
-from polis.runtime.attempts import Attempts
 from polis.runtime.component import Inputs
-from polis.runtime.failure import failure_of, misfit
-from polis.runtime.inboxes import MAX_QUEUE, Inboxes
-from polis.runtime.item import ROOT, Item
-from polis.runtime.node import NodeRun, node_of
-from polis.runtime.outputs import MAX_OUTPUT_BYTES, Outputs, OutputTooLarge
-from polis.runtime.requests import Ended, Record, Request
+from polis.runtime.engine.activation import Activation, Attempt, Failure, Host, Recorded, unknown_port
+from polis.runtime.engine.attempts import Attempts
+from polis.runtime.engine.failure import failure_of, misfit
+from polis.runtime.engine.inboxes import MAX_QUEUE, Inboxes
+from polis.runtime.engine.item import ROOT, Item
+from polis.runtime.engine.node import NodeRun, node_of
+from polis.runtime.engine.outputs import MAX_OUTPUT_BYTES, Outputs, OutputTooLarge
+from polis.runtime.engine.requests import Ended, Record, Request
 
 if TYPE_CHECKING:
-    from polis.runtime.program import Program
+    from polis.runtime.engine.program import Program
 
 MESSAGES_PER_CLOCK = 8
 """Messages that a function takes before the time is looked at; each takes microseconds, as components promise."""

@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from polis.proto import Refused, runtime
 from polis.proto.runtime import Run, RunError, Step, Transition
-from polis.runtime.activation import Recorded
-from polis.runtime.item import Item, parse
-from polis.runtime.journal import end_event
-from polis.runtime.records import RunRow, decode_steps, decode_transitions
+from polis.runtime.engine.activation import Recorded
+from polis.runtime.engine.item import Item, parse
+from polis.runtime.shell.journal import end_event
+from polis.runtime.shell.records import RunRow, decode_steps, decode_transitions
 
 if TYPE_CHECKING:
     from polis.db import Tenant, Transaction

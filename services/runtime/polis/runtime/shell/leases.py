@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from polis.proto.runtime import Transition
-from polis.runtime.records import Claimed, RunRow, decode_steps
+from polis.runtime.shell.records import Claimed, RunRow, decode_steps
 
 if TYPE_CHECKING:
     from polis.db import Database, Transaction

@@ -15,10 +15,10 @@ from polis.graph import GraphFaults, compiled, pointer
 from polis.proto import Refused, catalog, identity, runtime
 from polis.proto.graph import Component, Graph
 from polis.proto.problems import Fault, Forbidden
-from polis.runtime.programs import Resolved
+from polis.runtime.shell.programs import Resolved
 
 if TYPE_CHECKING:
-    from polis.runtime.programs import Bound, Programs
+    from polis.runtime.shell.programs import Bound, Programs
     from polis.service import Actor, Context
 
 _MANAGES, _STARTS = "identity:agents", "runtime:run"

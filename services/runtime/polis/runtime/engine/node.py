@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from polis.proto.runtime import Step, StepState
-from polis.runtime.activation import Activation, Attempt, InlineStep
 from polis.runtime.component import Collector
-from polis.runtime.item import Item
-from polis.runtime.program import Stage
+from polis.runtime.engine.activation import Activation, Attempt, InlineStep
+from polis.runtime.engine.item import Item
+from polis.runtime.engine.program import Stage
 
 if TYPE_CHECKING:
-    from polis.runtime.engine import Machine
+    from polis.runtime.engine.machine import Machine
 
 INBOX = 64
 """Messages that wait in front of a node before its sources are held back."""

@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
-from polis.runtime import coroutines
-from polis.runtime.activation import Activation, Attempt, Recorded
 from polis.runtime.component import Logger, StepFailed
-from polis.runtime.engine import Machine
-from polis.runtime.requests import Abort, Ended, Launch, Record, Request, Room
+from polis.runtime.engine.activation import Activation, Attempt, Recorded
+from polis.runtime.engine.machine import Machine
+from polis.runtime.engine.requests import Abort, Ended, Launch, Record, Request, Room
+from polis.runtime.shell import coroutines
 from polis.telemetry import log
 
 if TYPE_CHECKING:
     from polis.proto.runtime import Run
-    from polis.runtime.item import Item
-    from polis.runtime.program import Program
+    from polis.runtime.engine.item import Item
+    from polis.runtime.engine.program import Program
 
 TURN_S = 0.003
 """How long one run keeps the event loop before others get it."""

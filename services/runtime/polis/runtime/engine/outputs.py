@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from polis.runtime.item import Item
-    from polis.runtime.program import Program
+    from polis.runtime.engine.item import Item
+    from polis.runtime.engine.program import Program
 
 MAX_OUTPUT_BYTES = 1024 * 1024
 """Bytes of a run's output as JSON: it must fit into one row and one answer."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
-from polis.runtime import item as items
 from polis.runtime.component import Inputs, Logger, StepFailed
-from polis.runtime.item import Item
+from polis.runtime.engine import item as items
+from polis.runtime.engine.item import Item
 
 if TYPE_CHECKING:
-    from polis.runtime.engine import Machine
-    from polis.runtime.node import NodeRun
+    from polis.runtime.engine.machine import Machine
+    from polis.runtime.engine.node import NodeRun
 
 ActivationState = Literal["ready", "running", "retrying", "recording", "done"]
 

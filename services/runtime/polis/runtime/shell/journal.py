@@ -10,7 +10,7 @@ import msgspec
 
 from polis.db import Caller, GroupCommit
 from polis.proto import runtime
-from polis.runtime.records import Admission, Flush
+from polis.runtime.shell.records import Admission, Flush
 
 if TYPE_CHECKING:
     from polis.db import Database, Deadline, Transaction

@@ -1,0 +1,3 @@
+"""The runtime answers for runs: durable executions of one graph version."""
+
+from polis.proto.runtime.runs import *

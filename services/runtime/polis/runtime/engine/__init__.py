@@ -1,0 +1,1 @@
+"""One run of a program as a state machine without I/O."""

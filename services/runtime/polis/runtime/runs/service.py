@@ -1,0 +1,74 @@
+"""Reading runs, and ending them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from polis.proto import Page, Refused, runtime
+from polis.proto.problems import StaleCursor
+from polis.runtime.own import Own
+from polis.runtime.runs import store
+from polis.service import Context, Handlers
+
+handlers = Handlers()
+
+
+class Position(Struct, frozen=True):
+    """Where a list of runs goes on, and which list it is."""
+
+    state: str | None
+    graph: str | None
+    before: UUID | None = None
+
+
+@handlers.handles(runtime.ListRuns)
+async def list_runs(request: runtime.ListRuns, ctx: Context[Own]) -> Page[runtime.Run]:
+    wanted = Position(request.state, request.graph)
+    after = ctx.position(request.after, Position) or wanted
+    if (after.state, after.graph) != (wanted.state, wanted.graph):
+        raise Refused(StaleCursor())
+    found = await store.page(
+        ctx.db, state=after.state, graph=after.graph, before=after.before, limit=request.limit + 1
+    )
+    return ctx.page(found, limit=request.limit, key=lambda run: Position(after.state, after.graph, run.id))
+
+
+@handlers.handles(runtime.GetRun)
+async def get_run(request: runtime.GetRun, ctx: Context[Own]) -> runtime.Run:
+    return await store.get(ctx.db, request.run_id)
+
+
+@handlers.handles(runtime.CancelRun)
+async def cancel_run(request: runtime.CancelRun, ctx: Context[Own]) -> runtime.Run:
+    async with ctx.transaction() as tx:
+        run, transitions = await store.cancel(tx, request.run_id, ctx.now())
+        tx.after_commit(lambda: cancelled(ctx.own, run, transitions))
+        return tx.answer(run)
+
+
+@handlers.handles(runtime.GetTimeline)
+async def get_timeline(request: runtime.GetTimeline, ctx: Context[Own]) -> runtime.Timeline:
+    return await store.timeline(ctx.db, request.run_id)
+
+
+@handlers.handles(runtime.GetOutput)
+async def get_output(request: runtime.GetOutput, ctx: Context[Own]) -> runtime.Output:
+    return await store.output(ctx.db, request.run_id)
+
+
+@handlers.handles(runtime.WatchRun)
+async def watch_run(request: runtime.WatchRun, ctx: Context[Own]) -> runtime.RunSnapshot:
+    watched = await store.watch(ctx.db, request.run_id, after=request.after)
+    if request.after is None:
+        return runtime.RunSnapshot(run=watched.run, seq=watched.seq, steps=watched.steps)
+    if request.after == watched.seq or watched.continues(request.after):
+        return runtime.RunSnapshot(run=watched.run, seq=watched.seq, transitions=watched.transitions)
+    return runtime.RunSnapshot(run=watched.run, seq=watched.seq, steps=watched.steps, recovered=False)
+
+
+def cancelled(own: Own, run: runtime.Run, transitions: tuple[runtime.Transition, ...]) -> None:
+    """Stop it here; another process that executes it finds its commits refused and hears of it with its next beat."""
+    own.executor.drop(run.id)
+    own.executor.publish(run, transitions)

@@ -1,0 +1,107 @@
+"""Starting a run: what it names is looked up and checked, it is counted, and accepted in one commit."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TYPE_CHECKING
+
+from polis.db import Caller
+from polis.proto import Refused, runtime
+from polis.runtime.own import Own
+from polis.runtime.runs import resolve
+from polis.runtime.shell import journal
+from polis.runtime.shell.executor import Started
+from polis.service import Context, Handlers
+from polis.service.quotas import Held
+
+if TYPE_CHECKING:
+    from polis.runtime.shell.programs import Bound
+
+handlers = Handlers()
+
+
+@handlers.handles(runtime.StartRun)
+async def start_run(request: runtime.StartRun, ctx: Context[Own]) -> runtime.Run:
+    if ctx.keyed:
+        return await _start_once(request, ctx)
+    executor = ctx.own.executor
+    run, bound = await _wanted(request, ctx)
+    async with _counted(run, ctx) as held:
+        held.demand()
+        started = executor.prepare(run, bound, request.input)
+        try:
+            await executor.journal.admit(started.admission, deadline=ctx.deadline)
+        except BaseException:
+            executor.refused(started)
+            raise
+    held.settle(1)
+    executor.admitted(started)
+    return started.run
+
+
+async def _start_once(request: runtime.StartRun, ctx: Context[Own]) -> runtime.Run:
+    """With an idempotency key: the answer commits with the run.
+
+    What the request names is looked up before the transaction, so that no connection waits for other services; a repeat
+    gets its stored answer, whatever the look-up says by then.
+    """
+    executor = ctx.own.executor
+    async with AsyncExitStack() as stack:
+        prepared = await _prepared(request, ctx, stack)
+        try:
+            async with ctx.transaction() as tx:
+                started, held = _demand(prepared)
+                await journal.admit(tx, [Caller.here(ctx.actor.org_id)], [started.admission])
+                tx.answer(started.run)
+        except BaseException:
+            if not isinstance(prepared, Refused):
+                executor.refused(prepared[0])
+            raise
+    held.settle(1)
+    executor.admitted(started)
+    return started.run
+
+
+async def _prepared(
+    request: runtime.StartRun, ctx: Context[Own], stack: AsyncExitStack
+) -> tuple[Started, Held] | Refused:
+    try:
+        run, bound = await _wanted(request, ctx)
+        held = await stack.enter_async_context(_counted(run, ctx))
+        held.demand()
+        return ctx.own.executor.prepare(run, bound, request.input), held
+    except Refused as refusal:
+        return refusal
+
+
+def _demand(prepared: tuple[Started, Held] | Refused) -> tuple[Started, Held]:
+    if isinstance(prepared, Refused):
+        raise prepared
+    return prepared
+
+
+def _counted(run: runtime.Run, ctx: Context[Own]) -> AbstractAsyncContextManager[Held]:
+    """The run, set aside from quotas: of whom it acts as and of whoever started it."""
+    return ctx.own.quotas.set_aside(
+        1, actor=ctx.actor, reservation_id=run.id, deadline=ctx.deadline, principal_id=run.actor_id
+    )
+
+
+async def _wanted(request: runtime.StartRun, ctx: Context[Own]) -> tuple[runtime.Run, Bound]:
+    """The run that is asked for and what it executes: all checked, nothing begun."""
+    own = ctx.own
+    version = await resolve.graph_version(ctx, request.graph, request.environment)
+    bound = await resolve.bound(ctx, version, own.components, own.executor.programs)
+    resolve.check_scopes(ctx.actor, bound.program.scopes)
+    resolve.check_input(bound.program.graph, request.input)
+    run = runtime.Run(
+        id=ctx.new_id(),
+        org_id=ctx.actor.org_id,
+        graph=request.graph,
+        digest=version.digest,
+        state="queued",
+        actor_id=await resolve.actor_id(ctx, request.agent),
+        started_by=ctx.actor.principal_id,
+        created_at=ctx.now(),
+    )
+    return run, bound
