@@ -8,7 +8,7 @@ import json
 import pytest
 from rich.console import Console
 
-from polis.cli import exchange
+from polis.cli import exchange, signing
 from polis.cli.api import Api
 from polis.cli.exchange import Wish
 from tests.e2e.world import GRAPH
@@ -145,6 +145,42 @@ async def test_a_plan_shows_every_change_and_makes_none(org, polis, tmp_path):
     assert await sets(org) == proposed
     await polis.bring(org, tmp_path, prune=True)
     assert {c.key for c in await exchange.current(org)} == {"mine", "new", "old"}
+
+
+async def test_signatures_travel_with_what_they_vouch_for_and_those_that_vouch_for_nothing_are_shown(
+    org, other, polis, tmp_path
+):
+    out, pen = Console(file=io.StringIO()), tmp_path / "key.pem"
+    for name in ("graph/flow", "graph/flow@2"):
+        assert await signing.sign(org, name, "production", pen, out) == 0, out.file.getvalue()
+    folder = tmp_path / "files"
+    await polis.export(org, folder)
+    exported = await exchange.current(org)
+    file = folder / "graph/flow/signatures.json"
+    signatures = json.loads(file.read_text())
+    assert sorted(signatures) == ["active.staging.json", "content.json"]
+    [(public, signature)] = signatures["content.json"].items()
+
+    assert await polis.bring(other, folder) == 0, polis.text
+    unknown = f"! graph/flow signed by {public}: left out, no publisher of the org has this key"
+    assert polis.text.splitlines().count(unknown) == 2
+    assert "2 signatures are left out" in polis.text
+    assert [c for c in await exchange.current(other) if c.action == "sign"] == []
+
+    (folder / "graph").rename(tmp_path / "graph")
+    assert await polis.bring(org, folder, prune=True) == 0, polis.text
+    (tmp_path / "graph").rename(folder / "graph")
+    assert await polis.bring(org, folder) == 0, polis.text
+    assert polis.text.splitlines().count(f"+ graph/flow signed by {public}") == 2
+    assert await exchange.current(org) == exported
+    assert await signing.verify(org, "graph/flow", "staging", (public,), out) == 0
+    assert await polis.bring(org, folder) == 0
+    assert "nothing to change" in polis.text
+
+    file.write_text(json.dumps({"active.staging.json": {public: signature}}))
+    assert await polis.bring(org, folder) == 0
+    assert f"signed by {public}: left out, it is none of this content by this key" in polis.text
+    assert len(await sets(org)) == 3
 
 
 async def test_one_bad_file_keeps_everything_from_being_imported(org, polis, tmp_path):

@@ -11,17 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polis import graph
 from polis.cli import files
 from polis.cli.files import BadFiles
 from polis.proto.catalog import Change
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXT,
+    st.none() | st.booleans() | st.integers(1 - 2**53, 2**53 - 1) | st.floats(-1e15, 1e15) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
@@ -47,13 +44,16 @@ def resources(draw):
         deprecation=draw(TITLE) if deprecated else "",
     )
     environments = sorted(draw(st.sets(st.sampled_from(["production", "staging", "a-b"]))))
-    return [
-        put,
-        *(
-            Change("activate", kind, key, environment=e, content=draw(st.none() | CONTENT))
-            for e in environments
-        ),
+    active = [
+        Change("activate", kind, key, environment=e, content=draw(st.none() | CONTENT)) for e in environments
     ]
+    digests = {graph.digest(c.content) for c in (put, *active) if c.content is not None}
+    signers = sorted(draw(st.sets(st.sampled_from("AB"))))
+    return [put, *active, *(signed(kind, key, d, by) for d in sorted(digests) for by in signers)]
+
+
+def signed(kind, key, digest, by="A"):
+    return Change("sign", kind, key, digest=digest, public_key=by * 43, signature=by * 86)
 
 
 def told(changes):
@@ -101,6 +101,9 @@ def test_what_is_not_exported_any_more_is_removed_and_nothing_else(tmp_path):
         ("policy/a/resource.json", '{"name": "a", "active": {"test": "../../polis.json"}}'),
         ("policy/a/resource.json", '{"name": "a", "active": {"Test": "content.json"}}'),
         ("policy/a/resource.json", '{"name": "a", "active": {"test": "missing.json"}}'),
+        ("policy/a/signatures.json", json.dumps({"other.json": {"A" * 43: "A" * 86}})),
+        ("policy/a/signatures.json", json.dumps({"../a/content.json": {"A" * 43: "A" * 86}})),
+        ("policy/a/signatures.json", json.dumps({"content.json": {"me": "A" * 86}})),
         ("policy/a/content.json", "[]"),
         ("policy/a/content.json", '{"a": 1, "a": 2}'),
         ("policy/a/content.json", "\ud800".encode("utf-8", "surrogatepass")),
@@ -119,8 +122,12 @@ def test_a_wrong_file_is_named(tmp_path, name, text):
 
 def test_files_read_well(tmp_path):
     active = Change("activate", "policy", "a", environment="staging", content={"n": 1})
-    files.write(tmp_path, [Change("put", "policy", "a", content={"b": "é", "a": []}, name="A"), active])
+    vouching = signed("policy", "a", graph.digest({"n": 1}))
+    draft = Change("put", "policy", "a", content={"b": "é", "a": []}, name="A")
+    files.write(tmp_path, [draft, active, vouching])
 
     assert (tmp_path / "policy/a/content.json").read_text() == '{\n  "a": [],\n  "b": "é"\n}\n'
     head = json.loads((tmp_path / "policy/a/resource.json").read_text())
     assert head["active"] == {"staging": "active.staging.json"}
+    signatures = json.loads((tmp_path / "policy/a/signatures.json").read_text())
+    assert signatures == {"active.staging.json": {"A" * 43: "A" * 86}}

@@ -24,7 +24,12 @@ _BODY_BYTES = 640 * 1024
 _BODY_CHANGES = 200
 _SHOWN = 12
 """Differences of one content that a plan shows."""
-_SIGNS = {"create": "[green]+[/green]", "change": "[yellow]~[/yellow]", "delete": "[red]-[/red]"}
+_SIGNS = {
+    "create": "[green]+[/green]",
+    "change": "[yellow]~[/yellow]",
+    "delete": "[red]-[/red]",
+    "none": "[yellow]![/yellow]",
+}
 
 
 async def export(api: Api, folder: Path, console: Console) -> int:
@@ -71,9 +76,11 @@ async def _brought(api: Api, held: list[Change], changes: list[Change], wish: Wi
     kept = False
     try:
         plan = msgspec.convert(await api.call("GET", f"/change-sets/{set_id}/plan"), Plan)
-        if all(step.effect == "none" for step in plan.steps):
+        if not any(map(_told_of, plan.steps)):
             return False
         _show(plan, held, changes, console)
+        if all(step.effect == "none" for step in plan.steps):
+            return True
         if wish.review and not wish.plan:
             console.print(f"proposed for review as change set [b]{set_id}[/b]")
             kept = True
@@ -93,10 +100,12 @@ def difference(held: list[Change], wanted: list[Change], *, prune: bool) -> list
     changes: list[Change] = []
     for name, state in after.items():
         now = before.get(name, [])
+        # Nothing takes a signature away, and one that is there needs not be brought.
+        changes += [change for change in state if change.action == "sign" and change not in now]
         if _told(now) == _told(state):
             continue
         environments = {change.environment for change in state}
-        changes += state
+        changes += [change for change in state if change.action != "sign"]
         changes += [
             Change("deactivate", change.type, change.key, environment=change.environment)
             for change in now
@@ -119,7 +128,8 @@ def _states(changes: list[Change]) -> dict[Name, list[Change]]:
 
 
 def _told(state: list[Change]) -> list[bytes]:
-    return [graph.canonical(msgspec.to_builtins(change)) for change in state]
+    """What compares two states, signatures apart."""
+    return [graph.canonical(msgspec.to_builtins(change)) for change in state if change.action != "sign"]
 
 
 async def _propose(api: Api, changes: list[Change], wish: Wish) -> str:
@@ -149,19 +159,27 @@ def _show(plan: Plan, held: list[Change], changes: list[Change], console: Consol
     """Every create, change and delete, with what changes in contents."""
     drafts = {(c.type, c.key): c.content for c in held if c.action == "put"}
     wanted = {(c.type, c.key): c.content for c in changes if c.action == "put"}
-    for step in plan.steps:
-        if step.effect == "none":
-            continue
-        console.print(f"{_SIGNS[step.effect]} {_said(step)}", highlight=False)
+    for step in filter(_told_of, plan.steps):
+        console.print(f"{_SIGNS[step.effect]} {_said(step)}", highlight=False, soft_wrap=True)
         if step.action == "put" and step.differences:
             name = (step.type, step.key)
             _show_differences(graph.differences(drafts.get(name), wanted.get(name)), console)
     counts = [sum(step.effect == effect for step in plan.steps) for effect in ("create", "change", "delete")]
     console.print("{} to create, {} to change, {} to delete".format(*counts), highlight=False)
+    left_out = sum(bool(step.reason) for step in plan.steps)
+    if left_out:
+        console.print(f"{left_out} signatures are left out", highlight=False)
+
+
+def _told_of(step: PlannedStep) -> bool:
+    """Whether a plan shows a step: it does something, or a signature is left out."""
+    return step.effect != "none" or bool(step.reason)
 
 
 def _said(step: PlannedStep) -> str:
     text = f"{step.type}/{step.key}"
+    if step.action == "sign":
+        return f"{text} signed by {step.public_key}" + (f": left out, {step.reason}" if step.reason else "")
     if step.environment is not None:
         numbers = " -> ".join("none" if n is None else str(n) for n in (step.previous, step.number))
         return f"{text} in {step.environment}: {numbers}"

@@ -4,6 +4,7 @@ polis.json                              {"format": 1}
 graph/email-digest/resource.json        name, visibility, tags, deprecation; environments and the file each one uses
 graph/email-digest/content.json         the draft
 graph/email-digest/active.staging.json  what an environment uses, where that is not the draft
+graph/email-digest/signatures.json      who vouches for which of these files: public keys and their signatures
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 from msgspec import Struct
 
+from polis import graph
 from polis.proto.catalog import Change, ResourceType, Visibility
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ FORMAT = 1
 MARK = "polis.json"
 _RESOURCE = "resource.json"
 _DRAFT = "content.json"
+_SIGNATURES = "signatures.json"
 _TYPES: tuple[str, ...] = get_args(get_args(ResourceType)[0])
 
 
@@ -62,11 +65,13 @@ def _by_resource(changes: Iterable[Change]) -> list[list[Change]]:
 
 def _texts(resource: list[Change]) -> dict[str, str]:
     """Relative paths and contents of one resource's files."""
-    put, *active = resource
+    put, *others = resource
     place = f"{put.type}/{put.key}"
     texts = {f"{place}/{_DRAFT}": _text(put.content)}
     files: dict[str, str] = {}
-    for change in active:
+    for change in others:
+        if change.action != "activate":
+            continue
         name = _DRAFT if change.content is None else f"active.{change.environment}.json"
         files[str(change.environment)] = name
         if change.content is not None:
@@ -78,7 +83,26 @@ def _texts(resource: list[Change]) -> dict[str, str]:
         "deprecation": put.deprecation if put.deprecated else None,
         "active": files,
     }
+    if any(change.action == "sign" for change in others):
+        texts[f"{place}/{_SIGNATURES}"] = _text(_signatures(put, others))
     return {**texts, f"{place}/{_RESOURCE}": _text(head)}
+
+
+def _signatures(put: Change, others: list[Change]) -> dict[str, dict[str, str]]:
+    """Who signed what: the signatures by public key, under the first file that has the content."""
+    named: dict[str | None, str] = {}
+    for change in (put, *others):
+        if change.content is not None:
+            name = _DRAFT if change.action == "put" else f"active.{change.environment}.json"
+            named.setdefault(graph.digest(change.content), name)
+    found: dict[str, dict[str, str]] = {}
+    for change in others:
+        if change.action != "sign":
+            continue
+        if change.digest not in named:
+            raise BadFiles(f"the mesh has a signature of another content than it tells: {put.type}/{put.key}")
+        found.setdefault(named[change.digest], {})[str(change.public_key)] = str(change.signature)
+    return found
 
 
 def _text(value: object) -> str:
@@ -109,7 +133,7 @@ def _removed(folder: Path, texts: dict[str, str]) -> list[Path]:
 
 def _ours(folder: Path) -> Iterator[Path]:
     for kind in _TYPES:
-        for pattern in (_RESOURCE, _DRAFT, "active.*.json"):
+        for pattern in (_RESOURCE, _DRAFT, _SIGNATURES, "active.*.json"):
             yield from folder.glob(f"{kind}/*/{pattern}")
 
 
@@ -127,11 +151,43 @@ def read(folder: Path) -> list[Change]:
 def _read(place: Path) -> list[Change]:
     try:
         head = msgspec.convert(_json(place / _RESOURCE), _Head)
-        return [_put(place, head)] + [
+        changes = [_put(place, head)] + [
             _activation(place, environment, name) for environment, name in sorted(head.active.items())
         ]
     except msgspec.ValidationError as error:
         raise BadFiles(f"{place / _RESOURCE}: {error}") from None
+    return changes + _signed(place)
+
+
+def _signed(place: Path) -> list[Change]:
+    """What vouches for the files of a resource, as they are now: an edited file is one that nobody signed."""
+    file = place / _SIGNATURES
+    if not file.exists():
+        return []
+    try:
+        signatures = msgspec.convert(_json(file), dict[str, dict[str, str]])
+        return sorted(
+            (
+                _signature(place, name, public_key, text)
+                for name, by in signatures.items()
+                for public_key, text in by.items()
+            ),
+            key=lambda change: (str(change.digest), str(change.public_key)),
+        )
+    except msgspec.ValidationError as error:
+        raise BadFiles(f"{file}: {error}") from None
+
+
+def _signature(place: Path, name: str, public_key: str, text: str) -> Change:
+    fields = {
+        "action": "sign",
+        "type": place.parent.name,
+        "key": place.name,
+        "digest": graph.digest(_json(_beside(place, name, _SIGNATURES))),
+        "public_key": public_key,
+        "signature": text,
+    }
+    return msgspec.convert(fields, Change)
 
 
 def _put(place: Path, head: _Head) -> Change:
@@ -150,16 +206,21 @@ def _put(place: Path, head: _Head) -> Change:
 
 
 def _activation(place: Path, environment: str, name: str) -> Change:
-    if name != _DRAFT and (not name.endswith(".json") or "/" in name or "\\" in name):
-        raise BadFiles(f"{place / _RESOURCE}: {name!r} is no file beside it")
+    file = _beside(place, name, _RESOURCE)
     fields = {
         "action": "activate",
         "type": place.parent.name,
         "key": place.name,
         "environment": environment,
-        "content": None if name == _DRAFT else _json(place / name),
+        "content": None if name == _DRAFT else _json(file),
     }
     return msgspec.convert(fields, Change)
+
+
+def _beside(place: Path, name: str, named_in: str) -> Path:
+    if not name.endswith(".json") or "/" in name or "\\" in name:
+        raise BadFiles(f"{place / named_in}: {name!r} is no file beside it")
+    return place / name
 
 
 def _json(file: Path) -> Any:

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from polis.proto.catalog.resources import ContentInvalid, InUse, KeyTaken, ResourceNotFound
+from polis.proto.catalog.signatures import PublicKey, SignatureText
 from polis.proto.catalog.versions import DependencyGone, VersionNotFound
 from polis.proto.catalog.words import (
     MAX_BODY,
@@ -48,6 +49,7 @@ SetStatus = Annotated[
 ]
 
 
+Action = Literal["put", "activate", "sign", "deactivate", "remove"]
 Effect = Literal["create", "change", "delete", "none"]
 
 
@@ -55,10 +57,12 @@ class Change(Struct, frozen=True, omit_defaults=True):
     """What is to become of one resource; fields that are absent stay as they are.
 
     put: create it, or change its draft, what is said of it, or whether it is deprecated. activate: make an environment
-    use a content (its draft when absent), or a version by number. deactivate: none. remove: delete it.
+    use a content (its draft when absent), or a version by number. sign: add what a publisher of the org signed to the
+    version with this digest; a signature that vouches for nothing here is left out, and the plan says why.
+    deactivate: none. remove: delete it.
     """
 
-    action: Literal["put", "activate", "deactivate", "remove"]
+    action: Action
     type: ResourceType
     key: ResourceKey
     content: Content | None = None
@@ -70,6 +74,9 @@ class Change(Struct, frozen=True, omit_defaults=True):
     environment: Environment | None = None
     number: VersionNumber | None = None
     changelog: Changelog = ""
+    digest: Digest | None = None
+    public_key: PublicKey | None = None
+    signature: SignatureText | None = None
 
 
 Changes = Annotated[tuple[Change, ...], Meta(max_length=200)]
@@ -97,9 +104,12 @@ class ChangeSet(Struct, frozen=True):
 
 
 class PlannedStep(Struct, frozen=True):
-    """What one change does now. `fields` are those that become other ones, `differences` counts what changes in its draft."""
+    """What one change does now. `fields` are those that become other ones, `differences` counts what changes in its draft.
 
-    action: Literal["put", "activate", "deactivate", "remove"]
+    `reason`: why a signature by `public_key` is left out.
+    """
+
+    action: Action
     type: ResourceType
     key: ResourceKey
     effect: Effect
@@ -108,6 +118,8 @@ class PlannedStep(Struct, frozen=True):
     number: VersionNumber | None = None
     fields: tuple[str, ...] = ()
     differences: int = 0
+    public_key: PublicKey | None = None
+    reason: Note = ""
 
 
 class Plan(Struct, frozen=True):

@@ -15,6 +15,7 @@ from polis import graph
 from polis.catalog.changes import state
 from polis.catalog.resources import content, life
 from polis.catalog.resources import rows as resources
+from polis.catalog.signatures import bring
 from polis.catalog.versions import activations, uses
 from polis.catalog.versions import rows as versions
 from polis.db import new_id
@@ -65,12 +66,24 @@ def faults(changes: Sequence[Change]) -> list[Fault]:
             wrong = "is missing" if needs else f"means nothing to `{change.action}`"
             found.append(Fault(f"/changes/{n}/environment", f"it {wrong}"))
         if change.content is not None and (
-            change.action in ("deactivate", "remove") or change.number is not None
+            change.action in ("sign", "deactivate", "remove") or change.number is not None
         ):
             found.append(Fault(f"/changes/{n}/content", "an action takes a content or a number, or neither"))
         if change.number is not None and change.action != "activate":
             found.append(Fault(f"/changes/{n}/number", f"it means nothing to `{change.action}`"))
+        found += _unsigned(n, change)
     return found
+
+
+def _unsigned(n: int, change: Change) -> list[Fault]:
+    """What a signature lacks, or something else has of one."""
+    needs = change.action == "sign"
+    wrong = "is missing" if needs else f"means nothing to `{change.action}`"
+    return [
+        Fault(f"/changes/{n}/{field}", f"it {wrong}")
+        for field in ("digest", "public_key", "signature")
+        if needs != (getattr(change, field) is not None)
+    ]
 
 
 async def make(tx: Transaction, viewer: Viewer, changes: Sequence[Change], *, by: UUID, at: datetime) -> Made:
@@ -109,7 +122,7 @@ def _order(changes: Sequence[Change]) -> list[int]:
 
     Those of one kind by type and key: two sets that create the same resources meet at the first, and do not wait for each other.
     """
-    phases = {"put": 0, "activate": 1, "deactivate": 2, "remove": 3}
+    phases = {"put": 0, "activate": 1, "sign": 2, "deactivate": 3, "remove": 4}
 
     def phase(n: int) -> tuple[int, int, str, str]:
         change = changes[n]
@@ -168,6 +181,8 @@ class _Work:
                 return await self._put(change)
             case "activate":
                 return await self._activate(change)
+            case "sign":
+                return await bring.brought(self.tx, self._of(change), change, at=self.at)
             case "deactivate":
                 return await self._deactivate(change)
             case "remove":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from polis.catalog.changes import state
+from polis.catalog.signatures import bring
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -33,7 +34,7 @@ class _Pointer(Struct, frozen=True):
 
 
 async def changes(tx: Transaction, viewer: Viewer) -> AsyncIterator[Change]:
-    """Every resource of the org that the viewer may see: its draft, then each environment by name."""
+    """Every resource of the org that the viewer may see: its draft, then each environment by name, then who vouches for them."""
     kind, key, more = "", "", True
     while more:
         found = await state.page(tx, viewer, kind, key, _READ + 1)
@@ -42,11 +43,16 @@ async def changes(tx: Transaction, viewer: Viewer) -> AsyncIterator[Change]:
             kind, key = found[-1].type, found[-1].key
         active = _active(tx, viewer.org_id, found[:_READ])
         pointer = await anext(active, None)
+        signed = bring.told(tx, viewer.org_id, found[:_READ])
+        signature = await anext(signed, None)
         for n, (resource, draft) in enumerate(await state.drafted(tx, viewer.org_id, found[:_READ]), 1):
             yield state.put(resource, draft)
             while pointer is not None and pointer.n == n:
                 yield state.activation(resource, draft, pointer.environment, pointer.content)
                 pointer = await anext(active, None)
+            while signature is not None and signature.n == n:
+                yield signature.change(resource)
+                signature = await anext(signed, None)
 
 
 async def _active(tx: Transaction, org_id: UUID, found: Sequence[Resource]) -> AsyncIterator[_Pointer]:

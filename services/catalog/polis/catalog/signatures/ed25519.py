@@ -27,9 +27,12 @@ _SMALL = frozenset((0, 1, _PRIME - 1, _ORDER_8, _PRIME - _ORDER_8))
 
 def of_version(version: Version) -> bytes:
     """What vouches for a version: its content by the digest, and as what it may be used."""
-    return graph.canonical(
-        {"polis": "version", "type": version.type, "key": version.key, "digest": version.digest}
-    )
+    return statement(version.type, version.key, version.digest)
+
+
+def statement(kind: str, key: str, digest: str) -> bytes:
+    """What vouches for a content as a resource of this type and key."""
+    return graph.canonical({"polis": "version", "type": kind, "key": key, "digest": digest})
 
 
 def of_key(principal_id: UUID) -> bytes:

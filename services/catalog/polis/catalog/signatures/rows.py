@@ -125,6 +125,22 @@ async def own_key(tx: Transaction, viewer: Viewer, key_id: UUID) -> bytes:
     return public_key
 
 
+async def key(tx: Transaction, org_id: UUID, public_key: bytes) -> PublisherKey | None:
+    """Whose key this is in the org, held until the transaction ends."""
+    row = await tx.row(
+        _Key,
+        """
+        select k.id, k.principal_id, k.name, k.public_key, k.created_at, k.revoked_at
+        from catalog.publisher_keys k
+        where k.org_id = $1 and k.public_key = $2
+        for share
+        """,
+        org_id,
+        public_key,
+    )
+    return None if row is None else row.told()
+
+
 async def revoke(tx: Transaction, viewer: Viewer, key_id: UUID, at: datetime) -> None:
     """Let a key count no longer, nor what it signed. Refused(PublisherKeyNotFound)."""
     revoked = await tx.execute(
