@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -9,10 +10,12 @@ import pytest
 
 from polis.bus.jetstream import store
 from polis.bus.permissions import ADMIN
+from polis.catalog.files import intents
 from polis.proto.catalog import CreateUpload, QuotaExceeded
 from polis.proto.identity import QuotaSet, ReserveUsage, Subject
-from polis.proto.problems import Unavailable
+from polis.proto.problems import DeadlineExceeded, Unavailable
 from polis.service import envelope
+from polis.service.quotas import Quotas
 from polis.testing import eventually
 from polis.testing.usage import PlayedUsage
 
@@ -63,4 +66,43 @@ async def test_nothing_is_announced_that_identity_does_not_count(ada, usage, bou
     usage.silent = True
     assert await refused(ada.call(UPLOAD)) == Unavailable(dependency="identity")
 
+    assert await sql("select id from catalog.uploads where org_id = $1", ada.org_id) == []
+
+
+async def settled(facts, org_id):
+    return [entity for fact, entity in await facts(org_id) if fact == "upload_settled"]
+
+
+async def test_what_was_set_aside_by_a_process_that_died_before_it_opened_the_upload_is_given_back(
+    ada, usage, bound, monkeypatch, refused, facts, sql, database
+):
+    opened = await ada.call(UPLOAD)
+    # As a process that is killed: identity has counted, and nobody hears or tells anything any more.
+    usage.silent = True
+    monkeypatch.setattr(Quotas, "settle", lambda *_: None)
+    await refused(ada.call(UPLOAD))
+    left = usage.reserved[-1].reservation_id
+
+    await intents.sweep(database, datetime.now(UTC))
+    assert await settled(facts, ada.org_id) == []
+    await intents.sweep(database, datetime.now(UTC) + intents.LAPSES_AFTER)
+
+    assert await settled(facts, ada.org_id) == [str(left)]
+    assert [r["id"] for r in await sql("select id from catalog.uploads where org_id = $1", ada.org_id)] == [
+        opened.id
+    ]
+    assert await intents.sweep(database, datetime.now(UTC) + intents.LAPSES_AFTER) == 0
+
+
+async def test_an_upload_whose_bytes_were_given_back_meanwhile_is_not_opened(
+    ada, usage, bound, refused, sql, database
+):
+    usage.silent = True
+    opening = asyncio.create_task(refused(ada.call(UPLOAD)))
+    await eventually(lambda: usage.unanswered)
+    await intents.sweep(database, datetime.now(UTC) + intents.LAPSES_AFTER)
+
+    usage.answer_late()
+
+    assert isinstance(await opening, DeadlineExceeded)
     assert await sql("select id from catalog.uploads where org_id = $1", ada.org_id) == []

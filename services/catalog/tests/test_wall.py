@@ -102,6 +102,11 @@ async def filled(ada, shown, sql, database):
     await ada.call(SignVersion(shown["org"].id, "1", key.id, pen.sign(statement(version))))
     async with database.transaction([ada.org_id]) as tx:
         await tx.execute("insert into catalog.quotas (org_id, id) values ($1, $2)", ada.org_id, uuid4())
+        await tx.execute(
+            "insert into catalog.intents (org_id, upload_id, lapses_at) values ($1, $2, now())",
+            ada.org_id,
+            uuid4(),
+        )
     tables = await sql(
         """
         select c.relname from pg_class c

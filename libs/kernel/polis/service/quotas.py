@@ -18,7 +18,7 @@ from polis.proto.problems import DeadlineExceeded, Unavailable
 from polis.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from polis.db import Deadline, Transaction
     from polis.proto.identity import Meter
@@ -79,11 +79,13 @@ class Quotas:
         deadline: Deadline,
         principal_id: UUID | None = None,
         ttl_s: int = 600,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[Held]:
         """Set an amount aside for a block that uses it, and give it back when the block has certainly failed.
 
         Of an attempt's own id: a repeat that comes to nothing gives back its own. principal_id: who uses it, if not the
-        actor. What may have been used, and is never settled, counts in full when it expires.
+        actor. What may have been used, and is never settled, counts in full when it expires. before: awaited where a quota
+        bounds it, before anything is set aside, to keep what has to be settled should this process die.
         """
         user = principal_id or actor.principal_id
         request = ReserveUsage(
@@ -96,7 +98,7 @@ class Quotas:
             ttl_s=ttl_s,
             behalf_id=actor.principal_id if actor.principal_id != user else None,
         )
-        held = await self._hold(request, deadline)
+        held = await self._hold(request, deadline, before)
         try:
             yield held
         except BaseException as error:
@@ -135,9 +137,13 @@ class Quotas:
     def _forget(self, org_id: UUID) -> None:
         self._read.pop(org_id, None)
 
-    async def _hold(self, request: ReserveUsage, deadline: Deadline) -> Held:
+    async def _hold(
+        self, request: ReserveUsage, deadline: Deadline, before: Callable[[], Awaitable[None]] | None
+    ) -> Held:
         try:
             metered = await self.bound(request.org_id, deadline)
+            if metered and before is not None:
+                await before()
             if metered:
                 await self._reserve(request, deadline)
         except Refused as refusal:

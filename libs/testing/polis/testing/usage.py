@@ -42,6 +42,7 @@ class PlayedUsage:
         """Have room again, and forget what was reserved."""
         self.left, self.silent = ROOM, False
         self.reserved: list[ReserveUsage] = []
+        self.unanswered: list[Message] = []
 
     def told(self) -> dict[UUID, int]:
         """What the reservations since the beginning came to; those of before may be settled late."""
@@ -52,7 +53,17 @@ class PlayedUsage:
         asked = msgspec.json.decode(message.payload, type=ReserveUsage)
         self.reserved.append(asked)
         if self.silent:
+            self.unanswered.append(message)
             return
+        self._answer(message, asked)
+
+    def answer_late(self) -> None:
+        """Answer now what was asked in silence."""
+        for message in self.unanswered:
+            self._answer(message, msgspec.json.decode(message.payload, type=ReserveUsage))
+        self.unanswered.clear()
+
+    def _answer(self, message: Message, asked: ReserveUsage) -> None:
         if self.left < asked.amount:
             headers = {call.ERROR_CODE: "429", call.ERROR: self.over.title}
             self.bus.publish(message.reply, encode_problem(self.over), headers=headers)

@@ -11,7 +11,7 @@ from polis.catalog import grants
 from polis.catalog.bootstrap import bootstrap, shipped
 from polis.catalog.changes import export
 from polis.catalog.changes.turns import Turns
-from polis.catalog.files import uploads
+from polis.catalog.files import intents, uploads
 from polis.catalog.files.blobs import Blobs, Rows
 from polis.catalog.files.quota import Quota
 from polis.catalog.files.streams import Streams
@@ -59,10 +59,12 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
 
 
 async def sweep_expired(own: Own) -> None:
-    """Remove expired uploads and grants for as long as the service runs."""
+    """Remove expired uploads, what is left of those that were never opened, and expired grants for as long as the service runs."""
     while True:
         try:
             while await uploads.sweep(own.database, own.blobs, datetime.now(UTC)):
+                pass
+            while await intents.sweep(own.database, datetime.now(UTC)):
                 pass
             await grants.sweep(own.database, datetime.now(UTC))
         except Refused as refusal:

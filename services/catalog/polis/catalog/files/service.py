@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
-from polis.catalog.files import artifacts, ranges, uploads
+from polis.catalog.files import artifacts, intents, ranges, uploads
 from polis.catalog.files.blobs import BlobGone
 from polis.catalog.own import Own
 from polis.proto import Page, Refused, catalog, identity
@@ -26,9 +27,14 @@ async def create_upload(request: catalog.CreateUpload, ctx: Context[Own]) -> cat
         reservation_id=upload_id,
         deadline=ctx.deadline,
         ttl_s=int(ctx.own.upload_ttl.total_seconds()) + _TO_SETTLE_S,
+        before=partial(
+            intents.keep, ctx.own.database, ctx.actor.org_id, upload_id, at=at, deadline=ctx.deadline
+        ),
     )
     async with aside as held, ctx.transaction() as tx:
         held.demand()
+        if held.metered:
+            await intents.take(tx, ctx.actor.org_id, upload_id)
         upload = uploads.Announced(
             org_id=ctx.actor.org_id,
             id=upload_id,
