@@ -133,9 +133,14 @@ class EventType(Struct, frozen=True, eq=False):
     fact: str
     entity: str
     listeners: tuple[str, ...]
+    at_once: tuple[str, ...] = ()
 
     def subject(self, event: Event) -> str:
         return f"event.{self.service}.{self.fact}.{event.org_id}.{getattr(event, self.entity)}"
+
+    def subject_at_once(self, event: Event) -> str:
+        """Where it is told before the request that caused it is answered: lossy, and without its envelope."""
+        return f"now.{self.service}.{self.fact}.{event.org_id}.{getattr(event, self.entity)}"
 
     @property
     def pattern(self) -> str:
@@ -202,14 +207,16 @@ def operation(
     return declare
 
 
-def event(*, entity: str, listeners: Iterable[str] = ()) -> Callable[[E], E]:
+def event(*, entity: str, listeners: Iterable[str] = (), at_once: Iterable[str] = ()) -> Callable[[E], E]:
     """Declare an event of the service whose proto module it stands in.
 
-    entity: the field that orders it and ends its subject. listeners: services with a durable consumer of it.
+    entity: the field that orders it and ends its subject. listeners: services with a durable consumer of it. at_once:
+    services that keep copies of what it changes, and are told before who caused it has an answer.
     """
 
     def declare(cls: E) -> E:
-        _events[cls] = EventType(cls, _service(cls), snake_case(cls.__name__), entity, tuple(listeners))
+        fact = snake_case(cls.__name__)
+        _events[cls] = EventType(cls, _service(cls), fact, entity, tuple(listeners), tuple(at_once))
         return cls
 
     return declare

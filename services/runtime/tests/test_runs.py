@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from polis.proto import runtime
+from polis.proto import catalog, runtime
 from polis.proto.contract import event_type_of
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.proto.identity import AgentDeleted, AgentSuspended
@@ -328,3 +328,18 @@ async def test_hundreds_of_runs_at_once_are_all_right(ada, played, effects, grap
     outputs = await asyncio.gather(*(ada.call(runtime.GetOutput(run_id=run.id)) for run in runs))
     assert [o.values["y"] for o in outputs] == [[[n, n]] for n in range(200)]
     assert len(effects.keys) == len(set(effects.keys)) == 400
+
+
+async def test_a_graph_is_resolved_again_once_it_has_changed(ada, played, graph_of):
+    played.graphs["kept"] = graph_of("passthrough")
+    first = await ada.call(runtime.StartRun(graph="kept", input={"x": 1}))
+    asked = played.resolved
+    assert (await ada.call(runtime.StartRun(graph="kept", input={"x": 1}))).digest == first.digest
+    assert played.resolved == asked
+
+    played.graphs["kept"] = graph_of("passthrough", "passthrough")
+    changed = catalog.VersionActivated(ada.org_id, uuid4(), "production", 2)
+    played.bus.publish(event_type_of(catalog.VersionActivated).subject_at_once(changed), b"{}")
+    await played.bus.flush(5)
+
+    assert (await ada.call(runtime.StartRun(graph="kept", input={"x": 1}))).digest != first.digest

@@ -58,6 +58,7 @@ def _user(service: str) -> User:
         *(o.subject for o in called),
         *_own_stream(service),
         _PEERS if service == GATEWAY else "live.>",
+        *((f"now.{service}.>",) if any(e.at_once for e in events(service)) else ()),
         *(subject for source in _sources(heard) for subject in _consumer(service, source)),
         *(f"dead.{e.service}.{e.fact}" for e in heard),
         *_answer_streams(service, called),
@@ -68,6 +69,7 @@ def _user(service: str) -> User:
         *((f"rpc.{service}.>",) if serves else ()),
         *_discovery(service),
         *(("live.>", "event.>", _PEERS) if service == GATEWAY else (_SESSION_ENDED,)),
+        *(f"now.{e.service}.{e.fact}.>" for e in events() if service in e.at_once),
     ]
     return User(service, _unique(publish), _unique(subscribe), serves)
 

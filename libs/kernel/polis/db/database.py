@@ -14,6 +14,8 @@ from polis.db.transaction import Transaction
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from polis.db.emit import Emitted
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 
@@ -24,7 +26,7 @@ class Database:
         self.connections = connections
         self.service = checked_name(service)
         self.url = url
-        self._on_emit: list[Callable[[], None]] = []
+        self._on_emit: list[Callable[[Sequence[Emitted]], None]] = []
 
     @classmethod
     async def open(cls, url: str, *, service: str, size: int = 6, name: str = "") -> Self:
@@ -41,13 +43,13 @@ class Database:
         async with self.connections.use(Deadline.after(timeout_s)) as lease:
             await lease.fetch("select 1")
 
-    def on_emit(self, callback: Callable[[], None]) -> None:
-        """Call back whenever a transaction of this process has committed events."""
+    def on_emit(self, callback: Callable[[Sequence[Emitted]], None]) -> None:
+        """Call back whenever a transaction of this process has committed events, with those."""
         self._on_emit.append(callback)
 
-    def emitted(self) -> None:
+    def emitted(self, events: Sequence[Emitted]) -> None:
         for callback in self._on_emit:
-            callback()
+            callback(events)
 
     def tenant(self, org_id: UUID, *, deadline: Deadline | None = None) -> Tenant:
         """Reads in one org, one round trip each."""

@@ -141,7 +141,7 @@ class Transaction:
             for callback in self._callbacks:
                 callback()
             if self._events:
-                self._database.emitted()
+                self._database.emitted(self._events)
 
     async def _commit(self) -> None:
         if self._lease is None and not self._events:

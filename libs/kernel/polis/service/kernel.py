@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from polis.bus import Bus
+from msgspec import json
+
+from polis.bus import Bus, BusError
 from polis.bus.permissions import inbox_prefix
 from polis.db import Database
 from polis.proto import Refused, identity
@@ -21,9 +23,10 @@ from polis.telemetry import log
 from polis.telemetry.logs import RequestLog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Sequence
 
     from polis.bus import Message
+    from polis.db.emit import Emitted
     from polis.service.config import Settings
 
 _KEYS_RETRY_S = (0.1, 0.2, 0.4, 0.8, 1.0)
@@ -46,6 +49,8 @@ class Kernel:
         self.requests = RequestLog(service)
         self.draining = asyncio.Event()
         self._database = database
+        if database is not None:
+            database.on_emit(self._tell_at_once)
 
     @property
     def database(self) -> Database:
@@ -73,6 +78,17 @@ class Kernel:
         if self.draining.is_set():
             faults["self"] = "shutting down"
         return faults
+
+    def _tell_at_once(self, emitted: Sequence[Emitted]) -> None:
+        """Who keeps copies of what has changed hears of it on the way of the answer, and ahead of it.
+
+        The relay publishes every event too, a moment later; without a connection nobody gets the answer either.
+        """
+        for _, event, _ in emitted:
+            kind = event_type_of(type(event))
+            if kind.at_once:
+                with suppress(BusError):
+                    self.bus.publish(kind.subject_at_once(event), json.encode(event))
 
     async def follow_keys(self) -> None:
         """Listen for ended sessions, then load keys and revocations until that succeeds; again after a reconnect."""

@@ -44,7 +44,7 @@ class Relay:
         self._log = Log(kernel.bus, self._stream)
         self._wake = asyncio.Event()
         self._compare_at = 0.0
-        kernel.database.on_emit(self._wake.set)
+        kernel.database.on_emit(lambda _: self._wake.set())
         kernel.bus.on_reconnect.append(self._doubt)
 
     async def run(self) -> None:

@@ -114,7 +114,7 @@ async def test_a_work_across_orgs_may_tell_each_of_them(emptied, database):
 
 async def test_who_relays_is_woken_by_every_commit_with_events_and_by_no_other(database, org, emit):
     woken = []
-    database.on_emit(lambda: woken.append(1))
+    database.on_emit(lambda _: woken.append(1))
 
     await emit(created(org), created(org))
     async with database.transaction([org]) as tx:

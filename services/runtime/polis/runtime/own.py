@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from polis.runtime.runs.resolve import Components
+from polis.proto.contract import events
+from polis.runtime.runs.remembered import Changes
+from polis.runtime.runs.resolve import Graphs
 from polis.runtime.shell.executor import Executor
 from polis.runtime.shell.watch import Watch
 from polis.service.quotas import Quotas
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 class Own:
     """What the runtime holds while it runs."""
 
-    def __init__(self, executor: Executor, quotas: Quotas) -> None:
+    def __init__(self, executor: Executor, quotas: Quotas, changes: Changes) -> None:
         self.executor = executor
         self.quotas = quotas
-        self.components = Components()
+        self.graphs = Graphs(changes, executor.programs)
 
 
 @asynccontextmanager
@@ -35,7 +37,18 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         await watch.begin()
         watching = tasks.start(watch.keep(), name="watch")
         try:
-            yield Own(executor, Quotas(kernel, "runs"))
+            yield Own(executor, Quotas(kernel, "runs"), await _follow_changes(kernel))
         finally:
             watching.cancel()
             await watch.end()
+
+
+async def _follow_changes(kernel: Kernel) -> Changes:
+    """Hear of the catalog's changes before who made them has an answer."""
+    changes = Changes()
+    for kind in events("catalog"):
+        if kernel.service in kind.at_once:
+            subject = f"now.{kind.service}.{kind.fact}.>"
+            await kernel.bus.subscribe(subject, lambda message: changes.heard(message.subject))
+    kernel.bus.on_reconnect.append(changes.missed)
+    return changes

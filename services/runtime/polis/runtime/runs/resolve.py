@@ -3,64 +3,76 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from polis.graph import GraphFaults, compiled, pointer
 from polis.proto import Refused, catalog, identity, runtime
 from polis.proto.graph import Component, Graph
 from polis.proto.problems import Fault, Forbidden
-from polis.runtime.shell.programs import Resolved
+from polis.runtime.runs.remembered import Changes, Remembered
+from polis.runtime.shell.programs import Bound, Resolved
 
 if TYPE_CHECKING:
-    from polis.runtime.shell.programs import Bound, Programs
+    from polis.runtime.shell.programs import Programs
     from polis.service import Actor, Context
 
 _MANAGES, _STARTS = "identity:agents", "runtime:run"
 COMPONENTS_FROM = "production"
 """The environment whose components graphs are made of; the catalog checks them against the same one."""
-_COMPONENT_TTL_S = 30.0
-"""How long it is taken for granted which version of a component is active."""
-_COMPONENTS = 4096
 _AT_ONCE = 16
-_UNKNOWN: tuple[float, Resolved | None] = (0.0, None)
 
 
 class Components:
-    """Components as the catalog resolved them for a caller, kept for a moment."""
+    """Components as the catalog resolved them for a caller."""
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[UUID, UUID, str], tuple[float, Resolved]] = OrderedDict()
+    def __init__(self, changes: Changes) -> None:
+        self._known: Remembered[Resolved] = Remembered(changes)
 
     async def of(self, ctx: Context[Any], keys: Iterable[str]) -> dict[str, Resolved]:
         """Those of the keys that there are."""
-        components: dict[str, Resolved] = {}
-        missing: list[str] = []
-        for key in keys:
-            expires, found = self._known.get((ctx.actor.org_id, ctx.actor.principal_id, key), _UNKNOWN)
-            if found is not None and time.monotonic() < expires:
-                components[key] = found
-            else:
-                missing.append(key)
+        known = {key: self._known.get(ctx.actor, key) for key in keys}
+        missing = [key for key, found in known.items() if found is None]
+        begun = self._known.begin(ctx.actor)
         slots = asyncio.Semaphore(_AT_ONCE)
         found_now = await asyncio.gather(*(_component(ctx, key, slots) for key in missing))
         for key, resolved in zip(missing, found_now, strict=True):
             # One that is missing may be published at any moment, so only what was found is kept.
             if resolved is not None:
-                components[key] = resolved
-                self._keep((ctx.actor.org_id, ctx.actor.principal_id, key), resolved)
-        return components
+                known[key] = resolved
+                self._known.keep(ctx.actor, key, resolved, begun)
+        return {key: found for key, found in known.items() if found is not None}
 
-    def _keep(self, key: tuple[UUID, UUID, str], resolved: Resolved) -> None:
-        self._known[key] = (time.monotonic() + _COMPONENT_TTL_S, resolved)
-        self._known.move_to_end(key)
-        if len(self._known) > _COMPONENTS:
-            self._known.popitem(last=False)
+
+class Active(Struct, frozen=True):
+    """The version of a graph that is active, and what its runs execute."""
+
+    digest: str
+    bound: Bound
+
+
+class Graphs:
+    """Graphs as the catalog resolved them for a caller."""
+
+    def __init__(self, changes: Changes, programs: Programs) -> None:
+        self._known: Remembered[Active] = Remembered(changes)
+        self._components = Components(changes)
+        self._programs = programs
+
+    async def active(self, ctx: Context[Any], key: str, environment: str) -> Active:
+        """The active version, compiled. Refused(GraphNotFound), or Refused(GraphInvalid) with every fault."""
+        name = (key, environment)
+        known = self._known.get(ctx.actor, name)
+        if known is None:
+            begun = self._known.begin(ctx.actor)
+            version = await graph_version(ctx, key, environment)
+            known = Active(version.digest, await bound(ctx, version, self._components, self._programs))
+            self._known.keep(ctx.actor, name, known, begun)
+        return known
 
 
 async def graph_version(ctx: Context[Any], key: str, environment: str) -> catalog.Version:

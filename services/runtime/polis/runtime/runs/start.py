@@ -90,15 +90,15 @@ def _counted(run: runtime.Run, ctx: Context[Own]) -> AbstractAsyncContextManager
 async def _wanted(request: runtime.StartRun, ctx: Context[Own]) -> tuple[runtime.Run, Bound]:
     """The run that is asked for and what it executes: all checked, nothing begun."""
     own = ctx.own
-    version = await resolve.graph_version(ctx, request.graph, request.environment)
-    bound = await resolve.bound(ctx, version, own.components, own.executor.programs)
+    active = await own.graphs.active(ctx, request.graph, request.environment)
+    bound = active.bound
     resolve.check_scopes(ctx.actor, bound.program.scopes)
     resolve.check_input(bound.program.graph, request.input)
     run = runtime.Run(
         id=ctx.new_id(),
         org_id=ctx.actor.org_id,
         graph=request.graph,
-        digest=version.digest,
+        digest=active.digest,
         state="queued",
         actor_id=await resolve.actor_id(ctx, request.agent),
         started_by=ctx.actor.principal_id,
