@@ -197,3 +197,24 @@ async def test_runs_are_listed_in_pages_while_new_ones_are_started(ada):
         await ada.call("POST", "/runs", {"graph": "nothing"})
 
     assert listed == started[::-1]
+
+
+async def test_a_run_takes_the_version_that_its_caller_has_just_activated(api):
+    """The runtime keeps what the catalog told it, and hears of a change before who made it has an answer."""
+    await api.sign_up()
+    version = await publish(api, "changing", constant(1))
+    for number in range(2, 12):
+        path = f"/resources/{version['resource_id']}"
+        await api.call("PUT", f"{path}/draft", {"content": constant(number), "revision": number - 1})
+        await api.call("POST", f"{path}/versions", {})
+        await api.call("PUT", f"{path}/activations/production", {"number": number})
+        run = await api.call("POST", "/runs", {"graph": "changing"})
+        assert (await api.call("GET", f"/runs/{run['id']}/output"))["values"] == {"value": number}
+
+
+def constant(value: int) -> dict:
+    return {
+        "nodes": {"pass": {"component": "passthrough"}},
+        "inputs": {"value": {"target": "pass.in", "default": value, "required": False}},
+        "outputs": {"value": {"source": "pass.out"}},
+    }
