@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polis import graph
-from polis.gateway.credentials import ACCESS_COOKIE
+from polis.gateway.cookies import ACCESS
 from polis.gateway.http import Exchange
 from polis.graph import GraphFaults
 from polis.proto import Refused
@@ -21,6 +21,7 @@ from polis.service.cursor import Cursors
 from polis.service.tokens import InvalidToken, SigningKey, Verifier, public_jwk
 from polis.telemetry import trace
 
+ACCESS_COOKIE = ACCESS.named(secure=True)
 SMALL, FULL = 200, 20_000
 KEY = SigningKey("k1", Ed25519PrivateKey.from_private_bytes(bytes(32)))
 URL_SAFE = st.text("ABCwxyz019-_.=", max_size=200)

@@ -23,7 +23,7 @@ async def address(stage):
     await stage.start("identity")
     await stage.start("catalog")
     patterns = "https://*.example.org,http://localhost:*"
-    running = await stage.start("gateway", cors_origins=patterns)
+    running = await stage.start("gateway", cors_origins=patterns, trusted_proxies="127.0.0.1")
     return f"http://127.0.0.1:{running.port}"
 
 
@@ -149,6 +149,39 @@ async def test_no_shared_cache_keeps_what_a_session_was_answered(address):
         told = answer.headers["cache-control"]
         varies = {name.strip() for name in ",".join(answer.headers.getall("vary", [])).split(",")}
         assert told == "no-store" or (told == "private, no-cache" and varies >= KEYED_BY), answer.url
+
+
+async def test_a_session_by_https_is_that_of_a_cookie_which_no_sibling_domain_can_set(address):
+    account = {"email": "host@example.org", "password": "a long enough password"}
+    secure = {"X-Forwarded-Proto": "https"}
+    async with aiohttp.ClientSession(address, cookie_jar=aiohttp.DummyCookieJar()) as http:
+        await http.post("/api/v1/sign-up", json=account | {"name": "Ada"})
+        async with http.post("/api/v1/session", json=account, headers=secure) as opened:
+            by_https = opened.headers.getall("set-cookie")
+        async with http.post("/api/v1/session", json=account) as opened:
+            by_http = opened.headers.getall("set-cookie")
+
+        async def status(path: str, cookie: str, method: str = "GET", **more: str) -> int:
+            async with http.request(method, path, headers=more | {"Cookie": cookie}) as answer:
+                return answer.status
+
+        access, refresh = (line.partition(";")[0] for line in by_https)
+        plain_access, plain_refresh = (name.removeprefix("__Host-") for name in (access, refresh))
+        renewed = await status("/api/v1/session/refresh", plain_refresh, "POST", **secure)
+        statuses = [
+            await status("/api/v1/session", f"{plain_access}; {access}", **secure),
+            await status("/api/v1/session", f"polis_access=planted; {access}", **secure),
+            await status("/api/v1/session", plain_access, **secure),
+            await status("/api/v1/session", plain_access),
+        ]
+
+    for line in by_https:
+        assert line.startswith("__Host-polis_")
+        assert {"Secure", "Path=/", "HttpOnly", "SameSite=Strict"} <= set(line.split("; "))
+        assert "Domain" not in line
+    assert [line.partition("=")[0] for line in by_http] == ["polis_access", "polis_refresh"]
+    assert all("Secure" not in line for line in by_http)
+    assert (statuses, renewed) == ([200, 200, 401, 200], 401)
 
 
 async def test_pages_of_allowed_origins_may_ask_with_a_token_but_never_with_cookies(address):

@@ -291,8 +291,8 @@ _SECURITY_SCHEMES: Json = {
     "session": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "polis_access",
-        "description": "A browser session's cookie.",
+        "name": "__Host-polis_access",
+        "description": "A browser session's cookie; on plain http, without `__Host-`.",
     },
     "csrf": {
         "type": "apiKey",

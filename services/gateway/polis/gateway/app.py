@@ -10,6 +10,7 @@ from polis.gateway.actors import Actors
 from polis.gateway.admission import Admission
 from polis.gateway.browser import Browser
 from polis.gateway.connection import Edge
+from polis.gateway.cookies import Cookies
 from polis.gateway.cors import Cors
 from polis.gateway.credentials import Credentials
 from polis.gateway.facades import BOOTSTRAP, facade_routes, facades
@@ -46,8 +47,9 @@ class Gateway:
     """Decides by path alone who answers."""
 
     def __init__(self, kernel: Kernel, settings: GatewaySettings) -> None:
-        credentials = Credentials(settings.credential, settings.origins)
         proxies = Proxies(settings.trusted_proxies)
+        cookies = Cookies(proxies)
+        credentials = Credentials(settings.credential, settings.origins, cookies)
         admission = Admission(settings, proxies)
         self.peers = Peers(kernel, *admission.buckets)
         actors = Actors(kernel, credentials)
@@ -58,7 +60,7 @@ class Gateway:
             actors,
             admission,
             cors=Cors(settings.cors_origins),
-            local=_local(kernel, credentials, proxies),
+            local=_local(kernel, Browser(kernel.caller, credentials, cookies, proxies)),
             streamed=_streamed(kernel),
         )
         self.edge = Edge(self._proxy, connections=settings.connections)
@@ -86,9 +88,8 @@ class Gateway:
         await send({"type": "websocket.close", "code": 1008})
 
 
-def _local(kernel: Kernel, credentials: Credentials, proxies: Proxies) -> dict[type, Local]:
+def _local(kernel: Kernel, browser: Browser) -> dict[type, Local]:
     """What the gateway answers itself."""
-    browser = Browser(kernel.caller, credentials, proxies)
     return {
         OpenBrowserSession: browser.open,
         ProveBrowserSession: browser.prove,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.gateway.credentials import ACCESS_COOKIE, REFRESH_COOKIE, Credentials
+from polis.gateway.cookies import ACCESS, REFRESH, Cookies
 from polis.gateway.incoming import read
 from polis.proto import Operation, Refused
 from polis.proto.gateway import (
@@ -30,21 +30,21 @@ from polis.service import call
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from polis.gateway.credentials import Credentials
     from polis.gateway.http import Exchange
     from polis.gateway.proxies import Proxies
     from polis.service import Actor, Caller
 
 _REFRESH_S = 7 * 24 * 3600
-_REFRESH_PATH = "/api/v1/session"
-_ACCESS_PATH = "/api"
 
 
 class Browser:
     """Answers the session operations of pages."""
 
-    def __init__(self, caller: Caller, credentials: Credentials, proxies: Proxies) -> None:
+    def __init__(self, caller: Caller, credentials: Credentials, cookies: Cookies, proxies: Proxies) -> None:
         self._caller = caller
         self._proxies = proxies
+        self._cookies = cookies
         self._credentials = credentials
 
     async def open(self, exchange: Exchange, operation: Operation, path: dict[str, str], _: Actor) -> None:
@@ -79,9 +79,7 @@ class Browser:
         )
         me = await self._caller.call(GetMe(), token=fresh.access_token, org=org)
         access, life = fresh.access_token, fresh.expires_in_s
-        exchange.extra.append(
-            self._cookie(exchange, ACCESS_COOKIE, access, path=_ACCESS_PATH, max_age_s=life)
-        )
+        self._cookies.write(exchange, ACCESS, access, max_age_s=life)
         answer = BrowserSession(me=me, csrf_token=self._credentials.csrf(access), expires_in_s=life)
         await exchange.answer(200, msgspec.json.encode(answer))
 
@@ -92,7 +90,7 @@ class Browser:
 
     async def refresh(self, exchange: Exchange, _: Operation, __: dict[str, str], ___: Actor) -> None:
         self._credentials.demand_same_origin(exchange)
-        token = exchange.cookie(REFRESH_COOKIE)
+        token = self._cookies.read(exchange, REFRESH)
         if not token:
             raise Refused(RefreshRefused())
         await self._answer(
@@ -101,8 +99,8 @@ class Browser:
 
     async def close(self, exchange: Exchange, _: Operation, __: dict[str, str], actor: Actor) -> None:
         await self._caller.call(SignOut(), token=actor.token, org=str(actor.org_id))
-        for name, path in ((ACCESS_COOKIE, _ACCESS_PATH), (REFRESH_COOKIE, _REFRESH_PATH)):
-            exchange.extra.append(self._cookie(exchange, name, "", path=path, max_age_s=0))
+        for cookie in (ACCESS, REFRESH):
+            self._cookies.write(exchange, cookie, "", max_age_s=0)
         await exchange.answer_nothing()
 
     def _client(self, exchange: Exchange) -> Mapping[str, str]:
@@ -110,19 +108,8 @@ class Browser:
 
     async def _answer(self, exchange: Exchange, session: Session) -> None:
         access = session.access_token
-        exchange.extra += [
-            self._cookie(exchange, ACCESS_COOKIE, access, path=_ACCESS_PATH, max_age_s=session.expires_in_s),
-            self._cookie(
-                exchange, REFRESH_COOKIE, session.refresh_token, path=_REFRESH_PATH, max_age_s=_REFRESH_S
-            ),
-        ]
+        self._cookies.write(exchange, ACCESS, access, max_age_s=session.expires_in_s)
+        self._cookies.write(exchange, REFRESH, session.refresh_token, max_age_s=_REFRESH_S)
         csrf = self._credentials.csrf(access)
         answer = BrowserSession(me=session.me, csrf_token=csrf, expires_in_s=session.expires_in_s)
         await exchange.answer(200, msgspec.json.encode(answer))
-
-    def _cookie(
-        self, exchange: Exchange, name: str, value: str, *, path: str, max_age_s: int
-    ) -> tuple[bytes, bytes]:
-        secure = "; Secure" if self._proxies.secure(exchange) else ""
-        line = f"{name}={value}; HttpOnly; SameSite=Strict; Path={path}; Max-Age={max_age_s}{secure}"
-        return b"set-cookie", line.encode()

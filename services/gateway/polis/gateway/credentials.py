@@ -8,14 +8,14 @@ import hmac
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus, urlsplit
 
+from polis.gateway.cookies import ACCESS
 from polis.proto import Refused
 from polis.proto.problems import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
+    from polis.gateway.cookies import Cookies
     from polis.gateway.http import Exchange
 
-ACCESS_COOKIE = "polis_access"
-REFRESH_COOKIE = "polis_refresh"
 CSRF_HEADER = b"x-csrf-token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -37,7 +37,8 @@ def client_of(exchange: Exchange) -> dict[str, str]:
 class Credentials:
     """Reads tokens out of requests, and guards the ones that browsers send by themselves."""
 
-    def __init__(self, secret: str, origins: str) -> None:
+    def __init__(self, secret: str, origins: str, cookies: Cookies) -> None:
+        self._cookies = cookies
         self._key = hashlib.sha256(b"polis csrf\0" + secret.encode()).digest()
         self._origins = frozenset(o.strip() for o in origins.split(",") if o.strip())
 
@@ -57,7 +58,7 @@ class Credentials:
             if scheme.lower() != "bearer" or not token:
                 raise Refused(Unauthenticated(), "use 'Authorization: Bearer <token>'")
             return token.strip()
-        token = exchange.cookie(ACCESS_COOKIE)
+        token = self._cookies.read(exchange, ACCESS)
         if token and exchange.method not in _SAFE:
             self.demand_same_origin(exchange)
             if not hmac.compare_digest(exchange.headers.get(CSRF_HEADER, b""), self.csrf(token).encode()):
