@@ -22,6 +22,7 @@ from polis.proto.identity import (
     DeleteRole,
     DeleteUnit,
     ExplainAccess,
+    GetStanding,
     GiveGrant,
     GrantNotFound,
     Holder,
@@ -267,3 +268,26 @@ async def test_a_service_asks_for_anybody_and_a_suspended_principal_is_nobody(ad
     assert await refused(check(agent.id)) == PrincipalNotFound(principal_id=agent.id)
     request = CheckAccess(ada.org_id, cem.id, ASK.verb, ASK.resource)
     assert await refused(ada.call(request)) == Forbidden(scope="internal")
+
+
+async def test_a_service_is_told_what_somebody_is_now_who_made_it_and_what_grants_open_to_it(
+    ada, cem, as_service, refused
+):
+    runtime = await as_service("runtime")
+    sarah = (await cem.call(CreateAgent("sarah", "Sarah", scopes=("catalog:read",)))).agent
+    await ada.call(to(sarah))
+    await ada.call(to(sarah, resource="graph/other", approval=True))
+    await ada.call(GiveGrant(Holder("role", role="agent"), ASK.verb, "graph/agents-**"))
+
+    async def standing(principal):
+        return await runtime.call(GetStanding(ada.org_id, principal.id, ASK.verb))
+
+    told = await standing(sarah)
+    assert (told.kind, told.role, told.makers) == ("agent", "agent", (cem.id,))
+    assert told.scopes == ("catalog:read",)
+    assert told.opened == ("graph/secret-*", "graph/agents-**")
+    assert (await standing(cem)).role == "member"
+    assert (await standing(cem)).opened == ()
+    assert await refused(cem.call(GetStanding(ada.org_id, sarah.id, ASK.verb))) == Forbidden(scope="internal")
+    await ada.call(SuspendAgent("sarah"))
+    assert await refused(standing(sarah)) == PrincipalNotFound(principal_id=sarah.id)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from polis.proto.identity import CheckAccess, ReleaseUsage, ReserveUsage, SettleUsage, SignInClient
+from polis.proto.identity import (
+    CheckAccess,
+    GetStanding,
+    ReleaseUsage,
+    ReserveUsage,
+    SettleUsage,
+    SignInClient,
+)
 from tests.e2e.rows.making import fixed
 from tests.e2e.world import new_id, new_key
 
@@ -115,6 +122,9 @@ ROWS: dict[str, Any] = {
     "explain_access": fixed("/access/explain?verb=catalog:read&resource=graph/x"),
     "check_access": lambda world: CheckAccess(
         org_id=UUID(new_id()), principal_id=UUID(new_id()), verb="catalog:read", resource="graph/x"
+    ),
+    "get_standing": lambda world: GetStanding(
+        org_id=UUID(new_id()), principal_id=UUID(new_id()), verb="catalog:read"
     ),
     "set_quota": fixed("/quotas", QUOTA),
     "list_quotas": fixed("/quotas"),

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from polis.proto.contract import operation_of
 from polis.proto.identity import (
+    ROLE_SCOPES,
     AccessToken,
     Agent,
     CheckAccess,
@@ -20,13 +21,15 @@ from polis.proto.identity import (
     Delegate,
     GetAgent,
     GetJwks,
+    GetStanding,
     Jwk,
     Jwks,
     ListRevocations,
     Revocations,
     SignInClient,
+    Standing,
 )
-from polis.service.access import Question, Who, decide
+from polis.service.access import Question, Who, decide, holds
 from polis.service.tokens import Claims, SigningKey, sign
 
 if TYPE_CHECKING:
@@ -63,6 +66,8 @@ class Actors:
         self._key = SigningKey("test", Ed25519PrivateKey.generate())
         self.agents: dict[tuple[UUID, str], Agent] = {}
         self.grants: list[Grant] = []
+        self.people: dict[tuple[UUID, UUID], str] = {}
+        """Roles by org and principal."""
 
     async def play(self, bus: Bus) -> None:
         """Answer what services ask of identity."""
@@ -73,6 +78,7 @@ class Actors:
             Delegate: self._delegate,
             GetAgent: self._get_agent,
             CheckAccess: self._check_access,
+            GetStanding: self._standing,
         }
         for request, answer in answers.items():
             await bus.subscribe(operation_of(request).subject, _replier(bus, answer), queue="identity")
@@ -82,6 +88,8 @@ class Actors:
     ) -> Person:
         """A new principal with this role in this org, or in an org of its own."""
         principal, org = uuid4(), org_id or uuid4()
+        if kind == "user":
+            self.people[org, principal] = role
         token = self.token(sub=principal, kind=kind, org=org, orgs={str(org): role}, **claims)
         return Person(self._caller, token, principal_id=principal, org_id=org)
 
@@ -134,6 +142,24 @@ class Actors:
         question = Question(asked.verb, asked.resource, asked.visibility, asked.owner_id, asked.data_class)
         granted = [grant for grant in self.grants if grant.org_id == asked.org_id]
         return decide(who, question, granted, datetime.now(UTC))
+
+    def _standing(self, payload: bytes) -> Standing:
+        asked = msgspec.json.decode(payload, type=GetStanding)
+        agent = self.agents.get((asked.org_id, str(asked.principal_id)))
+        role = "agent" if agent else self.people.get((asked.org_id, asked.principal_id), "")
+        who = Who(asked.principal_id, role, frozenset())
+        return Standing(
+            asked.principal_id,
+            kind="agent" if agent else "user",
+            role=role,
+            scopes=tuple(sorted(ROLE_SCOPES.get(role, frozenset()))),
+            makers=(agent.created_by,) if agent else (),
+            opened=tuple(
+                grant.resource
+                for grant in self.grants
+                if grant.org_id == asked.org_id and grant.verb == asked.verb and holds(grant.holder, who)
+            ),
+        )
 
 
 def _jwk(key: SigningKey) -> Jwk:

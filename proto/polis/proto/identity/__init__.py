@@ -14,6 +14,7 @@ from polis.proto.identity.people import *
 from polis.proto.identity.quotas import *
 from polis.proto.identity.roles import *
 from polis.proto.identity.sessions import *
+from polis.proto.identity.standing import *
 from polis.proto.identity.tokens import *
 from polis.proto.identity.units import *
 from polis.proto.identity.vault import *

@@ -104,7 +104,14 @@ PrincipalKind = Annotated[Literal["user", "agent", "application", "service"], Me
 """`application`: an org's own program. `service`: a service of the mesh, so no org's program passes for one."""
 
 _READ = frozenset({"identity:read", "catalog:read", "runtime:read"})
-_WORK = _READ | {"identity:agents", "identity:keys", "identity:secrets", "catalog:write", "runtime:run"}
+_WORK = _READ | {
+    "identity:agents",
+    "identity:keys",
+    "identity:secrets",
+    "catalog:write",
+    "runtime:run",
+    "runtime:answer",
+}
 _MANAGE = _WORK | {
     "identity:members",
     "identity:access",
@@ -117,7 +124,7 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "member": _WORK,
     "admin": _MANAGE,
     "owner": _MANAGE | {"identity:owners"},
-    "agent": _READ | {"catalog:write", "runtime:run"},
+    "agent": _READ | {"catalog:write", "runtime:run", "runtime:answer"},
     "administrator": _MANAGE | {"identity:limits"},
 }
 """Roles as bundles of scopes. Agents and applications are not members: their bundle is `agent`. Who administers the mesh

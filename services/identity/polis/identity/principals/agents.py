@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
 
 _MAX_NUMBER = 1_000_000_000
+MAX_MAKERS = 8
+"""Makers of an agent that are looked for, each the one before's."""
 
 
 class Principal(Struct, frozen=True):
@@ -134,6 +136,26 @@ async def find(db: Tenant | Transaction, org_id: UUID, agent: str) -> Agent | No
         agent,
         number_of(agent),
     )
+
+
+async def makers(db: Tenant | Transaction, org_id: UUID, agent_id: UUID) -> tuple[UUID, ...]:
+    """Who made an agent, and who made that one if it is an agent, the nearest first."""
+    found = await db.rows(
+        UUID,
+        """
+        with recursive made (by, depth) as (
+            select g.created_by, 1 from identity.agents g where g.org_id = $1 and g.id = $2
+            union all
+            select g.created_by, m.depth + 1 from identity.agents g join made m on g.org_id = $1 and g.id = m.by
+            where m.depth < $3
+        )
+        select by from made order by depth
+        """,
+        org_id,
+        agent_id,
+        MAX_MAKERS,
+    )
+    return tuple(found)
 
 
 async def lock(tx: Transaction, org_id: UUID, agent: str) -> Agent:
