@@ -85,6 +85,29 @@ async def test_a_change_is_made_on_the_revision_that_if_match_names(ada, http):
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/v1/resources"),
+        ("GET", "/api/v1/me"),
+        ("POST", "/api/v1/session"),
+        ("POST", "/api/v1/artifacts?name=a.bin"),
+    ],
+)
+async def test_a_condition_that_nothing_can_be_compared_with_is_refused_and_not_passed_over(
+    http, method, path
+):
+    body = {"type": "context", "key": "conditioned", "content": {}}
+    async with http.request(method, path, json=body, headers={"If-Match": '"7"'}) as refused:
+        problem = await refused.json(content_type=None)
+    async with http.request(method, path, json=body, headers={"If-Match": "*"}) as taken:
+        other = await taken.json(content_type=None)
+
+    assert (refused.status, problem["type"]) == (400, "/problems/malformed")
+    assert "If-Match" in problem["reason"]
+    assert other.get("type") != problem["type"]
+
+
+@pytest.mark.parametrize(
     ("header", "revision"),
     [
         ('"7-abc"', 7),

@@ -49,10 +49,16 @@ def said_in_headers(exchange: Exchange, operation: Operation) -> dict[str, str]:
 
 
 def _precondition(exchange: Exchange, operation: Operation) -> dict[str, str]:
-    """The revision that `If-Match` demands, as the field by which the service checks it."""
-    asked = finish.precondition(exchange, operation)
-    if not asked:
+    """The revision that `If-Match` demands, as the field by which the service checks it.
+
+    Where nothing has a revision it is refused: nobody may do what somebody demanded a condition for that was not looked at
+    (RFC 9110 13.1.1). Not with 412, which would have the client read again and come back.
+    """
+    asked = exchange.header(b"if-match").strip()
+    if asked == "*":
         return _NOTHING
+    if not operation.takes_revision:
+        raise Refused(Malformed(reason="If-Match: what this is about has no revision to compare"))
     revision = finish.revision_of(asked)
     if revision is None:
         raise Refused(Malformed(reason="If-Match names no revision"))

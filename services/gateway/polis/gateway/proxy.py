@@ -281,6 +281,7 @@ class Proxy:
         admit(operation, actor)
 
     async def _handle(self, exchange: Exchange, operation: Operation, path: dict[str, str]) -> None:
+        said = said_in_headers(exchange, operation)
         streamed = self._streamed.get(operation.request)
         local = self._local.get(operation.request)
         if streamed is not None:
@@ -290,9 +291,7 @@ class Proxy:
         if local is not None:
             await local(exchange, operation, path, exchange.actor)
             return
-        payload = call.encode(
-            operation, await read(exchange, operation, path | said_in_headers(exchange, operation))
-        )
+        payload = call.encode(operation, await read(exchange, operation, path | said))
         reply = await self._offer(operation, payload, self._headers(exchange, operation))
         code = reply.headers.get(call.ERROR_CODE)
         if code is not None:
