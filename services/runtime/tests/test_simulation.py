@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
-from polis.runtime.component import Implementation, Inputs, Step, StepFailed
-from polis.runtime.engine.activation import Activation, Recorded
+from polis.runtime.component import Implementation, Inputs, Step, StepFailed, Wait
+from polis.runtime.engine.activation import Activation, Failure, Recorded
 from polis.runtime.engine.attempts import Attempts
 from polis.runtime.engine.inboxes import Inboxes
 from polis.runtime.engine.node import NodeRun
@@ -25,7 +25,7 @@ KEPT: tuple[int, ...] = ()
 """Seeds that once failed."""
 
 IN, OUT = {"in": Port()}, {"out": Port()}
-BUMPY = Chances(crash=0.03, duplicate=0.2)
+BUMPY = Chances(crash=0.03, duplicate=0.2, lost=0.2)
 SMOOTH = Chances()
 
 
@@ -44,6 +44,8 @@ class Scene:
             Implementation(Component("pour", "", inputs=IN, outputs=OUT), task=self.pour),
             Implementation(Component("effect", "", inputs=IN, outputs=OUT, pure=False), task=self.effect),
             Implementation(Component("note", "", inputs=IN, outputs=OUT, pure=False), inline=self.note),
+            Implementation(Component("ask", "", inputs=IN, outputs=OUT, pure=False), waiting=self.ask),
+            Implementation(Component("find", "", inputs=IN, outputs=OUT, pure=False), waiting=self.find),
             Implementation(Component("sum", "", inputs=IN, outputs=OUT, collects=True), collector=Sum),
             Implementation(
                 Component("pair", "", inputs={"a": Port(), "b": Port()}, outputs=OUT, merge="all"),
@@ -99,6 +101,20 @@ class Scene:
         self.act(step, inputs)
         step.emit("out", self.marked(inputs))
 
+    def ask(self, step: Step, inputs: Inputs) -> Wait:
+        """Waits for somebody outside, who never says the same twice."""
+        if number(inputs["in"]) % 11 == 10:
+            return Wait("refused", data=lambda: Recorded(failure=Failure("ask.refused", "no")))
+        return Wait("asked", data=lambda: Recorded(emitted=(("out", self.marked(inputs)),)))
+
+    async def find(self, step: Step, inputs: Inputs) -> Wait:
+        """Has to do something before it waits; that may be done several times, under its key."""
+        await pause()
+        self.act(step, inputs)
+        if self.chance(0.2):
+            raise StepFailed("find.unsure", "it may have happened", retryable=True)
+        return self.ask(step, inputs)
+
     def pair(self, step: Step, inputs: Inputs) -> None:
         both = [inputs["a"], inputs["b"]]
         step.emit("out", value(sum(map(number, both)) * 3 % 1000, *both))
@@ -139,7 +155,7 @@ class Scene:
                 chosen = self.random.sample(outs, k=min(len(outs), self.random.choice((1, 1, 1, 2, 3))))
                 edges.extend(Edge(source, f"{name}.{port}") for source in chosen)
             outs.append(f"{name}.out")
-            if kind == "effect":
+            if kind in ("effect", "ask"):
                 outs.append(f"{name}.error")
         outputs = {f"o{i}": GraphOutput(out, many=self.random.random() < 0.7) for i, out in enumerate(outs)}
         components = {key: kind.component for key, kind in self.kinds.items()}
@@ -237,7 +253,7 @@ def assert_keys_are_stable(world: World) -> None:
 
 def test_the_scenes_reach_what_they_are_meant_to_test():
     """Guards the generator: crashes, refused commits, replays and every kind of component do occur."""
-    crashes = refused = replayed = 0
+    crashes = refused = replayed = parks = 0
     kinds = set()
     for seed in range(40):
         scene = Scene(seed)
@@ -245,12 +261,14 @@ def test_the_scenes_reach_what_they_are_meant_to_test():
         world.run()
         crashes += world.crashes
         refused += world.refused
+        parks += world.parks
         replayed += bool(world.journal) and world.crashes > 0
         kinds |= {stage.component.key for stage in scene.program.stages}
 
     assert crashes > 40
     assert refused > 10
     assert replayed > 10
+    assert parks > 20
     assert kinds == set(Scene(0).kinds)
 
 
@@ -291,9 +309,26 @@ def _commit_without_the_fence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(World, "commit", commit)
 
 
+def _take_a_second_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = World.complete
+
+    def again(self: World, place: tuple[str, tuple[int, ...]], outcome: Recorded) -> bool:
+        self.open.add(place)
+        return complete(self, place, outcome)
+
+    monkeypatch.setattr(World, "complete", again)
+
+
+def _park_in_spite_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    park = World.park
+    monkeypatch.setattr(World, "park", lambda self, epoch, _taken: park(self, epoch, self.completions))
+
+
 @pytest.mark.parametrize(
     "bug",
     [
+        _take_a_second_answer,
+        _park_in_spite_of_an_answer,
         _let_go_before_it_is_durable,
         _do_it_again_after_a_crash,
         _let_go_as_they_end,

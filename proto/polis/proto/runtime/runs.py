@@ -18,7 +18,7 @@ RunState = Annotated[
     Meta(examples=["running"]),
 ]
 StepState = Annotated[
-    Literal["pending", "running", "retrying", "succeeded", "failed", "skipped", "cancelled"],
+    Literal["pending", "running", "waiting", "retrying", "succeeded", "failed", "skipped", "cancelled"],
     Meta(examples=["running"]),
 ]
 GraphInputs = Annotated[

@@ -1,13 +1,15 @@
 """What an implementation of a component sees of the engine, and the registry that the engine finds it in.
 
 Three shapes, told apart at registration: a function runs inline on the loop, a coroutine function runs as a bounded
-task of its own, a class collects (one instance a node and run). A shape never blocks the loop for more than 5 ms.
+task of its own, a class collects (one instance a node and run). A fourth is registered by `waiting`: a function of either
+kind whose outcome comes from outside the process. A shape never blocks the loop for more than 5 ms.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -92,11 +94,29 @@ class Collector(Protocol):
     async def finish(self) -> None: ...
 
 
+class Wait(Struct, frozen=True):
+    """What an activation waits for that is outside of every process: an answer, a time, the end of another run.
+
+    kind: who brings the outcome (`polis.runtime.waits`); name: what for, so that it is found; data: JSON for that one.
+    due_s: how long at the most, from when the wait is durable; due_at: until when; both by the database's clock.
+    late: what it emits when it is due and nobody has brought an outcome; None: the step fails with `wait.timeout`.
+    """
+
+    kind: str
+    name: str = ""
+    due_s: float | None = None
+    due_at: datetime | None = None
+    late: tuple[tuple[str, object], ...] | None = None
+    data: object = None
+
+
 Inline = Callable[[Step, Inputs], None]
 Task = Callable[[Step, Inputs], Coroutine[object, object, None]]
 Check = Callable[[Mapping[str, object]], tuple[Fault, ...]]
+Waiting = Callable[[Step, Inputs], Wait | Coroutine[object, object, Wait]]
 Runnable = Inline | Task | Callable[[Step], Collector]
 F = TypeVar("F", bound=Runnable)
+W = TypeVar("W", bound=Waiting)
 
 
 def _no_faults(_: Mapping[str, object]) -> tuple[Fault, ...]:
@@ -104,7 +124,7 @@ def _no_faults(_: Mapping[str, object]) -> tuple[Fault, ...]:
 
 
 class Implementation(Struct, frozen=True, eq=False):
-    """A component that this runtime can run: exactly one of `inline`, `task` and `collector` is set.
+    """A component that this runtime can run: exactly one of `inline`, `task`, `collector` and `waiting` is set.
 
     check: what is wrong with a configuration beyond its JSON Schema, such as an expression that does not compile;
     pointers are relative to the configuration.
@@ -115,6 +135,7 @@ class Implementation(Struct, frozen=True, eq=False):
     task: Task | None = None
     collector: Callable[[Step], Collector] | None = None
     check: Check = _no_faults
+    waiting: Waiting | None = None
 
 
 _implementations: dict[str, Implementation] = {}
@@ -125,6 +146,19 @@ def component(key: str, *, check: Check = _no_faults) -> Callable[[F], F]:
 
     def register(run: F) -> F:
         _implementations[key] = _implementation(run, builtin.components()[key], check)
+        return run
+
+    return register
+
+
+def waiting(key: str, *, check: Check = _no_faults) -> Callable[[W], W]:
+    """Register what says for what the component `key` waits; it is none that is pure. KeyError as above."""
+
+    def register(run: W) -> W:
+        described = builtin.components()[key]
+        if described.pure:
+            raise ValueError(f"{key}: what comes from outside is not pure")
+        _implementations[key] = Implementation(described, waiting=run, check=check)
         return run
 
     return register

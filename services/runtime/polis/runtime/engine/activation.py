@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
-from polis.runtime.component import Inputs, Logger, StepFailed
+from polis.runtime.component import Inputs, Logger, StepFailed, Wait
 from polis.runtime.engine import item as items
 from polis.runtime.engine.item import Item
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from polis.runtime.engine.machine import Machine
     from polis.runtime.engine.node import NodeRun
 
-ActivationState = Literal["ready", "running", "retrying", "recording", "done"]
+ActivationState = Literal["ready", "running", "retrying", "recording", "waiting", "done"]
 
 
 class Failure(Struct, frozen=True):
@@ -53,12 +53,12 @@ class Activation:
     sent: emissions that have gone on, so the ordinal of the next one. accepted: sent and held together; a repeated
     attempt of a pure step emits the same again, and that many are skipped.
     streams: emissions go on at once. waits: the attempt that waits for room. cut: a recorded failure of a pure step, which
-    ends it at the same emission again.
+    ends it at the same emission again. outside: what it waits for that another process or the time will bring.
     """
 
     __slots__ = (
-        "accepted", "attempt", "cut", "failure", "held", "inputs", "item", "machine", "node", "sent", "state",
-        "streams", "waits",
+        "accepted", "attempt", "cut", "failure", "held", "inputs", "item", "machine", "node", "outside", "sent",
+        "state", "streams", "waits",
     )  # fmt: skip
 
     def __init__(self, machine: Machine, node: NodeRun, item: Item, inputs: Inputs) -> None:
@@ -75,6 +75,7 @@ class Activation:
         self.waits: Attempt | None = None
         self.cut: Recorded | None = None
         self.failure: Failure | None = None
+        self.outside: Wait | None = None
 
     @property
     def key(self) -> str:
@@ -120,6 +121,11 @@ class Attempt:
         self._emitted += 1
         if self._emitted > self.activation.accepted:
             self.activation.machine.attempts.emitted(self, port, value)
+
+    def wait_for(self, wait: Wait) -> None:
+        """The outcome comes from outside: when this attempt has ended, the activation waits for it."""
+        if self.current:
+            self.activation.outside = wait
 
     async def room(self) -> None:
         await self.activation.machine.host.room(self)

@@ -52,6 +52,11 @@ class Attempts:
     @property
     def stuck(self) -> bool:
         """Whether nothing will happen by itself: every attempt waits for room, and nothing else is under way."""
+        return self.rests and not self._machine.outside.open
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is at work: what waits for room is pure, so it is as well begun anew later."""
         return self.running == self.waiting and not self.recording and not self.retrying
 
     @property
@@ -223,7 +228,9 @@ class Attempts:
         return True
 
     def _complete(self, activation: Activation) -> None:
-        if activation.cut is not None and activation.cut.failure is not None:
+        if activation.outside is not None:
+            self._machine.outside.begin(activation, activation.outside)
+        elif activation.cut is not None and activation.cut.failure is not None:
             self._give_up(activation, activation.cut.failure)
         elif activation.node.stage.pure:
             activation.state = "done"
@@ -264,6 +271,9 @@ class Attempts:
             activation.cut = known
             return
         activation.node.attempts += 1
+        if activation.node.stage.waits:
+            self._machine.outside.settle(activation, known)
+            return
         activation.held = list(known.emitted)
         activation.failure = known.failure
         activation.state = "done"

@@ -1,7 +1,7 @@
 """The engine: one run of a program as a state machine without I/O.
 
-Its inputs are method calls (`start`, `turn`, `finished`, `failed`, `recorded`, `wake`, `cancel`), its outputs the list
-`requests`. It reads a clock and a source of randomness that are given to it, so a seeded scheduler can drive it through
+Its inputs are method calls (`start`, `turn`, `finished`, `failed`, `recorded`, `completed`, `wake`, `cancel`), its
+outputs the list `requests`. It reads a clock and a source of randomness that are given to it, so a seeded scheduler can drive it through
 any order of events. Results never depend on that order: items are named by lineage, each node lets go of its items in
 their order, and where branches meet by chance whoever depends on the order sorts first.
 """
@@ -22,6 +22,7 @@ from polis.runtime.engine.inboxes import MAX_QUEUE, Inboxes
 from polis.runtime.engine.item import ROOT, Item
 from polis.runtime.engine.node import NodeRun, node_of
 from polis.runtime.engine.outputs import MAX_OUTPUT_BYTES, Outputs, OutputTooLarge
+from polis.runtime.engine.outside import Outside
 from polis.runtime.engine.requests import Ended, Record, Request
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Machine:
         self.deadline = self.created_at + program.graph.timeout_s
         self.nodes = [node_of(self, stage) for stage in program.stages]
         self.attempts = Attempts(self, random, recorded or {})
+        self.outside = Outside(self)
         self._clock = clock
         self._inboxes = Inboxes(self.nodes, program.roots)
         self._outputs = Outputs(program)
@@ -117,6 +119,17 @@ class Machine:
         if self.state == "running":
             self.now = self._clock()
             self.attempts.recorded(activation)
+
+    def completed(self, node: str, item: Item, outcome: Recorded) -> bool:
+        """What was waited for has come and is durable; false for what is not waited for (any more)."""
+        self.now = self._clock()
+        return self.outside.completed((node, item), outcome)
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing happens until what is waited for comes: the run needs no process until then."""
+        idle = self.state == "running" and not self._inboxes.ready
+        return idle and self.attempts.rests and bool(self.outside.open)
 
     def wake(self) -> None:
         """Do what the time has come for: attempts to be repeated, attempts and runs that took too long."""
@@ -278,14 +291,14 @@ class Machine:
             return
         if stage.sorts and not node.sorted:
             self._inboxes.sort(node)
-        while stage.ports and (taken := self._take(node)) is not None:
+        while stage.ports and not node.blocked and (taken := self._take(node)) is not None:
             if not self._receive(node, taken):
                 self._inboxes.close(node)
                 return
             if self._clock() >= self._turn_ends:
                 self._inboxes.ready |= node.bit
                 return
-        if node.open == 0:
+        if node.open == 0 and not node.inbox:
             attempt = self._collecting(node)
             node.finishing = True
             if attempt is not None:

@@ -9,6 +9,7 @@ from polis.graph import GraphFaults, Plan, PlannedNode, Schema, check, compiled,
 from polis.proto.graph import Component, Graph
 from polis.proto.problems import Fault
 from polis.runtime.component import Implementation
+from polis.runtime.engine.outside import MAX_OPEN, opener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,7 @@ class Stage:
         "task",
         "timeout_s",
         "title",
+        "waits",
     )
 
     def __init__(self, index: int, planned: PlannedNode, implementation: Implementation, plan: Plan) -> None:
@@ -59,11 +61,14 @@ class Stage:
         self.title = node.title or component.title
         self.component = component
         self.config: Mapping[str, object] = node.config
-        self.inline = implementation.inline
-        self.task = implementation.task
+        self.inline, self.task = implementation.inline, implementation.task
+        self.waits = implementation.waiting is not None
+        """Whether outcomes come from outside; an attempt only says what is waited for."""
+        if implementation.waiting is not None:
+            self.inline, self.task = opener(implementation.waiting)
         self.collector = implementation.collector
         self.pure = component.pure
-        self.plain = component.pure and implementation.inline is not None
+        self.plain = component.pure and self.inline is not None
         """A pure function: the kind of node that the engine runs with the least ado."""
         self.last_effect = True
         """Whether nothing behind it has an effect: what follows from its outcome shows with the run's next record."""
@@ -71,7 +76,8 @@ class Stage:
         self.scopes = implementation.component.scopes
         # A pure step that may call nobody awaits nothing but its own step: it is started without a task.
         self.eager = component.pure and not self.scopes
-        self.concurrency = node.concurrency
+        # Who waits is not at work: a bound of steps at work is none of waits, but for one that wants them in turn.
+        self.concurrency = MAX_OPEN if self.waits and node.concurrency > 1 else node.concurrency
         self.retry = node.retry
         self.timeout_s = node.timeout_s
         self.ports = tuple(wire.port for wire in planned.wires)

@@ -38,6 +38,12 @@ class Record(Struct, frozen=True, eq=False):
     body: bytes
 
 
+class Open(Struct, frozen=True, eq=False):
+    """Make durable that an activation waits for what `activation.outside` says; then `completed` brings the outcome."""
+
+    activation: Activation
+
+
 class Ended(Struct, frozen=True):
     """The run is over. It is the last request; attempts that still run are to be stopped.
 
@@ -49,4 +55,4 @@ class Ended(Struct, frozen=True):
     error: RunError | None = None
 
 
-Request = Launch | Abort | Room | Record | Ended
+Request = Launch | Abort | Room | Record | Open | Ended

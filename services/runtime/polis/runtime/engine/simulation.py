@@ -1,4 +1,4 @@
-"""A world of chance for the engine: virtual time, tasks, a journal, crashes, zombies and cancels, all from one seed.
+"""A world of chance for the engine: virtual time, tasks, a journal, waits, crashes, zombies, cancels, all from one seed.
 
 It stands where the shell stands and keeps a record of what happened; the tests judge the record. Nothing here knows how
 the engine works, only what it may ask for.
@@ -10,14 +10,14 @@ import heapq
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from polis.runtime.component import Logger
 from polis.runtime.engine.activation import Activation, Attempt, Recorded
 from polis.runtime.engine.machine import Machine
-from polis.runtime.engine.requests import Abort, Ended, Launch, Record, Room
+from polis.runtime.engine.requests import Abort, Ended, Launch, Open, Record, Room
 
 if TYPE_CHECKING:
     from polis.runtime.engine.item import Item
@@ -30,12 +30,16 @@ MAX_EVENTS = 1_000_000
 
 
 class Chances(msgspec.Struct, frozen=True):
-    """How likely each mishap is, per event. cancel_after: virtual seconds; None for never."""
+    """How likely each mishap is, per event. cancel_after: virtual seconds; None for never.
+
+    lost: a process is not told that what it waits for has come, and finds out late.
+    """
 
     crash: float = 0.0
     most_crashes: int = 10
     zombie: float = 0.5
     duplicate: float = 0.0
+    lost: float = 0.0
     longest_delay_s: float = 1.0
     cancel_after: float | None = None
 
@@ -43,7 +47,8 @@ class Chances(msgspec.Struct, frozen=True):
 class World:
     """What outlives a process: the journal, the run's row, and the outside with what was done to it, by key.
 
-    epoch: the fencing token; what a process with an older one wants to commit is refused.
+    epoch: the fencing token; what a process with an older one wants to commit is refused. open: what is waited for.
+    completions: outcomes that came from outside. parks: how often the run needed no process.
     """
 
     def __init__(self, seed: int, program: Program, inputs: Mapping[str, object], chances: Chances) -> None:
@@ -56,9 +61,12 @@ class World:
         self.journal: dict[tuple[str, Item], bytes] = {}
         self.effects: list[tuple[str, object]] = []
         self.ends: list[Ended] = []
+        self.open: set[tuple[str, Item]] = set()
+        self.completions = 0
+        self.parks = 0
         self.refused = 0
         self.crashes = 0
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._ticket = count()
         self._process: Process | None = None
 
@@ -82,7 +90,7 @@ class World:
         if not self.ended:
             raise AssertionError("nothing moves any more, but the run has not ended")
 
-    def after(self, action: Callable[[], None], delay: float | None = None) -> None:
+    def after(self, action: Callable[[], object], delay: float | None = None) -> None:
         """Let something happen later; by default at a time of chance, so that nothing keeps its order."""
         wait = self.random.random() * self.chances.longest_delay_s if delay is None else delay
         heapq.heappush(self._events, (self.now + wait, next(self._ticket), action))
@@ -102,6 +110,7 @@ class World:
         if self.ended:
             return
         self.ends.append(Ended("cancelled"))
+        self.open.clear()
         process = self._process
         if process is not None:
             self.after(process.hear_of_cancel)
@@ -117,8 +126,48 @@ class World:
     def end(self, epoch: int, ended: Ended) -> None:
         if epoch == self.epoch and not self.ended:
             self.ends.append(ended)
+            self.open.clear()
         else:
             self.refused += 1
+
+    def wait(self, epoch: int, activation: Activation, bring: Callable[[], Recorded]) -> bool:
+        """The fenced commit of a wait. Its outcome comes at a time of chance, now and then twice, and not the same."""
+        if epoch != self.epoch or self.ended:
+            self.refused += 1
+            return False
+        place = activation.node.stage.name, activation.item
+        if place in self.open or place in self.journal:
+            return True
+        self.open.add(place)
+        for _ in range(1 + (self.random.random() < self.chances.duplicate)):
+            delay = self.random.random() * 3 * self.chances.longest_delay_s
+            self.after(lambda: self.complete(place, bring()), delay)
+        return True
+
+    def complete(self, place: tuple[str, Item], outcome: Recorded) -> bool:
+        """Somebody outside brings an outcome, in one commit; whether it was waited for."""
+        if self.ended or place not in self.open:
+            return False
+        self.open.discard(place)
+        self.journal[place] = msgspec.json.encode(outcome)
+        self.completions += 1
+        if self._process is None:
+            self._boot()
+        else:
+            lost = self.random.random() < self.chances.lost
+            self.after(self._process.look, 5 * self.chances.longest_delay_s if lost else None)
+        return True
+
+    def park(self, epoch: int, taken: int) -> bool:
+        """The fenced commit of a run that rests: no process has it from now on. taken: what that one has heard of."""
+        if epoch != self.epoch or self.ended:
+            self.refused += 1
+            return False
+        self.parks += 1
+        self._process = None
+        if self.completions > taken:
+            self._boot()
+        return True
 
     def _boot(self) -> None:
         self.epoch += 1
@@ -137,6 +186,8 @@ class Process:
         self._machine: Machine | None = None
         self._work: dict[Attempt, Work] = {}
         self._waiting_for_room: set[Attempt] = set()
+        self._opening = 0
+        self._taken = 0
 
     @property
     def machine(self) -> Machine:
@@ -148,6 +199,7 @@ class Process:
         world = self.world
         if world.ended or not self.alive:
             return
+        self._taken = world.completions
         recorded = {place: _recorded.decode(body) for place, body in world.journal.items()}
         self._machine = Machine(
             "run", world.program, self, clock=self._clock, random=world.random, recorded=recorded
@@ -164,6 +216,16 @@ class Process:
         if self.alive and self._machine is not None:
             self._machine.cancel()
             self._carry_out()
+
+    def look(self) -> None:
+        """Take what was waited for and is in the journal now."""
+        if not self.alive or self._machine is None:
+            return
+        for node, item in list(self._machine.outside.open):
+            body = self.world.journal.get((node, item))
+            if body is not None and self._machine.completed(node, item, _recorded.decode(body)):
+                self._taken += 1
+        self._pump()
 
     # What steps may ask for (the engine's Host).
 
@@ -195,6 +257,8 @@ class Process:
             self.world.after(self._pump)
         elif self.alive and self.machine.state == "running":
             self.world.after(self._wake, max(0.0, self.machine.next_due - self._clock()))
+            if self.machine.rests and self.world.random.random() < 0.3:
+                self.world.after(self._park)
 
     def _wake(self) -> None:
         if self.alive and self.machine.state == "running" and self.machine.next_due <= self._clock():
@@ -216,6 +280,9 @@ class Process:
                     world.after(lambda attempt=attempt: self._resume(attempt))  # type: ignore[misc]
                 case Record(activation=activation, body=body):
                     world.after(lambda a=activation, b=body: self._commit(a, b))  # type: ignore[misc]
+                case Open(activation=activation):
+                    self._opening += 1
+                    world.after(lambda a=activation: self._open(a))  # type: ignore[misc]
                 case Ended():
                     for work in self._work.values():
                         work.close()
@@ -263,6 +330,26 @@ class Process:
             if self.alive:
                 self.machine.recorded(activation)
         self._pump()
+
+    def _open(self, activation: Activation) -> None:
+        if not self.alive:
+            return
+        self._opening -= 1
+        wait = activation.outside
+        if wait is None:
+            raise AssertionError("nothing is said of what it waits for")
+        bring = cast("Callable[[], Recorded]", wait.data)
+        if not self.world.wait(self.epoch, activation, bring):
+            self.kill()
+            return
+        self.world.perhaps_crash()
+        self.look()
+
+    def _park(self) -> None:
+        """Leave the run while it rests, unless something has happened since."""
+        if self.alive and self.machine.rests and not self._opening:
+            self.world.park(self.epoch, self._taken)
+            self.kill()
 
     def _end(self, ended: Ended) -> None:
         if self.alive:

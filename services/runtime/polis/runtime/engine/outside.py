@@ -1,0 +1,109 @@
+"""The waits of a run: activations whose outcome comes from outside, in whatever order, and at whatever time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from polis.proto.graph import ERROR_PORT
+from polis.runtime.component import Inline, Inputs, Task, Wait
+from polis.runtime.engine.activation import Activation, Attempt, Failure, Recorded
+from polis.runtime.engine.requests import Open
+
+if TYPE_CHECKING:
+    from polis.runtime.component import Step, Waiting
+    from polis.runtime.engine.item import Item
+    from polis.runtime.engine.machine import Machine
+
+MAX_OPEN = 1_000
+"""Waits of one node that are open at a time; with a concurrency of 1 they are opened one after the other."""
+
+Place = tuple[str, "Item"]
+
+
+class Outside:
+    """What a run waits for. `open` has its activations by node and item."""
+
+    __slots__ = ("_machine", "open")
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.open: dict[Place, Activation] = {}
+
+    def begin(self, activation: Activation, wait: Wait) -> None:
+        """Wait, from when that is durable. A limit of the step is one of the wait, where that has none."""
+        node = activation.node
+        limit = node.stage.timeout_s
+        if limit is not None and wait.due_s is None and wait.due_at is None:
+            wait = msgspec.structs.replace(wait, due_s=limit)
+        activation.outside = wait
+        activation.held.clear()
+        activation.state = "waiting"
+        node.state = "waiting"
+        self.open[node.stage.name, activation.item] = activation
+        self._machine.touch(node)
+        self._machine.requests.append(Open(activation))
+
+    def completed(self, place: Place, outcome: Recorded) -> bool:
+        """The outcome is durable: what depends on it may happen. False for one that is not waited for (any more)."""
+        activation = self.open.pop(place, None)
+        if activation is None or self._machine.state != "running":
+            return False
+        node = activation.node
+        node.state = "running"
+        self.settle(activation, outcome)
+        self._machine.touch(node)
+        self._machine.attempts.advance(node)
+        return True
+
+    def settle(self, activation: Activation, outcome: Recorded) -> None:
+        """Take an outcome as it was brought, now or before a crash; who brought it knows nothing of the graph."""
+        node = activation.node
+        activation.state = "done"
+        activation.held = list(outcome.emitted)
+        activation.failure = outcome.failure or _unknown_port(activation, outcome)
+        if activation.failure is None:
+            return
+        activation.held.clear()
+        node.missed += 1
+        node.error = activation.failure.message
+        if ERROR_PORT not in node.stage.routes and ERROR_PORT not in node.stage.exits:
+            self._machine.fail(node, activation.failure)
+
+
+def opener(waiting: Waiting) -> tuple[Inline | None, Task | None]:
+    """A function that says what to wait for, as the shape that the engine calls: inline, or a task."""
+    if iscoroutinefunction(waiting):
+        finds = cast("Callable[[Step, Inputs], Coroutine[object, object, Wait]]", waiting)
+
+        async def task(step: Step, inputs: Inputs) -> None:
+            wait = await finds(step, inputs)
+            cast("Attempt", step).wait_for(wait)
+
+        return None, task
+    says = cast("Callable[[Step, Inputs], Wait]", waiting)
+
+    def inline(step: Step, inputs: Inputs) -> None:
+        cast("Attempt", step).wait_for(says(step, inputs))
+
+    return inline, None
+
+
+def late(wait: Wait) -> Recorded:
+    """The outcome of a wait that is due."""
+    if wait.late is not None:
+        return Recorded(emitted=wait.late)
+    return Recorded(
+        failure=Failure("wait.timeout", f"nothing came in time ({wait.kind} {wait.name})".strip())
+    )
+
+
+def _unknown_port(activation: Activation, outcome: Recorded) -> Failure | None:
+    component = activation.node.stage.component
+    for port, _ in outcome.emitted:
+        if port not in component.outputs:
+            return Failure("port.unknown", f"`{component.key}` has no output `{port}`")
+    return None
