@@ -15,8 +15,10 @@ async def main() -> None:
     output, config = own_output(), read(Config)
     async with open_kernel("runtime", config) as kernel:
 
-        async def measure(effects: bool, callers: int, seconds: float) -> object:
-            found = await durable_runs(config, kernel, effects=effects, callers=callers, seconds=seconds)
+        async def measure(effects: bool, callers: int, seconds: float, steps: int = 5) -> object:
+            found = await durable_runs(
+                config, kernel, steps=steps, effects=effects, callers=callers, seconds=seconds
+            )
             return found.runs_per_s, found.p50_ms, found.p99_ms
 
         await serve(measure, output)

@@ -147,7 +147,11 @@ class Transaction:
         if self._lease is None and not self._events:
             return
         lease = await self._begun()
-        insert = emit.statement(self._database.service, self._events) if self._events else ""
+        insert = ""
+        if len(self._events) >= emit.MANY:
+            await lease.execute(emit.bulk(self._database.service), emit.columns(self._events))
+        elif self._events:
+            insert = emit.statement(self._database.service, self._events)
         tag = await lease.execute(insert + "commit")
         if tag != "COMMIT":
             raise RuntimeError("a statement of this transaction had failed, so it was undone, not committed")

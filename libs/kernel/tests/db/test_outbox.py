@@ -38,8 +38,11 @@ def emit(database, org):
     return emit
 
 
-async def test_events_commit_with_their_transaction_in_the_order_of_emission(emptied, database, org, emit):
-    events = [created(org, f"k{n}") for n in range(20)]
+@pytest.mark.parametrize("count", [2, 20], ids=["few", "many"])
+async def test_events_commit_with_their_transaction_in_the_order_of_emission(
+    emptied, database, org, emit, count
+):
+    events = [created(org, f"k{n}") for n in range(count)]
 
     ids = await emit(*events)
 
@@ -49,14 +52,15 @@ async def test_events_commit_with_their_transaction_in_the_order_of_emission(emp
     assert [row.n for row in rows] == sorted(row.n for row in rows)
 
 
-async def test_an_event_is_kept_byte_for_byte_with_what_led_to_it(emptied, database, org, emit):
+@pytest.mark.parametrize("count", [1, 10], ids=["few", "many"])
+async def test_an_event_is_kept_byte_for_byte_with_what_led_to_it(emptied, database, org, emit, count):
     event = created(org, 'it\'s a \\ "key"; drop table notebook.outbox; --')
     with trace.enter(trace.parse(TRACE)) as here:
-        [event_id] = await emit(event)
+        ids = await emit(*[event] * count)
 
-    [row] = await outbox.pending(database, limit=1)
+    row = (await outbox.pending(database, limit=20))[-1]
 
-    assert row.id == event_id
+    assert row.id == ids[-1]
     assert row.subject == f"event.catalog.resource_created.{org}.{event.resource_id}"
     assert (row.fact, row.entity) == ("resource_created", str(event.resource_id))
     assert row.payload == msgspec.json.encode(event)
