@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from polis.proto.trigger import MAX_TRIGGERS, TriggerName, TriggerSpec
+
 JsonSchema = dict[str, object]
 NodeName = Annotated[
     str,
@@ -119,6 +121,7 @@ class Graph(Struct, frozen=True, omit_defaults=True):
     """A directed acyclic graph of nodes.
 
     inputs: named values a run starts with; each goes to the port it names. outputs: each collects one port's messages.
+    triggers: when it runs by itself, in environments where it is active.
     """
 
     nodes: Annotated[dict[NodeName, Node], Meta(min_length=1, max_length=500)]
@@ -127,3 +130,4 @@ class Graph(Struct, frozen=True, omit_defaults=True):
     outputs: dict[PortName, GraphOutput] = {}
     description: str = ""
     timeout_s: Annotated[float, Meta(gt=0, le=604800)] = 3600.0
+    triggers: Annotated[dict[TriggerName, TriggerSpec], Meta(max_length=MAX_TRIGGERS)] = {}

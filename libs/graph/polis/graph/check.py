@@ -9,6 +9,7 @@ from polis.graph.fit import Misfit, fits
 from polis.graph.kahn import cycles, order
 from polis.graph.plan import Plan, node_of, plan
 from polis.graph.schema import compiled, schema_faults
+from polis.graph.triggers import trigger_faults
 from polis.proto.graph import ERROR_PORT, Component, Edge, Graph, Port
 from polis.proto.problems import Fault
 
@@ -35,7 +36,7 @@ def check(graph: Graph, components: Mapping[str, Component]) -> Plan:
     """The plan of a graph whose nodes are these components. GraphFaults lists everything that keeps it from running."""
     draft = _Draft(graph, components)
     faults = [*draft.node_faults(), *draft.edge_faults(), *draft.input_faults(), *draft.output_faults()]
-    faults += [*draft.missing_inputs(), *draft.cycle_faults()]
+    faults += [*draft.missing_inputs(), *draft.cycle_faults(), *trigger_faults(graph)]
     if faults:
         raise GraphFaults(faults)
     return draft.plan()
