@@ -1,3 +1,4 @@
 """The runtime answers for runs: durable executions of one graph version."""
 
+from polis.proto.runtime.live import *
 from polis.proto.runtime.runs import *

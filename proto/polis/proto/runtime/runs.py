@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from polis.proto.catalog import Digest, Environment, ResourceKey
+from polis.proto.catalog import Digest, Environment, ResourceKey, Tag, Tags
 from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, Time, event, operation, problem
 from polis.proto.graph import Activity, NodeName
 from polis.proto.identity import AgentRef, OverQuota
@@ -30,6 +30,10 @@ GraphOutputs = Annotated[
     Meta(description="Values by the names of the graph's outputs.", examples=[{"text": "Hello Ada!"}]),
 ]
 Milliseconds = Annotated[int, Meta(description="Milliseconds.")]
+OriginKind = Annotated[
+    Literal["rerun", "fork", "retry"],
+    Meta(description="`rerun`: from a step on; `fork`: with other input; `retry`: what failed, once more."),
+]
 
 MAX_SEQ = 2**53 - 1
 """What every JSON reader and a PostgreSQL bigint hold exactly."""
@@ -44,8 +48,16 @@ class RunError(Struct, frozen=True):
     message: str
 
 
+class Origin(Struct, frozen=True):
+    """Which run another one was made from, and how. `step`: where a rerun begins anew."""
+
+    run_id: UUID
+    kind: OriginKind
+    step: NodeName | None = None
+
+
 class Run(Struct, frozen=True):
-    """A durable execution of one graph version. `actor_id` is who it acts as."""
+    """A durable execution of one graph version. `actor_id` is who it acts as, `parent_id` the run that started it."""
 
     id: UUID
     org_id: UUID
@@ -58,6 +70,9 @@ class Run(Struct, frozen=True):
     started_at: Time | None = None
     ended_at: Time | None = None
     error: RunError | None = None
+    tags: Tags = ()
+    parent_id: UUID | None = None
+    origin: Origin | None = None
 
 
 class Step(Struct, frozen=True):
@@ -88,6 +103,16 @@ class Output(Struct, frozen=True):
 
     run_id: UUID
     values: GraphOutputs
+
+
+class RunTree(Struct, frozen=True):
+    """A run and its descendants: each generation behind the one before, oldest first; `parent_id` tells where each belongs.
+
+    complete: whether none was left out for the bounds.
+    """
+
+    runs: tuple[Run, ...]
+    complete: bool
 
 
 class Transition(Struct, frozen=True):
@@ -217,14 +242,26 @@ class StartRun(Request[Run], frozen=True):
     input: GraphInputs = {}  # noqa: RUF012 - msgspec copies it
     agent: AgentRef | None = None
     environment: Environment = "production"
+    tags: Tags = ()
 
 
 @operation(http="GET /runs", scope="runtime:read")
 class ListRuns(Request[Page[Run]], frozen=True):
-    """List the org's runs, newest first."""
+    """List the org's runs, newest first: those for which everything holds that is asked for.
+
+    actor_id: who they act as. since, until: when they were created, from the first moment to before the second.
+    parent_id: the run that started them. origin_id: the run that they were made from.
+    """
 
     state: RunState | None = None
     graph: ResourceKey | None = None
+    actor_id: UUID | None = None
+    started_by: UUID | None = None
+    tag: Tag | None = None
+    parent_id: UUID | None = None
+    origin_id: UUID | None = None
+    since: Time | None = None
+    until: Time | None = None
     after: Cursor | None = None
     limit: Limit = 50
 
@@ -234,6 +271,15 @@ class GetRun(Request[Run], frozen=True):
     """Read one run."""
 
     run_id: UUID
+
+
+@operation(http="GET /runs/{run_id}/tree", scope="runtime:read", problems=(RunNotFound,))
+class GetRunTree(Request[RunTree], frozen=True):
+    """Read a run with the runs that it started, and what those started, as far as the bounds go."""
+
+    run_id: UUID
+    depth: Annotated[int, Meta(ge=1, le=16, description="Generations below the run.")] = 4
+    limit: Annotated[int, Meta(ge=1, le=1000, description="Runs in the tree, the run itself included.")] = 200
 
 
 @operation(http="POST /runs/{run_id}/cancel", scope="runtime:run", problems=(RunNotFound, RunEnded))

@@ -9,7 +9,8 @@ from msgspec import Struct
 from polis.proto import Page, Refused, runtime
 from polis.proto.problems import StaleCursor
 from polis.runtime.own import Own
-from polis.runtime.runs import store
+from polis.runtime.runs import search, store
+from polis.runtime.runs.search import Wanted
 from polis.service import Context, Handlers
 
 handlers = Handlers()
@@ -18,21 +19,23 @@ handlers = Handlers()
 class Position(Struct, frozen=True):
     """Where a list of runs goes on, and which list it is."""
 
-    state: str | None
-    graph: str | None
+    wanted: Wanted
     before: UUID | None = None
 
 
 @handlers.handles(runtime.ListRuns)
 async def list_runs(request: runtime.ListRuns, ctx: Context[Own]) -> Page[runtime.Run]:
-    wanted = Position(request.state, request.graph)
-    after = ctx.position(request.after, Position) or wanted
-    if (after.state, after.graph) != (wanted.state, wanted.graph):
+    wanted = search.wanted(request)
+    after = ctx.position(request.after, Position) or Position(wanted)
+    if after.wanted != wanted:
         raise Refused(StaleCursor())
-    found = await store.page(
-        ctx.db, state=after.state, graph=after.graph, before=after.before, limit=request.limit + 1
-    )
-    return ctx.page(found, limit=request.limit, key=lambda run: Position(after.state, after.graph, run.id))
+    found = await search.page(ctx.db, wanted, before=after.before, limit=request.limit + 1)
+    return ctx.page(found, limit=request.limit, key=lambda run: Position(wanted, run.id))
+
+
+@handlers.handles(runtime.GetRunTree)
+async def get_run_tree(request: runtime.GetRunTree, ctx: Context[Own]) -> runtime.RunTree:
+    return await search.tree(ctx.db, request.run_id, depth=request.depth, limit=request.limit)
 
 
 @handlers.handles(runtime.GetRun)

@@ -103,5 +103,6 @@ async def _wanted(request: runtime.StartRun, ctx: Context[Own]) -> tuple[runtime
         actor_id=await resolve.actor_id(ctx, request.agent),
         started_by=ctx.actor.principal_id,
         created_at=ctx.now(),
+        tags=tuple(dict.fromkeys(request.tags)),
     )
     return run, bound

@@ -58,7 +58,8 @@ async def get(db: Tenant | Transaction, run_id: UUID) -> Run:
     row = await db.row(
         RunRow,
         """
-        select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error
+        select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error,
+            tags, parent_id, origin_id, origin_kind, origin_step
         from runtime.runs where org_id = $1 and id = $2
         """,
         db.org_id,
@@ -67,31 +68,6 @@ async def get(db: Tenant | Transaction, run_id: UUID) -> Run:
     if row is None:
         raise Refused(runtime.RunNotFound(run_id=run_id))
     return row.run
-
-
-async def page(
-    db: Tenant, *, state: str | None, graph: str | None, before: UUID | None, limit: int
-) -> list[Run]:
-    """Runs of the org, newest first; ids are in the order of time."""
-    given = [value for value in (state, graph) if value is not None]
-    rows = await db.rows(
-        RunRow, _PAGES[state is not None, graph is not None], db.org_id, before, limit, *given
-    )
-    return [row.run for row in rows]
-
-
-_RUNS = """
-    select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error
-    from runtime.runs where org_id = $1 and ($2::uuid is null or id < $2)
-"""
-_NEWEST = " order by id desc limit $3"
-# A statement of its own for each filter: each has its index, and no plan is made for all of them.
-_PAGES = {
-    (False, False): _RUNS + _NEWEST,
-    (True, False): _RUNS + " and state = $4" + _NEWEST,
-    (False, True): _RUNS + " and graph = $4" + _NEWEST,
-    (True, True): _RUNS + " and state = $4 and graph = $5" + _NEWEST,
-}
 
 
 async def timeline(db: Tenant, run_id: UUID) -> runtime.Timeline:
@@ -119,7 +95,7 @@ async def watch(db: Tenant, run_id: UUID, *, after: int | None) -> Watched:
         _WatchedRow,
         """
         select r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
-            r.ended_at, r.error, r.seq, r.steps, array(
+            r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.seq, r.steps, array(
                 select t.body from runtime.transitions t
                 where t.org_id = $1 and t.run_id = $2 and t.last_seq > $3 and r.seq - $3 <= $4
                 order by t.last_seq
@@ -175,7 +151,7 @@ async def cancel(
         _FullRow,
         """
         select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error,
-            seq, steps
+            tags, parent_id, origin_id, origin_kind, origin_step, seq, steps
         from runtime.runs where org_id = $1 and id = $2 for update
         """,
         tx.org_id,

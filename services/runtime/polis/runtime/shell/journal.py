@@ -61,14 +61,17 @@ async def admit(tx: Transaction, callers: Sequence[Caller], admissions: Sequence
         """
         with admitted as (
             insert into runtime.runs (org_id, id, graph, digest, program, state, actor_id, started_by, created_at,
-                started_at, ended_at, seq, input, steps, output, error, owner, epoch)
+                started_at, ended_at, seq, input, steps, output, error, owner, epoch, tags, parent_id, origin_id,
+                origin_kind, origin_step)
             select org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at, ended_at,
-                seq, input, steps, output, error, owner, 1
+                seq, input, steps, output, error, owner, 1, string_to_array(tags, ' '), parent_id, origin_id, origin_kind,
+                origin_step
             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
                 $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::bytea[],
-                $14::bytea[], $15::bytea[], $16::bytea[], $17::uuid[])
+                $14::bytea[], $15::bytea[], $16::bytea[], $17::uuid[], $19::text[], $20::uuid[], $21::uuid[],
+                $22::text[], $23::text[])
             as a (org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at, ended_at,
-                seq, input, steps, output, error, owner)
+                seq, input, steps, output, error, owner, tags, parent_id, origin_id, origin_kind, origin_step)
         )
         insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body)
         select org_id, run_id, last_seq, 1, body
@@ -92,12 +95,33 @@ async def admit(tx: Transaction, callers: Sequence[Caller], admissions: Sequence
         [_error(run) for run in runs],
         [a.owner for a in admissions],
         [_encode(a.transitions) for a in admissions],
+        [" ".join(run.tags) or None for run in runs],
+        [run.parent_id for run in runs],
+        [run.origin and run.origin.run_id for run in runs],
+        [run.origin and run.origin.kind for run in runs],
+        [run.origin and run.origin.step for run in runs],
     )
+    await _keep_tags(tx, orgs, runs)
     for caller, run in zip(callers, runs, strict=True):
         started = runtime.RunStarted(org_id=run.org_id, run_id=run.id, graph=run.graph, actor_id=run.actor_id)
         await tx.emit(started, trace=caller.trace)
         if (event := end_event(run)) is not None:
             await tx.emit(event, trace=caller.trace)
+
+
+async def _keep_tags(tx: Transaction, orgs: Sequence[UUID], runs: Sequence[Run]) -> None:
+    rows = [(org, tag, run.id) for org, run in zip(orgs, runs, strict=True) for tag in run.tags]
+    if rows:
+        await tx.execute(
+            """
+            insert into runtime.run_tags (org_id, tag, run_id)
+            select distinct org_id, tag, run_id from unnest($1::uuid[], $2::text[], $3::uuid[])
+                as t (org_id, tag, run_id)
+            """,
+            [org for org, _, _ in rows],
+            [tag for _, tag, _ in rows],
+            [run_id for _, _, run_id in rows],
+        )
 
 
 async def _keep_programs(tx: Transaction, orgs: Sequence[UUID], admissions: Sequence[Admission]) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from polis.proto.runtime import TERMINAL, Run, RunError, RunState, Step, Transition
+from polis.proto.runtime import TERMINAL, Origin, Run, RunError, RunState, Step, Transition
 
 _steps = msgspec.json.Decoder(tuple[Step, ...])
 _transitions = msgspec.json.Decoder(tuple[Transition, ...])
@@ -87,12 +87,24 @@ class RunRow(Struct, frozen=True):
     started_at: datetime | None
     ended_at: datetime | None
     error: bytes | None
+    tags: list[str] | None
+    parent_id: UUID | None
+    origin_id: UUID | None
+    origin_kind: str | None
+    origin_step: str | None
 
     @property
     def run(self) -> Run:
-        fields = {name: getattr(self, name) for name in RunRow.__struct_fields__}
-        fields["error"] = None if self.error is None else msgspec.json.decode(self.error, type=RunError)
-        return Run(**fields)
+        fields = {name: getattr(self, name) for name in RunRow.__struct_fields__[:_PLAIN]}
+        if self.origin_id is not None:
+            fields["origin"] = msgspec.convert(
+                {"run_id": self.origin_id, "kind": self.origin_kind, "step": self.origin_step}, Origin
+            )
+        error = None if self.error is None else msgspec.json.decode(self.error, type=RunError)
+        return Run(**fields, error=error, tags=tuple(self.tags or ()), parent_id=self.parent_id)
+
+
+_PLAIN = RunRow.__struct_fields__.index("error")
 
 
 def ended(state: RunState) -> bool:
