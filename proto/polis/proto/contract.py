@@ -148,9 +148,27 @@ class EventType(Struct, frozen=True, eq=False):
         return f"event.{self.service}.{self.fact}.*.*"
 
 
+class LiveTopic(Struct, frozen=True, eq=False):
+    """What one service alone tells on `live.<org>.<topic>.<id>`: never stored, lossy by contract. The id is one of `entity`."""
+
+    message: type[Struct]
+    service: str
+    topic: str
+    entity: str
+
+    def subject(self, org_id: UUID, entity_id: UUID) -> str:
+        return f"live.{org_id}.{self.topic}.{entity_id}"
+
+    @property
+    def pattern(self) -> str:
+        """The subject of everything on this topic, in any org and of any entity."""
+        return f"live.*.{self.topic}.*"
+
+
 _operations: dict[type, Operation] = {}
 _events: dict[type, EventType] = {}
 _problems: dict[str, type[Problem]] = {}
+_live: dict[str, LiveTopic] = {}
 
 _HTTP = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/\S*)")
 DEFAULT_MAX_BODY = 256 * 1024
@@ -222,6 +240,14 @@ def event(*, entity: str, listeners: Iterable[str] = (), at_once: Iterable[str] 
     return declare
 
 
+def live(message: type[Struct], *, topic: str, entity: str) -> LiveTopic:
+    """Declare a live topic of the service whose proto module the message stands in."""
+    told = LiveTopic(message, _service(message), topic, entity)
+    if _live.setdefault(topic, told).message is not message:
+        raise ValueError(f"two live topics are named {topic}")
+    return told
+
+
 def problem(*, status: int, retryable: bool = False) -> Callable[[P], P]:
     """Declare a problem: its HTTP status, and whether the same call may succeed later."""
 
@@ -260,6 +286,11 @@ def operations(service: str | None = None) -> tuple[Operation, ...]:
 def events(service: str | None = None) -> tuple[EventType, ...]:
     """All declared events, or those that one service publishes, in the order of declaration."""
     return tuple(e for e in _events.values() if service in (None, e.service))
+
+
+def live_topics(service: str | None = None) -> tuple[LiveTopic, ...]:
+    """All declared live topics, or those of one service, in the order of declaration."""
+    return tuple(t for t in _live.values() if service in (None, t.service))
 
 
 def problems() -> tuple[type[Problem], ...]:

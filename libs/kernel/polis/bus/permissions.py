@@ -10,7 +10,7 @@ import msgspec
 
 from polis.bus.inbox import OWN
 from polis.proto import registry
-from polis.proto.contract import EventType, Operation, events, operations
+from polis.proto.contract import EventType, Operation, events, live_topics, operations
 
 GATEWAY = "gateway"
 ADMIN = "admin"
@@ -57,7 +57,8 @@ def _user(service: str) -> User:
     publish = [
         *(o.subject for o in called),
         *_own_stream(service),
-        _PEERS if service == GATEWAY else "live.>",
+        *((_PEERS,) if service == GATEWAY else ()),
+        *(told.pattern for told in live_topics(service)),
         *((f"now.{service}.>",) if any(e.at_once for e in events(service)) else ()),
         *(subject for source in _sources(heard) for subject in _consumer(service, source)),
         *(f"dead.{e.service}.{e.fact}" for e in heard),

@@ -12,7 +12,8 @@ from polis.bus import AuthenticationFailed, Bus, NoResponders, PermissionViolati
 from polis.bus.config import SYSTEM, Broker, render_config
 from polis.bus.jetstream import Log, PullConsumer, StreamError
 from polis.bus.permissions import ADMIN, inbox_prefix, users
-from polis.proto.contract import events, operations
+from polis.proto.contract import events, live_topics, operations
+from polis.testing import eventually
 
 from . import conftest
 
@@ -237,6 +238,25 @@ async def test_live_messages_reach_the_gateway(as_user):
     runtime.publish("live.org.run.1", b"x")
 
     assert (await asyncio.wait_for(heard.get(), 5)).payload == b"x"
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_service_tells_live_what_it_has_declared_and_nothing_of_others(as_user, name):
+    bus, gateway, heard, refused = await as_user(name), await as_user("gateway"), [], []
+    await gateway.subscribe("live.>", lambda message: heard.append(message.subject))
+    bus.on_violation.append(refused.append)
+    own = [f"live.org.{told.topic}.1" for told in live_topics(name)]
+    others = [f"live.org.{told.topic}.1" for told in live_topics() if told.service != name]
+    others += ["live.org.undeclared.1", "live.org", *(f"{subject}.more" for subject in own)]
+
+    for subject in (*others, *own):
+        bus.publish(subject, b"x")
+
+    async def told():
+        return len(refused) == len(others) and heard == own
+
+    await eventually(told)
+    assert all(f'"{subject}"' in text for subject, text in zip(others, refused, strict=True))
 
 
 async def test_what_gateways_tell_each_other_no_other_service_says_or_hears(as_user):

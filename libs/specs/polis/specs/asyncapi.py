@@ -5,10 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
-from polis.proto import runtime
-from polis.proto.contract import events, operations
+from polis.proto.contract import events, live_topics, operations
 from polis.proto.problems import MESH_PROBLEMS
 from polis.proto.registry import SERVICES, load
 from polis.specs import headers
@@ -17,25 +14,13 @@ from polis.specs.schemas import Json, components, documented, introduction, summ
 
 if TYPE_CHECKING:
     from polis.proto import Operation
-    from polis.proto.contract import EventType
+    from polis.proto.contract import EventType, LiveTopic
 
 _REF = "#/components/schemas/{name}"
 _JSON = "application/json"
 _MESH_PROBLEM = "MeshProblem"
 _BINDING_VERSION = "0.1.0"
 _ACCOUNT = {"type": "userPassword", "description": "Each service has a user with its own permissions."}
-
-
-class LiveTopic(Struct, frozen=True):
-    """What a service publishes on `live.<org>.<topic>.<id>`: never stored, lossy by contract."""
-
-    service: str
-    topic: str
-    entity: str
-    message: type[Struct]
-
-
-LIVE = (LiveTopic("runtime", "run", "run_id", runtime.LiveTransitions),)
 
 
 def asyncapi(service: str) -> Json:
@@ -46,7 +31,7 @@ def asyncapi(service: str) -> Json:
     told = [e for name in names for e in events(name)]
     published = [e for entry in SERVICES for e in events(entry.name)]
     heard = [(name, e) for name in names for e in published if name in e.listeners]
-    live = [topic for topic in LIVE if topic.service in names]
+    live = [topic for name in names for topic in live_topics(name)]
     document: Json = {
         "asyncapi": "3.1.0",
         "info": {

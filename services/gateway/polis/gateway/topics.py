@@ -14,7 +14,7 @@ import msgspec
 
 from polis.proto import Refused
 from polis.proto.problems import Fault, Invalid
-from polis.proto.runtime import TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
+from polis.proto.runtime import RUN_LIVE, TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
 
 if TYPE_CHECKING:
     from polis.bus import Message
@@ -67,7 +67,7 @@ class Channels:
         self._channels: dict[str, Channel] = {}
 
     async def join(self, watch: Watch) -> Channel:
-        subject = f"live.{watch.actor.org_id}.run.{watch.run_id}"
+        subject = RUN_LIVE.subject(watch.actor.org_id, watch.run_id)
         channel = self._channels.setdefault(subject, Channel(self._kernel, subject))
         await channel.join(watch)
         return channel

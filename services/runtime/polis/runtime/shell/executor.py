@@ -13,7 +13,7 @@ import msgspec
 from polis.bus import Disconnected
 from polis.db import new_id
 from polis.proto import Refused
-from polis.proto.runtime import LiveTransitions, Run, Transition
+from polis.proto.runtime import RUN_LIVE, LiveTransitions, Run, Transition
 from polis.runtime import metrics
 from polis.runtime.shell.artifacts import Artifacts
 from polis.runtime.shell.execution import Execution
@@ -166,7 +166,7 @@ class Executor:
         if transitions:
             payload = msgspec.json.encode(LiveTransitions(transitions))
             try:
-                self._kernel.bus.publish(f"live.{run.org_id}.run.{run.id}", payload)
+                self._kernel.bus.publish(RUN_LIVE.subject(run.org_id, run.id), payload)
             except Disconnected:
                 log.debug("run.unheard", run_id=str(run.id))
 
