@@ -40,6 +40,17 @@ ComponentKey = Annotated[
 Activity = Literal["typing", "thinking", "idle", "error"]
 """What a body does while the step runs (E28)."""
 
+Effect = Annotated[
+    Literal[
+        "artifact", "clock", "database", "event", "files", "http", "log", "mail", "mesh", "random", "secret"
+    ],
+    Meta(
+        description="What a step does or asks outside its run: writes a file of the org, reads the time, a foreign database, "
+        "tells an event, reads files of the host, calls over HTTP, writes a log line, mails, calls the mesh, draws by "
+        "chance, uses a secret."
+    ),
+]  # fmt: skip
+
 ERROR_PORT = "error"
 """Every node has this output: an edge from it takes what failed; without one, a failure fails the run."""
 
@@ -52,12 +63,33 @@ class Port(Struct, frozen=True, omit_defaults=True):
     required: bool = True
 
 
+class Most(Struct, frozen=True, omit_defaults=True):
+    """How much of something a component takes or gives at the most; `config` is the field that sets a bound of its own."""
+
+    most: Annotated[float, Meta(gt=0)]
+    unit: Annotated[str, Meta(pattern=r"^[a-z]{1,30}$(?!\n)", examples=["items", "bytes"])]
+    config: str = ""
+
+
+class Example(Struct, frozen=True, omit_defaults=True):
+    """A configuration that works: the messages that go in, and what comes out where that is certain.
+
+    input: one message for each port, or a stream as several of these; output: every message of the ports named.
+    """
+
+    title: str
+    config: dict[str, object] = {}
+    input: tuple[dict[PortName, object], ...] = ()
+    output: dict[PortName, tuple[object, ...]] = {}
+
+
 class Component(Struct, frozen=True, omit_defaults=True):
     """What a node can be: its ports, its configuration, whether it is pure, and what it looks like at work.
 
     pure: same input, same output, no effect; such a step is recomputed after a crash instead of journaled.
     merge: how several inputs fire: `any` on each message, `all` when each port has one (they are taken together).
-    collects: it takes every message of its input before it emits (it ends with the input's stream).
+    collects: it takes the messages of its input one by one and emits as it likes (it ends with the input's stream).
+    effects: what it does or asks outside the run; what is pure has none. limits: its bounds, by name.
     """
 
     key: ComponentKey
@@ -71,6 +103,9 @@ class Component(Struct, frozen=True, omit_defaults=True):
     collects: bool = False
     activity: Activity = "typing"
     scopes: tuple[str, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    limits: dict[PortName, Most] = {}
+    examples: Annotated[tuple[Example, ...], Meta(max_length=10)] = ()
 
 
 class Retry(Struct, frozen=True, omit_defaults=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from polis.graph.declared import example_faults, limit_faults
 from polis.graph.faults import GraphFaults, pointer
 from polis.graph.fit import Misfit, fits
 from polis.graph.kahn import cycles, order
@@ -52,6 +53,10 @@ def check_component(component: Component) -> None:
         faults.append(Fault(pointer("outputs", ERROR_PORT), "every node has this port already"))
     if component.collects and component.merge == "all":
         faults.append(Fault("/merge", "a component that collects takes each message by itself (`any`)"))
+    if component.pure and component.effects:
+        faults.append(Fault("/effects", "what is pure has none"))
+    if not faults:
+        faults = [*limit_faults(component), *example_faults(component)]
     if faults:
         raise GraphFaults(faults)
 

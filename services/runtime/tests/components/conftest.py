@@ -70,3 +70,13 @@ def run():
         return await _run(key, [{"in": message} for message in messages] + list(ports), step)
 
     return run
+
+
+@pytest.fixture
+def run_example():
+    """Run a component on the messages of one of its examples."""
+
+    async def run(key, example) -> Double:
+        return await _run(key, list(example.input), Double(example.config, {}, 64 * 1024))
+
+    return run

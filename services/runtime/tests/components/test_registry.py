@@ -1,4 +1,7 @@
-"""What ships as a descriptor can be run, and the other way round."""
+"""What ships as a descriptor can be run, and the other way round; what it says of itself is so."""
+
+import re
+from importlib.resources import files
 
 import jsonschema
 import pytest
@@ -6,14 +9,23 @@ import pytest
 from polis.graph import builtin, check, check_component
 from polis.runtime.component import implementation, implementations
 
-KEYS = (
-    "passthrough", "map", "filter", "split", "merge", "merge.all", "each", "collect", "template", "expression",
-    "mail.read_mailbox", "mail.threads", "text.summarize", "log",
-)  # fmt: skip
+KEYS = tuple(builtin.components())
+SHIPPED = [key for key in KEYS if builtin.components()[key].examples]
+README = (files(builtin) / "README.md").read_text()
 
 
 def test_every_descriptor_has_an_implementation_and_every_implementation_a_descriptor():
-    assert set(KEYS) == set(builtin.components()) == set(implementations())
+    assert set(KEYS) == set(implementations())
+
+
+def test_the_readme_tells_of_every_component_with_its_ports():
+    told = {row[0]: row[1:] for row in re.findall(r"^\| `([\w.]+)` \| (.+?) \| (.+?) \| .+ \|$", README, re.MULTILINE)}  # fmt: skip
+
+    assert set(KEYS) == set(told)
+    for key, (inputs, outputs) in told.items():
+        component = builtin.components()[key]
+        named = (re.findall(r"`(\w+)`", inputs), re.findall(r"`(\w+)`", outputs))
+        assert named == (list(component.inputs), list(component.outputs)), key
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -35,8 +47,18 @@ def test_a_descriptor_is_a_valid_component_with_valid_schemas(key):
     jsonschema.Draft202012Validator.check_schema(component.config)
 
 
-def test_only_log_has_an_effect():
-    assert [key for key, component in builtin.components().items() if not component.pure] == ["log"]
+def test_what_has_an_effect_says_which_and_nothing_else_has_one():
+    assert [key for key, found in builtin.components().items() if found.pure == bool(found.effects)] == []
+
+
+@pytest.mark.parametrize("key", SHIPPED)
+async def test_the_examples_of_a_component_are_true(key, run_example):
+    for example in builtin.components()[key].examples:
+        assert implementation(key).check(example.config) == (), example.title
+        if example.output:
+            step = await run_example(key, example)
+            assert {port: tuple(step.out(port)) for port in example.output} == example.output, example.title
+            assert {port for port, _ in step.sent} <= set(example.output), example.title
 
 
 def test_an_unknown_component_has_no_implementation():

@@ -1,7 +1,21 @@
-"""The built-in components. Importing this package registers each of them in polis.runtime.component."""
+"""The built-in components. Importing this package registers each of them in polis.runtime.component.
 
-from polis.runtime.components import compute, flow, log, template
+What a component needs besides the standard library and what the engine loads anyway is imported where it is first used:
+a process that never runs it does not pay for it.
+"""
+
+from polis.runtime.components import compute, control, data, flow, log, template
 from polis.runtime.components.mail import read_mailbox, threads
 from polis.runtime.components.summary import summarize
 
-__all__ = ["compute", "flow", "log", "read_mailbox", "summarize", "template", "threads"]
+__all__ = [
+    "compute",
+    "control",
+    "data",
+    "flow",
+    "log",
+    "read_mailbox",
+    "summarize",
+    "template",
+    "threads",
+]

@@ -1,0 +1,32 @@
+"""The component `group`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from polis.proto.problems import Fault
+from polis.runtime.component import Inputs, Step, component
+from polis.runtime.components.data.lists import grouped, the_list, values
+from polis.runtime.components.expressions import faults
+
+
+class Config(Struct, frozen=True):
+    """What the items of a group have in common."""
+
+    by: str
+
+
+def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
+    return faults(msgspec.convert(config, Config).by, "/by")
+
+
+@component("group", check=_faults)
+async def group(step: Step, inputs: Inputs) -> None:
+    items = the_list(inputs)
+    keys = await values(step, items, msgspec.convert(step.config, Config).by)
+    step.emit(
+        "out", [{"key": key, "items": [items[place] for place in places]} for key, places in grouped(keys)]
+    )
