@@ -15,6 +15,7 @@ from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, N
 from polis.runtime.component import Implementation, Inputs, Step, StepFailed, Wait
 from polis.runtime.engine.activation import Activation, Failure, Recorded
 from polis.runtime.engine.attempts import Attempts
+from polis.runtime.engine.frame import Frame
 from polis.runtime.engine.inboxes import Inboxes
 from polis.runtime.engine.node import NodeRun
 from polis.runtime.engine.program import Program, compile_program
@@ -289,8 +290,10 @@ def _do_it_again_after_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
 def _let_go_as_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
     add = Attempts.add
 
-    def stream_all(self: Attempts, node: NodeRun, item: tuple[int, ...], inputs: Inputs) -> Activation:
-        activation = add(self, node, item, inputs)
+    def stream_all(
+        self: Attempts, frame: Frame, node: NodeRun, item: tuple[int, ...], inputs: Inputs
+    ) -> Activation:
+        activation = add(self, frame, node, item, inputs)
         activation.streams = node.stage.pure
         return activation
 
@@ -303,7 +306,7 @@ def _collect_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _commit_without_the_fence(monkeypatch: pytest.MonkeyPatch) -> None:
     def commit(self: World, _epoch: int, activation: Activation, body: bytes) -> bool:
-        self.journal[activation.node.stage.name, activation.item] = body
+        self.journal[activation.place] = body
         return True
 
     monkeypatch.setattr(World, "commit", commit)

@@ -12,6 +12,7 @@ from polis.runtime.engine import item as items
 from polis.runtime.engine.item import Item
 
 if TYPE_CHECKING:
+    from polis.runtime.engine.frame import Frame
     from polis.runtime.engine.machine import Machine
     from polis.runtime.engine.node import NodeRun
 
@@ -57,12 +58,12 @@ class Activation:
     """
 
     __slots__ = (
-        "accepted", "attempt", "cut", "failure", "held", "inputs", "item", "machine", "node", "outside", "sent",
+        "accepted", "attempt", "cut", "failure", "frame", "held", "inputs", "item", "node", "outside", "sent",
         "state", "streams", "waits",
     )  # fmt: skip
 
-    def __init__(self, machine: Machine, node: NodeRun, item: Item, inputs: Inputs) -> None:
-        self.machine = machine
+    def __init__(self, frame: Frame, node: NodeRun, item: Item, inputs: Inputs) -> None:
+        self.frame = frame
         self.node = node
         self.item = item
         self.inputs = inputs
@@ -78,8 +79,17 @@ class Activation:
         self.outside: Wait | None = None
 
     @property
+    def machine(self) -> Machine:
+        return self.frame.machine
+
+    @property
+    def place(self) -> tuple[str, Item]:
+        """Where it is in its run: the path of its node and the whole item, as the journal names it."""
+        return self.node.stage.path, self.item
+
+    @property
     def key(self) -> str:
-        return items.key(self.machine.run, self.node.stage.name, self.item)
+        return items.key(self.machine.run, *self.place)
 
 
 class Attempt:
@@ -99,7 +109,7 @@ class Attempt:
         """Whether the engine still waits for this attempt."""
         activation = self.activation
         running = activation.state == "running" and activation.attempt == self.number
-        return running and activation.machine.state == "running"
+        return running and not activation.frame.over
 
     @property
     def config(self) -> Mapping[str, object]:
@@ -111,7 +121,7 @@ class Attempt:
 
     @property
     def log(self) -> Logger:
-        return self.activation.machine.host.log(self.activation.node.stage.name)
+        return self.activation.machine.host.log(self.activation.node.stage.path)
 
     def emit(self, port: str, value: object) -> None:
         if port not in self.activation.node.stage.component.outputs:
@@ -132,7 +142,9 @@ class Attempt:
 
     def progress(self, done: int, total: int | None = None) -> None:
         if self.current:
-            self.activation.machine.progressed(self.activation.node, done, total)
+            node = self.activation.node
+            node.progress = (done, total)
+            self.activation.frame.touch(node)
 
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
         return self.activation.machine.host.artifact(artifact_id)
@@ -141,10 +153,10 @@ class Attempt:
 class InlineStep:
     """The step of a pure function: one object serves all items of a node, since none is kept after the call."""
 
-    __slots__ = ("_machine", "_node", "config", "count", "item")
+    __slots__ = ("_frame", "_node", "config", "count", "item")
 
-    def __init__(self, machine: Machine, node: NodeRun) -> None:
-        self._machine = machine
+    def __init__(self, frame: Frame, node: NodeRun) -> None:
+        self._frame = frame
         self._node = node
         self.config = node.stage.config
         self.item: Item = items.ROOT
@@ -152,25 +164,26 @@ class InlineStep:
 
     @property
     def key(self) -> str:
-        return items.key(self._machine.run, self._node.stage.name, self.item)
+        return items.key(self._frame.machine.run, self._node.stage.path, self.item)
 
     @property
     def log(self) -> Logger:
-        return self._machine.host.log(self._node.stage.name)
+        return self._frame.machine.host.log(self._node.stage.path)
 
     def emit(self, port: str, value: object) -> None:
         ordinal = self.count
         self.count = ordinal + 1
-        self._machine.send(self._node, self.item, ordinal, port, value)
+        self._frame.send(self._node, self.item, ordinal, port, value)
 
     async def room(self) -> None:
         """A function cannot wait: what it emits is one activation's worth."""
 
     def progress(self, done: int, total: int | None = None) -> None:
-        self._machine.progressed(self._node, done, total)
+        self._node.progress = (done, total)
+        self._frame.touch(self._node)
 
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
-        return self._machine.host.artifact(artifact_id)
+        return self._frame.machine.host.artifact(artifact_id)
 
 
 def unknown_port(node: NodeRun, port: str) -> StepFailed:

@@ -17,6 +17,7 @@ from polis.runtime.engine.inboxes import MAX_QUEUE
 from polis.runtime.engine.requests import Abort, Launch, Record, Room
 
 if TYPE_CHECKING:
+    from polis.runtime.engine.frame import Frame
     from polis.runtime.engine.item import Item
     from polis.runtime.engine.machine import Machine
     from polis.runtime.engine.node import NodeRun
@@ -81,12 +82,12 @@ class Attempts:
                     attempt, StepFailed("step.timeout", f"it took longer than {limit} s", retryable=True)
                 )
 
-    def add(self, node: NodeRun, item: Item, inputs: Inputs) -> Activation:
+    def add(self, frame: Frame, node: NodeRun, item: Item, inputs: Inputs) -> Activation:
         """Follow an item. What the journal knows of it is replayed at once."""
-        activation = Activation(self._machine, node, item, inputs)
+        activation = Activation(frame, node, item, inputs)
         node.window.append(activation)
         activation.streams = node.stage.pure and len(node.window) == 1
-        known = self._recorded.pop((node.stage.name, item), None) if self._recorded else None
+        known = self._recorded.pop(activation.place, None) if self._recorded else None
         if known is not None:
             self._replay(activation, known)
         return activation
@@ -96,7 +97,7 @@ class Attempts:
         node = activation.node
         node.attempts += 1
         node.state = "running"
-        self._machine.touch(node)
+        activation.frame.touch(node)
         activation.state = "running"
         attempt = Attempt(activation)
         if node.stage.inline is None:
@@ -106,7 +107,7 @@ class Attempts:
             node.stage.inline(attempt, activation.inputs)
         except Exception as error:  # noqa: BLE001 - a component may raise anything: it is its run's failure
             if attempt.current:
-                self.miss(activation, self._machine.failure(node, error))
+                self.miss(activation, activation.frame.failure(node, error))
         else:
             if attempt.current:
                 self._complete(activation)
@@ -126,13 +127,13 @@ class Attempts:
     def failed(self, attempt: Attempt, error: Exception) -> None:
         if self._stop(attempt):
             activation = attempt.activation
-            self.miss(activation, self._machine.failure(activation.node, error))
+            self.miss(activation, activation.frame.failure(activation.node, error))
 
     def recorded(self, activation: Activation) -> None:
         if activation.state == "recording":
             self.recording -= 1
             activation.state = "done"
-            self.advance(activation.node)
+            self.advance(activation)
 
     def emitted(self, attempt: Attempt, port: str, value: object) -> None:
         """A message from an attempt that is still waited for."""
@@ -140,7 +141,7 @@ class Attempts:
         activation.accepted += 1
         if activation.streams:
             activation.sent += 1
-            self._machine.send(activation.node, activation.item, activation.sent - 1, port, value)
+            activation.frame.send(activation.node, activation.item, activation.sent - 1, port, value)
         elif len(activation.held) >= MAX_QUEUE:
             raise StepFailed("step.emits_too_much", f"more than {MAX_QUEUE:,} messages before it ended")
         else:
@@ -156,7 +157,7 @@ class Attempts:
         node, retry = activation.node, activation.node.stage.retry
         node.missed += 1
         node.error = failure.message
-        self._machine.touch(node)
+        activation.frame.touch(node)
         if activation.cut is not None and activation.cut.failure is not None:
             self._give_up(activation, activation.cut.failure)
             return
@@ -170,17 +171,18 @@ class Attempts:
             self.retrying += 1
             self._set_timer(self._machine.now + self._random.uniform(0, longest), activation, None)
         elif ERROR_PORT not in node.stage.routes and ERROR_PORT not in node.stage.exits:
-            self._machine.fail(node, failure)
+            activation.frame.fail(node, failure)
         elif node.step is not None:
             self._give_up(activation, failure)  # a pure function fails again in the same way
         else:
             activation.failure = failure
             self._record(activation, Recorded(failure=failure, sent=activation.accepted))
 
-    def advance(self, node: NodeRun) -> None:
+    def advance(self, activation: Activation) -> None:
         """Let go of what has ended at the head of the window, so that results leave in the order of their items."""
+        frame, node = activation.frame, activation.node
         window = node.window
-        while window and self._machine.state == "running":
+        while window and not frame.over:
             head = window[0]
             if node.stage.pure or head.state == "done":
                 self._let_go(head)
@@ -189,8 +191,8 @@ class Attempts:
                 break
             window.popleft()
             if head.failure is not None:
-                self._machine.send(node, head.item, head.sent, ERROR_PORT, _error_of(head))
-        self._machine.mark_ready(node)
+                frame.send(node, head.item, head.sent, ERROR_PORT, _error_of(head))
+        frame.mark_ready(node)
 
     def wait_for_room(self, attempt: Attempt) -> bool:
         activation = attempt.activation
@@ -234,7 +236,7 @@ class Attempts:
             self._give_up(activation, activation.cut.failure)
         elif activation.node.stage.pure:
             activation.state = "done"
-            self.advance(activation.node)
+            self.advance(activation)
         else:
             self._record(activation, Recorded(emitted=tuple(activation.held)))
 
@@ -242,18 +244,18 @@ class Attempts:
         activation.failure = failure
         activation.node.error = failure.message
         activation.state = "done"
-        self.advance(activation.node)
+        self.advance(activation)
 
     def _record(self, activation: Activation, outcome: Recorded) -> None:
         """Ask for an outcome to be made durable. What goes on afterwards is what a recovery would read."""
         try:
             body = msgspec.json.encode(outcome)
         except TypeError as error:
-            self._machine.fail(activation.node, Failure("step.result_invalid", f"no JSON value: {error}"))
+            activation.frame.fail(activation.node, Failure("step.result_invalid", f"no JSON value: {error}"))
             return
         if len(body) > MAX_RESULT_BYTES:
             detail = f"its result has {len(body):,} bytes of JSON; {MAX_RESULT_BYTES:,} are the most"
-            self._machine.fail(activation.node, Failure("step.result_too_large", detail))
+            activation.frame.fail(activation.node, Failure("step.result_too_large", detail))
             return
         if outcome.failure is None:
             activation.held = list(_recorded.decode(body).emitted)
@@ -261,7 +263,7 @@ class Attempts:
         if activation.node.stage.last_effect:
             # Only computing follows, and nobody sees of that before the record that has this outcome in it too.
             activation.state = "done"
-            self.advance(activation.node)
+            self.advance(activation)
         else:
             activation.state = "recording"
             self.recording += 1
@@ -281,7 +283,7 @@ class Attempts:
     def _let_go(self, activation: Activation) -> None:
         for port, value in activation.held:
             activation.sent += 1
-            self._machine.send(activation.node, activation.item, activation.sent - 1, port, value)
+            activation.frame.send(activation.node, activation.item, activation.sent - 1, port, value)
         activation.held.clear()
 
     def _set_timer(self, due: float, activation: Activation, attempt: Attempt | None) -> None:

@@ -15,7 +15,7 @@ from polis.runtime.engine.item import Item
 from polis.runtime.engine.program import Stage
 
 if TYPE_CHECKING:
-    from polis.runtime.engine.machine import Machine
+    from polis.runtime.engine.frame import Frame
 
 INBOX = 64
 """Messages that wait in front of a node before its sources are held back."""
@@ -70,7 +70,7 @@ class NodeRun(Struct, eq=False, weakref=False):
         """What the node has done so far; times count from when the run was created, in the engine's clock."""
         component = self.stage.component
         return Step(
-            node=self.stage.name,
+            node=self.stage.path,
             component=component.key,
             title=self.stage.title,
             activity=component.activity,
@@ -84,13 +84,13 @@ class NodeRun(Struct, eq=False, weakref=False):
         )
 
 
-def node_of(machine: Machine, stage: Stage) -> NodeRun:
-    """A node at the beginning of a run."""
+def node_of(frame: Frame, stage: Stage) -> NodeRun:
+    """A node before anything has reached it."""
     node = NodeRun(stage, stage.bit, stage.open, deque(), deque())
     if stage.pairs:
         node.queues = {port: deque() for port in stage.ports}
     if stage.plain:
-        node.step = InlineStep(machine, node)
+        node.step = InlineStep(frame, node)
     return node
 
 

@@ -43,8 +43,8 @@ class Outside:
         activation.held.clear()
         activation.state = "waiting"
         node.state = "waiting"
-        self.open[node.stage.name, activation.item] = activation
-        self._machine.touch(node)
+        self.open[activation.place] = activation
+        activation.frame.touch(node)
         self._machine.requests.append(Open(activation))
 
     def completed(self, place: Place, outcome: Recorded) -> bool:
@@ -55,8 +55,8 @@ class Outside:
         node = activation.node
         node.state = "running"
         self.settle(activation, outcome)
-        self._machine.touch(node)
-        self._machine.attempts.advance(node)
+        activation.frame.touch(node)
+        self._machine.attempts.advance(activation)
         return True
 
     def settle(self, activation: Activation, outcome: Recorded) -> None:
@@ -71,7 +71,7 @@ class Outside:
         node.missed += 1
         node.error = activation.failure.message
         if ERROR_PORT not in node.stage.routes and ERROR_PORT not in node.stage.exits:
-            self._machine.fail(node, activation.failure)
+            activation.frame.fail(node, activation.failure)
 
 
 def opener(waiting: Waiting) -> tuple[Inline | None, Task | None]:

@@ -32,10 +32,12 @@ class Stage:
         "index",
         "inline",
         "last_effect",
+        "mark",
         "marks",
         "name",
         "open",
         "pairs",
+        "path",
         "plain",
         "port_sources",
         "ports",
@@ -57,7 +59,9 @@ class Stage:
         node, component = planned.node, planned.component
         self.index = index
         self.bit = 1 << index
+        self.mark = self.bit
         self.name = planned.name
+        self.path = planned.name
         self.title = node.title or component.title
         self.component = component
         self.config: Mapping[str, object] = node.config

@@ -120,7 +120,7 @@ class World:
         if epoch != self.epoch or self.ended:
             self.refused += 1
             return False
-        self.journal[activation.node.stage.name, activation.item] = body
+        self.journal[activation.place] = body
         return True
 
     def end(self, epoch: int, ended: Ended) -> None:
@@ -135,7 +135,7 @@ class World:
         if epoch != self.epoch or self.ended:
             self.refused += 1
             return False
-        place = activation.node.stage.name, activation.item
+        place = activation.place
         if place in self.open or place in self.journal:
             return True
         self.open.add(place)

@@ -54,7 +54,7 @@ class Progress:
             epoch=self.epoch,
             steps=execution.machine.steps() if transitions else None,
             transitions=transitions,
-            outcomes=tuple(Outcome(a.node.stage.name, items.text(a.item), body) for a, body in outcomes),
+            outcomes=tuple(_outcome(*outcome) for outcome in outcomes),
             output=ended.output if ended is not None else None,
         )
         return flush, [activation for activation, _ in outcomes]
@@ -79,6 +79,11 @@ class Progress:
     def _next(self, at_ms: int, state: str, step: Step | None = None) -> Transition:
         self.seq += 1
         return Transition(self.seq, at_ms, state, step)
+
+
+def _outcome(activation: Activation, body: bytes) -> Outcome:
+    path, item = activation.place
+    return Outcome(path, items.text(item), body)
 
 
 def first(run: Run) -> tuple[Transition, ...]:
