@@ -3,31 +3,79 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+import time
 from pathlib import Path
 
-SMALL_EXAMPLES, FULL_EXAMPLES = 2, 400
-SMALL_S, FULL_S = 25, 1500
+import pytest
+
+from polis.cli.api import Api
+from polis.proto.contract import operations
+
+SMALL_EXAMPLES, SMALL_S = 2, 25
+FULL_CASES, FULL_S = 10_000, 1500
+"""Cases of each service, and seconds that they may take."""
+ROUND_S = 600
+"""Shorter than an access token lives: behind that every case would be the same 401."""
+SERVED = ("identity", "catalog", "runtime", "gateway")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
-async def test_no_request_gets_a_5xx_or_an_answer_outside_the_schema(ada, address, full, tmp_path):
-    schemathesis = [
-        *(str(Path(sys.executable).parent / "st"), "run", f"{address}/docs/openapi.json"),
-        *("--url", address, "--header", f"Authorization: Bearer {ada.token}"),
-        *("--checks", CHECKS, "--phases", "examples,coverage,fuzzing" if full else "examples,fuzzing"),
-        *("--max-examples", str(FULL_EXAMPLES if full else SMALL_EXAMPLES)),
-        *("--exclude-operation-id", "sign_out", "--exclude-operation-id", "close_browser_session"),
-        *("--suppress-health-check", "all", "--request-timeout", "10", "--no-color", "--warnings", "off"),
-        *("--generation-database", "none", "--continue-on-failure", "--max-time", str(FULL_S if full else SMALL_S)),
-    ]  # fmt: skip
-    process = await asyncio.create_subprocess_exec(
-        *schemathesis, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), (FULL_S if full else SMALL_S) + 60)
-    finally:
-        if process.returncode is None:
-            process.kill()
+def pytest_generate_tests(metafunc):
+    """All services together at the small size; each of them by itself, and counted, at the full one."""
+    if "service" in metafunc.fixturenames:
+        full = metafunc.config.getoption("--chaos") == "full"
+        metafunc.parametrize("service", SERVED if full else ["all"])
 
-    assert process.returncode == 0, output.decode()[-8000:]
+
+@pytest.fixture
+def fuzz(address, tmp_path):
+    """Runs schemathesis as somebody new; how many cases it made up."""
+
+    async def fuzz(*options: str, within_s: float) -> int:
+        async with Api(address) as api:
+            await api.sign_up()
+        report = tmp_path / "report.json"
+        report.unlink(missing_ok=True)
+        schemathesis = [
+            *(str(Path(sys.executable).parent / "st"), "run", f"{address}/docs/openapi.json"),
+            *("--url", address, "--header", f"Authorization: Bearer {api.token}"),
+            *("--checks", CHECKS, "--report", "json", "--report-json-path", str(report)),
+            *("--exclude-operation-id", "sign_out", "--exclude-operation-id", "close_browser_session"),
+            *("--suppress-health-check", "all", "--request-timeout", "10", "--no-color", "--warnings", "off"),
+            *("--generation-database", "none", "--continue-on-failure", *options),
+        ]  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            *schemathesis, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), within_s)
+        finally:
+            if process.returncode is None:
+                process.kill()
+        assert process.returncode == 0, output.decode()[-8000:]
+        return int(json.loads(report.read_text())["test_cases"]["generated"])
+
+    return fuzz
+
+
+async def test_no_request_gets_a_5xx_or_an_answer_outside_the_schema(service, fuzz, capsys):
+    if service == "all":
+        few = ("--phases", "examples,fuzzing", "--max-examples", str(SMALL_EXAMPLES))
+        assert await fuzz(*few, "--max-time", str(SMALL_S), within_s=SMALL_S + 60) > 0
+        return
+    began, cases = time.monotonic(), 0
+    while cases < FULL_CASES:
+        left_s = FULL_S - (time.monotonic() - began)
+        assert left_s > 0, f"{cases} cases in {FULL_S} s"
+        # What is no chance comes once: a second time it would be counted, and find nothing.
+        phases = "fuzzing" if cases else "examples,coverage,fuzzing"
+        routed = sum(o.path is not None for o in operations(service))
+        examples = (FULL_CASES - cases) // routed + 1
+        options = ("--include-tag", service, "--phases", phases, "--max-examples", str(examples))
+        made = await fuzz(*options, within_s=min(left_s, ROUND_S))
+        assert made > 0
+        cases += made
+    with capsys.disabled():
+        print(f"\n{service}: {cases} cases in {time.monotonic() - began:.0f} s")
