@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tests.e2e.rows.making import on_run
+
+if TYPE_CHECKING:
+    from tests.e2e.world import World
+
+
+async def start_runs(world: World):
+    return "/runs/batch", {"graph": (await world.resource(active=True))["key"], "inputs": [{}]}
+
 
 ROWS = {
     "get_run_tree": on_run("/runs/{}/tree"),
+    "start_runs": start_runs,
+    "rerun_run": on_run("/runs/{}/rerun", {"step": "none"}),
+    "retry_run": on_run("/runs/{}/retry", {}),
+    "fork_run": on_run("/runs/{}/fork", {}),
 }
-ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {}
+# Runs of the rows act as the owner: for others they are not to take over. They may have ended, or not, by then.
+TAKING = {"rerun_run": {403, 404, 409}, "retry_run": {403, 409}, "fork_run": {403}}
+ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
+    (name, "allowed"): statuses for name, statuses in TAKING.items()
+}
 USERS_ONLY: set[str] = set()

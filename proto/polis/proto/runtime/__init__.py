@@ -1,4 +1,5 @@
 """The runtime answers for runs: durable executions of one graph version."""
 
+from polis.proto.runtime.history import *
 from polis.proto.runtime.live import *
 from polis.proto.runtime.runs import *

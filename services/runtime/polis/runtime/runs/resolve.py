@@ -152,6 +152,13 @@ async def _demand_agent(ctx: Context[Any], agent: identity.Agent) -> None:
 
 def check_input(graph: Graph, given: Mapping[str, object]) -> None:
     """Refused(InputInvalid) with everything that does not fit what the graph starts with."""
+    faults = input_faults(graph, given)
+    if faults:
+        raise Refused(runtime.InputInvalid(faults=faults))
+
+
+def input_faults(graph: Graph, given: Mapping[str, object]) -> tuple[Fault, ...]:
+    """Everything that does not fit what the graph starts with."""
     faults = [
         Fault(pointer("input", name), "the graph has no such input")
         for name in given.keys() - graph.inputs.keys()
@@ -161,8 +168,7 @@ def check_input(graph: Graph, given: Mapping[str, object]) -> None:
             faults += compiled(entry.schema).faults(given[name], "input", name)
         elif entry.required and entry.default is None:
             faults.append(Fault(pointer("input", name), "required"))
-    if faults:
-        raise Refused(runtime.InputInvalid(faults=tuple(faults)))
+    return tuple(faults)
 
 
 async def _component(ctx: Context[Any], key: str, slots: asyncio.Semaphore) -> Resolved | None:

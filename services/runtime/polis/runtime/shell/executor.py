@@ -100,9 +100,7 @@ class Executor:
     def prepare(self, run: Run, bound: Bound, inputs: Mapping[str, object]) -> Started:
         """What is to be written of a new run. One that is quick and without effects has been executed by then."""
         if not self.room:
-            run = msgspec.structs.replace(run, state="queued")
-            waiting = Execution(run, bound.program, self)
-            return Started(self._admission(run, bound, inputs, waiting, first(run)), None)
+            return self.queue(run, bound, inputs)
         run = msgspec.structs.replace(run, state="running", started_at=run.created_at)
         execution = Execution(run, bound.program, self)
         progress = Progress(run, epoch=1, seq=1)
@@ -114,10 +112,17 @@ class Executor:
         live = None if execution.ended is not None else Live(execution, progress)
         return Started(self._admission(progress.run, bound, inputs, execution, transitions), live)
 
+    def queue(self, run: Run, bound: Bound, inputs: Mapping[str, object]) -> Started:
+        """What is to be written of a new run that waits until somebody claims it."""
+        run = msgspec.structs.replace(run, state="queued")
+        waiting = Execution(run, bound.program, self)
+        return Started(self._admission(run, bound, inputs, waiting, first(run)), None)
+
     def admitted(self, started: Started) -> None:
         """The run is durable: go on with it."""
         run, live = started.run, started.live
-        self.programs.mark_stored(run.org_id, started.admission.program)
+        if started.admission.content is not None:
+            self.programs.mark_stored(run.org_id, started.admission.program)
         if live is not None:
             self._begin(live)
             self.publish(run, started.admission.transitions)

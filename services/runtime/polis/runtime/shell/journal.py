@@ -135,7 +135,7 @@ async def _keep_programs(tx: Transaction, orgs: Sequence[UUID], admissions: Sequ
             select org_id, digest, content from unnest($1::uuid[], $2::text[], $3::bytea[])
                 as p (org_id, digest, content)
             order by org_id, digest
-            on conflict do nothing
+            on conflict (org_id, digest) do update set used_at = now()
             """,
             [org for org, _ in new],
             [digest for _, digest in new],

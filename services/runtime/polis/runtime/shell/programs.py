@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -26,6 +28,8 @@ _COMPILED = 512
 """Programs kept compiled: some 10 KB each, with their schemas."""
 _KNOWN = 10_000
 """Pairs of org and digest that are known to be stored."""
+RELIED_S = 600.0
+"""How long a process relies on it that a program is stored, before it stores it again."""
 
 
 class Bundle(Struct, frozen=True):
@@ -55,7 +59,7 @@ class Programs:
 
     def __init__(self) -> None:
         self._compiled: OrderedDict[Hashable, Bound] = OrderedDict()
-        self._stored: OrderedDict[tuple[UUID, str], None] = OrderedDict()
+        self._stored: OrderedDict[tuple[UUID, str], float] = OrderedDict()
 
     async def of(self, graph_digest: str, graph: Graph, components: Mapping[str, Resolved]) -> Bound:
         """The program of a graph version. GraphFaults when it cannot run."""
@@ -65,14 +69,21 @@ class Programs:
 
     async def stored(self, digest: str, content: bytes) -> Program:
         """The program of a stored bundle. GraphFaults when this version of the runtime cannot run it any more."""
+        return (await self.restored(digest, content)).program
+
+    async def restored(self, digest: str, content: bytes) -> Bound:
+        """A stored bundle. GraphFaults as `stored`."""
         found = await self._get(digest, lambda: _bound(msgspec.json.decode(content, type=Bundle)))
-        return found.program
+        # Another version of the runtime may write the same bundle otherwise: what is stored keeps its name.
+        return found if found.digest == digest else Bound(digest, content, found.program)
 
     def is_stored(self, org_id: UUID, digest: str) -> bool:
-        return (org_id, digest) in self._stored
+        """Whether it is certain: a program that nobody has relied on for long may have been deleted."""
+        return time.monotonic() - self._stored.get((org_id, digest), -math.inf) < RELIED_S
 
     def mark_stored(self, org_id: UUID, digest: str) -> None:
-        _keep(self._stored, (org_id, digest), None, _KNOWN)
+        if not self.is_stored(org_id, digest):
+            _keep(self._stored, (org_id, digest), time.monotonic(), _KNOWN)
 
     async def _get(self, key: Hashable, make: Callable[[], Bound]) -> Bound:
         found = self._compiled.get(key)
