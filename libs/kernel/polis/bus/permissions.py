@@ -16,8 +16,6 @@ GATEWAY = "gateway"
 ADMIN = "admin"
 _SESSION_ENDED = "event.identity.session_ended.>"
 """Every service drops the tokens of a session that has ended."""
-_PEERS = f"peer.{GATEWAY}.>"
-"""What gateways tell each other: who else could say it would empty anybody's bucket."""
 _DISCOVERY_CALLERS = ("_INBOX.>", f"_INBOX_{ADMIN}.>")
 
 
@@ -57,7 +55,7 @@ def _user(service: str) -> User:
     publish = [
         *(o.subject for o in called),
         *_own_stream(service),
-        *((_PEERS,) if service == GATEWAY else ()),
+        _peers(service),
         *(told.pattern for told in live_topics(service)),
         *((f"now.{service}.>",) if any(e.at_once for e in events(service)) else ()),
         *(subject for source in _sources(heard) for subject in _consumer(service, source)),
@@ -69,10 +67,16 @@ def _user(service: str) -> User:
         f"{inbox_prefix(service)}.>",
         *((f"rpc.{service}.>",) if serves else ()),
         *_discovery(service),
-        *(("live.>", "event.>", _PEERS) if service == GATEWAY else (_SESSION_ENDED,)),
+        _peers(service),
+        *(("live.>", "event.>") if service == GATEWAY else (_SESSION_ENDED,)),
         *(f"now.{e.service}.{e.fact}.>" for e in events() if service in e.at_once),
     ]
     return User(service, _unique(publish), _unique(subscribe), serves)
+
+
+def _peers(service: str) -> str:
+    """What the processes of a service tell each other: who else could say it would empty a gateway's buckets."""
+    return f"peer.{service}.>"
 
 
 def _own_stream(service: str) -> tuple[str, ...]:

@@ -34,8 +34,11 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     async with Tasks() as tasks:
         executor = Executor(config, kernel, tasks)
         watch = Watch(config, kernel.database, executor)
+        await executor.peers.listen()
         await watch.begin()
         watching = tasks.start(watch.keep(), name="watch")
+        tasks.start(executor.peers.keep(), name="peers")
+        tasks.start(executor.turn.keep(), name="waits")
         try:
             yield Own(executor, Quotas(kernel, "runs"), await _follow_changes(kernel))
         finally:

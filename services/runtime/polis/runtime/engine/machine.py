@@ -109,7 +109,7 @@ class Machine:
         """Do what the time has come for: attempts to be repeated, attempts and runs that took too long."""
         self.now = self.clock()
         if self.now >= self.deadline and self.state == "running":
-            late = next((n for n in self.nodes if n.state in ("running", "retrying")), self.nodes[0])
+            late = next((n for n in self.nodes if n.state in ("running", "waiting", "retrying")), self.nodes[0])
             detail = f"the run took longer than {self.program.graph.timeout_s:g} s"
             self.frame.fail(late, Failure("run.timeout", detail))
         self.attempts.wake(self.now)

@@ -110,7 +110,7 @@ class Stage:
 class Program:
     """What a run executes."""
 
-    __slots__ = ("graph", "ordered_exits", "plan", "quick", "roots", "scopes", "stages")
+    __slots__ = ("graph", "ordered_exits", "plan", "quick", "roots", "scopes", "stages", "waits")
 
     def __init__(self, plan: Plan, implementations: Mapping[str, Implementation]) -> None:
         self.plan = plan
@@ -131,6 +131,8 @@ class Program:
         """What the run's token must allow: the sum of what its components declare."""
         self.quick = all(stage.pure and (stage.inline or stage.eager) for stage in self.stages)
         """Whether nothing in it has an effect or waits for others."""
+        self.waits = any(stage.waits for stage in self.stages)
+        """Whether it may wait for what comes from outside."""
 
 
 def compile_program(graph: Graph, components: Mapping[str, Component], lookup: Lookup) -> Program:

@@ -72,6 +72,7 @@ async def watch_run(request: runtime.WatchRun, ctx: Context[Own]) -> runtime.Run
 
 
 def cancelled(own: Own, run: runtime.Run, transitions: tuple[runtime.Transition, ...]) -> None:
-    """Stop it here; another process that executes it finds its commits refused and hears of it with its next beat."""
+    """Stop it here and elsewhere; who does not hear of it finds its commits refused, or learns of it with its next beat."""
     own.executor.drop(run.id)
+    own.executor.peers.tell([run.id])
     own.executor.publish(run, transitions)

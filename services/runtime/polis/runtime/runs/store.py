@@ -16,6 +16,7 @@ from polis.runtime.engine.activation import Recorded
 from polis.runtime.engine.item import Item, parse
 from polis.runtime.shell.journal import end_event
 from polis.runtime.shell.records import RunRow, decode_steps, decode_transitions
+from polis.runtime.waits import kinds, rows
 
 if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
@@ -140,6 +141,14 @@ async def outcomes(tx: Transaction, run_id: UUID) -> dict[tuple[str, Item], Reco
     return {(row.node, parse(row.item)): _recorded.decode(row.body) for row in rows}
 
 
+async def completions(tx: Transaction, run_id: UUID) -> int:
+    """How many outcomes were brought to a run from outside."""
+    found: int = await tx.value(
+        "select completions from runtime.runs where org_id = $1 and id = $2", tx.org_id, run_id
+    )
+    return found
+
+
 async def cancel(
     tx: Transaction, run_id: UUID, at: datetime, why: RunError | None = None
 ) -> tuple[Run, tuple[Transition, ...]]:
@@ -184,6 +193,7 @@ async def cancel(
         _encode(transitions),
         None if why is None else _encode(why),
     )
+    await kinds.closed(tx, await rows.close_all(tx, [(tx.org_id, run_id)]), "ended")
     event = end_event(run)
     if event is not None:
         await tx.emit(event)

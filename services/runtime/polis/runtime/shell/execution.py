@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from polis.runtime.component import Logger, StepFailed
 from polis.runtime.engine.activation import Activation, Attempt, Recorded
 from polis.runtime.engine.machine import Machine
-from polis.runtime.engine.requests import Abort, Ended, Launch, Record, Request, Room
+from polis.runtime.engine.requests import Abort, Ended, Launch, Open, Record, Request, Room
 from polis.runtime.shell import coroutines
 from polis.telemetry import log
 
@@ -42,8 +42,8 @@ class Owner(Protocol):
 class Execution:
     """A run that this process executes.
 
-    outcomes: what waits to be made durable. ended: how it ended, once it has. held: it is not durable yet that there is
-    such a run, so only what has no effect is done.
+    outcomes, opened: what waits to be made durable. ended: how it ended, once it has. held: it is not durable yet that
+    there is such a run, so only what has no effect is done.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Execution:
         self.owner = owner
         self.ended: Ended | None = None
         self.outcomes: list[tuple[Activation, bytes]] = []
+        self.opened: list[Activation] = []
         self.held = True
         self.machine = Machine(
             str(run.id),
@@ -100,6 +101,19 @@ class Execution:
         for activation in activations:
             self.machine.recorded(activation)
         self._pump_soon()
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is under way but waits, and all of it is durable."""
+        idle = not (self.outcomes or self.opened or self.ended or self.held or self._pumping)
+        return idle and self.machine.rests
+
+    def completed(self, node: str, item: Item, outcome: Recorded) -> bool:
+        """What was waited for has come; false for what is not waited for (any more)."""
+        taken = self.machine.completed(node, item, outcome)
+        if taken:
+            self._pump_soon()
+        return taken
 
     def stop(self) -> None:
         """Leave the run: its row is somebody else's, or says that it has ended. Nothing more of it happens here."""
@@ -185,6 +199,8 @@ class Execution:
                     task.cancel()
             case Record(activation=activation, body=body):
                 self.outcomes.append((activation, body))
+            case Open(activation=activation):
+                self.opened.append(activation)
             case Ended():
                 self.ended = request
                 self._drop_work()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -18,14 +18,19 @@ from polis.runtime import metrics
 from polis.runtime.shell.artifacts import Artifacts
 from polis.runtime.shell.execution import Execution
 from polis.runtime.shell.journal import Journal
+from polis.runtime.shell.peers import Peers
 from polis.runtime.shell.programs import Programs
 from polis.runtime.shell.progress import PROGRESS_S, Progress, first
 from polis.runtime.shell.records import Admission, Flush, ended
+from polis.runtime.shell.resting import Resting
+from polis.runtime.waits import kinds
+from polis.runtime.waits.turn import Turn
 from polis.telemetry import log
 
 if TYPE_CHECKING:
     from polis.runtime.config import Config
-    from polis.runtime.engine.activation import Attempt
+    from polis.runtime.engine.activation import Attempt, Recorded
+    from polis.runtime.engine.item import Item
     from polis.runtime.shell.execution import Work
     from polis.runtime.shell.programs import Bound
     from polis.service import Kernel
@@ -36,21 +41,36 @@ _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class Live:
-    """A run in this process."""
+    """A run in this process. resting: it is being laid to rest; stirred: something has come for it meanwhile."""
 
-    __slots__ = ("execution", "flushing", "over", "progress", "timer")
+    __slots__ = (
+        "execution", "flushing", "over", "progress", "rest_timer", "resting", "stirred", "timer",
+    )  # fmt: skip
 
     def __init__(self, execution: Execution, progress: Progress) -> None:
         self.execution = execution
         self.progress = progress
-        self.flushing = False
+        self.flushing = self.resting = self.stirred = False
         self.timer: asyncio.TimerHandle | None = None
+        self.rest_timer: asyncio.TimerHandle | None = None
         self.over = asyncio.Event()
+
+    @property
+    def rests(self) -> bool:
+        return self.execution.rests and not self.resting
+
+    def take(self, node: str, item: Item, outcome: Recorded) -> None:
+        """What it waited for. While it is laid to rest that is for whoever takes it up again."""
+        if self.resting:
+            self.stirred = True
+        elif self.execution.completed(node, item, outcome):
+            self.progress.heard += 1
 
     def stop(self) -> None:
         self.over.set()
-        if self.timer is not None:
-            self.timer.cancel()
+        for timer in (self.timer, self.rest_timer):
+            if timer is not None:
+                timer.cancel()
         self.execution.stop()
 
 
@@ -75,6 +95,8 @@ class Executor:
         self.programs = Programs()
         self.incarnation = new_id()
         self.journal = Journal(kernel.database, self.incarnation)
+        self.peers = Peers(kernel, self)
+        self.turn = Turn(kernel.database, self.peers)
         self.vacancy = asyncio.Event()
         self.more_waits = False
         self._config = config
@@ -82,6 +104,7 @@ class Executor:
         self._tasks = tasks
         self._artifacts = Artifacts(kernel, config.downloads)
         self._runs: dict[UUID, Live] = {}
+        self._resting = Resting(self)
         self._at_work = 0
         self._waiting: deque[tuple[Execution, Attempt, Work]] = deque()
 
@@ -94,6 +117,20 @@ class Executor:
     def active(self) -> list[tuple[UUID, UUID]]:
         """Org and id of every run that is executed here."""
         return [(live.execution.run.org_id, run_id) for run_id, live in self._runs.items()]
+
+    def find(self, run_id: UUID) -> Live | None:
+        """A run that is executed here."""
+        return self._runs.get(run_id)
+
+    def look_for_work(self) -> None:
+        """Have runs taken up that nobody executes, if there is room for one."""
+        self.more_waits = True
+        if self.room:
+            self.vacancy.set()
+
+    def start(self, work: Coroutine[object, object, None], *, name: str) -> None:
+        """Do something in a task that ends with this process."""
+        self._tasks.start(work, name=name)
 
     # Accepting
 
@@ -129,8 +166,7 @@ class Executor:
         elif ended(run.state):
             metrics.runs_ended.labels(run.state).inc()
         else:
-            self.more_waits = True
-            self._left()
+            self.look_for_work()
 
     def refused(self, started: Started) -> None:
         """The run is not accepted: nothing of it goes on."""
@@ -193,10 +229,11 @@ class Executor:
         live = self._runs.get(execution.run.id)
         if live is None or live.execution is not execution or live.flushing:
             return
-        if execution.outcomes or execution.ended is not None:
+        if execution.outcomes or execution.opened or execution.ended is not None:
             self._flush_now(live)
         elif live.timer is None:
             live.timer = asyncio.get_running_loop().call_later(PROGRESS_S, self._flush_now, live)
+        self._resting.consider(live)
 
     # Writing
 
@@ -241,20 +278,30 @@ class Executor:
                 self._runs.get(run_id) is live and (taken := live.progress.flush(live.execution)) is not None
             ):
                 flush, activations = taken
-                if not await self._write(live, flush):
-                    self._lose(live)
+                if not await self.write(live, flush):
+                    self.lose(live)
                     return
                 self.publish(flush.run, flush.transitions)
                 if ended(flush.run.state):
                     self._end(live, flush.run)
                     return
                 live.execution.durable(activations)
-                if not live.execution.outcomes and live.execution.ended is None:
+                self._opened(live, flush)
+                execution = live.execution
+                if not execution.outcomes and not execution.opened and execution.ended is None:
                     return
         finally:
             live.flushing = False
+            self._resting.consider(live)
 
-    async def _write(self, live: Live, flush: Flush) -> bool:
+    def _opened(self, live: Live, flush: Flush) -> None:
+        """Waits are open. One that was open before, or whose kind knows the outcome, may be closed again by now."""
+        if flush.opened:
+            self.turn.opened(flush.opened)
+            if live.progress.epoch > 1 or any(kinds.may_be_closed(wait.kind) for wait in flush.opened):
+                self.peers.hear([flush.run.id])
+
+    async def write(self, live: Live, flush: Flush) -> bool:
         """Write it, however long the database is away; false when the run is not this process's any more."""
         attempt = 0
         while self._runs.get(flush.run.id) is live:
@@ -276,7 +323,7 @@ class Executor:
         log.info("run.ended", org_id=str(run.org_id), run_id=str(run.id), graph=run.graph, state=run.state)
         self.drop(live.execution.run.id)
 
-    def _lose(self, live: Live) -> None:
+    def lose(self, live: Live) -> None:
         run = live.execution.run
         if self._runs.get(run.id) is live:
             log.info("run.lost", org_id=str(run.org_id), run_id=str(run.id))

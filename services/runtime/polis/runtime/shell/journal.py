@@ -11,6 +11,7 @@ import msgspec
 from polis.db import Caller, GroupCommit
 from polis.proto import runtime
 from polis.runtime.shell.records import Admission, Flush
+from polis.runtime.waits import written as waits
 
 if TYPE_CHECKING:
     from polis.db import Database, Deadline, Transaction
@@ -62,10 +63,10 @@ async def admit(tx: Transaction, callers: Sequence[Caller], admissions: Sequence
         with admitted as (
             insert into runtime.runs (org_id, id, graph, digest, program, state, actor_id, started_by, created_at,
                 started_at, ended_at, seq, input, steps, output, error, owner, epoch, tags, parent_id, origin_id,
-                origin_kind, origin_step)
+                origin_kind, origin_step, wake_at)
             select org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at, ended_at,
                 seq, input, steps, output, error, owner, 1, string_to_array(tags, ' '), parent_id, origin_id, origin_kind,
-                origin_step
+                origin_step, created_at
             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
                 $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::bytea[],
                 $14::bytea[], $15::bytea[], $16::bytea[], $17::uuid[], $19::text[], $20::uuid[], $21::uuid[],
@@ -159,7 +160,9 @@ async def write_flushes(
         UUID,
         """
         with flushed as (
-            update runtime.runs r set state = f.state, started_at = f.started_at, ended_at = f.ended_at, seq = f.seq,
+            update runtime.runs r set
+                state = case when f.ended_at is null and r.paused_at is not null then 'paused' else f.state end,
+                started_at = f.started_at, ended_at = f.ended_at, seq = f.seq,
                 steps = f.steps, output = f.output, error = f.error,
                 owner = case when f.ended_at is null then r.owner end
             from unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::timestamptz[], $7::timestamptz[],
@@ -214,6 +217,7 @@ async def write_flushes(
         [o.body for _, _, o in outcomes],
     )
     own = set(written)
+    await waits.write(tx, [(org, f) for org, f in taken if f.run.id in own])
     for caller, flush in zip(callers, flushes, strict=True):
         if flush.transitions and flush.run.id in own and (event := end_event(flush.run)) is not None:
             await tx.emit(event, trace=caller.trace)

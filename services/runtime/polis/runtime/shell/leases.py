@@ -30,6 +30,7 @@ class _ClaimedRow(RunRow, frozen=True):
     program: str
     input: bytes
     steps: bytes
+    lost: int
     age_s: float
 
 
@@ -71,26 +72,13 @@ async def leave(database: Database, incarnation: UUID) -> None:
         )
 
 
-async def beat(
-    database: Database, incarnation: UUID, active: Sequence[tuple[UUID, UUID]]
-) -> tuple[bool, list[UUID]]:
-    """Be seen. Whether this instance still counts, and which of the active runs (org, id) are no longer its own."""
+async def beat(database: Database, incarnation: UUID) -> bool:
+    """Be seen. Whether this instance still counts."""
     async with database.across_orgs() as tx:
         counts = await tx.execute(
             "update runtime.instances set seen_at = clock_timestamp() where incarnation = $1", incarnation
         )
-        lost = await tx.rows(
-            UUID,
-            """
-            select a.id from unnest($1::uuid[], $2::uuid[]) as a (org_id, id)
-            left join runtime.runs r on r.org_id = a.org_id and r.id = a.id and r.owner = $3
-            where r.id is null order by a.id
-            """,
-            [org_id for org_id, _ in active],
-            [run_id for _, run_id in active],
-            incarnation,
-        )
-    return counts == 1, lost
+    return counts == 1
 
 
 async def claim(
@@ -98,30 +86,39 @@ async def claim(
 ) -> list[Claimed]:
     """Take over open runs that nobody executes.
 
-    They are queued, or of instances that were not seen for a lease or are forgotten by now, as that of a frozen process
-    is that accepts a run when it wakes up, or this one's own although it does not execute them: the answer to the commit
-    that gave them to it was lost.
+    They are queued, or have what they waited for, or are of instances that were not seen for a lease or are forgotten by
+    now, as that of a frozen process is that accepts a run when it wakes up, or this one's own although it does not execute
+    them: the answer to the commit that gave them to it was lost.
     """
     async with database.across_orgs() as tx:
         rows = await tx.rows(
             _ClaimedRow,
             """
-            with free as (
+            with lost as (
                 select r.org_id, r.id from runtime.runs r
-                where r.ended_at is null and (r.owner is null or r.owner <> $1 and not exists (
+                where r.ended_at is null and r.owner is not null and (r.owner <> $1 and not exists (
                     select from runtime.instances i
                     where i.incarnation = r.owner and i.seen_at >= clock_timestamp() - make_interval(secs => $2)
                 ) or r.owner = $1 and r.id <> all($4::uuid[])
                     and r.created_at < clock_timestamp() - make_interval(secs => $5))
                 order by r.id limit $3 for update skip locked
+            ), woken as (
+                -- One look at an index, whatever rests: the time of the statement does not change within it.
+                select r.org_id, r.id from runtime.runs r
+                where r.ended_at is null and r.owner is null and r.wake_at <= statement_timestamp()
+                order by r.wake_at, r.id limit $3 for update skip locked
+            ), free as (
+                select org_id, id from lost union all select org_id, id from woken limit $3
             )
             update runtime.runs r set owner = $1, epoch = r.epoch + 1, seq = r.seq + 1,
-                state = case when r.started_at is null then 'running' else 'recovering' end,
+                state = case when r.started_at is null or r.owner is null then 'running' else 'recovering' end,
+                lost = case when r.owner is null then r.lost else r.lost + 1 end,
                 started_at = coalesce(r.started_at, clock_timestamp())
             from free where r.org_id = free.org_id and r.id = free.id
             returning r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
                 r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.epoch, r.seq,
-                r.program, r.input, r.steps, extract(epoch from clock_timestamp() - r.created_at)::float8 as age_s
+                r.program, r.input, r.steps, r.lost,
+                extract(epoch from clock_timestamp() - r.created_at)::float8 as age_s
             """,
             incarnation,
             lease_s,
@@ -130,7 +127,16 @@ async def claim(
             ADMISSION_S,
         )
         claimed = [
-            Claimed(row.run, row.epoch, row.seq, row.program, row.input, decode_steps(row.steps), row.age_s)
+            Claimed(
+                row.run,
+                row.epoch,
+                row.seq,
+                row.program,
+                row.input,
+                decode_steps(row.steps),
+                row.age_s,
+                row.lost,
+            )
             for row in rows
         ]
         await _tell(tx, claimed)

@@ -10,7 +10,8 @@ import msgspec
 
 from polis.proto.runtime import Run, Step, Transition
 from polis.runtime.engine import item as items
-from polis.runtime.shell.records import Flush, Outcome
+from polis.runtime.shell.records import Flush, Outcome, Rest
+from polis.runtime.waits.rows import opening
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,14 +25,18 @@ PROGRESS_S = 0.1
 
 
 class Progress:
-    """Numbers what happens in one run. `seq` is the last transition that was given out, `run` what it is by then."""
+    """Numbers what happens in one run. `seq` is the last transition that was given out, `run` what it is by then.
 
-    __slots__ = ("_tell_at", "epoch", "run", "seq")
+    heard: outcomes from outside that this process knows of, of all that the run's row has counted.
+    """
 
-    def __init__(self, run: Run, *, epoch: int, seq: int) -> None:
+    __slots__ = ("_tell_at", "epoch", "heard", "run", "seq")
+
+    def __init__(self, run: Run, *, epoch: int, seq: int, heard: int = 0) -> None:
         self.run = run
         self.epoch = epoch
         self.seq = seq
+        self.heard = heard
         self._tell_at = 0.0
 
     def flush(self, execution: Execution) -> tuple[Flush, list[Activation]] | None:
@@ -40,10 +45,11 @@ class Progress:
         Outcomes are written at once; what else there is to tell goes with them only now and then.
         """
         outcomes, execution.outcomes = execution.outcomes, []
+        opened, execution.opened = execution.opened, []
         now, ended = time.monotonic(), execution.ended
         tells = ended is not None or not outcomes or now >= self._tell_at
         changes = execution.machine.changes() if tells else ()
-        if not (outcomes or changes or ended or self.run.state == "recovering"):
+        if not (outcomes or changes or ended or opened or self.run.state == "recovering"):
             return None
         transitions: tuple[Transition, ...] = ()
         if tells:
@@ -56,8 +62,24 @@ class Progress:
             transitions=transitions,
             outcomes=tuple(_outcome(*outcome) for outcome in outcomes),
             output=ended.output if ended is not None else None,
+            opened=() if ended is not None else tuple(map(opening, opened)),
+            waits=execution.program.waits,
         )
         return flush, [activation for activation, _ in outcomes]
+
+    def rest(self, execution: Execution) -> Flush:
+        """The last record of a run before it rests: until its time is over, if nothing that it waits for comes."""
+        transitions = self.transitions(execution, execution.machine.changes())
+        machine = execution.machine
+        self.run = msgspec.structs.replace(self.run, state="waiting")
+        at_ms = max(0, int((machine.now - machine.created_at) * 1000))
+        return Flush(
+            run=self.run,
+            epoch=self.epoch,
+            steps=machine.steps(),
+            transitions=(*transitions, self._next(at_ms, "waiting")),
+            rest=Rest(self.heard, self.run.created_at + timedelta(seconds=machine.program.graph.timeout_s)),
+        )
 
     def transitions(self, execution: Execution, changes: Sequence[Step]) -> tuple[Transition, ...]:
         """The next transitions: the run's return to work, steps in topological order, the run's end."""

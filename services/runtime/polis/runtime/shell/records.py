@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
 from polis.proto.runtime import TERMINAL, Origin, Run, RunError, RunState, Step, Transition
+
+if TYPE_CHECKING:
+    from polis.runtime.waits.rows import Opening
 
 _steps = msgspec.json.Decoder(tuple[Step, ...])
 _transitions = msgspec.json.Decoder(tuple[Transition, ...])
@@ -42,11 +46,21 @@ class Outcome(Struct, frozen=True):
     body: bytes
 
 
+class Rest(Struct, frozen=True):
+    """A run that needs no process until what it waits for has come, or `until`: none has it from this flush on.
+
+    heard: how many outcomes its process has heard of since it has the run; with more, it is to go on at once.
+    """
+
+    heard: int
+    until: datetime
+
+
 class Flush(Struct, frozen=True):
     """What happened in a run since its last record. `epoch` is its fencing token, `run` what it is from now on.
 
     transitions continue the run's sequence, the last of them is its new `seq`. Without any, only outcomes are written
-    and nothing is told of the run.
+    and nothing is told of the run. opened: what it waits for from now on. waits: whether it may have waited for anything.
     """
 
     run: Run
@@ -55,6 +69,9 @@ class Flush(Struct, frozen=True):
     transitions: tuple[Transition, ...]
     outcomes: tuple[Outcome, ...] = ()
     output: bytes | None = None
+    opened: tuple[Opening, ...] = ()
+    waits: bool = False
+    rest: Rest | None = None
 
     @property
     def org_id(self) -> UUID:
@@ -71,6 +88,7 @@ class Claimed(Struct, frozen=True):
     input: bytes
     steps: tuple[Step, ...]
     age_s: float
+    lost: int
 
 
 class RunRow(Struct, frozen=True):

@@ -69,9 +69,8 @@ class Watch:
 
     async def _beat(self) -> None:
         executor = self._executor
-        counts, lost = await leases.beat(self._database, executor.incarnation, executor.active)
-        for run_id in lost:
-            executor.drop(run_id)
+        counts = await leases.beat(self._database, executor.incarnation)
+        await executor.peers.look([run_id for _, run_id in executor.active])
         if not counts:
             # It was away for so long that the others have forgotten it, or another process has its name.
             log.warning("instance.forgotten", instance=self.name)
@@ -101,12 +100,14 @@ class Watch:
         """Go on from the journal: recorded outcomes are replayed, pure steps computed again."""
         run = claimed.run
         self._executor.publish(run, (leases.transition(claimed),))
-        if claimed.epoch > _MOST_OWNERS:
+        if claimed.lost > _MOST_OWNERS:
             await self._fail(
-                claimed, "run.poison", f"{claimed.epoch} processes have begun it and none has ended it"
+                claimed, "run.poison", f"{claimed.lost} processes have begun it and none has ended it"
             )
             return
         async with self._database.transaction([run.org_id]) as tx:
+            # Counted before they are read: one that comes in between only wakes the run once more.
+            heard = await store.completions(tx, run.id)
             recorded = await store.outcomes(tx, run.id)
             stored = await store.program(tx, claimed.program)
         try:
@@ -115,7 +116,7 @@ class Watch:
             await self._fail(claimed, "graph.invalid", str(error))
             return
         execution = Execution(run, program, self._executor, age_s=claimed.age_s, recorded=recorded)
-        progress = Progress(run, epoch=claimed.epoch, seq=claimed.seq)
+        progress = Progress(run, epoch=claimed.epoch, seq=claimed.seq, heard=heard)
         self._executor.resume(execution, progress, msgspec.json.decode(claimed.input))
 
     async def _fail(self, claimed: Claimed, kind: str, why: str) -> None:

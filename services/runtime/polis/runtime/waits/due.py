@@ -1,0 +1,42 @@
+"""What is due: completed with what it holds for that, by whichever process comes first, by the database's clock."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from polis.runtime.waits.complete import Completed, Outcome, complete_all
+from polis.runtime.waits.rows import OpenWait
+
+if TYPE_CHECKING:
+    from polis.db import Database
+
+AT_ONCE = 500
+"""Waits completed in one transaction."""
+
+
+async def complete_due(database: Database) -> tuple[list[Completed], float]:
+    """Complete what is due; the runs that go on, and how many seconds until more is due.
+
+    Runs that another process has in hand are passed over: it does the same, or a later turn finds them again.
+    """
+    async with database.across_orgs() as tx:
+        due = await tx.rows(
+            OpenWait,
+            """
+            select w.id, w.org_id, w.run_id, w.node, w.item, w.kind, w.name, w.due_at, w.data, w.created_at
+            from runtime.waits w join runtime.runs r on r.org_id = w.org_id and r.id = w.run_id
+            where w.closed_at is null and w.due_at <= statement_timestamp()
+            order by w.due_at limit $1 for update of r skip locked
+            """,
+            AT_ONCE,
+        )
+        if due:
+            return await complete_all(tx, [Outcome(wait, None) for wait in due], "due"), 0.0
+        next_s: float | None = await tx.value(
+            """
+            select extract(epoch from min(due_at) - clock_timestamp())::float8
+            from runtime.waits where closed_at is null and due_at > statement_timestamp()
+            """
+        )
+    return [], math.inf if next_s is None else next_s

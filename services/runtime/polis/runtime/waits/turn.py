@@ -1,0 +1,57 @@
+"""The turn of a process to complete what is due: one look at an index, at the latest a second after the one before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from polis.proto import Refused
+from polis.runtime.waits.due import complete_due
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from polis.db import Database
+    from polis.runtime.waits.complete import Told
+    from polis.runtime.waits.rows import Opening
+
+TURN_S = 1.0
+_SOONEST_S = 0.005
+"""Between turns: what falls due at once is completed together."""
+
+
+class Turn:
+    """Completes what is due for as long as the process lives."""
+
+    def __init__(self, database: Database, peers: Told) -> None:
+        self._database = database
+        self._peers = peers
+        self._early = asyncio.Event()
+
+    def opened(self, waits: Sequence[Opening]) -> None:
+        """Have the next turn when one of these is due, if that is before it."""
+        soon = [wait.due_s for wait in waits if wait.due_s is not None and wait.due_s < TURN_S]
+        if soon:
+            asyncio.get_running_loop().call_later(max(min(soon), 0.0), self._early.set)
+
+    async def keep(self) -> None:
+        while True:
+            wait_s = await self._take()
+            try:
+                async with asyncio.timeout(max(_SOONEST_S, min(wait_s, TURN_S))):
+                    await self._early.wait()
+                await asyncio.sleep(_SOONEST_S)
+            except TimeoutError:
+                pass
+            self._early.clear()
+
+    async def _take(self) -> float:
+        """Complete what is due; how long until more is."""
+        try:
+            completed, next_s = await complete_due(self._database)
+        except Refused as refusal:
+            log.warning("waits.postponed", problem=refusal.problem.type)
+            return TURN_S
+        self._peers.tell([each.run_id for each in completed])
+        return next_s
