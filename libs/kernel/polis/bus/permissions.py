@@ -1,7 +1,7 @@
 """Who may say and hear what on the bus: computed from the contract, never written down by hand.
 
-A service serves its own requests, publishes its own events and calls what names it; it cannot make streams or consumers,
-nor see another's requests or replies. Replies go through `allow_responses`: one, to the very subject that was asked from.
+A service serves its own requests, publishes its own events and calls what names it; it cannot make streams or consumers
+(FOLLOWERS one of each stream), nor see another's requests or replies. Replies go through `allow_responses`: one, to the very subject that was asked from.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from polis.proto.contract import EventType, Operation, events, live_topics, oper
 
 GATEWAY = "gateway"
 ADMIN = "admin"
+FOLLOWERS = ("runtime",)
+"""Services whose users say at run time which events are followed: they take any event that is told."""
 _SESSION_ENDED = "event.identity.session_ended.>"
 """Every service drops the tokens of a session that has ended."""
 _DISCOVERY_CALLERS = ("_INBOX.>", f"_INBOX_{ADMIN}.>")
@@ -42,6 +44,11 @@ def durable_name(listener: str, source: str) -> str:
     return f"{listener}_{source}"
 
 
+def followed_name(service: str, source: str) -> str:
+    """The consumer by which a service of FOLLOWERS takes what it follows of the events of `source`."""
+    return f"{service}_follows_{source}"
+
+
 def users() -> tuple[User, ...]:
     """One user for each service of the registry."""
     registry.load()
@@ -58,7 +65,8 @@ def _user(service: str) -> User:
         _peers(service),
         *(told.pattern for told in live_topics(service)),
         *((f"now.{service}.>",) if any(e.at_once for e in events(service)) else ()),
-        *(subject for source in _sources(heard) for subject in _consumer(service, source)),
+        *(s for source in _sources(heard) for s in _consumer(source, durable_name(service, source))),
+        *(_followed(service) if service in FOLLOWERS else ()),
         *(f"dead.{e.service}.{e.fact}" for e in heard),
         *_answer_streams(service, called),
         *(() if serves else _DISCOVERY_CALLERS),
@@ -90,8 +98,17 @@ def _sources(heard: list[EventType]) -> tuple[str, ...]:
     return _unique([e.service for e in heard])
 
 
-def _consumer(service: str, source: str) -> tuple[str, ...]:
-    name = f"{stream_name(source)}.{durable_name(service, source)}"
+def _followed(service: str) -> list[str]:
+    """One consumer of each stream that is its own to make and change, and no other."""
+    found = []
+    for source in _sources(list(events())):
+        name = followed_name(service, source)
+        found += [f"$JS.API.CONSUMER.CREATE.{stream_name(source)}.{name}", *_consumer(source, name)]
+    return found
+
+
+def _consumer(source: str, durable: str) -> tuple[str, ...]:
+    name = f"{stream_name(source)}.{durable}"
     return f"$JS.API.CONSUMER.MSG.NEXT.{name}", f"$JS.API.CONSUMER.INFO.{name}", f"$JS.ACK.{name}.>"
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from polis.bus import AuthenticationFailed, Bus, NoResponders, PermissionViolation, admin
 from polis.bus.config import SYSTEM, Broker, render_config
-from polis.bus.jetstream import Log, PullConsumer, StreamError
+from polis.bus.follow import follow
+from polis.bus.jetstream import Log, PullConsumer, StreamError, store
 from polis.bus.permissions import ADMIN, inbox_prefix, users
 from polis.proto.contract import events, live_topics, operations
 from polis.testing import eventually
@@ -214,6 +215,38 @@ async def test_only_the_named_listener_pulls_from_a_durable(as_user):
         consumer = PullConsumer(await as_user(name), "EVENTS_IDENTITY", "runtime_identity")
         with pytest.raises(PermissionViolation):
             await asyncio.wait_for(anext(consumer.messages()), 5)
+
+
+async def test_a_follower_makes_and_changes_the_consumer_of_what_it_follows_and_no_other(as_user):
+    runtime, catalog = await as_user("runtime"), await as_user("catalog")
+    identity, heard = await as_user("identity"), asyncio.Queue()
+
+    async def pull():
+        async for delivery in PullConsumer(runtime, "EVENTS_IDENTITY", "runtime_follows_identity").messages():
+            heard.put_nowait(delivery.subject)
+            delivery.ack()
+
+    async def tell(*entities):
+        for entity in entities:
+            subject, msg_id = f"event.identity.agent_created.org.{entity}", f"followed-{entity}"
+            await store(identity, subject, b"{}", {}, msg_id=msg_id, timeout_s=5)
+
+    await follow(runtime, "identity", "runtime", ["event.identity.agent_created.org.1"])
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        pulling = group.create_task(pull())
+        await tell("2", "1")
+        assert await heard.get() == "event.identity.agent_created.org.1"
+        await follow(runtime, "identity", "runtime", ["event.identity.agent_created.org.3"])
+        await tell("4", "3")
+        assert await heard.get() == "event.identity.agent_created.org.3"
+        pulling.cancel()
+
+    with pytest.raises(PermissionViolation):
+        await follow(catalog, "identity", "runtime", ["event.identity.>"])
+    with pytest.raises(PermissionViolation):
+        await follow(catalog, "identity", "catalog", ["event.identity.>"])
+    with pytest.raises(PermissionViolation):
+        await runtime.request("$JS.API.CONSUMER.CREATE.EVENTS_IDENTITY.catalog_identity", b"{}", timeout_s=5)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,32 @@
+"""A consumer whose subjects its own service changes: for events that are followed because somebody said so, not the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from polis.bus import api
+from polis.bus.client import Bus
+from polis.bus.permissions import followed_name, stream_name
+
+_ACK_WAIT_NS = 30_000_000_000
+_MAX_ACK_PENDING = 256
+_created = msgspec.json.Decoder(api.Answer)
+
+
+async def follow(bus: Bus, source: str, service: str, subjects: Sequence[str]) -> None:
+    """Have it deliver these subjects of a service's events; from now on where it is new. StreamError, or a BusError."""
+    stream, name = stream_name(source), followed_name(service, source)
+    config = {
+        "name": name,
+        "durable_name": name,
+        "deliver_policy": "new",
+        "ack_policy": "explicit",
+        "ack_wait": _ACK_WAIT_NS,
+        "max_deliver": -1,
+        "max_ack_pending": _MAX_ACK_PENDING,
+        "filter_subjects": list(subjects),
+    }
+    asked = msgspec.json.encode({"stream_name": stream, "config": config, "action": ""})
+    await api.call(bus, f"CONSUMER.CREATE.{stream}.{name}", asked, _created)
