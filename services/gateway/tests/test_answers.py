@@ -358,9 +358,40 @@ async def test_paths_of_older_systems_lead_to_the_same_operations(ada, http, add
         async with nobody.get(f"{address}/api/nothing") as nothing:
             pass
 
+        async with nobody.get(f"{address}/api/system/architecture") as drawn:
+            edges = [(e["from"], e["to"], e["kind"]) for e in (await drawn.json())["edges"]]
+    assert {("gateway", "catalog", "calls"), ("identity", "catalog", "tells")} <= set(edges)
+
     assert (made.status, kept.status, anonymous.status, nothing.status) == (200, 200, 401, 404)
     assert "mail" in told
     assert "canary" not in told
+
+
+async def test_workflows_are_graphs_and_a_modification_is_a_change_set(ada, http):
+    content = {"nodes": {"a": {"component": "passthrough"}}, "inputs": {"value": {"target": "a.in"}}}
+    async with http.post("/api/workflows", json={"key": "flow", "content": content}) as made:
+        flow = await made.json()
+    assert made.status == 200, flow
+    async with http.post("/api/workflows", json={"type": "policy", "key": "x", "content": {}}) as other:
+        pass
+    draft = {"revision": 1, "content": content | {"outputs": {"value": {"source": "a.out"}}}}
+    async with http.put(f"/api/workflows/{flow['id']}", json=draft) as put:
+        pass
+    async with http.get(f"/api/workflows/{flow['id']}") as read:
+        assert (await read.json())["content"] == draft["content"]
+    await resource(ada, "no-flow")
+    async with http.get("/api/workflows?text=flow&type=context") as listed:
+        keys = [item["key"] for item in (await listed.json())["items"]]
+    async with http.post("/api/system/modify", json={"title": "Try", "changes": []}) as proposed:
+        assert (await proposed.json())["status"] == "open"
+    async with http.post("/api/system/rollback", json={"at": flow["created_at"]}) as back:
+        pass
+    async with http.delete(f"/api/workflows/{flow['id']}") as gone:
+        pass
+
+    assert flow["type"] == "graph"
+    assert keys == ["flow"]
+    assert [a.status for a in (made, other, put, proposed, back, gone)] == [200, 422, 200, 200, 200, 204]
 
 
 async def test_a_client_trades_its_credentials_by_form_and_basic_as_oauth2_has_it(ada, address):

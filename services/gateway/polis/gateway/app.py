@@ -13,7 +13,7 @@ from polis.gateway.connection import Edge
 from polis.gateway.cookies import Cookies
 from polis.gateway.cors import Cors
 from polis.gateway.credentials import Credentials
-from polis.gateway.facades import BOOTSTRAP, facade_routes, facades
+from polis.gateway.facades import OPEN, facade_routes, facades
 from polis.gateway.files import Files
 from polis.gateway.health import PATHS, Health, Operators
 from polis.gateway.lines import Lines
@@ -75,7 +75,7 @@ class Gateway:
             await self._live.events(scope, receive, send)
         elif path in PATHS:
             await self._health(scope, receive, send)
-        elif path.startswith("/api/") and path != BOOTSTRAP:
+        elif path.startswith("/api/") and path not in OPEN:
             await self._proxy(scope, receive, send)
         else:
             await self._pages(scope, receive, send)

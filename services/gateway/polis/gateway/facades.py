@@ -1,4 +1,7 @@
-"""Paths that clients of older systems know, each in front of an operation of the contract: names differ, rights do not."""
+"""Paths that clients of older systems know, each in front of an operation of the contract: names differ, rights do not.
+
+What such a path says by being that path stands in the request as if the client had said it: a workflow is a graph.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from polis.gateway.runs import RUN_BY_NAME
-from polis.proto.contract import operation_of
+from polis.proto.catalog import (
+    CreateChangeSet,
+    CreateResource,
+    DeleteResource,
+    GetDraft,
+    PutDraft,
+    RestoreMoment,
+    SearchResources,
+)
+from polis.proto.contract import events, operation_of, operations
 from polis.proto.documents import DOCUMENTS
 from polis.proto.identity import (
     CreateAgent,
@@ -24,7 +36,7 @@ from polis.proto.identity import (
     UpdateAgent,
 )
 from polis.proto.registry import SERVICES
-from polis.proto.runtime import CancelRun
+from polis.proto.runtime import CancelRun, ListRuns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +46,9 @@ if TYPE_CHECKING:
     from polis.proto import Operation
 
 BOOTSTRAP = "/api/bootstrap/service"
+ARCHITECTURE = "/api/system/architecture"
+OPEN = frozenset({BOOTSTRAP, ARCHITECTURE})
+"""What needs no token: it is told in the documents, too."""
 _OPERATIONS: tuple[tuple[str, str, type], ...] = (
     *(
         (verb, path.format(records), request)
@@ -52,14 +67,27 @@ _OPERATIONS: tuple[tuple[str, str, type], ...] = (
     ("PUT", "/api/credentials/{secret_id}", RotateSecret),
     ("DELETE", "/api/credentials/{secret_id}", DeleteSecret),
     ("POST", "/api/tasks/{run_id}/cancel", CancelRun),
+    ("GET", "/api/workflows/{resource_id}", GetDraft),
+    ("PUT", "/api/workflows/{resource_id}", PutDraft),
+    ("DELETE", "/api/workflows/{resource_id}", DeleteResource),
+    ("POST", "/api/system/modify", CreateChangeSet),
+    ("POST", "/api/system/rollback", RestoreMoment),
+)
+_SAYING: tuple[tuple[str, str, type, dict[str, str]], ...] = (
+    ("GET", "/api/workflows", SearchResources, {"type": "graph"}),
+    ("POST", "/api/workflows", CreateResource, {"type": "graph"}),
+    ("GET", "/api/agents/{actor_id}/status", ListRuns, {"limit": "1"}),
 )
 
 
-def facades() -> Iterator[tuple[str, str, Operation]]:
-    """Verb, path, and the operation behind them."""
+def facades() -> Iterator[tuple[str, str, Operation, dict[str, str]]]:
+    """Verb, path, the operation behind them, and what of its request they say."""
     for verb, path, request in _OPERATIONS:
-        yield verb, path, operation_of(request)
-    yield "POST", "/api/run/{graph}", RUN_BY_NAME
+        yield verb, path, operation_of(request), {}
+    for verb, path, request, said in _SAYING:
+        yield verb, path, operation_of(request), said
+    yield "POST", "/api/run/{graph}", RUN_BY_NAME, {}
+    yield "POST", "/api/agents/{npc}/execute", RUN_BY_NAME, {}
 
 
 def facade_routes() -> list[Route]:
@@ -80,7 +108,31 @@ def facade_routes() -> list[Route]:
             }
         )
 
-    return [Route(BOOTSTRAP, bootstrap)]
+    drawn = _architecture()
+
+    async def architecture(_: Request) -> Response:
+        return _json(drawn)
+
+    return [Route(BOOTSTRAP, bootstrap), Route(ARCHITECTURE, architecture)]
+
+
+def _architecture() -> dict[str, object]:
+    """The services as nodes; as edges whose requests and events each of them takes from which other."""
+    names = [service.name for service in SERVICES]
+    calls = (
+        {"from": caller, "to": name, "kind": "calls", "of": told}
+        for name in names
+        for caller in names
+        if caller != name and (told := [o.name for o in operations(name) if o.callable_by(caller)])
+    )
+    hears = (
+        {"from": name, "to": listener, "kind": "tells", "of": told}
+        for name in names
+        for listener in names
+        if (told := [e.fact for e in events(name) if listener in e.listeners])
+    )
+    nodes = [{"id": s.name, "operations": len(operations(s.name)), "stores": s.schema} for s in SERVICES]
+    return {"nodes": nodes, "edges": [*calls, *hears]}
 
 
 def _json(value: object) -> Response:

@@ -24,29 +24,31 @@ class _Node:
     def __init__(self) -> None:
         self.literals: dict[str, _Node] = {}
         self.parameter: _Node | None = None
-        self.operations: dict[str, tuple[Operation, tuple[str, ...]]] = {}
+        self.operations: dict[str, tuple[Operation, tuple[str, ...], dict[str, str]]] = {}
 
 
 class Routes:
     """All routes of the contract, below PREFIX, and other paths to the same operations, which stand beside it."""
 
     def __init__(
-        self, operations: Iterable[Operation], others: Iterable[tuple[str, str, Operation]] = ()
+        self,
+        operations: Iterable[Operation],
+        others: Iterable[tuple[str, str, Operation, dict[str, str]]] = (),
     ) -> None:
         self._root = _Node()
         self._others = _Node()
-        self._plain: dict[tuple[str, str], Operation] = {}
+        self._plain: dict[tuple[str, str], tuple[Operation, dict[str, str]]] = {}
         for operation in operations:
             if operation.path is not None:
-                self._add(self._root, operation.verb or "", operation.path, operation, PREFIX)
-        for verb, path, operation in others:
-            self._add(self._others, verb, path, operation, "")
+                self._add(self._root, operation.verb or "", PREFIX + operation.path, operation, {})
+        for verb, path, operation, fixed in others:
+            self._add(self._others, verb, path, operation, fixed)
 
     def match(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
-        """The operation and its path parameters. Refused(NotFound) or Refused(MethodNotAllowed)."""
+        """The operation, and its fields that the path tells. Refused(NotFound) or Refused(MethodNotAllowed)."""
         plain = self._plain.get((method, path))
         if plain is not None:
-            return plain, {}
+            return plain
         below = path.startswith(PREFIX + "/")
         root, path = (self._root, path[len(PREFIX) :]) if below else (self._others, path)
         found = self._find(root, path.split("/")[1:], 0, [])
@@ -54,23 +56,24 @@ class Routes:
             raise Refused(NotFound())
         node, values = found
         try:
-            operation, names = node.operations[method]
+            operation, names, fixed = node.operations[method]
         except KeyError:
             raise Refused(MethodNotAllowed(allowed=tuple(sorted(node.operations)))) from None
-        return operation, dict(zip(names, map(unquote, values), strict=True))
+        return operation, fixed | dict(zip(names, map(unquote, values), strict=True))
 
-    def _add(self, node: _Node, verb: str, path: str, operation: Operation, prefix: str) -> None:
+    def _add(self, node: _Node, verb: str, path: str, operation: Operation, fixed: dict[str, str]) -> None:
         names = []
-        for segment in path.split("/")[1:]:
+        below = path.removeprefix(PREFIX) if node is self._root else path
+        for segment in below.split("/")[1:]:
             if segment.startswith("{"):
                 names.append(segment[1:-1])
                 node.parameter = node.parameter or _Node()
                 node = node.parameter
             else:
                 node = node.literals.setdefault(segment, _Node())
-        node.operations[verb] = (operation, tuple(names))
+        node.operations[verb] = (operation, tuple(names), fixed)
         if not names:
-            self._plain[verb, prefix + path] = operation
+            self._plain[verb, path] = operation, fixed
 
     def _find(
         self, node: _Node, segments: list[str], at: int, values: list[str]
