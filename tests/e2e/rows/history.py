@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.rows.making import on_run
+from tests.e2e.rows.making import fixed, on_run
 
 if TYPE_CHECKING:
     from tests.e2e.world import World
@@ -20,9 +20,12 @@ ROWS = {
     "rerun_run": on_run("/runs/{}/rerun", {"step": "none"}),
     "retry_run": on_run("/runs/{}/retry", {}),
     "fork_run": on_run("/runs/{}/fork", {}),
+    "delete_run": on_run("/runs/{}"),
+    "get_run_retention": fixed("/run-retention"),
+    "set_run_retention": fixed("/run-retention", {"days": 365}),
 }
 # Runs of the rows act as the owner: for others they are not to take over. They may have ended, or not, by then.
-TAKING = {"rerun_run": {403, 404, 409}, "retry_run": {403, 409}, "fork_run": {403}}
+TAKING = {"rerun_run": {403, 404, 409}, "retry_run": {403, 409}, "fork_run": {403}, "delete_run": {403, 409}}
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     (name, "allowed"): statuses for name, statuses in TAKING.items()
 }

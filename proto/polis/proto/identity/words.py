@@ -118,6 +118,7 @@ _MANAGE = _WORK | {
     "identity:units",
     "identity:quotas",
     "identity:audit",
+    "runtime:manage",
 }
 ROLE_SCOPES: dict[str, frozenset[str]] = {
     "viewer": _READ,

@@ -2,4 +2,5 @@
 
 from polis.proto.runtime.history import *
 from polis.proto.runtime.live import *
+from polis.proto.runtime.retention import *
 from polis.proto.runtime.runs import *

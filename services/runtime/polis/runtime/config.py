@@ -23,3 +23,7 @@ class Config(Settings, frozen=True, kw_only=True):
     """A process that was not seen for this long has lost its runs to the others."""
     downloads: Annotated[int, Meta(ge=1, le=1_000)] = 32
     """Artifacts read at a time, in all runs together."""
+    run_retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    """Days that ended runs are kept where an org has not said otherwise; 0: for ever."""
+    run_retention_bytes: Annotated[int, Meta(ge=0)] = 0
+    """Bytes of runs that an org keeps where it has not said otherwise, the newest first; 0: without a bound."""

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from polis.proto.contract import events
+from polis.runtime.retention.policy import policy_of
+from polis.runtime.retention.sweep import Sweep
 from polis.runtime.runs.remembered import Changes
 from polis.runtime.runs.resolve import Graphs
 from polis.runtime.shell.executor import Executor
@@ -17,15 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from polis.runtime.config import Config
+    from polis.runtime.retention.policy import Policy
     from polis.service import Kernel
 
 
 class Own:
     """What the runtime holds while it runs."""
 
-    def __init__(self, executor: Executor, quotas: Quotas, changes: Changes) -> None:
+    def __init__(self, executor: Executor, quotas: Quotas, changes: Changes, retention: Policy) -> None:
         self.executor = executor
         self.quotas = quotas
+        self.retention = retention
         self.graphs = Graphs(changes, executor.programs)
 
 
@@ -37,10 +41,12 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         await executor.peers.listen()
         await watch.begin()
         watching = tasks.start(watch.keep(), name="watch")
+        retention = policy_of(config)
+        tasks.start(Sweep(kernel.database, retention).keep(), name="retention")
         tasks.start(executor.peers.keep(), name="peers")
         tasks.start(executor.turn.keep(), name="waits")
         try:
-            yield Own(executor, Quotas(kernel, "runs"), await _follow_changes(kernel))
+            yield Own(executor, Quotas(kernel, "runs"), await _follow_changes(kernel), retention)
         finally:
             watching.cancel()
             await watch.end()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from polis.proto import identity, runtime
 from polis.runtime.config import Config
 from polis.runtime.own import Own, open_own
+from polis.runtime.retention import service as retention
 from polis.runtime.runs import batch, origin, start, store
 from polis.runtime.runs import service as runs
 from polis.service import EventContext, Service
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 service = Service("runtime", settings=Config, open=open_own)
-service.include(start.handlers, batch.handlers, origin.handlers, runs.handlers)
+service.include(
+    start.handlers,
+    batch.handlers,
+    origin.handlers,
+    runs.handlers,
+    retention.handlers,
+)
 
 
 @service.on(identity.AgentDeleted)
