@@ -40,7 +40,8 @@ class Mesh:
         given = self.stage.settings("runtime", instance=instance, lease_s=1.0, **settings)
         names = given.__struct_fields__
         environment = {f"POLIS_{name.upper()}": str(getattr(given, name)) for name in names}
-        environment = {k: v for k, v in environment.items() if v} | {"PATH": os.environ["PATH"]}
+        inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+        environment = {k: v for k, v in environment.items() if v} | inherited
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(SCRIPT), str(self.sink), env=environment, stdout=asyncio.subprocess.DEVNULL
         )

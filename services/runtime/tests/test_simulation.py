@@ -59,6 +59,7 @@ class Scene:
 
     def world_of(self, seed: int, chances: Chances) -> World:
         self.world = World(seed, self.program, self.inputs, chances)
+        self.world.bring = self.bring
         return self.world
 
     # Components. A value is {"v": number, "by": nonces of the effects that it went through}.
@@ -104,9 +105,13 @@ class Scene:
 
     def ask(self, step: Step, inputs: Inputs) -> Wait:
         """Waits for somebody outside, who never says the same twice."""
+        return Wait("asked", data=dict(inputs))
+
+    def bring(self, data: bytes) -> Recorded:
+        inputs = msgspec.json.decode(data)
         if number(inputs["in"]) % 11 == 10:
-            return Wait("refused", data=lambda: Recorded(failure=Failure("ask.refused", "no")))
-        return Wait("asked", data=lambda: Recorded(emitted=(("out", self.marked(inputs)),)))
+            return Recorded(failure=Failure("ask.refused", "no"))
+        return Recorded(emitted=(("out", self.marked(inputs)),))
 
     async def find(self, step: Step, inputs: Inputs) -> Wait:
         """Has to do something before it waits; that may be done several times, under its key."""

@@ -33,8 +33,9 @@ def test_an_implementation_has_one_shape_that_agrees_with_its_descriptor(key):
     found = implementation(key)
 
     assert found.component.key == key
-    assert sum(shape is not None for shape in (found.inline, found.task, found.collector)) == 1
+    assert sum(shape is not None for shape in (found.inline, found.task, found.collector, found.waiting)) == 1
     assert (found.collector is not None) == found.component.collects
+    assert not (found.waiting is not None and found.component.pure)
 
 
 @pytest.mark.parametrize("key", KEYS)

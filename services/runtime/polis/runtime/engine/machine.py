@@ -64,6 +64,12 @@ class Machine:
         """The nodes of the run's own graph."""
         return self.frame.nodes
 
+    def recall(self, steps: Sequence[Step]) -> None:
+        """What was told of the steps before this process had the run."""
+        known = {step.node: step for step in steps}
+        for node in self.nodes:
+            node.before = known.get(node.stage.name)
+
     def start(self, inputs: Mapping[str, object]) -> None:
         """Deliver what the run starts with: values by the names of the graph's inputs, checked before."""
         self.frame.start(inputs)

@@ -30,7 +30,8 @@ class NodeRun(Struct, eq=False, weakref=False):
     open: sources that may still send. blocked: targets whose inboxes are full. window: items at work, in order.
     queues: one for each port of a pairing node. live: the ports that it waits for: all that are connected, without
     graph inputs that were left out. closed: what arrives is of no use any more. finishing: a collector emits.
-    fired: a node without inputs has had its one activation. missed: attempts that failed.
+    fired: a node without inputs has had its one activation. missed: attempts that failed. before: what was told of it
+    by the process that had the run before: what is only repeated began and ended then.
     """
 
     stage: Stage
@@ -61,6 +62,7 @@ class NodeRun(Struct, eq=False, weakref=False):
     ended_at: float | None = None
     error: str | None = None
     progress: tuple[int, int | None] | None = None
+    before: Step | None = None
 
     def bounded_queues(self) -> Iterable[deque[Message]]:
         """Of a pairing node: messages that are gathered to be sorted are in none of them."""
@@ -69,6 +71,10 @@ class NodeRun(Struct, eq=False, weakref=False):
     def facts(self, created_at: float) -> Step:
         """What the node has done so far; times count from when the run was created, in the engine's clock."""
         component = self.stage.component
+        started_ms, ended_ms = _ms(self.started_at, created_at), _ms(self.ended_at, created_at)
+        if self.before is not None and started_ms is not None:
+            started_ms = _first(self.before.started_ms, started_ms)
+            ended_ms = None if ended_ms is None else _first(self.before.ended_ms, ended_ms)
         return Step(
             node=self.stage.path,
             component=component.key,
@@ -78,8 +84,8 @@ class NodeRun(Struct, eq=False, weakref=False):
             received=self.received,
             emitted=self.emitted,
             attempts=self.attempts,
-            started_ms=_ms(self.started_at, created_at),
-            ended_ms=_ms(self.ended_at, created_at),
+            started_ms=started_ms,
+            ended_ms=ended_ms,
             error=self.error,
         )
 
@@ -92,6 +98,10 @@ def node_of(frame: Frame, stage: Stage) -> NodeRun:
     if stage.plain:
         node.step = InlineStep(frame, node)
     return node
+
+
+def _first(before: int | None, now: int) -> int:
+    return now if before is None else before
 
 
 def _ms(at: float | None, created_at: float) -> int | None:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 MAX_OPEN = 1_000
 """Waits of one node that are open at a time; with a concurrency of 1 they are opened one after the other."""
 
+MAX_WAIT_BYTES = 1024 * 1024
+"""Bytes of what a wait holds: its outcome when it is due, and what it tells."""
+
+_encode = msgspec.json.Encoder().encode
 Place = tuple[str, "Item"]
 
 
@@ -39,13 +43,21 @@ class Outside:
         limit = node.stage.timeout_s
         if limit is not None and wait.due_s is None and wait.due_at is None:
             wait = msgspec.structs.replace(wait, due_s=limit)
-        activation.outside = wait
         activation.held.clear()
+        try:
+            late, data = _encode(_late(wait)), _encode(wait.data)
+        except TypeError as error:
+            activation.frame.fail(node, Failure("wait.invalid", f"no JSON value: {error}"))
+            return
+        if max(len(late), len(data)) > MAX_WAIT_BYTES:
+            detail = f"what it holds has {max(len(late), len(data)):,} bytes of JSON; {MAX_WAIT_BYTES:,} are the most"
+            activation.frame.fail(node, Failure("wait.too_large", detail))
+            return
         activation.state = "waiting"
         node.state = "waiting"
         self.open[activation.place] = activation
         activation.frame.touch(node)
-        self._machine.requests.append(Open(activation))
+        self._machine.requests.append(Open(activation, wait, late, data))
 
     def completed(self, place: Place, outcome: Recorded) -> bool:
         """The outcome is durable: what depends on it may happen. False for one that is not waited for (any more)."""
@@ -92,7 +104,7 @@ def opener(waiting: Waiting) -> tuple[Inline | None, Task | None]:
     return inline, None
 
 
-def late(wait: Wait) -> Recorded:
+def _late(wait: Wait) -> Recorded:
     """The outcome of a wait that is due."""
     if wait.late is not None:
         return Recorded(emitted=wait.late)

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from polis.proto.runtime import RunError
+from polis.runtime.component import Wait
 from polis.runtime.engine.activation import Activation, Attempt
 
 
@@ -39,9 +40,15 @@ class Record(Struct, frozen=True, eq=False):
 
 
 class Open(Struct, frozen=True, eq=False):
-    """Make durable that an activation waits for what `activation.outside` says; then `completed` brings the outcome."""
+    """Make durable that an activation waits; then `completed` brings the outcome.
+
+    late: the outcome that the wait holds for when it is due, data: what is told to whoever brings another; both as JSON.
+    """
 
     activation: Activation
+    wait: Wait
+    late: bytes
+    data: bytes
 
 
 class Ended(Struct, frozen=True):

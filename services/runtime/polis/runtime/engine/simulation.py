@@ -10,7 +10,7 @@ import heapq
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -47,7 +47,8 @@ class Chances(msgspec.Struct, frozen=True):
 class World:
     """What outlives a process: the journal, the run's row, and the outside with what was done to it, by key.
 
-    epoch: the fencing token; what a process with an older one wants to commit is refused. open: what is waited for.
+    epoch: the fencing token; what a process with an older one wants to commit is refused. open: what is waited for;
+    bring: what somebody outside makes of what a wait told.
     completions: outcomes that came from outside. parks: how often the run needed no process.
     """
 
@@ -62,6 +63,7 @@ class World:
         self.effects: list[tuple[str, object]] = []
         self.ends: list[Ended] = []
         self.open: set[tuple[str, Item]] = set()
+        self.bring: Callable[[bytes], Recorded] = _recorded.decode
         self.completions = 0
         self.parks = 0
         self.refused = 0
@@ -130,18 +132,18 @@ class World:
         else:
             self.refused += 1
 
-    def wait(self, epoch: int, activation: Activation, bring: Callable[[], Recorded]) -> bool:
+    def wait(self, epoch: int, asked: Open) -> bool:
         """The fenced commit of a wait. Its outcome comes at a time of chance, now and then twice, and not the same."""
         if epoch != self.epoch or self.ended:
             self.refused += 1
             return False
-        place = activation.place
+        place = asked.activation.place
         if place in self.open or place in self.journal:
             return True
         self.open.add(place)
         for _ in range(1 + (self.random.random() < self.chances.duplicate)):
             delay = self.random.random() * 3 * self.chances.longest_delay_s
-            self.after(lambda: self.complete(place, bring()), delay)
+            self.after(lambda: self.complete(place, self.bring(asked.data)), delay)
         return True
 
     def complete(self, place: tuple[str, Item], outcome: Recorded) -> bool:
@@ -280,9 +282,9 @@ class Process:
                     world.after(lambda attempt=attempt: self._resume(attempt))  # type: ignore[misc]
                 case Record(activation=activation, body=body):
                     world.after(lambda a=activation, b=body: self._commit(a, b))  # type: ignore[misc]
-                case Open(activation=activation):
+                case Open():
                     self._opening += 1
-                    world.after(lambda a=activation: self._open(a))  # type: ignore[misc]
+                    world.after(lambda asked=request: self._open(asked))  # type: ignore[misc]
                 case Ended():
                     for work in self._work.values():
                         work.close()
@@ -331,15 +333,11 @@ class Process:
                 self.machine.recorded(activation)
         self._pump()
 
-    def _open(self, activation: Activation) -> None:
+    def _open(self, asked: Open) -> None:
         if not self.alive:
             return
         self._opening -= 1
-        wait = activation.outside
-        if wait is None:
-            raise AssertionError("nothing is said of what it waits for")
-        bring = cast("Callable[[], Recorded]", wait.data)
-        if not self.world.wait(self.epoch, activation, bring):
+        if not self.world.wait(self.epoch, asked):
             self.kill()
             return
         self.world.perhaps_crash()

@@ -60,7 +60,7 @@ class Execution:
         self.owner = owner
         self.ended: Ended | None = None
         self.outcomes: list[tuple[Activation, bytes]] = []
-        self.opened: list[Activation] = []
+        self.opened: list[Open] = []
         self.held = True
         self.machine = Machine(
             str(run.id),
@@ -199,8 +199,8 @@ class Execution:
                     task.cancel()
             case Record(activation=activation, body=body):
                 self.outcomes.append((activation, body))
-            case Open(activation=activation):
-                self.opened.append(activation)
+            case Open():
+                self.opened.append(request)
             case Ended():
                 self.ended = request
                 self._drop_work()

@@ -20,7 +20,7 @@ class Resting:
 
     def consider(self, live: Live) -> None:
         """Lay it to rest in a moment, if nothing is under way in it but waits."""
-        if live.rests and live.rest_timer is None:
+        if live.execution.program.waits and live.rests and live.rest_timer is None:
             linger = LINGER_S if self._executor.room else 0.0
             live.rest_timer = asyncio.get_running_loop().call_later(linger, self._begin, live)
 

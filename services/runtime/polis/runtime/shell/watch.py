@@ -116,6 +116,7 @@ class Watch:
             await self._fail(claimed, "graph.invalid", str(error))
             return
         execution = Execution(run, program, self._executor, age_s=claimed.age_s, recorded=recorded)
+        execution.machine.recall(claimed.steps)
         progress = Progress(run, epoch=claimed.epoch, seq=claimed.seq, heard=heard)
         self._executor.resume(execution, progress, msgspec.json.decode(claimed.input))
 

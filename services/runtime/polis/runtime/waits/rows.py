@@ -7,17 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 from polis.runtime.engine import item as items
-from polis.runtime.engine.outside import late
 
 if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
-    from polis.runtime.engine.activation import Activation
-
-_encode = msgspec.json.Encoder().encode
+    from polis.runtime.engine.requests import Open
 
 
 class Opening(Struct, frozen=True):
@@ -48,20 +44,18 @@ class OpenWait(Struct, frozen=True):
     created_at: datetime
 
 
-def opening(activation: Activation) -> Opening:
+def opening(asked: Open) -> Opening:
     """What is written of an activation that waits."""
-    wait = activation.outside
-    if wait is None:
-        raise ValueError(f"{activation.key} waits for nothing")
+    wait, (node, item) = asked.wait, asked.activation.place
     return Opening(
-        node=activation.node.stage.name,
-        item=items.text(activation.item),
+        node=node,
+        item=items.text(item),
         kind=wait.kind,
         name=wait.name,
         due_s=wait.due_s,
         due_at=wait.due_at,
-        late=_encode(late(wait)),
-        data=_encode(wait.data),
+        late=asked.late,
+        data=asked.data,
     )
 
 
