@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
 from polis.catalog import grants, units
 from polis.catalog.changes import service as changes
 from polis.catalog.config import Config
@@ -13,59 +15,33 @@ from polis.catalog.versions import service as versions
 from polis.proto import identity
 from polis.service import EventContext, Service
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from polis.db import Transaction
+    from polis.proto.contract import Event
+
+E = TypeVar("E", bound="Event")
+
 service = Service("catalog", settings=Config, open=open_own)
 service.include(resources.handlers, versions.handlers, changes.handlers, signatures.handlers, files.handlers)
 
 
-@service.on(identity.GrantGiven)
-async def keep_grant(event: identity.GrantGiven, ctx: EventContext[Own]) -> None:
-    await grants.keep(ctx.tx, event.grant)
-    ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
+def _opens(event: type[E], keep: Callable[[Transaction, E], Awaitable[None]]) -> None:
+    """Keep what an event says of who may see what: from then on the grants of its org are read anew."""
+
+    @service.on(event)
+    async def listen(event: E, ctx: EventContext[Own]) -> None:
+        await keep(ctx.tx, event)
+        ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
 
 
-@service.on(identity.GrantApproved)
-async def keep_approved_grant(event: identity.GrantApproved, ctx: EventContext[Own]) -> None:
-    await grants.keep(ctx.tx, event.grant)
-    ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
-
-
-@service.on(identity.ApprovalWithdrawn)
-async def drop_waiting_grant(event: identity.ApprovalWithdrawn, ctx: EventContext[Own]) -> None:
-    await grants.drop(ctx.tx, event.org_id, event.grant_id)
-    ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
-
-
-@service.on(identity.GrantTaken)
-async def drop_grant(event: identity.GrantTaken, ctx: EventContext[Own]) -> None:
-    await grants.drop(ctx.tx, event.org_id, event.grant_id)
-    ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
-
-
-@service.on(identity.UnitCreated)
-async def keep_unit(event: identity.UnitCreated, ctx: EventContext[Own]) -> None:
-    await units.keep(ctx.tx, event.unit)
-    ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
-
-
-@service.on(identity.UnitDeleted)
-async def drop_unit(event: identity.UnitDeleted, ctx: EventContext[Own]) -> None:
-    await units.drop(ctx.tx, event.org_id, event.unit_id)
-    ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
-
-
-@service.on(identity.AgentCreated)
-async def place_agent(event: identity.AgentCreated, ctx: EventContext[Own]) -> None:
-    await units.place(ctx.tx, event.agent)
-    ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
-
-
-@service.on(identity.AgentUpdated)
-async def move_agent(event: identity.AgentUpdated, ctx: EventContext[Own]) -> None:
-    await units.place(ctx.tx, event.agent)
-    ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
-
-
-@service.on(identity.AgentDeleted)
-async def forget_agent(event: identity.AgentDeleted, ctx: EventContext[Own]) -> None:
-    await units.forget(ctx.tx, event.org_id, event.agent_id)
-    ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
+_opens(identity.GrantGiven, lambda tx, event: grants.keep(tx, event.grant))
+_opens(identity.GrantApproved, lambda tx, event: grants.keep(tx, event.grant))
+_opens(identity.ApprovalWithdrawn, lambda tx, event: grants.drop(tx, event.org_id, event.grant_id))
+_opens(identity.GrantTaken, lambda tx, event: grants.drop(tx, event.org_id, event.grant_id))
+_opens(identity.UnitCreated, lambda tx, event: units.keep(tx, event.unit))
+_opens(identity.UnitDeleted, lambda tx, event: units.drop(tx, event.org_id, event.unit_id))
+_opens(identity.AgentCreated, lambda tx, event: units.place(tx, event.agent))
+_opens(identity.AgentUpdated, lambda tx, event: units.place(tx, event.agent))
+_opens(identity.AgentDeleted, lambda tx, event: units.forget(tx, event.org_id, event.agent_id))

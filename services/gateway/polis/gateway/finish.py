@@ -8,14 +8,19 @@ from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from polis.gateway.http import JSON, PROBLEM, headers_of_problem
 from polis.proto.catalog import RevisionConflict
 from polis.proto.problems import PreconditionFailed
+from polis.service import call
+from polis.service.dispatch import REPLAYED
 from polis.service.wire import decode_problem, encode_problem
 
 if TYPE_CHECKING:
+    from polis.bus import Message
     from polis.gateway.http import Exchange
     from polis.proto import Operation
 
+_REPLAYED = (REPLAYED.lower().encode(), b"true")
 COMPRESSED_FROM_BYTES = 2_048
 COMPRESSED_INLINE_BYTES = 64 * 1024
 """Larger answers are compressed beside the event loop."""
@@ -29,6 +34,29 @@ STORED = b"private, no-cache"
 _CODED = ".gzip"
 """Ends the validator of a compressed answer."""
 _ENTITY = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+Outcome = tuple[int, bytes, bytes | None, bool]
+"""Status, body, media type, and whether the body is worth compressing: a plain tuple, for there is one of every request."""
+
+
+def outcome(exchange: Exchange, operation: Operation, reply: Message) -> Outcome:
+    """What a service's reply comes to on HTTP, with the headers that it needs."""
+    if reply.head:
+        code = reply.headers.get(call.ERROR_CODE)
+        if code is not None:
+            status, body = refused(exchange, operation, int(code), reply.payload)
+            exchange.extra += headers_of_problem(status, body)
+            return status, body, PROBLEM, False
+        if REPLAYED in reply.headers:
+            exchange.extra.append(_REPLAYED)
+    if operation.answer is None:
+        return 204, b"", None, False
+    if not storable(exchange, operation):
+        return 200, reply.payload, JSON, False
+    if validated(exchange, operation, reply.payload):
+        return 304, b"", None, False
+    return 200, reply.payload, JSON, compressible(exchange, reply.payload)
 
 
 def storable(exchange: Exchange, operation: Operation) -> bool:

@@ -20,7 +20,6 @@ from polis.proto import PUBLIC, Operation, Refused
 from polis.proto.problems import Internal, NotFound, TooLarge, Unavailable
 from polis.service import call
 from polis.service.actor import ANONYMOUS, Actor, admit
-from polis.service.dispatch import REPLAYED
 from polis.service.wire import encode_problem
 from polis.telemetry import log, metrics, spans, trace
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 _ROLLOUT_S = 2.0
 """How long a request that no instance has taken is offered again: a service may be restarting."""
 _ROLLOUT_STEP_S = 0.05
-_REPLAYED = (REPLAYED.lower().encode(), b"true")
 
 
 class Local(Protocol):
@@ -154,27 +152,13 @@ class Proxy:
 
     def answered(self, exchange: Direct, operation: Operation, reply: Message) -> None:
         """The service has answered: so do we."""
-        code = reply.headers.get(call.ERROR_CODE) if reply.head else None
-        if code is not None:
-            status, body = finish.refused(exchange, operation, int(code), reply.payload)
-            exchange.extra += headers_of_problem(status, body)
-            exchange.finish(status, body, PROBLEM)
-            self._record(exchange)
-            return
-        if reply.head and REPLAYED in reply.headers:
-            exchange.extra.append(_REPLAYED)
-        if operation.answer is None:
-            exchange.finish(204, b"", None)
-        elif not finish.storable(exchange, operation):
-            exchange.finish(200, reply.payload)
-        elif finish.validated(exchange, operation, reply.payload):
-            exchange.finish(304, b"", None)
-        elif not finish.compressible(exchange, reply.payload):
-            exchange.finish(200, reply.payload)
-        elif len(reply.payload) <= finish.COMPRESSED_INLINE_BYTES:
-            exchange.finish(200, finish.compressed(exchange, reply.payload))
+        status, body, media_type, long = finish.outcome(exchange, operation, reply)
+        if not long:
+            exchange.finish(status, body, media_type)
+        elif len(body) <= finish.COMPRESSED_INLINE_BYTES:
+            exchange.finish(status, finish.compressed(exchange, body))
         else:
-            self._kernel.tasks.start(self._compress(exchange, reply.payload), name="compress")
+            self._kernel.tasks.start(self._compress(exchange, body), name="compress")
             return
         self._record(exchange)
 
@@ -293,20 +277,10 @@ class Proxy:
             return
         payload = call.encode(operation, await read(exchange, operation, path | said))
         reply = await self._offer(operation, payload, self._headers(exchange, operation))
-        code = reply.headers.get(call.ERROR_CODE)
-        if code is not None:
-            await exchange.answer_problem(*finish.refused(exchange, operation, int(code), reply.payload))
-            return
-        if REPLAYED in reply.headers:
-            exchange.extra.append(_REPLAYED)
-        if operation.answer is None:
-            await exchange.answer_nothing()
-        elif finish.storable(exchange, operation) and finish.validated(exchange, operation, reply.payload):
-            await exchange.answer(304, b"", None)
-        elif finish.storable(exchange, operation) and finish.compressible(exchange, reply.payload):
-            await exchange.answer(200, await asyncio.to_thread(finish.compressed, exchange, reply.payload))
-        else:
-            await exchange.answer(200, reply.payload)
+        status, body, media_type, long = finish.outcome(exchange, operation, reply)
+        if long:
+            body = await asyncio.to_thread(finish.compressed, exchange, body)
+        await exchange.answer(status, body, media_type)
 
     async def _offer(self, operation: Operation, payload: bytes, headers: dict[str, str]) -> Message:
         """Send, and send again while no instance has taken it (so nothing was done): a roll-out drops no request."""
