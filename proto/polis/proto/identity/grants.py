@@ -99,7 +99,7 @@ class GrantGiven(Event, frozen=True):
     grant: Grant
 
 
-@event(entity="grant_id", listeners=("catalog",))
+@event(entity="grant_id", listeners=("catalog", "runtime"))
 class GrantTaken(Event, frozen=True):
     """A grant counts no longer."""
 
@@ -114,7 +114,7 @@ class GrantApproved(Event, frozen=True):
     grant: Grant
 
 
-@event(entity="grant_id", listeners=("catalog",))
+@event(entity="grant_id", listeners=("catalog", "runtime"))
 class ApprovalWithdrawn(Event, frozen=True):
     """A grant waits for approval again, and does not count until then."""
 

@@ -132,7 +132,7 @@ class MemberJoined(Event, frozen=True):
     role: Role
 
 
-@event(entity="principal_id")
+@event(entity="principal_id", listeners=("runtime",))
 class MemberRoleChanged(Event, frozen=True):
     """A member has another role from now on."""
 
@@ -140,7 +140,7 @@ class MemberRoleChanged(Event, frozen=True):
     role: Role
 
 
-@event(entity="principal_id")
+@event(entity="principal_id", listeners=("runtime",))
 class MemberRemoved(Event, frozen=True):
     """A user is no longer a member of the org."""
 

@@ -172,14 +172,6 @@ class StandingApproval(Struct, frozen=True):
     given_at: Time
     graph: ResourceKey | None = None
     agent_id: UUID | None = None
-    used: int = 0
-
-
-class AskChange(Struct, frozen=True):
-    """What travels on `live.<org>.asks.all` when an ask opens, changes or ends, and whom it concerns."""
-
-    ask_id: UUID
-    to: tuple[Addressee, ...]
 
 
 @problem(status=404)
@@ -249,7 +241,7 @@ class AskOpened(Event, frozen=True):
 
 @event(entity="ask_id", listeners=("identity",))
 class AskAnswered(Event, frozen=True):
-    """An ask has its answer. What else was answered stands in the run."""
+    """An ask has its answer. What else was answered stands in the run. `acting`: `key:<id>`, where somebody used one."""
 
     ask_id: UUID
     run_id: UUID
@@ -258,6 +250,7 @@ class AskAnswered(Event, frozen=True):
     via: AnsweredBy
     at: Time
     by: UUID | None = None
+    acting: str = ""
 
 
 @event(entity="ask_id", listeners=("identity",))
@@ -269,6 +262,7 @@ class AskVoted(Event, frozen=True):
     decision: Decision
     by: UUID
     at: Time
+    acting: str = ""
 
 
 @event(entity="ask_id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polis.identity.access import service as access
+from polis.identity.audit import asks
 from polis.identity.audit import service as audit
 from polis.identity.config import Config
 from polis.identity.own import open_own
@@ -23,5 +24,6 @@ service.include(
     access.handlers,
     tokens.handlers,
     audit.handlers,
+    asks.handlers,
     vault.handlers,
 )

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from polis.proto.contract import events
+from polis.runtime.asks import clock, opening
+from polis.runtime.asks.links import Signer
 from polis.runtime.retention.policy import policy_of
 from polis.runtime.retention.sweep import Sweep
 from polis.runtime.runs.remembered import Changes
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
 class Own:
     """What the runtime holds while it runs."""
 
-    def __init__(self, executor: Executor, quotas: Quotas, changes: Changes, retention: Policy) -> None:
+    def __init__(self, kernel: Kernel, executor: Executor, changes: Changes, retention: Policy) -> None:
+        self.database = kernel.database
         self.executor = executor
-        self.quotas = quotas
+        self.links = Signer(kernel.settings.credential)
+        self.quotas = Quotas(kernel, "runs")
         self.retention = retention
         self.graphs = Graphs(changes, executor.programs)
 
@@ -37,6 +41,7 @@ class Own:
 async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     async with Tasks() as tasks:
         executor = Executor(config, kernel, tasks)
+        opening.register()
         watch = Watch(config, kernel.database, executor)
         await executor.peers.listen()
         await watch.begin()
@@ -45,8 +50,9 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         tasks.start(Sweep(kernel.database, retention).keep(), name="retention")
         tasks.start(executor.peers.keep(), name="peers")
         tasks.start(executor.turn.keep(), name="waits")
+        tasks.start(clock.keep(kernel.database), name="asks")
         try:
-            yield Own(executor, Quotas(kernel, "runs"), await _follow_changes(kernel), retention)
+            yield Own(kernel, executor, await _follow_changes(kernel), retention)
         finally:
             watching.cancel()
             await watch.end()

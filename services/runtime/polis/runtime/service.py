@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polis.proto import identity, runtime
+from polis.runtime.asks import service as asks
 from polis.runtime.config import Config
 from polis.runtime.own import Own, open_own
 from polis.runtime.retention import service as retention
@@ -21,6 +22,7 @@ service.include(
     batch.handlers,
     origin.handlers,
     runs.handlers,
+    asks.handlers,
     retention.handlers,
 )
 

@@ -4,11 +4,12 @@ What a component needs besides the standard library and what the engine loads an
 a process that never runs it does not pay for it.
 """
 
-from polis.runtime.components import compute, control, data, flow, log, template, timer
+from polis.runtime.components import ask, compute, control, data, flow, log, template, timer
 from polis.runtime.components.mail import read_mailbox, threads
 from polis.runtime.components.summary import summarize
 
 __all__ = [
+    "ask",
     "compute",
     "control",
     "data",
