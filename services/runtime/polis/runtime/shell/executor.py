@@ -13,14 +13,14 @@ import msgspec
 from polis.bus import Disconnected
 from polis.db import new_id
 from polis.proto import Refused
-from polis.proto.runtime import RUN_LIVE, LiveTransitions, Run, Transition
+from polis.proto.runtime import RUN_LIVE, LiveTransitions, Run, Step, Transition
 from polis.runtime import metrics
 from polis.runtime.shell.artifacts import Artifacts
 from polis.runtime.shell.execution import Execution
 from polis.runtime.shell.journal import Journal
 from polis.runtime.shell.peers import Peers
 from polis.runtime.shell.programs import Programs
-from polis.runtime.shell.progress import PROGRESS_S, Progress, first
+from polis.runtime.shell.progress import PROGRESS_S, Progress, first, over
 from polis.runtime.shell.records import Admission, Flush, ended
 from polis.runtime.shell.resting import Resting
 from polis.runtime.waits import kinds
@@ -139,6 +139,11 @@ class Executor:
         if not self.room:
             return self.queue(run, bound, inputs)
         run = msgspec.structs.replace(run, state="running", started_at=run.created_at)
+        if bound.straight is not None and (done := bound.straight.run(inputs)) is not None:
+            run, transitions = over(run, done)
+            return Started(
+                self._admission(run, bound, inputs, done.steps, transitions, output=done.output), None
+            )
         execution = Execution(run, bound.program, self)
         progress = Progress(run, epoch=1, seq=1)
         transitions = first(run)
@@ -146,14 +151,17 @@ class Executor:
         if bound.program.quick:
             execution.run_at_once()
             transitions += progress.transitions(execution, execution.machine.changes())
-        live = None if execution.ended is not None else Live(execution, progress)
-        return Started(self._admission(progress.run, bound, inputs, execution, transitions), live)
+        ended_ = execution.ended
+        output = None if ended_ is None else ended_.output
+        steps = execution.machine.steps()
+        admission = self._admission(progress.run, bound, inputs, steps, transitions, output=output)
+        return Started(admission, Live(execution, progress) if ended_ is None else None)
 
     def queue(self, run: Run, bound: Bound, inputs: Mapping[str, object]) -> Started:
         """What is to be written of a new run that waits until somebody claims it."""
         run = msgspec.structs.replace(run, state="queued")
         waiting = Execution(run, bound.program, self)
-        return Started(self._admission(run, bound, inputs, waiting, first(run)), None)
+        return Started(self._admission(run, bound, inputs, waiting.machine.steps(), first(run)), None)
 
     def admitted(self, started: Started) -> None:
         """The run is durable: go on with it."""
@@ -242,8 +250,10 @@ class Executor:
         run: Run,
         bound: Bound,
         inputs: Mapping[str, object],
-        execution: Execution,
+        steps: tuple[Step, ...],
         transitions: tuple[Transition, ...],
+        *,
+        output: bytes | None = None,
     ) -> Admission:
         stored = self.programs.is_stored(run.org_id, bound.digest)
         return Admission(
@@ -251,10 +261,10 @@ class Executor:
             program=bound.digest,
             content=None if stored else bound.content,
             input=msgspec.json.encode(inputs),
-            steps=execution.machine.steps(),
+            steps=steps,
             transitions=transitions,
             owner=self.incarnation if run.state == "running" else None,
-            output=execution.ended.output if execution.ended is not None else None,
+            output=output,
         )
 
     def _begin(self, live: Live) -> None:

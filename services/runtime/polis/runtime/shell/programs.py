@@ -17,6 +17,7 @@ from msgspec import Struct
 from polis.proto.graph import Component, Graph
 from polis.runtime.component import implementation
 from polis.runtime.engine.program import Program, compile_program
+from polis.runtime.engine.straight import Straight, straight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -52,6 +53,7 @@ class Bound(Struct, frozen=True):
     digest: str
     content: bytes
     program: Program
+    straight: Straight | None
 
 
 class Programs:
@@ -75,7 +77,7 @@ class Programs:
         """A stored bundle. GraphFaults as `stored`."""
         found = await self._get(digest, lambda: _bound(msgspec.json.decode(content, type=Bundle)))
         # Another version of the runtime may write the same bundle otherwise: what is stored keeps its name.
-        return found if found.digest == digest else Bound(digest, content, found.program)
+        return found if found.digest == digest else Bound(digest, content, found.program, found.straight)
 
     def is_stored(self, org_id: UUID, digest: str) -> bool:
         """Whether it is certain: a program that nobody has relied on for long may have been deleted."""
@@ -102,7 +104,7 @@ def _bound(bundle: Bundle) -> Bound:
 def bind(bundle: Bundle, program: Program) -> Bound:
     """A program with the bytes that it is compiled from."""
     content = msgspec.json.encode(bundle, order="deterministic")
-    return Bound(hashlib.sha256(content).hexdigest(), content, program)
+    return Bound(hashlib.sha256(content).hexdigest(), content, program, straight(program))
 
 
 def _keep(cache: OrderedDict[K, V], key: K, value: V, bound: int) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polis.runtime.engine.activation import Activation
+    from polis.runtime.engine.straight import Done
     from polis.runtime.shell.execution import Execution
 
 
@@ -101,6 +102,15 @@ class Progress:
     def _next(self, at_ms: int, state: str, step: Step | None = None) -> Transition:
         self.seq += 1
         return Transition(self.seq, at_ms, state, step)
+
+
+def over(run: Run, done: Done) -> tuple[Run, tuple[Transition, ...]]:
+    """A run that was over as soon as it began, and what it went through."""
+    given = [*first(run)]
+    given += [Transition(n, done.took_ms, step.state, step) for n, step in enumerate(done.steps, start=2)]
+    given.append(Transition(len(given) + 1, done.took_ms, "succeeded"))
+    ended_at = run.created_at + timedelta(milliseconds=done.took_ms)
+    return msgspec.structs.replace(run, state="succeeded", ended_at=ended_at), tuple(given)
 
 
 def _outcome(activation: Activation, body: bytes) -> Outcome:
