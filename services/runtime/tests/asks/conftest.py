@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from polis.db import Database
 from polis.proto import runtime
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.testing import eventually
@@ -29,6 +30,28 @@ class Asking:
             return page.items[::-1] if len(page.items) == count else None
 
         return await eventually(look, within_s=5)
+
+    async def of_any(self, run, who):
+        """The open asks of a run, at least one."""
+
+        async def look():
+            return (await who.call(runtime.ListAsks(run_id=run.id, limit=200))).items
+
+        return await eventually(look, within_s=5)
+
+    async def fall_due(self, ask):
+        await self.admin.execute("update runtime.waits set due_at = now() where id = $1", ask.id)
+
+    async def grow_old(self, ask, seconds):
+        """Let an ask have been opened that much earlier."""
+        await self.admin.execute(
+            """
+            update runtime.asks set opened_at = opened_at - make_interval(secs => $2),
+                next_at = next_at - make_interval(secs => $2) where id = $1
+            """,
+            ask.id,
+            seconds,
+        )
 
     async def ended(self, run, within_s=10):
         async def look():
@@ -64,6 +87,13 @@ async def admin(stage):
     connection = await asyncpg.connect(stage.database.admin_url)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+async def database(stage):
+    database = await Database.open(stage.database.url("app_runtime"), service="runtime", size=2)
+    yield database
+    await database.close()
 
 
 @pytest.fixture
