@@ -89,6 +89,8 @@ class Component(Struct, frozen=True, omit_defaults=True):
     pure: same input, same output, no effect; such a step is recomputed after a crash instead of journaled.
     merge: how several inputs fire: `any` on each message, `all` when each port has one (they are taken together).
     collects: it takes the messages of its input one by one and emits as it likes (it ends with the input's stream).
+    body: it runs the graph in its configuration (`graph`): once for each message, with that graph's inputs and outputs as its
+    ports; for each of the items of a list (inputs `item`, `index`); or in rounds over a state (`state`, `round`).
     effects: what it does or asks outside the run; what is pure has none. limits: its bounds, by name.
     """
 
@@ -106,6 +108,7 @@ class Component(Struct, frozen=True, omit_defaults=True):
     effects: tuple[Effect, ...] = ()
     limits: dict[PortName, Most] = {}
     examples: Annotated[tuple[Example, ...], Meta(max_length=10)] = ()
+    body: Literal["once", "items", "rounds"] | None = None
 
 
 class Retry(Struct, frozen=True, omit_defaults=True):

@@ -1,5 +1,6 @@
 """Checks graphs and components, gives contents their digest, and ships the built-in ones. It runs nothing."""
 
+from polis.graph.bodies import GraphUse, component_keys, graph_uses, unordered
 from polis.graph.check import check, check_component
 from polis.graph.content import canonical, digest
 from polis.graph.diff import Difference, differences
@@ -11,6 +12,7 @@ from polis.graph.shape import read_component, read_graph
 __all__ = [
     "Difference",
     "GraphFaults",
+    "GraphUse",
     "Plan",
     "PlannedNode",
     "Schema",
@@ -20,10 +22,13 @@ __all__ = [
     "check",
     "check_component",
     "compiled",
+    "component_keys",
     "differences",
     "digest",
+    "graph_uses",
     "pointer",
     "read_component",
     "read_graph",
     "schema_faults",
+    "unordered",
 ]

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from polis.graph.bodies import (
+    CONFIG,
+    MAX_DEPTH,
+    MAX_NODES,
+    TOO_DEEP,
+    Bodies,
+    GraphUse,
+    inside,
+    joined,
+    unordered,
+)
 from polis.graph.declared import example_faults, limit_faults
 from polis.graph.faults import GraphFaults, pointer
 from polis.graph.fit import Misfit, fits
@@ -11,7 +22,7 @@ from polis.graph.kahn import cycles, order
 from polis.graph.plan import Plan, node_of, plan
 from polis.graph.schema import compiled, schema_faults
 from polis.graph.triggers import trigger_faults
-from polis.proto.graph import ERROR_PORT, Component, Edge, Graph, Port
+from polis.proto.graph import ERROR_PORT, Component, Edge, Graph, Node, Port
 from polis.proto.problems import Fault
 
 if TYPE_CHECKING:
@@ -33,9 +44,28 @@ ERROR = Port(
 """The port that every node has besides those of its component."""
 
 
-def check(graph: Graph, components: Mapping[str, Component]) -> Plan:
-    """The plan of a graph whose nodes are these components. GraphFaults lists everything that keeps it from running."""
-    draft = _Draft(graph, components)
+def check(
+    graph: Graph,
+    components: Mapping[str, Component],
+    graphs: Mapping[GraphUse, Graph] | None = None,
+    *,
+    key: str = "",
+) -> Plan:
+    """The plan of a graph whose nodes are these components. GraphFaults lists everything that keeps it from running.
+
+    graphs: those of the catalog that it names, and those that they name. key: its own, so that none of them runs it.
+    """
+    found = _checked(graph, components, Bodies(graphs or {}, key))
+    if found.size > MAX_NODES:
+        detail = f"{found.size:,} nodes with those of the graphs in it; {MAX_NODES:,} are the most"
+        raise GraphFaults([Fault("/nodes", detail)])
+    if found.depth > MAX_DEPTH:
+        raise GraphFaults([Fault("/nodes", TOO_DEEP)])
+    return found
+
+
+def _checked(graph: Graph, components: Mapping[str, Component], bodies: Bodies) -> Plan:
+    draft = _Draft(graph, components, bodies)
     faults = [*draft.node_faults(), *draft.edge_faults(), *draft.input_faults(), *draft.output_faults()]
     faults += [*draft.missing_inputs(), *draft.cycle_faults(), *trigger_faults(graph)]
     if faults:
@@ -64,24 +94,45 @@ def check_component(component: Component) -> None:
 class _Draft:
     """A graph on its way to a plan: what is known of it while its faults are gathered."""
 
-    def __init__(self, graph: Graph, components: Mapping[str, Component]) -> None:
+    def __init__(self, graph: Graph, components: Mapping[str, Component], bodies: Bodies) -> None:
         self.graph = graph
         self.components = components
+        self.kinds: dict[str, Component | None] = {
+            name: components.get(node.component) for name, node in graph.nodes.items()
+        }
+        """What each node is; a node that runs a graph has the ports of that. None for one of which it is not known."""
+        self.bodies: dict[str, Plan] = {}
+        self.body_faults: list[Fault] = []
         self.edges: list[tuple[Edge, bool]] = []
         """Edges whose ends exist, and whether their schemas are proven to fit."""
         self.entries: dict[str, bool] = {}
         """Graph inputs whose target exists, and whether their schemas are proven to fit."""
+        for name, component in self.kinds.items():
+            if component is not None and component.body is not None:
+                self._join(name, component, bodies)
 
     def component(self, node: str) -> Component | None:
-        return self.components.get(self.graph.nodes[node].component)
+        return self.kinds[node]
 
     def node_faults(self) -> Iterator[Fault]:
         for name, node in self.graph.nodes.items():
-            component = self.component(name)
+            component = self.components.get(node.component)
             if component is None:
                 yield Fault(pointer("nodes", name, "component"), f"there is no component `{node.component}`")
             else:
                 yield from _config_faults(component, node.config, name)
+        yield from self.body_faults
+
+    def _join(self, name: str, component: Component, bodies: Bodies) -> None:
+        """Make of a node what the graph makes of it that it runs."""
+        node = self.graph.nodes[name]
+        try:
+            self.bodies[name] = body = _body(node, self.components, bodies)
+            self.kinds[name] = joined(component, node, body)
+        except GraphFaults as error:
+            self.kinds[name] = None
+            at = pointer("nodes", name, "config", CONFIG)
+            self.body_faults += [Fault(at + fault.pointer, fault.detail) for fault in error.faults]
 
     def edge_faults(self) -> Iterator[Fault]:
         seen: set[Edge] = set()
@@ -132,7 +183,9 @@ class _Draft:
     def plan(self) -> Plan:
         """How the nodes connect, once no fault was found."""
         names = order(self._successors())
-        return plan(self.graph, self.components, names, edges=dict(self.edges), entries=self.entries)
+        kinds = {name: kind for name, kind in self.kinds.items() if kind is not None}
+        edges = dict(self.edges)
+        return plan(self.graph, kinds, names, edges=edges, entries=self.entries, bodies=self.bodies)
 
     def _port_faults(self, reference: str, side: str, at: str) -> Iterator[Fault]:
         node, _, port = reference.partition(".")
@@ -140,7 +193,13 @@ class _Draft:
             yield Fault(at, f"there is no node `{node}`")
             return
         component = self.component(node)
-        if component is None or (side == "outputs" and port == ERROR_PORT):
+        if component is None:
+            return
+        if side == "outputs" and port == ERROR_PORT:
+            if unordered(component, self.graph.nodes[node]):
+                yield Fault(
+                    at, "what it gives in no order is gone before it fails: take what fails from `failed`"
+                )
             return
         ports = component.outputs if side == "outputs" else component.inputs
         if port not in ports:
@@ -178,6 +237,27 @@ class _Draft:
         for edge, _ in self.edges:
             successors[node_of(edge.source)][node_of(edge.target)] = None
         return {name: list(targets) for name, targets in successors.items()}
+
+
+def _body(node: Node, components: Mapping[str, Component], bodies: Bodies) -> Plan:
+    """The plan of the graph that a node runs. GraphFaults, relative to its place in the configuration."""
+    if not isinstance(node.config.get(CONFIG), dict):
+        raise GraphFaults([Fault("", 'a graph, or the name of one: `{"$use": "graph/key"}`')])
+    graph, use = bodies.graph_of(node)
+    known = bodies.plans.get(use) if use is not None else None
+    if known is None:
+        bodies.open.append(use)
+        try:
+            known = _checked(graph, components, bodies)
+        except GraphFaults as error:
+            known = inside(error, use)
+        finally:
+            bodies.open.pop()
+        if use is not None:
+            bodies.plans[use] = known
+    if isinstance(known, GraphFaults):
+        raise known
+    return known
 
 
 def _config_faults(component: Component, config: dict[str, object], node: str) -> tuple[Fault, ...]:

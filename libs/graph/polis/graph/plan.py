@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from polis.graph.bodies import unordered
 from polis.proto.graph import Component, Edge, Graph, Node
 
 
@@ -37,6 +38,7 @@ class PlannedNode(Struct, frozen=True):
     wires: graph inputs by name first, then edges as the graph lists them.
     exits: for each port, the graph outputs that it feeds.
     ordered: whether what it emits has the same order each time: not where branches meet as they come.
+    body: the graph that it runs. Its component is then the one that this graph makes of it.
     """
 
     name: str
@@ -46,17 +48,21 @@ class PlannedNode(Struct, frozen=True):
     outputs: Mapping[str, tuple[Target, ...]]
     exits: Mapping[str, tuple[str, ...]]
     ordered: bool
+    body: Plan | None = None
 
 
 class Plan(Struct, frozen=True):
     """A graph that can run. `nodes` is in topological order (Kahn; ties by the graph's own order).
 
-    entries: where each graph input goes.
+    entries: where each graph input goes. depth: graphs inside of one another in it. size: nodes in it and in all that it runs.
     """
 
     graph: Graph
     nodes: tuple[PlannedNode, ...]
     entries: Mapping[str, Target]
+
+    depth: int = 0
+    size: int = 0
 
 
 def plan(
@@ -66,36 +72,43 @@ def plan(
     *,
     edges: Mapping[Edge, bool],
     entries: Mapping[str, bool],
+    bodies: Mapping[str, Plan],
 ) -> Plan:
-    """The plan of a graph without faults. names: its nodes in topological order; edges, entries: whether proven."""
+    """The plan of a graph without faults. names: its nodes in topological order; edges, entries: whether proven.
+
+    components, bodies: what each node is, and the graph that it runs.
+    """
     position = {name: index for index, name in enumerate(names)}
     wires: dict[str, list[Wire]] = {name: [] for name in names}
     outputs: dict[str, dict[str, list[Target]]] = {name: {} for name in names}
     targets: dict[str, Target] = {}
     for name in sorted(graph.inputs):
-        node, port = split(graph.inputs[name].target)
-        targets[name] = Target(position[node], len(wires[node]))
-        wires[node].append(Wire(port, None, name, entries[name]))
+        target, port = split(graph.inputs[name].target)
+        targets[name] = Target(position[target], len(wires[target]))
+        wires[target].append(Wire(port, None, name, entries[name]))
     for edge in graph.edges:
-        (source, out), (node, port) = split(edge.source), split(edge.target)
-        outputs[source].setdefault(out, []).append(Target(position[node], len(wires[node])))
-        wires[node].append(Wire(port, position[source], "", edges[edge]))
+        (source, out), (target, port) = split(edge.source), split(edge.target)
+        outputs[source].setdefault(out, []).append(Target(position[target], len(wires[target])))
+        wires[target].append(Wire(port, position[source], "", edges[edge]))
     exits = _exits(graph)
     nodes: list[PlannedNode] = []
     for name in names:
-        component = components[graph.nodes[name].component]
+        node, component = graph.nodes[name], components[name]
         nodes.append(
             PlannedNode(
                 name=name,
-                node=graph.nodes[name],
+                node=node,
                 component=component,
                 wires=tuple(wires[name]),
                 outputs={port: tuple(ends) for port, ends in outputs[name].items()},
                 exits=exits[name],
-                ordered=_ordered(component, wires[name], nodes),
+                ordered=_ordered(node, component, wires[name], nodes),
+                body=bodies.get(name),
             )
         )
-    return Plan(graph, tuple(nodes), targets)
+    depth = max((1 + body.depth for body in bodies.values()), default=0)
+    size = len(nodes) + sum(body.size for body in bodies.values())
+    return Plan(graph, tuple(nodes), targets, depth, size)
 
 
 def _exits(graph: Graph) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -106,8 +119,10 @@ def _exits(graph: Graph) -> dict[str, dict[str, tuple[str, ...]]]:
     return exits
 
 
-def _ordered(component: Component, wires: Sequence[Wire], before: Sequence[PlannedNode]) -> bool:
+def _ordered(node: Node, component: Component, wires: Sequence[Wire], before: Sequence[PlannedNode]) -> bool:
     """A collector or a pairing node sorts what comes in at random, so what leaves it has an order again."""
+    if unordered(component, node):
+        return False
     if component.collects or component.merge == "all":
         return True
     sources = [wire.source for wire in wires if wire.source is not None]

@@ -29,6 +29,14 @@ GraphOutputs = Annotated[
     dict[str, object],
     Meta(description="Values by the names of the graph's outputs.", examples=[{"text": "Hello Ada!"}]),
 ]
+StepPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,62}(/[a-z][a-z0-9_]{0,62})*$(?!\n)",
+        description="Name of a node, behind those of the nodes that run the graph that it is in.",
+        examples=["each/read"],
+    ),
+]
 Milliseconds = Annotated[int, Meta(description="Milliseconds.")]
 OriginKind = Annotated[
     Literal["rerun", "fork", "retry"],
@@ -76,9 +84,12 @@ class Run(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """What a node of the graph has done in a run so far. Times are milliseconds since the run was created."""
+    """What a node of the graph has done in a run so far. Times are milliseconds since the run was created.
 
-    node: NodeName
+    A node of a graph in the graph is one step, behind the node that runs it, with all that it has done in all its turns.
+    """
+
+    node: StepPath
     component: str
     title: str
     activity: Activity

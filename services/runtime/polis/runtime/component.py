@@ -2,7 +2,8 @@
 
 Three shapes, told apart at registration: a function runs inline on the loop, a coroutine function runs as a bounded
 task of its own, a class collects (one instance a node and run). A fourth is registered by `waiting`: a function of either
-kind whose outcome comes from outside the process. A shape never blocks the loop for more than 5 ms.
+kind whose outcome comes from outside the process. A class for a component with a body drives that (one instance an
+activation). A shape never blocks the loop for more than 5 ms.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from polis.graph import builtin
-from polis.proto.graph import Component
+from polis.proto.graph import Component, Graph
 from polis.proto.problems import Fault
 
 Inputs = Mapping[str, object]
@@ -68,12 +69,16 @@ class Step(Protocol):
 
 
 class StepFailed(Exception):
-    """Why a step has no result: `kind` is for programs (`mailbox.empty`), the message names the fact for people."""
+    """Why a step has no result: `kind` is for programs (`mailbox.empty`), the message names the fact for people.
 
-    def __init__(self, kind: str, message: str, *, retryable: bool = False) -> None:
+    step: the one in a nested graph that is to blame.
+    """
+
+    def __init__(self, kind: str, message: str, *, retryable: bool = False, step: str = "") -> None:
         super().__init__(message)
         self.kind = kind
         self.retryable = retryable
+        self.step = step
 
 
 T = TypeVar("T")
@@ -92,6 +97,55 @@ class Collector(Protocol):
 
     def receive(self, inputs: Inputs, /) -> None: ...
     async def finish(self) -> None: ...
+
+
+class NestedStep(Step, Protocol):
+    """The step of a driver. `body` is the graph that it runs."""
+
+    @property
+    def body(self) -> Graph: ...
+
+    def listens(self, port: str) -> bool:
+        """Whether anything takes what leaves by a port."""
+        ...
+
+    def place(self, number: int, port: str, value: object) -> None:
+        """Emit what the body gave in its turn of this number, before or after others: only where results have no order."""
+        ...
+
+
+class BodyFailed(Struct, frozen=True):
+    """Why a body has come to nothing: the path of the step in it, and what that said."""
+
+    step: str
+    kind: str
+    message: str
+
+
+class Driver(Protocol):
+    """Runs the graph of a node in one activation: how often, with what, and what becomes of the results.
+
+    at_once: how many turns of the body are at work at a time. Turns are numbered from 0 in the order of `next`; what `next`
+    gives follows from the inputs and the results so far alone, so that a repetition asks for the same.
+    """
+
+    at_once: int
+
+    def next(self) -> Mapping[str, object] | None:
+        """What the body starts with in its next turn; None: in none, or none before another has ended."""
+        ...
+
+    def ended(self, number: int, outputs: Mapping[str, object], /) -> None:
+        """What a turn gave: the last message of an output, where there was one; all of them in order, if it is `many`."""
+        ...
+
+    def failed(self, number: int, failure: BodyFailed, /) -> None:
+        """A turn has failed; raise StepFailed to fail with it."""
+        ...
+
+    def finish(self) -> None:
+        """No turn is at work, and `next` gave none."""
+        ...
 
 
 class Wait(Struct, frozen=True):
@@ -114,7 +168,7 @@ Inline = Callable[[Step, Inputs], None]
 Task = Callable[[Step, Inputs], Coroutine[object, object, None]]
 Check = Callable[[Mapping[str, object]], tuple[Fault, ...]]
 Waiting = Callable[[Step, Inputs], Wait | Coroutine[object, object, Wait]]
-Runnable = Inline | Task | Callable[[Step], Collector]
+Runnable = Inline | Task | Callable[[Step], Collector] | Callable[[NestedStep, Inputs], Driver]
 F = TypeVar("F", bound=Runnable)
 W = TypeVar("W", bound=Waiting)
 
@@ -124,7 +178,7 @@ def _no_faults(_: Mapping[str, object]) -> tuple[Fault, ...]:
 
 
 class Implementation(Struct, frozen=True, eq=False):
-    """A component that this runtime can run: exactly one of `inline`, `task`, `collector` and `waiting` is set.
+    """A component that this runtime can run: one of `inline`, `task`, `collector`, `waiting` and `driver` is set.
 
     check: what is wrong with a configuration beyond its JSON Schema, such as an expression that does not compile;
     pointers are relative to the configuration.
@@ -136,6 +190,7 @@ class Implementation(Struct, frozen=True, eq=False):
     collector: Callable[[Step], Collector] | None = None
     check: Check = _no_faults
     waiting: Waiting | None = None
+    driver: Callable[[NestedStep, Inputs], Driver] | None = None
 
 
 _implementations: dict[str, Implementation] = {}
@@ -165,6 +220,8 @@ def waiting(key: str, *, check: Check = _no_faults) -> Callable[[W], W]:
 
 
 def _implementation(run: Runnable, component: Component, check: Check) -> Implementation:
+    if component.body is not None:
+        return Implementation(component, driver=run, check=check)  # type: ignore[arg-type] # what a body asks for
     if inspect.isclass(run):
         return Implementation(component, collector=run, check=check)  # type: ignore[arg-type] # its instances are
     if inspect.iscoroutinefunction(run):

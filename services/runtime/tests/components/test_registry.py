@@ -33,7 +33,9 @@ def test_an_implementation_has_one_shape_that_agrees_with_its_descriptor(key):
     found = implementation(key)
 
     assert found.component.key == key
-    assert sum(shape is not None for shape in (found.inline, found.task, found.collector, found.waiting)) == 1
+    shapes = (found.inline, found.task, found.collector, found.waiting, found.driver)
+    assert sum(shape is not None for shape in shapes) == 1
+    assert (found.driver is not None) == (found.component.body is not None)
     assert (found.collector is not None) == found.component.collects
     assert not (found.waiting is not None and found.component.pure)
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
+from polis.proto.graph import Graph
 from polis.runtime.component import Inputs, Logger, StepFailed, Wait
 from polis.runtime.engine import item as items
 from polis.runtime.engine.item import Item
 
 if TYPE_CHECKING:
+    from polis.runtime.engine.bodies import Bodies
     from polis.runtime.engine.frame import Frame
     from polis.runtime.engine.machine import Machine
     from polis.runtime.engine.node import NodeRun
@@ -20,11 +22,12 @@ ActivationState = Literal["ready", "running", "retrying", "recording", "waiting"
 
 
 class Failure(Struct, frozen=True):
-    """Why an attempt had no result."""
+    """Why an attempt had no result. step: the one in a nested graph that is to blame, where it is not the node itself."""
 
     kind: str
     message: str
     retryable: bool = False
+    step: str = ""
 
 
 class Recorded(Struct, frozen=True, omit_defaults=True):
@@ -53,12 +56,13 @@ class Activation:
     held: emissions that wait, because an earlier item of the node has not ended or the result is not durable yet.
     sent: emissions that have gone on, so the ordinal of the next one. accepted: sent and held together; a repeated
     attempt of a pure step emits the same again, and that many are skipped.
+    at_work: its attempt that the shell runs. bodies: the graph that it runs, at work.
     streams: emissions go on at once. waits: the attempt that waits for room. cut: a recorded failure of a pure step, which
     ends it at the same emission again. outside: what it waits for that another process or the time will bring.
     """
 
     __slots__ = (
-        "accepted", "attempt", "cut", "failure", "frame", "held", "inputs", "item", "node", "outside", "sent",
+        "accepted", "at_work", "attempt", "bodies", "cut", "failure", "frame", "held", "inputs", "item", "node", "outside", "sent",
         "state", "streams", "waits",
     )  # fmt: skip
 
@@ -68,6 +72,8 @@ class Activation:
         self.item = item
         self.inputs = inputs
         self.attempt = 0
+        self.at_work: Attempt | None = None
+        self.bodies: Bodies | None = None
         self.state: ActivationState = "ready"
         self.held: list[tuple[str, object]] = []
         self.sent = 0
@@ -85,7 +91,8 @@ class Activation:
     @property
     def place(self) -> tuple[str, Item]:
         """Where it is in its run: the path of its node and the whole item, as the journal names it."""
-        return self.node.stage.path, self.item
+        around = self.frame.item
+        return self.node.stage.path, (*around, *self.item) if around else self.item
 
     @property
     def key(self) -> str:
@@ -132,6 +139,26 @@ class Attempt:
         if self._emitted > self.activation.accepted:
             self.activation.machine.attempts.emitted(self, port, value)
 
+    @property
+    def body(self) -> Graph:
+        """Of a driver: the graph that it runs."""
+        body = self.activation.node.stage.body
+        if body is None:
+            raise AssertionError("it runs none")
+        return body.graph
+
+    def listens(self, port: str) -> bool:
+        stage = self.activation.node.stage
+        return port in stage.routes or port in stage.exits
+
+    def place(self, number: int, port: str, value: object) -> None:
+        """Emit under an ordinal of one's own: results of a nested graph that go on as they come."""
+        activation = self.activation
+        if self.current and activation.node.stage.unordered:
+            activation.frame.send(activation.node, activation.item, number, port, value)
+        else:
+            self.emit(port, value)
+
     def wait_for(self, wait: Wait) -> None:
         """The outcome comes from outside: when this attempt has ended, the activation waits for it."""
         if self.current:
@@ -164,7 +191,7 @@ class InlineStep:
 
     @property
     def key(self) -> str:
-        return items.key(self._frame.machine.run, self._node.stage.path, self.item)
+        return items.key(self._frame.machine.run, self._node.stage.path, (*self._frame.item, *self.item))
 
     @property
     def log(self) -> Logger:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.proto.graph import ERROR_PORT
-from polis.runtime.component import Inputs, StepFailed
+from polis.runtime.component import Driver, Inputs, NestedStep, StepFailed
 from polis.runtime.engine.activation import Activation, Attempt, Failure, Recorded
+from polis.runtime.engine.bodies import Bodies
 from polis.runtime.engine.inboxes import MAX_QUEUE
 from polis.runtime.engine.requests import Abort, Launch, Record, Room
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from polis.runtime.engine.item import Item
     from polis.runtime.engine.machine import Machine
     from polis.runtime.engine.node import NodeRun
+    from polis.runtime.engine.program import Program
 
 MAX_RESULT_BYTES = 1024 * 1024
 """Bytes of an effect's result in the journal."""
@@ -63,8 +65,8 @@ class Attempts:
     @property
     def next_due(self) -> float | None:
         while self._timers:
-            due, _, _, attempt = self._timers[0]
-            if attempt is None or attempt.current:
+            due, _, activation, attempt = self._timers[0]
+            if activation.state == "retrying" if attempt is None else attempt.current:
                 return due
             heapq.heappop(self._timers)
         return None
@@ -73,8 +75,9 @@ class Attempts:
         while self._timers and self._timers[0][0] <= now and self._machine.state == "running":
             _, _, activation, attempt = heapq.heappop(self._timers)
             if attempt is None:
-                self.retrying -= 1
-                self.begin(activation)
+                if activation.state == "retrying":
+                    self.retrying -= 1
+                    self.begin(activation)
             elif attempt.current:
                 limit = activation.node.stage.timeout_s
                 self._machine.requests.append(Abort(attempt))
@@ -100,6 +103,9 @@ class Attempts:
         activation.frame.touch(node)
         activation.state = "running"
         attempt = Attempt(activation)
+        if node.stage.driver is not None and node.stage.body is not None:
+            self._begin_body(attempt, node.stage.driver, node.stage.body)
+            return
         if node.stage.inline is None:
             self.launch(attempt)
             return
@@ -114,8 +120,47 @@ class Attempts:
 
     def launch(self, attempt: Attempt) -> None:
         attempt.launched = True
+        attempt.activation.at_work = attempt
         self.running += 1
         self._machine.requests.append(Launch(attempt))
+        self._limit(attempt)
+
+    def drop(self, activation: Activation) -> None:
+        """Nobody waits for it any more, whatever it is at."""
+        state, attempt = activation.state, activation.at_work
+        if state == "running" and attempt is not None and self._stop(attempt):
+            self._machine.requests.append(Abort(attempt))
+        elif state == "retrying":
+            self.retrying -= 1
+        elif state == "recording":
+            self.recording -= 1
+        elif state == "waiting":
+            self._machine.outside.open.pop(activation.place, None)
+        if activation.bodies is not None:
+            activation.bodies.close()
+        activation.state = "done"
+
+    def has_room(self, activation: Activation) -> bool:
+        """Whether what it emits fits the bounds of the nodes behind it."""
+        if activation.streams or activation.node.stage.unordered:
+            return activation.node.blocked == 0
+        # An effect's emissions are let go together when it has ended: waiting for that would be for ever.
+        return not activation.node.stage.pure or len(activation.held) < activation.node.bound
+
+    def _begin_body(
+        self, attempt: Attempt, driver: Callable[[NestedStep, Inputs], Driver], body: Program
+    ) -> None:
+        activation = attempt.activation
+        try:
+            drives = driver(attempt, activation.inputs)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.miss(activation, activation.frame.failure(activation.node, error))
+            return
+        activation.bodies = Bodies(attempt, drives, body)
+        activation.frame.mark_ready(activation.node)
+        self._limit(attempt)
+
+    def _limit(self, attempt: Attempt) -> None:
         limit = attempt.activation.node.stage.timeout_s
         if limit is not None:
             self._set_timer(self._machine.now + limit, attempt.activation, attempt)
@@ -142,6 +187,7 @@ class Attempts:
         if activation.streams:
             activation.sent += 1
             activation.frame.send(activation.node, activation.item, activation.sent - 1, port, value)
+            activation.frame.stir()
         elif len(activation.held) >= MAX_QUEUE:
             raise StepFailed("step.emits_too_much", f"more than {MAX_QUEUE:,} messages before it ended")
         else:
@@ -196,7 +242,7 @@ class Attempts:
 
     def wait_for_room(self, attempt: Attempt) -> bool:
         activation = attempt.activation
-        if not attempt.current or self._has_room(activation):
+        if not attempt.current or self.has_room(activation):
             return False
         if activation.waits is None:
             self.waiting += 1
@@ -206,15 +252,9 @@ class Attempts:
     def call_waiting(self, node: NodeRun) -> None:
         """Let those go on that have room now."""
         for activation in node.window:
-            if activation.waits is not None and self._has_room(activation):
+            if activation.waits is not None and self.has_room(activation):
                 self._machine.requests.append(Room(activation.waits))
                 self._no_longer_waits(activation)
-
-    def _has_room(self, activation: Activation) -> bool:
-        if activation.streams:
-            return activation.node.blocked == 0
-        # An effect's emissions are let go together when it has ended: waiting for that would be for ever.
-        return not activation.node.stage.pure or len(activation.held) < activation.node.bound
 
     def _no_longer_waits(self, activation: Activation) -> None:
         if activation.waits is not None:
@@ -225,8 +265,11 @@ class Attempts:
         """Take an attempt off those that run; False for one that nobody waits for any more."""
         if not attempt.current:
             return False
-        self._no_longer_waits(attempt.activation)
+        activation = attempt.activation
+        self._no_longer_waits(activation)
         self.running -= attempt.launched
+        if activation.bodies is not None:
+            activation.bodies.close()
         return True
 
     def _complete(self, activation: Activation) -> None:
@@ -294,7 +337,7 @@ def _error_of(activation: Activation) -> dict[str, object]:
     """What leaves by the error port; its shape is `polis.graph.check.ERROR`."""
     failure = activation.failure or Failure("", "")
     return {
-        "step": activation.node.stage.name,
+        "step": failure.step or activation.node.stage.path,
         "kind": failure.kind,
         "message": failure.message,
         "inputs": dict(activation.inputs),

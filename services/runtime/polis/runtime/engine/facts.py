@@ -1,36 +1,125 @@
-"""What the steps of a run have done so far, as it is told."""
+"""What the steps of a run have done so far, as it is told: a node of a graph in graphs as one step, all its turns together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polis.proto.runtime import Step
+from msgspec import Struct
+
+from polis.proto.runtime import Step, StepState
+from polis.runtime.engine.node import first, since
 
 if TYPE_CHECKING:
+    from polis.runtime.engine.frame import Frame
     from polis.runtime.engine.machine import Machine
+    from polis.runtime.engine.node import NodeRun
+    from polis.runtime.engine.stage import Stage
+
+
+class Tally(Struct):
+    """What a node has done in several turns of the graph that it is in."""
+
+    received: int = 0
+    emitted: int = 0
+    attempts: int = 0
+    missed: int = 0
+    started_at: float | None = None
+    error: str | None = None
+
+    def add(self, node: NodeRun) -> None:
+        self.received += node.received
+        self.emitted += node.emitted
+        self.attempts += node.attempts
+        self.missed += node.missed
+        self.error = node.error or self.error
+        if node.started_at is not None:
+            self.started_at = min(node.started_at, self.started_at or node.started_at)
+
+    def state(self, outer: StepState) -> StepState:
+        """What it is, by what the node is that runs its graph."""
+        if outer in ("succeeded", "failed"):
+            return (
+                "skipped" if not self.attempts else "failed" if self.attempts == self.missed else "succeeded"
+            )
+        if outer in ("cancelled", "skipped"):
+            return "cancelled" if self.attempts else "skipped"
+        return "running" if self.attempts else "pending"
 
 
 class Facts:
-    """The facts of every step of one run, in topological order."""
+    """The facts of every step of one run, in topological order, each followed by those of the graph that it runs."""
 
-    __slots__ = ("_machine", "_steps")
+    __slots__ = ("_machine", "_over", "_steps", "before")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._steps: list[Step] = []
+        self._over: dict[str, Tally] = {}
+        """By path: what was done in turns that are over."""
+        self.before: dict[str, Step] = {}
+        """What was told of inner steps by the process that had the run before."""
+
+    def add(self, turn: Frame) -> None:
+        """A turn is over."""
+        for node in turn.nodes:
+            if node.started_at is not None:
+                self._over.setdefault(node.stage.path, Tally()).add(node)
 
     def renewed(self, changed: int) -> tuple[Step, ...]:
         """Bring the facts up to date of the steps whose marks are set; those that differ from what was told."""
-        machine = self._machine
-        indexes = [index for index, node in enumerate(machine.nodes) if changed & node.stage.mark]
-        if self._steps:
-            for index in indexes:
-                self._steps[index] = machine.nodes[index].facts(machine.created_at)
-        steps = self.all
-        return tuple(steps[index] for index in indexes)
+        stages = self._machine.program.steps
+        first = not self._steps
+        before, tallies = self.all, self._tallies()
+        found: list[Step] = []
+        for number, stage in enumerate(stages):
+            if changed >> number & 1:
+                step = before[number] if first else self._step(stage, tallies)
+                if first or stage.outer is None or step != before[number]:
+                    self._steps[number] = step
+                    found.append(step)
+        return tuple(found)
 
     @property
     def all(self) -> tuple[Step, ...]:
         if not self._steps:
-            self._steps = [node.facts(self._machine.created_at) for node in self._machine.nodes]
+            tallies = self._tallies()
+            for stage in self._machine.program.steps:
+                self._steps.append(self._step(stage, tallies))
         return tuple(self._steps)
+
+    def _tallies(self) -> dict[str, Tally]:
+        """By path: what was done in all turns so far."""
+        turns = self._machine.turns
+        if not turns:
+            return self._over
+        found = {
+            path: Tally(*(getattr(t, f) for f in Tally.__struct_fields__)) for path, t in self._over.items()
+        }
+        for turn in turns:
+            for node in turn.nodes:
+                if node.started_at is not None:
+                    found.setdefault(node.stage.path, Tally()).add(node)
+        return found
+
+    def _step(self, stage: Stage, tallies: dict[str, Tally]) -> Step:
+        machine = self._machine
+        if stage.outer is None:
+            return machine.nodes[stage.index].facts(machine.created_at)
+        outer = self._steps[stage.outer.number]
+        tally = tallies.get(stage.path) or Tally()
+        started_ms, before = since(tally.started_at, machine.created_at), self.before.get(stage.path)
+        if started_ms is not None and before is not None:
+            started_ms = first(before.started_ms, started_ms)
+        return Step(
+            node=stage.path,
+            component=stage.component.key,
+            title=stage.title,
+            activity=stage.component.activity,
+            state=tally.state(outer.state),
+            received=tally.received,
+            emitted=tally.emitted,
+            attempts=tally.attempts,
+            started_ms=started_ms,
+            ended_ms=None if tally.started_at is None else outer.ended_ms,
+            error=tally.error,
+        )

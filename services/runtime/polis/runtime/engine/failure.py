@@ -20,7 +20,7 @@ def failure_of(error: Exception, node: str, host: Host) -> Failure:
     """The failure that an exception is. One that nobody foresaw goes to the log; its text may hold anything."""
     match error:
         case StepFailed():
-            return Failure(error.kind, str(error)[:_MAX_MESSAGE], error.retryable)
+            return Failure(error.kind, str(error)[:_MAX_MESSAGE], error.retryable, error.step)
         case Refused():
             kind = error.problem.type.removeprefix("/problems/").replace("/", ".")
             return Failure(kind, str(error)[:_MAX_MESSAGE], error.problem.retryable)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from polis.proto.graph import ERROR_PORT
 from polis.runtime.component import Inputs
 from polis.runtime.engine import collecting
@@ -18,9 +20,10 @@ from polis.runtime.engine.inboxes import MAX_QUEUE, Inboxes
 from polis.runtime.engine.intake import Taken, take
 from polis.runtime.engine.item import ROOT, Item
 from polis.runtime.engine.node import NodeRun, node_of
-from polis.runtime.engine.outputs import MAX_OUTPUT_BYTES, Outputs, OutputTooLarge
+from polis.runtime.engine.outputs import MAX_OUTPUT_BYTES, Gathered, Outputs, OutputTooLarge
 
 if TYPE_CHECKING:
+    from polis.runtime.engine.bodies import Bodies
     from polis.runtime.engine.machine import Machine
     from polis.runtime.engine.program import Program
 
@@ -31,19 +34,28 @@ MESSAGES_PER_CLOCK = 8
 class Frame:
     """One execution of a program's nodes.
 
-    over: it has ended, by itself or from outside; nothing that still comes is heard.
+    bodies: what runs it, where it is a graph in a graph; item: what its items begin with there. over: it has ended, by itself
+    or from outside; nothing that still comes is heard. failed: why. stirred: those around it know that it can go on.
     """
 
-    __slots__ = ("_left", "clock", "inboxes", "machine", "nodes", "outputs", "over", "program")
+    __slots__ = (
+        "_left", "bodies", "clock", "failed", "inboxes", "item", "machine", "nodes", "outputs", "over", "program",
+        "stirred",
+    )  # fmt: skip
 
-    def __init__(self, machine: Machine, program: Program) -> None:
+    def __init__(
+        self, machine: Machine, program: Program, bodies: Bodies | None = None, item: Item = ROOT
+    ) -> None:
         self.machine = machine
         self.program = program
+        self.bodies = bodies
+        self.item = item
         self.clock = machine.clock
-        self.over = False
+        self.over = self.stirred = False
+        self.failed: Failure | None = None
         self.nodes = [node_of(self, stage) for stage in program.stages]
         self.inboxes = Inboxes(self.nodes, program.roots)
-        self.outputs = Outputs(program)
+        self.outputs: Outputs | Gathered = Outputs(program) if bodies is None else Gathered(program)
         self._left = len(self.nodes)
 
     def start(self, inputs: Mapping[str, object]) -> None:
@@ -91,8 +103,21 @@ class Frame:
             for name in exits:
                 self._give(node, name, lineage, value)
 
+    def given(self) -> dict[str, object]:
+        """What a graph in a graph gave."""
+        return self.outputs.values() if isinstance(self.outputs, Gathered) else {}
+
     def mark_ready(self, node: NodeRun) -> None:
         self.inboxes.ready |= node.bit
+        self.stir()
+
+    def stir(self) -> None:
+        """Let those around it know that it can go on, or has ended."""
+        if self.bodies is not None and not self.stirred:
+            self.stirred = True
+            self.bodies.ready.append(self)
+            around = self.bodies.activation
+            around.frame.mark_ready(around.node)
 
     def touch(self, node: NodeRun) -> None:
         """Something about the node has changed that is worth telling."""
@@ -112,11 +137,23 @@ class Frame:
             return
         node.state, node.error, node.ended_at = "failed", failure.message, self.machine.now
         self.touch(node)
-        self.machine.fail(node, failure)
+        self.end_with(failure if failure.step else msgspec.structs.replace(failure, step=node.stage.path))
+
+    def end_with(self, failure: Failure) -> None:
+        """End it for a reason that names the step."""
+        self.failed = failure
+        if self.bodies is None:
+            self.machine.fail(failure)
+        else:
+            self.close()
+            self.stir()
 
     def close(self) -> None:
-        """Nothing that still comes is heard."""
+        """Stop what is at work: nothing that still comes is heard."""
         self.over = True
+        for node in self.nodes:
+            for activation in node.window:
+                self.machine.attempts.drop(activation)
 
     # Nodes
 
@@ -129,6 +166,8 @@ class Frame:
             self._run_inline(node)
         else:
             self._run_items(node)
+        if node.stage.body is not None:
+            self._drive(node)
         if node.window:
             self.machine.attempts.call_waiting(node)
         elif (node.open == 0 or node.closed) and self._is_through(node):
@@ -194,6 +233,12 @@ class Frame:
                 self.inboxes.ready |= node.bit
                 return
 
+    def _drive(self, node: NodeRun) -> None:
+        """Go on with the graphs that its items run."""
+        for activation in list(node.window):
+            if activation.bodies is not None:
+                activation.bodies.drive()
+
     def _is_through(self, node: NodeRun) -> bool:
         """Whether a node at rest, whose sources have ended, has nothing left to take."""
         if node.stage.collector is not None:
@@ -221,6 +266,9 @@ class Frame:
     # The end
 
     def _succeed(self, last: NodeRun) -> None:
+        if isinstance(self.outputs, Gathered):
+            self.over = True
+            return
         try:
             output = self.outputs.encoded(self.program)
         except OutputTooLarge:
@@ -240,5 +288,6 @@ class Frame:
 
 
 _OUTPUT_TOO_LARGE = Failure(
-    "output.too_large", f"the run's output has more than {MAX_OUTPUT_BYTES:,} bytes of JSON"
+    "output.too_large",
+    f"it gives more than {MAX_OUTPUT_BYTES:,} bytes of JSON, or {MAX_QUEUE:,} messages in a graph",
 )

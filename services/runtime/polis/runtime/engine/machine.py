@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from polis.proto.runtime import RunError, Step
 from polis.runtime.engine.activation import Activation, Attempt, Failure, Host, Recorded
 from polis.runtime.engine.attempts import Attempts
+from polis.runtime.engine.bodies import AT_ONCE
 from polis.runtime.engine.facts import Facts
 from polis.runtime.engine.frame import Frame
 from polis.runtime.engine.item import Item
@@ -57,6 +58,8 @@ class Machine:
         self.attempts = Attempts(self, random, recorded or {})
         self.outside = Outside(self)
         self.frame = Frame(self, program)
+        self.turns: dict[Frame, None] = {}
+        """The graphs in graphs that are at work."""
         self._facts = Facts(self)
 
     @property
@@ -69,6 +72,7 @@ class Machine:
         known = {step.node: step for step in steps}
         for node in self.nodes:
             node.before = known.get(node.stage.name)
+        self._facts.before = known
 
     def start(self, inputs: Mapping[str, object]) -> None:
         """Deliver what the run starts with: values by the names of the graph's inputs, checked before."""
@@ -115,7 +119,9 @@ class Machine:
         """Do what the time has come for: attempts to be repeated, attempts and runs that took too long."""
         self.now = self.clock()
         if self.now >= self.deadline and self.state == "running":
-            late = next((n for n in self.nodes if n.state in ("running", "waiting", "retrying")), self.nodes[0])
+            late = next(
+                (n for n in self.nodes if n.state in ("running", "waiting", "retrying")), self.nodes[0]
+            )
             detail = f"the run took longer than {self.program.graph.timeout_s:g} s"
             self.frame.fail(late, Failure("run.timeout", detail))
         self.attempts.wake(self.now)
@@ -149,13 +155,30 @@ class Machine:
     def succeed(self, output: bytes) -> None:
         self._end(Ended("succeeded", output))
 
-    def fail(self, node: NodeRun, failure: Failure) -> None:
+    def fail(self, failure: Failure) -> None:
         """End the run because of one of its steps."""
         if self.state == "running":
-            self._end(Ended("failed", error=RunError(node.stage.path, failure.kind, failure.message)))
+            self._end(Ended("failed", error=RunError(failure.step, failure.kind, failure.message)))
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether there is room for one more graph in a graph, at an activation that runs some already."""
+        return len(self.turns) < AT_ONCE
+
+    def enter(self, turn: Frame) -> None:
+        self.turns[turn] = None
+
+    def leave(self, turn: Frame) -> None:
+        """A graph in a graph is over: what its nodes have done is added to what is told of them."""
+        if turn in self.turns:
+            del self.turns[turn]
+            self._facts.add(turn)
 
     def _grow(self) -> None:
-        if not self.frame.inboxes.grow():
+        grown = [frame for frame in (self.frame, *self.turns) if frame.inboxes.grow()]
+        for frame in grown:
+            frame.stir()
+        if not grown:
             waiting = next(node for node in self.nodes if not node.ended)
             self.frame.fail(waiting, Failure("engine.stalled", "nothing in the run can go on"))
 

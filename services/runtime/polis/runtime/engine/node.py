@@ -12,7 +12,7 @@ from polis.proto.runtime import Step, StepState
 from polis.runtime.component import Collector
 from polis.runtime.engine.activation import Activation, Attempt, InlineStep
 from polis.runtime.engine.item import Item
-from polis.runtime.engine.program import Stage
+from polis.runtime.engine.stage import Stage
 
 if TYPE_CHECKING:
     from polis.runtime.engine.frame import Frame
@@ -71,10 +71,10 @@ class NodeRun(Struct, eq=False, weakref=False):
     def facts(self, created_at: float) -> Step:
         """What the node has done so far; times count from when the run was created, in the engine's clock."""
         component = self.stage.component
-        started_ms, ended_ms = _ms(self.started_at, created_at), _ms(self.ended_at, created_at)
+        started_ms, ended_ms = since(self.started_at, created_at), since(self.ended_at, created_at)
         if self.before is not None and started_ms is not None:
-            started_ms = _first(self.before.started_ms, started_ms)
-            ended_ms = None if ended_ms is None else _first(self.before.ended_ms, ended_ms)
+            started_ms = first(self.before.started_ms, started_ms)
+            ended_ms = None if ended_ms is None else first(self.before.ended_ms, ended_ms)
         return Step(
             node=self.stage.path,
             component=component.key,
@@ -100,9 +100,9 @@ def node_of(frame: Frame, stage: Stage) -> NodeRun:
     return node
 
 
-def _first(before: int | None, now: int) -> int:
+def first(before: int | None, now: int) -> int:
     return now if before is None else before
 
 
-def _ms(at: float | None, created_at: float) -> int | None:
+def since(at: float | None, created_at: float) -> int | None:
     return None if at is None else max(0, int((at - created_at) * 1000))

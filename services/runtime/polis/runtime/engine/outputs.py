@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from polis.runtime.engine.inboxes import MAX_QUEUE
+
 if TYPE_CHECKING:
     from polis.runtime.engine.item import Item
     from polis.runtime.engine.program import Program
@@ -16,6 +18,40 @@ MAX_OUTPUT_BYTES = 1024 * 1024
 
 class OutputTooLarge(Exception):
     """The outputs together have more bytes than a run may give."""
+
+
+class Gathered:
+    """The outputs of a graph in a graph: they are messages, bounded as those are."""
+
+    __slots__ = ("_program", "_taken")
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._taken: dict[str, list[tuple[Item, object]]] = {}
+
+    def take(self, name: str, item: Item, value: object) -> None:
+        """A message for an output. OutputTooLarge."""
+        taken = self._taken.setdefault(name, [])
+        program = self._program
+        if program.graph.outputs[name].many:
+            if len(taken) >= MAX_QUEUE:
+                raise OutputTooLarge
+            taken.append((item, value))
+        elif not taken or name in program.ordered_exits or item > taken[0][0]:
+            taken[:] = [(item, value)]
+
+    def values(self) -> dict[str, object]:
+        """The last message of each output that had one; all of them, in their one right order, of those that are `many`."""
+        given: dict[str, object] = {}
+        for name, output in self._program.graph.outputs.items():
+            taken = self._taken.get(name, [])
+            if output.many:
+                if name not in self._program.ordered_exits:
+                    taken.sort(key=lambda entry: entry[0])
+                given[name] = [value for _, value in taken]
+            elif taken:
+                given[name] = taken[0][1]
+        return given
 
 
 class Outputs:

@@ -20,7 +20,8 @@ from polis.runtime.engine.outputs import Outputs
 if TYPE_CHECKING:
     from polis.graph import Schema
     from polis.runtime.component import Inline, Logger
-    from polis.runtime.engine.program import Program, Stage
+    from polis.runtime.engine.program import Program
+    from polis.runtime.engine.stage import Stage
     from polis.runtime.reach import Reach
 
 STRAIGHT_S = 0.0015

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from polis.db import Transaction
-    from polis.runtime.engine.program import Program, Stage
+    from polis.runtime.engine.program import Program
+    from polis.runtime.engine.stage import Stage
 
 ASK = "ask"
 """The component that asks people."""

@@ -1,0 +1,155 @@
+"""A node of a program: what `polis.graph` planned, in the form that is quickest to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from polis.graph import Plan, PlannedNode, Schema, compiled, unordered
+from polis.proto.graph import Component
+from polis.runtime.component import Implementation
+from polis.runtime.engine.outside import MAX_OPEN, opener
+
+if TYPE_CHECKING:
+    from polis.runtime.engine.program import Program
+
+
+class Stage:
+    """A node of a program. `path`: its name behind those of the nodes that run the graph that it is in."""
+
+    __slots__ = (
+        "bit",
+        "body",
+        "checks",
+        "collector",
+        "component",
+        "concurrency",
+        "config",
+        "driver",
+        "eager",
+        "effects",
+        "exits",
+        "index",
+        "inline",
+        "last_effect",
+        "mark",
+        "marks",
+        "name",
+        "number",
+        "open",
+        "outer",
+        "pairs",
+        "path",
+        "plain",
+        "port_sources",
+        "ports",
+        "pure",
+        "retry",
+        "routes",
+        "scopes",
+        "sorted_ports",
+        "sorts",
+        "sources",
+        "targets",
+        "task",
+        "timeout_s",
+        "title",
+        "unordered",
+        "waits",
+    )
+
+    def __init__(
+        self, index: int, planned: PlannedNode, implementation: Implementation, plan: Plan, path: str
+    ) -> None:
+        node, component = planned.node, planned.component
+        self.index = index
+        self.bit = 1 << index
+        self.number = 0
+        """Its place among all steps of the run."""
+        self.mark = 0
+        """Its bit among all steps of the run, and those of the steps in it."""
+        self.outer: Stage | None = None
+        """The node that runs the graph that it is in."""
+        self.name = planned.name
+        self.path = path + planned.name
+        self.title = node.title or component.title
+        self.component = component
+        self.config: Mapping[str, object] = node.config
+        self.inline, self.task = implementation.inline, implementation.task
+        self.waits = implementation.waiting is not None
+        """Whether outcomes come from outside; an attempt only says what is waited for."""
+        if implementation.waiting is not None:
+            self.inline, self.task = opener(implementation.waiting)
+        self.collector = implementation.collector
+        self.driver = implementation.driver
+        self.body: Program | None = None
+        """The graph that it runs, as its driver says."""
+        self.effects = not component.pure
+        self.pure = component.pure or planned.body is not None
+        """Whether it is done again after a crash; where it runs a graph, the effects in that are replayed."""
+        self.plain = component.pure and self.inline is not None
+        """A pure function: the kind of node that the engine runs with the least ado."""
+        self.last_effect = True
+        """Whether nothing behind it has an effect: what follows from its outcome shows with the run's next record."""
+        # What may be called is for the implementation to say: the catalog's component may be another org's.
+        self.scopes = implementation.component.scopes
+        # A pure step that may call nobody awaits nothing but its own step: it is started without a task.
+        self.eager = component.pure and not self.scopes
+        # Who waits is not at work: a bound of steps at work is none of waits, but for one that wants them in turn.
+        self.concurrency = MAX_OPEN if self.waits and node.concurrency > 1 else node.concurrency
+        self.retry = node.retry
+        self.timeout_s = node.timeout_s
+        self.unordered = unordered(component, node)
+        """Whether what it emits goes on as it comes, under ordinals that say whose it is."""
+        self._connect(planned, plan)
+
+    def _connect(self, planned: PlannedNode, plan: Plan) -> None:
+        component = self.component
+        self.ports = tuple(wire.port for wire in planned.wires)
+        """The input port that each wire ends at."""
+        self.port_sources = {
+            port: tuple(w.source for w in planned.wires if w.port == port and w.source is not None)
+            for port in self.ports
+        }
+        self.checks = tuple(_check(component, wire.port, proven=wire.proven) for wire in planned.wires)
+        self.pairs = component.merge == "all" and bool(planned.wires)
+        # Where several wires meet, items of different wires may have the same lineage: the wire tells them apart.
+        self.marks = len(planned.wires) > 1 and not self.pairs
+        self.routes = {
+            port: tuple((target.node, target.wire) for target in ends)
+            for port, ends in planned.outputs.items()
+        }
+        self.exits = planned.exits
+        self.sources = tuple(dict.fromkeys(w.source for w in planned.wires if w.source is not None))
+        self.open = len(self.sources)
+        self.targets = tuple(dict.fromkeys(target for ends in self.routes.values() for target, _ in ends))
+        self.sorted_ports = _sorted_ports(planned, plan) if self.pairs or self.collector else frozenset()
+        """Input ports whose messages come in no certain order, so they are put into one when all are there."""
+        self.sorts = self.collector is not None and bool(self.sorted_ports)
+
+    def contain(self, body: Program) -> None:
+        """Run this graph."""
+        self.body = body
+        self.scopes = tuple(sorted({*self.scopes, *self.body.scopes}))
+        for stage in self.body.stages:
+            stage.outer = self
+
+
+def _check(component: Component, port: str, *, proven: bool) -> Schema | None:
+    """What values on a wire must pass when they arrive; None when the schemas alone show that all do."""
+    schema = component.inputs[port].schema
+    return None if proven or not schema else compiled(schema)
+
+
+def _sorted_ports(planned: PlannedNode, plan: Plan) -> frozenset[str]:
+    """Ports (for a collector: all or none) that several branches meet at, or one whose own order is by chance."""
+    edges: dict[str, list[int]] = {}
+    for wire in planned.wires:
+        if wire.source is not None:
+            edges.setdefault(wire.port if planned.component.merge == "all" else "", []).append(wire.source)
+    unsure = {
+        port for port, sources in edges.items() if len(sources) > 1 or not plan.nodes[sources[0]].ordered
+    }
+    if planned.component.merge == "all":
+        return frozenset(unsure)
+    return frozenset(wire.port for wire in planned.wires) if unsure else frozenset()
