@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from polis.proto import Problem
 from polis.proto.contract import operation_of
 from polis.proto.identity import (
     ROLE_SCOPES,
@@ -25,12 +26,15 @@ from polis.proto.identity import (
     Jwk,
     Jwks,
     ListRevocations,
+    PrincipalNotFound,
     Revocations,
     SignInClient,
     Standing,
 )
+from polis.service import call
 from polis.service.access import Question, Who, decide, holds
 from polis.service.tokens import Claims, SigningKey, sign
+from polis.service.wire import encode_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,20 +88,31 @@ class Actors:
             await bus.subscribe(operation_of(request).subject, _replier(bus, answer), queue="identity")
 
     def person(
-        self, role: str = "member", *, org_id: UUID | None = None, kind: str = "user", **claims: object
+        self,
+        role: str = "member",
+        *,
+        org_id: UUID | None = None,
+        kind: str = "user",
+        sub: UUID | None = None,
+        **claims: object,
     ) -> Person:
-        """A new principal with this role in this org, or in an org of its own."""
-        principal, org = uuid4(), org_id or uuid4()
+        """A new principal, or one that is there already, with this role in this org, or in an org of its own."""
+        principal, org = sub or uuid4(), org_id or uuid4()
         if kind == "user":
             self.people[org, principal] = role
         token = self.token(sub=principal, kind=kind, org=org, orgs={str(org): role}, **claims)
         return Person(self._caller, token, principal_id=principal, org_id=org)
 
-    def agent(self, org_id: UUID, key: str = "sarah") -> Agent:
+    def agent(self, org_id: UUID, key: str = "sarah", *, created_by: UUID | None = None) -> Agent:
         """An agent that GetAgent and Delegate know."""
         now = datetime.now(UTC)
         agent = Agent(
-            id=uuid4(), org_id=org_id, key=key, name=key.title(), created_by=uuid4(), created_at=now
+            id=uuid4(),
+            org_id=org_id,
+            key=key,
+            name=key.title(),
+            created_by=created_by or uuid4(),
+            created_at=now,
         )
         self.agents[org_id, key] = self.agents[org_id, str(agent.id)] = agent
         return agent
@@ -143,10 +158,12 @@ class Actors:
         granted = [grant for grant in self.grants if grant.org_id == asked.org_id]
         return decide(who, question, granted, datetime.now(UTC))
 
-    def _standing(self, payload: bytes) -> Standing:
+    def _standing(self, payload: bytes) -> Standing | Problem:
         asked = msgspec.json.decode(payload, type=GetStanding)
         agent = self.agents.get((asked.org_id, str(asked.principal_id)))
-        role = "agent" if agent else self.people.get((asked.org_id, asked.principal_id), "")
+        role = "agent" if agent else self.people.get((asked.org_id, asked.principal_id))
+        if role is None:
+            return PrincipalNotFound(principal_id=asked.principal_id)
         who = Who(asked.principal_id, role, frozenset())
         return Standing(
             asked.principal_id,
@@ -169,6 +186,11 @@ def _jwk(key: SigningKey) -> Jwk:
 
 def _replier(bus: Bus, answer: Callable[[bytes], object]) -> Callable[[Message], None]:
     def reply(message: Message) -> None:
-        bus.publish(message.reply, msgspec.json.encode(answer(message.payload)))
+        answered = answer(message.payload)
+        if isinstance(answered, Problem):
+            headers = {call.ERROR_CODE: str(answered.status), call.ERROR: answered.title}
+            bus.publish(message.reply, encode_problem(answered), headers=headers)
+        else:
+            bus.publish(message.reply, msgspec.json.encode(answered))
 
     return reply

@@ -39,6 +39,14 @@ class Asking:
 
         return await eventually(look, within_s=5)
 
+    async def opened(self, run):
+        """Wait until a run asks something."""
+
+        async def look():
+            return await self.admin.fetchval("select 1 from runtime.asks where run_id = $1", run.id)
+
+        await eventually(look, within_s=5)
+
     async def fall_due(self, ask):
         await self.admin.execute("update runtime.waits set due_at = now() where id = $1", ask.id)
 
