@@ -14,12 +14,15 @@ from polis.proto.registry import SERVICES
 
 NAMES = [f"polis.{service.name}" for service in SERVICES]
 KERNEL = ["polis.service", "polis.bus", "polis.db", "polis.telemetry", "polis.proto"]
+ALONE = ["polis.graph", "polis.javascript"]
 BESIDE = ["polis.specs", "polis.local", "polis.testing", "polis.cli"]
 ONLY_IN = {
     "nats": ["polis.bus"],
     "asyncpg": ["polis.db"],
     "structlog": ["polis.telemetry"],
     "opentelemetry": ["polis.telemetry"],
+    "quickjs": ["polis.javascript"],
+    "_quickjs": ["polis.javascript"],
 }
 """Libraries that one package hides from all others."""
 
@@ -29,21 +32,21 @@ def main() -> int:
     contracts = [
         ("Services stand on the kernel, the kernel on the contract", "layers", {"layers": layers}),
         (
-            "The graph library stands on the contract alone",
+            "The libraries for graphs and for scripts stand on the contract alone",
             "forbidden",
-            forbid(["polis.graph"], [*KERNEL[:-1], *NAMES]),
+            forbid(ALONE, [*KERNEL[:-1], *NAMES]),
         ),
         (
             "No service imports what stands beside the services",
             "forbidden",
-            forbid([*NAMES, *KERNEL, "polis.graph"], BESIDE),
+            forbid([*NAMES, *KERNEL, *ALONE], BESIDE),
         ),
         *(
             (f"Only {', '.join(owners)} imports {library}", "forbidden", hide(library, owners))
             for library, owners in ONLY_IN.items()
         ),
     ]
-    roots = [*NAMES, *KERNEL, "polis.graph", *BESIDE]
+    roots = [*NAMES, *KERNEL, *ALONE, *BESIDE]
     text = section("importlinter", {"root_packages": roots, "include_external_packages": ["True"]})
     for number, (name, kind, options) in enumerate(contracts):
         text += section(f"importlinter:contract:{number}", {"name": [name], "type": [kind], **options})
@@ -60,9 +63,7 @@ def forbid(sources: list[str], forbidden: list[str]) -> dict[str, list[str]]:
 
 def hide(library: str, owners: list[str]) -> dict[str, list[str]]:
     """Nobody but the owner imports it directly; through the owner everybody may use it."""
-    sources = [
-        name for name in [*NAMES, *KERNEL, "polis.graph", "polis.specs", "polis.cli"] if name not in owners
-    ]
+    sources = [name for name in [*NAMES, *KERNEL, *ALONE, "polis.specs", "polis.cli"] if name not in owners]
     return forbid(sources, [library]) | {"allow_indirect_imports": ["True"]}
 
 
