@@ -5,3 +5,4 @@ from polis.proto.runtime.history import *
 from polis.proto.runtime.live import *
 from polis.proto.runtime.retention import *
 from polis.proto.runtime.runs import *
+from polis.proto.runtime.telling import *

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +19,9 @@ from msgspec import Struct
 from polis.graph import builtin
 from polis.proto.graph import Component, Graph
 from polis.proto.problems import Fault
+
+if TYPE_CHECKING:
+    from polis.runtime.reach import Reach
 
 Inputs = Mapping[str, object]
 """Messages by the port that they came to: one port under merge `any`, every connected port under `all`."""
@@ -65,6 +68,11 @@ class Step(Protocol):
 
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
         """Read a file of the run's org in chunks of any size; raises Refused when it cannot be had."""
+        ...
+
+    @property
+    def reach(self) -> Reach:
+        """What lies outside the run; for steps whose component says its effects."""
         ...
 
 
@@ -167,6 +175,7 @@ class Wait(Struct, frozen=True):
 Inline = Callable[[Step, Inputs], None]
 Task = Callable[[Step, Inputs], Coroutine[object, object, None]]
 Check = Callable[[Mapping[str, object]], tuple[Fault, ...]]
+Needs = Callable[[Mapping[str, object]], tuple[str, ...]]
 Waiting = Callable[[Step, Inputs], Wait | Coroutine[object, object, Wait]]
 Runnable = Inline | Task | Callable[[Step], Collector] | Callable[[NestedStep, Inputs], Driver]
 F = TypeVar("F", bound=Runnable)
@@ -177,11 +186,15 @@ def _no_faults(_: Mapping[str, object]) -> tuple[Fault, ...]:
     return ()
 
 
+def _no_scopes(_: Mapping[str, object]) -> tuple[str, ...]:
+    return ()
+
+
 class Implementation(Struct, frozen=True, eq=False):
     """A component that this runtime can run: one of `inline`, `task`, `collector`, `waiting` and `driver` is set.
 
     check: what is wrong with a configuration beyond its JSON Schema, such as an expression that does not compile;
-    pointers are relative to the configuration.
+    pointers are relative to the configuration. needs: scopes that follow from the configuration, besides the component's.
     """
 
     component: Component
@@ -190,17 +203,21 @@ class Implementation(Struct, frozen=True, eq=False):
     collector: Callable[[Step], Collector] | None = None
     check: Check = _no_faults
     waiting: Waiting | None = None
+    needs: Needs = _no_scopes
     driver: Callable[[NestedStep, Inputs], Driver] | None = None
 
 
 _implementations: dict[str, Implementation] = {}
 
 
-def component(key: str, *, check: Check = _no_faults) -> Callable[[F], F]:
+def component(
+    key: str, *, check: Check = _no_faults, needs: Needs = _no_scopes
+) -> Callable[[F], F]:
     """Register what runs the built-in component `key`; KeyError when no descriptor ships under this name."""
 
     def register(run: F) -> F:
-        _implementations[key] = _implementation(run, builtin.components()[key], check)
+        made = _implementation(run, builtin.components()[key], check)
+        _implementations[key] = msgspec.structs.replace(made, needs=needs)
         return run
 
     return register

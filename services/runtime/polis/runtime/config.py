@@ -27,3 +27,7 @@ class Config(Settings, frozen=True, kw_only=True):
     """Days that ended runs are kept where an org has not said otherwise; 0: for ever."""
     run_retention_bytes: Annotated[int, Meta(ge=0)] = 0
     """Bytes of runs that an org keeps where it has not said otherwise, the newest first; 0: without a bound."""
+    egress_allow: str = ""
+    """Hosts that runs may connect to although their address is not public: `10.1.0.0/16, [::1]:8080, *.corp.example`."""
+    run_folders: str = ""
+    """Folders of this host that steps may read, by a name: `code=/srv/code`; none: git.* components are refused."""

@@ -56,6 +56,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         finally:
             watching.cancel()
             await watch.end()
+            await executor.reaching.close()
 
 
 async def _follow_changes(kernel: Kernel) -> Changes:

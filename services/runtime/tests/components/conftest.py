@@ -3,10 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 import pytest
 
 from polis.runtime.component import implementations
+from polis.runtime.egress.addresses import Allowed
+from polis.runtime.egress.client import Egress
+
+
+class Within:
+    """What a step reaches in tests: secrets by id, files that it stores, and whatever a test puts here."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+        self.stored: list[tuple[str, str, bytes]] = []
+        self.told: list[tuple[str, str, object]] = []
+        self.calls: list[tuple[object, str]] = []
+        self.answer: object = None
+        self.folders: dict[str, Path] = {}
+        self.egress = Egress(Allowed())
+
+    async def secret(self, secret_id: str) -> str:
+        return self.secrets[secret_id]
+
+    async def store(self, key: str, name: str, media_type: str, content: bytes) -> dict[str, object]:
+        self.stored.append((name, media_type, content))
+        return {"artifact_id": key, "name": name, "media_type": media_type, "size": len(content)}
+
+    async def tell(self, key: str, topic: str, data: object) -> None:
+        self.told.append((key, topic, data))
+
+    async def call(self, request: object, *, key: str) -> object:
+        self.calls.append((request, key))
+        return self.answer
+
+    def folder(self, name: str) -> Path:
+        return self.folders[name]
 
 
 class Double:
@@ -20,6 +53,7 @@ class Double:
         self.done: list[tuple[int, int | None]] = []
         self.lines: list[tuple[str, str, dict[str, object]]] = []
         self.on_room: Callable[[], None] = lambda: None
+        self.reach = Within()
 
     def emit(self, port: str, value: object) -> None:
         self.sent.append((port, value))
@@ -64,12 +98,20 @@ async def _run(key: str, messages: list[Mapping[str, object]], step: Double) -> 
 def run():
     """Run a component on messages; each is what its port `in` gets, or a mapping by port as `ports`."""
 
-    async def run(key, *messages, ports=(), files=None, chunk=64 * 1024, on_room=None, **config) -> Double:
+    async def run(
+        key, *messages, ports=(), files=None, chunk=64 * 1024, on_room=None, within=None, **config
+    ) -> Double:
         step = Double(config, files or {}, chunk)
+        step.reach = within or step.reach
         step.on_room = on_room or step.on_room
         return await _run(key, [{"in": message} for message in messages] + list(ports), step)
 
     return run
+
+
+@pytest.fixture
+def within():
+    return Within()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from polis.runtime.component import implementation, implementations
 
 KEYS = tuple(builtin.components())
 SHIPPED = [key for key in KEYS if builtin.components()[key].examples]
-README = (files(builtin) / "README.md").read_text()
+README = (files(builtin) / "README.md").read_text().partition("\n## ")[0]
 
 
 def test_every_descriptor_has_an_implementation_and_every_implementation_a_descriptor():

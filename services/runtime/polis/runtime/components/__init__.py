@@ -4,7 +4,20 @@ What a component needs besides the standard library and what the engine loads an
 a process that never runs it does not pay for it.
 """
 
-from polis.runtime.components import ask, compute, control, data, flow, log, nested, template, timer
+from polis.runtime.components import (
+    ask,
+    compute,
+    control,
+    data,
+    flow,
+    log,
+    moments,
+    nested,
+    template,
+    text,
+    timer,
+    web,
+)
 from polis.runtime.components.mail import read_mailbox, threads
 from polis.runtime.components.summary import summarize
 
@@ -15,10 +28,13 @@ __all__ = [
     "data",
     "flow",
     "log",
+    "moments",
     "nested",
     "read_mailbox",
     "summarize",
     "template",
+    "text",
     "threads",
     "timer",
+    "web",
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from polis.runtime.engine.frame import Frame
     from polis.runtime.engine.machine import Machine
     from polis.runtime.engine.node import NodeRun
+    from polis.runtime.reach import Reach
 
 ActivationState = Literal["ready", "running", "retrying", "recording", "waiting", "done"]
 
@@ -48,6 +49,8 @@ class Host(Protocol):
     def crashed(self, node: str, error: Exception) -> None: ...
     async def room(self, attempt: Attempt) -> None: ...
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]: ...
+    @property
+    def reach(self) -> Reach: ...
 
 
 class Activation:
@@ -176,6 +179,10 @@ class Attempt:
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
         return self.activation.machine.host.artifact(artifact_id)
 
+    @property
+    def reach(self) -> Reach:
+        return self.activation.machine.host.reach
+
 
 class InlineStep:
     """The step of a pure function: one object serves all items of a node, since none is kept after the call."""
@@ -211,6 +218,10 @@ class InlineStep:
 
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
         return self._frame.machine.host.artifact(artifact_id)
+
+    @property
+    def reach(self) -> Reach:
+        return self._frame.machine.host.reach
 
 
 def unknown_port(node: NodeRun, port: str) -> StepFailed:

@@ -22,6 +22,7 @@ from polis.runtime.engine.requests import Abort, Ended, Launch, Open, Record, Ro
 if TYPE_CHECKING:
     from polis.runtime.engine.item import Item
     from polis.runtime.engine.program import Program
+    from polis.runtime.reach import Reach
 
 Work = Coroutine[object, object, None]
 _recorded = msgspec.json.Decoder(Recorded)
@@ -242,6 +243,10 @@ class Process:
             await _Wait("room")
 
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
+        raise NotImplementedError
+
+    @property
+    def reach(self) -> Reach:
         raise NotImplementedError
 
     def _clock(self) -> float:

@@ -92,7 +92,7 @@ class Stage:
         self.last_effect = True
         """Whether nothing behind it has an effect: what follows from its outcome shows with the run's next record."""
         # What may be called is for the implementation to say: the catalog's component may be another org's.
-        self.scopes = implementation.component.scopes
+        self.scopes = (*implementation.component.scopes, *implementation.needs(node.config))
         # A pure step that may call nobody awaits nothing but its own step: it is started without a task.
         self.eager = component.pure and not self.scopes
         # Who waits is not at work: a bound of steps at work is none of waits, but for one that wants them in turn.

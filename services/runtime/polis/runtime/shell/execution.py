@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from polis.proto.runtime import Run
     from polis.runtime.engine.item import Item
     from polis.runtime.engine.program import Program
+    from polis.runtime.reach import Reach
 
 TURN_S = 0.003
 """How long one run keeps the event loop before others get it."""
@@ -36,6 +37,7 @@ class Owner(Protocol):
 
     def launch(self, execution: Execution, attempt: Attempt, work: Work) -> None: ...
     def read(self, execution: Execution, artifact_id: str) -> AsyncIterator[bytes]: ...
+    def reach(self, execution: Execution) -> Reach: ...
     def changed(self, execution: Execution) -> None: ...
 
 
@@ -161,6 +163,10 @@ class Execution:
 
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
         return self.owner.read(self, artifact_id)
+
+    @property
+    def reach(self) -> Reach:
+        return self.owner.reach(self)
 
     # Carrying out
 

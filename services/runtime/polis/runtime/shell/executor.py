@@ -21,8 +21,10 @@ from polis.runtime.shell.journal import Journal
 from polis.runtime.shell.peers import Peers
 from polis.runtime.shell.programs import Programs
 from polis.runtime.shell.progress import PROGRESS_S, Progress, first, over
+from polis.runtime.shell.reaching import Reaching
 from polis.runtime.shell.records import Admission, Flush, ended
 from polis.runtime.shell.resting import Resting
+from polis.runtime.shell.tokens import Tokens
 from polis.runtime.waits import kinds
 from polis.runtime.waits.turn import Turn
 from polis.telemetry import log
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from polis.runtime.config import Config
     from polis.runtime.engine.activation import Attempt, Recorded
     from polis.runtime.engine.item import Item
+    from polis.runtime.reach import Reach
     from polis.runtime.shell.execution import Work
     from polis.runtime.shell.programs import Bound
     from polis.service import Kernel
@@ -102,7 +105,9 @@ class Executor:
         self._config = config
         self._kernel = kernel
         self._tasks = tasks
-        self._artifacts = Artifacts(kernel, config.downloads)
+        tokens = Tokens(kernel)
+        self._artifacts = Artifacts(kernel, tokens, config.downloads)
+        self.reaching = Reaching(config, kernel, tokens)
         self._runs: dict[UUID, Live] = {}
         self._resting = Resting(self)
         self._at_work = 0
@@ -232,6 +237,9 @@ class Executor:
 
     def read(self, execution: Execution, artifact_id: str) -> AsyncIterator[bytes]:
         return self._artifacts.read(execution.run, execution.program, artifact_id)
+
+    def reach(self, execution: Execution) -> Reach:
+        return self.reaching.of(execution.run, execution.program, self.incarnation)
 
     def changed(self, execution: Execution) -> None:
         live = self._runs.get(execution.run.id)

@@ -1,0 +1,15 @@
+"""Components that read and write texts and formats."""
+
+from polis.runtime.components.text import (
+    csv,
+    encodings,
+    hypertext,
+    jsons,
+    markdown,
+    regex,
+    urls,
+    xml,
+    yaml,
+)
+
+__all__ = ["csv", "encodings", "hypertext", "jsons", "markdown", "regex", "urls", "xml", "yaml"]

@@ -1,0 +1,75 @@
+"""Components that read HTML: html.text, html.select, html.links, and html.clean, which keeps what cannot do harm.
+
+Elements in elements in elements cost a parser of HTML the square of their number: a page of very many tags is read in
+a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from polis.proto.problems import Fault
+from polis.runtime.component import Inputs, Step, component
+from polis.runtime.components.text.given import the_text
+from polis.runtime.isolated.call import isolated, near
+from polis.runtime.isolated.unfit import Unfit
+
+NEAR_TAGS = 5_000
+"""With as many tags the worst page takes less than 100 ms."""
+
+
+class Select(Struct, frozen=True):
+    """Configuration of html.select."""
+
+    selector: str
+    attributes: tuple[str, ...] = ()
+    html: bool = False
+    max_items: int = 1_000
+
+
+class Links(Struct, frozen=True):
+    """Configuration of html.links."""
+
+    base: str = ""
+    max_items: int = 1_000
+
+
+def _selector_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
+    from polis.runtime.isolated.html import found
+
+    try:
+        found("<p></p>", msgspec.convert(config, Select).selector)
+    except Unfit as error:
+        return (Fault("/selector", str(error)),)
+    return ()
+
+
+@component("html.text")
+async def html_text(step: Step, inputs: Inputs) -> None:
+    step.emit("out", await of("html.text", the_text(inputs)))
+
+
+@component("html.select", check=_selector_faults)
+async def html_select(step: Step, inputs: Inputs) -> None:
+    wanted = msgspec.convert(step.config, Select)
+    how = (wanted.selector, list(wanted.attributes), wanted.html, wanted.max_items)
+    step.emit("out", await of("html.select", the_text(inputs), *how))
+
+
+@component("html.links")
+async def html_links(step: Step, inputs: Inputs) -> None:
+    wanted = msgspec.convert(step.config, Links)
+    step.emit("out", await of("html.links", the_text(inputs), wanted.base, wanted.max_items))
+
+
+@component("html.clean")
+async def html_clean(step: Step, inputs: Inputs) -> None:
+    step.emit("out", await of("html.clean", the_text(inputs)))
+
+
+async def of(work: str, html: str, *how: object) -> object:
+    """Work on HTML, here or in a process of its own."""
+    return await (near if html.count("<") <= NEAR_TAGS else isolated)(work, html, *how)

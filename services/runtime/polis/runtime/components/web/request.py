@@ -1,0 +1,299 @@
+"""The component `http.request`."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import Literal
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Struct
+
+from polis.proto.problems import Fault
+from polis.runtime.component import Inputs, Step, StepFailed, component, message
+from polis.runtime.egress.client import Incoming, Outgoing
+
+MAX_BODY = 20 * 1024 * 1024
+MAX_HEADERS = 100
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
+_OURS = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"}
+)
+"""Headers that say where a message goes and ends: they are the connection's."""
+_HIDDEN = "[secret]"
+_CLIENT_ERROR, _TOO_MANY, _SERVER_ERROR = 400, 429, 500
+Query = dict[str, str | list[str]]
+
+
+class Credential(Struct, frozen=True, rename={"use": "as"}):
+    """A secret of the org, and where in a request it stands."""
+
+    secret_id: str
+    use: Literal["bearer", "basic", "header"] = "bearer"
+    name: str = "Authorization"
+    user: str = ""
+
+
+class Config(Struct, frozen=True):
+    """What every request of the node has in common."""
+
+    url: str = ""
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    headers: dict[str, str] = {}
+    query: Query = {}
+    credential: Credential | None = None
+    answer: Literal["auto", "json", "text", "base64", "file"] = "auto"
+    on_status: Literal["error", "emit"] = "error"
+    timeout_s: float = 30.0
+    max_bytes: int = 512 * 1024
+    max_redirects: int = 5
+    idempotency_key: bool = True
+
+
+class File(Struct, frozen=True):
+    """A file of the org."""
+
+    artifact_id: str
+
+
+class Asked(Struct, frozen=True):
+    """What a message adds: where below the URL, and what is sent."""
+
+    url: str = ""
+    path: str = ""
+    query: Query = {}
+    headers: dict[str, str] = {}
+    json: object = msgspec.UNSET
+    form: dict[str, str | list[str]] | None = None
+    text: str | None = None
+    file: File | None = None
+
+
+def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
+    wanted = msgspec.convert(config, Config)
+    found = []
+    if wanted.url:
+        try:
+            _refuse_odd(wanted.url)
+        except StepFailed as failure:
+            found.append(Fault("/url", str(failure)))
+    elif wanted.credential is not None:
+        # Otherwise whoever writes the messages decides who gets the secret.
+        found.append(Fault("/url", "required with a credential"))
+    for name, value in wanted.headers.items():
+        if (detail := _header_fault(name, value)) is not None:
+            found.append(Fault(f"/headers/{name}", detail))
+    return tuple(found)
+
+
+@component("http.request", check=_faults)
+async def http_request(step: Step, inputs: Inputs) -> None:
+    config, asked = msgspec.convert(step.config, Config), message(inputs, "in", Asked)
+    secret = await step.reach.secret(config.credential.secret_id) if config.credential else ""
+    outgoing = await _outgoing(step, config, asked, secret)
+    incoming = await step.reach.egress.request(outgoing)
+    if config.on_status == "error":
+        refuse_status(incoming.status)
+    step.emit("out", await _told(step, config, incoming, _hidden(config.credential, secret)))
+
+
+def refuse_status(status: int) -> None:
+    """StepFailed for what is no success; what a server has trouble with may work later."""
+    if status >= _CLIENT_ERROR:
+        later = status >= _SERVER_ERROR or status in (_TOO_MANY, 408)
+        kind = "http.5xx" if status >= _SERVER_ERROR else "http.429" if status == _TOO_MANY else "http.4xx"
+        raise StepFailed(kind, f"the answer's status is {status}", retryable=later)
+
+
+async def _outgoing(step: Step, config: Config, asked: Asked, secret: str) -> Outgoing:
+    body, media_type = await _body(step, asked)
+    headers = _headers(config, asked)
+    if media_type:
+        headers.setdefault("content-type", media_type)
+    if config.idempotency_key and config.method not in ("GET", "HEAD", "OPTIONS"):
+        headers.setdefault("idempotency-key", step.key)
+    url = _url(config, asked)
+    credential = config.credential
+    if credential is not None:
+        name = credential.name.lower() if credential.use == "header" else "authorization"
+        _demand_cover(step, url)
+        headers[name] = _shown(credential, secret)
+    return Outgoing(
+        method=config.method,
+        url=url,
+        headers=headers,
+        body=body,
+        timeout_s=config.timeout_s,
+        max_bytes=config.max_bytes,
+        max_redirects=config.max_redirects,
+        secret=frozenset({credential.name.lower()}) if credential else frozenset(),
+    )
+
+
+def _demand_cover(step: Step, url: str) -> None:
+    """A secret travels under TLS, or to a host that the operator's own setting names."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not step.reach.egress.allowed.names_host(
+        parts.hostname or "", parts.port or 80
+    ):
+        raise StepFailed("http.uncovered", "a credential goes over https")
+
+
+def _shown(credential: Credential, secret: str) -> str:
+    if any(char in secret for char in "\r\n\0"):
+        raise StepFailed("http.credential", "the secret is none that a header can hold")
+    if credential.use == "basic":
+        return "Basic " + base64.b64encode(f"{credential.user}:{secret}".encode()).decode()
+    return f"Bearer {secret}" if credential.use == "bearer" else secret
+
+
+def _url(config: Config, asked: Asked) -> str:
+    """Where it goes: the node's own URL, with a path and a query behind it that cannot lead to another host."""
+    if config.url and asked.url:
+        raise StepFailed("http.url", "the node has a URL of its own: a message gives `path` and `query` only")
+    url = config.url or asked.url
+    _refuse_odd(url)
+    parts = urlsplit(url)
+    segments = [quote(segment, safe="") for segment in asked.path.strip("/").split("/") if segment]
+    if any(segment in (".", "..") for segment in segments):
+        raise StepFailed("http.url", "a path leads downwards only")
+    path = "/".join([parts.path.rstrip("/"), *segments]) if segments else parts.path
+    fields: list[tuple[str, object]] = list(parse_qsl(parts.query, keep_blank_values=True))
+    fields += [*config.query.items(), *asked.query.items()]
+    return urlunsplit((parts.scheme, parts.netloc, path, urlencode(fields, doseq=True), ""))
+
+
+def _refuse_odd(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise StepFailed("http.url", "this is no URL") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise StepFailed("http.url", "a URL begins with https:// or http:// and names a host")
+    if "@" in parts.netloc:
+        raise StepFailed("http.url", "a URL holds no user and no password: a credential is for that")
+
+
+def _headers(config: Config, asked: Asked) -> dict[str, str]:
+    headers = {name.lower(): value for name, value in (*config.headers.items(), *asked.headers.items())}
+    if len(headers) > MAX_HEADERS:
+        raise StepFailed("http.headers", f"more than {MAX_HEADERS} headers")
+    for name, value in headers.items():
+        if (detail := _header_fault(name, value)) is not None:
+            raise StepFailed("http.headers", f"`{name:.100}`: {detail}")
+    return headers
+
+
+def _header_fault(name: str, value: str) -> str | None:
+    if not _TOKEN.match(name):
+        return "this is no name of a header"
+    if name.lower() in _OURS or name.lower().startswith("proxy-"):
+        return "this header is the connection's own"
+    if any(char in value for char in "\r\n\0"):
+        return "a value has one line"
+    return None
+
+
+async def _body(step: Step, asked: Asked) -> tuple[bytes, str]:
+    given = [
+        asked.json is not msgspec.UNSET,
+        asked.form is not None,
+        asked.text is not None,
+        asked.file is not None,
+    ]
+    if sum(given) > 1:
+        raise StepFailed("http.body", "a body is one of `json`, `form`, `text` and `file`")
+    if asked.json is not msgspec.UNSET:
+        body, kind = msgspec.json.encode(asked.json), "application/json"
+    elif asked.form is not None:
+        body, kind = urlencode(asked.form, doseq=True).encode(), "application/x-www-form-urlencoded"
+    elif asked.text is not None:
+        body, kind = asked.text.encode("utf-8", "replace"), "text/plain; charset=utf-8"
+    elif asked.file is not None:
+        body, kind = await whole(step, asked.file.artifact_id, MAX_BODY), "application/octet-stream"
+    else:
+        return b"", ""
+    if len(body) > MAX_BODY:
+        raise StepFailed("http.body", f"a body of {len(body):,} bytes; {MAX_BODY:,} are the most")
+    return body, kind
+
+
+async def whole(step: Step, artifact_id: str, most: int) -> bytes:
+    """The bytes of a file; StepFailed `file.too_large` beyond the bound."""
+    content = bytearray()
+    async for part in step.artifact(artifact_id):
+        content += part
+        if len(content) > most:
+            raise StepFailed("file.too_large", f"the file is over {most:,} bytes")
+    return bytes(content)
+
+
+async def _told(step: Step, config: Config, incoming: Incoming, secret: tuple[str, ...]) -> dict[str, object]:
+    """The answer as a message. A host that gives a secret back does not bring it into the journal."""
+    headers = {
+        name: _without(value, secret) for name, value in incoming.headers.items() if name != "set-cookie"
+    }
+    told: dict[str, object] = {
+        "status": incoming.status,
+        "headers": headers,
+        "url": _without(incoming.url, secret),
+    }
+    media_type = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if config.answer == "file":
+        content = incoming.body
+        _refuse(content, secret)
+        name = urlsplit(incoming.url).path.rpartition("/")[2][:100] or "answer"
+        safe = re.sub(r"[^\w.-]", "_", name).strip(".") or "answer"
+        return told | {"file": await step.reach.store(step.key, safe, _known(media_type), content)}
+    return told | {"body": _value(config, incoming, media_type, secret)}
+
+
+def _value(config: Config, incoming: Incoming, media_type: str, secret: tuple[str, ...]) -> object:
+    if config.answer == "base64":
+        _refuse(incoming.body, secret)
+        return base64.b64encode(incoming.body).decode()
+    text = _without(_decoded(incoming), secret)
+    is_json = media_type == "application/json" or media_type.endswith("+json")
+    if config.answer == "json" or (config.answer == "auto" and is_json and text):
+        try:
+            return msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError):
+            raise StepFailed("http.no_json", "the answer is no JSON") from None
+    return text
+
+
+def _decoded(incoming: Incoming) -> str:
+    match = re.search(r"charset=\"?([\w-]{1,40})", incoming.headers.get("content-type", ""), re.IGNORECASE)
+    try:
+        return incoming.body.decode(match[1] if match else "utf-8", "replace")
+    except LookupError:
+        return incoming.body.decode("utf-8", "replace")
+
+
+def _hidden(credential: Credential | None, secret: str) -> tuple[str, ...]:
+    """What must not come back: the secret, and what it looks like in its header."""
+    if credential is None or not secret:
+        return ()
+    return (_shown(credential, secret).rpartition(" ")[2], secret)
+
+
+def _without(text: str, secret: tuple[str, ...]) -> str:
+    for hidden in secret:
+        text = text.replace(hidden, _HIDDEN)
+    return text
+
+
+def _refuse(content: bytes, secret: tuple[str, ...]) -> None:
+    if any(hidden.encode() in content for hidden in secret):
+        raise StepFailed("http.secret", "the answer holds the secret")
+
+
+def _known(media_type: str) -> str:
+    return (
+        media_type
+        if re.fullmatch(r"[a-z0-9][\w!#$&^.+-]*/[a-z0-9][\w!#$&^.+-]*", media_type)
+        else "application/octet-stream"
+    )

@@ -1,0 +1,60 @@
+"""The component `webhook.send`: Standard Webhooks, signed by a secret of the org."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+
+import msgspec
+from msgspec import Struct
+
+from polis.runtime.component import Inputs, Step, StepFailed, component
+from polis.runtime.components.web.request import refuse_status
+from polis.runtime.egress.client import Outgoing
+
+MAX_BODY = 256 * 1024
+_PREFIX = "whsec_"
+
+
+class Config(Struct, frozen=True):
+    """Where messages go, and what signs them."""
+
+    url: str
+    secret_id: str
+    type: str = "message"
+    timeout_s: float = 15.0
+
+
+@component("webhook.send")
+async def webhook_send(step: Step, inputs: Inputs) -> None:
+    config = msgspec.convert(step.config, Config)
+    body = msgspec.json.encode({"type": config.type, "data": inputs["in"]})
+    if len(body) > MAX_BODY:
+        raise StepFailed("webhook.too_large", f"a message of {len(body):,} bytes; {MAX_BODY:,} are the most")
+    secret = await step.reach.secret(config.secret_id)
+    # The same at every attempt: whoever gets it twice can tell.
+    name = "msg_" + hashlib.sha256(step.key.encode()).hexdigest()[:32]
+    headers = {"content-type": "application/json", **signed(secret, name, int(time.time()), body)}
+    outgoing = Outgoing("POST", config.url, headers, body, timeout_s=config.timeout_s, max_redirects=0)
+    incoming = await step.reach.egress.request(outgoing)
+    refuse_status(incoming.status)
+    if incoming.status >= 300:
+        raise StepFailed("http.redirect", "a webhook follows no redirects")
+    step.emit("out", {"id": name, "status": incoming.status})
+
+
+def signed(secret: str, name: str, at: int, body: bytes) -> dict[str, str]:
+    """The headers of Standard Webhooks (version 1) for a message."""
+    try:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except binascii.Error:
+        raise StepFailed("webhook.secret", "a secret of webhooks is `whsec_` and Base64") from None
+    signature = hmac.digest(key, f"{name}.{at}.".encode() + body, "sha256")
+    return {
+        "webhook-id": name,
+        "webhook-timestamp": str(at),
+        "webhook-signature": "v1," + base64.b64encode(signature).decode(),
+    }

@@ -1,0 +1,88 @@
+"""Having work done in a process of its own, a bounded number of them at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from polis.runtime.component import StepFailed
+from polis.runtime.components.worker import off_loop
+from polis.runtime.isolated.unfit import Unfit
+from polis.runtime.isolated.work import find
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Callable
+
+AT_ONCE = 2
+SECONDS = 30.0
+"""How long one piece of work takes at the most; as much again it may wait for its turn."""
+MAX_ANSWER = 32 * 1024 * 1024
+_slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+
+
+async def isolated(name: str, *arguments: object, seconds: float = SECONDS) -> object:
+    """The result of a piece of work. StepFailed with its kind, `work.too_long` or `work.too_large`."""
+    async with _slot():
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "polis.runtime.isolated", stdin=-1, stdout=-1, stderr=-3, env={}
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await _asked(process, msgspec.msgpack.encode((name, arguments, seconds)))
+        except TimeoutError:
+            raise StepFailed("work.too_long", f"it takes longer than {seconds:g} s") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    return _told(answer)
+
+
+async def near(name: str, *arguments: object) -> object:
+    """The same in a thread of this process, for what is known to be small."""
+    return await off_loop(_done, find(name), arguments)
+
+
+def _done(work: Callable[..., object], arguments: tuple[object, ...]) -> object:
+    try:
+        return work(*arguments)
+    except Unfit as error:
+        raise StepFailed(error.kind, str(error)) from None
+
+
+def _slot() -> asyncio.Semaphore:
+    loop = asyncio.get_running_loop()
+    if loop not in _slots:
+        _slots.clear()
+        _slots[loop] = asyncio.Semaphore(AT_ONCE)
+    return _slots[loop]
+
+
+async def _asked(process: Process, request: bytes) -> bytes:
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("a process without pipes")
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(request)
+        await process.stdin.drain()
+        process.stdin.close()
+    answer = bytearray()
+    while part := await process.stdout.read(256 * 1024):
+        answer += part
+        if len(answer) > MAX_ANSWER:
+            raise StepFailed("work.too_large", f"its result is over {MAX_ANSWER:,} bytes")
+    return bytes(answer)
+
+
+def _told(answer: bytes) -> object:
+    if not answer:
+        # A limit has ended it, or a defect of a library: which of them, nobody can say any more.
+        raise StepFailed("work.failed", "it broke the process that worked on it")
+    state, result = msgspec.msgpack.decode(answer)
+    if state == "done":
+        return result
+    raise StepFailed(*result)

@@ -1,0 +1,48 @@
+"""What a step may reach beyond its run: the mesh, secrets, files and hosts outside. Each is refused unless it is allowed.
+
+Steps see this interface alone; polis.runtime.shell.reaching carries it out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from polis.proto import Request
+    from polis.runtime.egress.client import Egress
+
+A = TypeVar("A")
+
+
+class Reach(Protocol):
+    """What the steps of one run may reach, as who the run acts as."""
+
+    @property
+    def egress(self) -> Egress:
+        """Connections to hosts outside."""
+        ...
+
+    async def secret(self, secret_id: str) -> str:
+        """The value of a secret, for this moment: it goes into no message, event, log line or text of an error."""
+        ...
+
+    async def call(self, request: Request[A], *, key: str) -> A:
+        """The answer of an operation, with the scopes that the run's components name and no others.
+
+        key: what the call is idempotent by. StepFailed names the problem of what is refused.
+        """
+        ...
+
+    async def store(self, key: str, name: str, media_type: str, content: bytes) -> dict[str, object]:
+        """Make content a file of the org; the reference to it, as a port for files takes it. Once for each key."""
+        ...
+
+    async def tell(self, key: str, topic: str, data: object) -> None:
+        """Publish an event of the run, unless the run has ended or is another process's by now."""
+        ...
+
+    def folder(self, name: str) -> Path:
+        """A folder of this host that an operator has named for runs; StepFailed when there is none of this name."""
+        ...

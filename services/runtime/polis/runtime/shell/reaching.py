@@ -1,0 +1,170 @@
+"""What carries out what steps reach for: calls as whom the run acts as, leases of secrets, uploads, events, egress."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+from polis.proto import Refused, catalog, identity, runtime
+from polis.proto.problems import DeadlineExceeded, Overloaded, Unauthenticated, Unavailable
+from polis.runtime.component import StepFailed
+from polis.runtime.egress.addresses import Allowed
+from polis.runtime.egress.client import Egress
+
+if TYPE_CHECKING:
+    from polis.proto import Request
+    from polis.proto.runtime import Run
+    from polis.runtime.config import Config
+    from polis.runtime.engine.program import Program
+    from polis.runtime.shell.tokens import Tokens
+    from polis.service import Kernel
+
+A = TypeVar("A")
+_SECRETS = 256
+_LATER = (Unavailable, DeadlineExceeded, Overloaded)
+MAX_STORED = 20 * 1024 * 1024
+"""Bytes of a file that a step writes."""
+
+Leased = tuple[UUID, UUID, str]
+
+
+class Reaching:
+    """What all runs of this process share on their way out."""
+
+    def __init__(self, config: Config, kernel: Kernel, tokens: Tokens) -> None:
+        self.kernel = kernel
+        self.tokens = tokens
+        self.egress = Egress(Allowed(config.egress_allow))
+        self.folders = folders(config.run_folders)
+        self._secrets: OrderedDict[Leased, identity.SecretLease] = OrderedDict()
+
+    async def close(self) -> None:
+        await self.egress.close()
+
+    def of(self, run: Run, program: Program, owner: UUID) -> RunReach:
+        """What one run may reach."""
+        return RunReach(self, run, program.scopes, owner)
+
+    async def secret(self, run: Run, secret_id: UUID) -> str:
+        """A lease is kept for as long as it holds, and for the one that it was given for alone."""
+        wanted = (run.org_id, run.actor_id, str(secret_id))
+        lease = self._secrets.get(wanted)
+        if lease is None or lease.until <= datetime.now(UTC):
+            request = identity.LeaseSecret(run.org_id, secret_id, run.actor_id)
+            lease = await self.kernel.caller.call(request, token=await self.kernel.keys.own_token())
+            self._secrets[wanted] = lease
+            if len(self._secrets) > _SECRETS:
+                self._secrets.popitem(last=False)
+        return lease.value
+
+
+class RunReach:
+    """What one run may reach (polis.runtime.reach.Reach)."""
+
+    def __init__(self, shared: Reaching, run: Run, scopes: tuple[str, ...], owner: UUID) -> None:
+        self._shared = shared
+        self._run = run
+        self._scopes = scopes
+        self._owner = owner
+
+    @property
+    def egress(self) -> Egress:
+        return self._shared.egress
+
+    async def secret(self, secret_id: str) -> str:
+        try:
+            return await self._shared.secret(self._run, UUID(secret_id))
+        except ValueError:
+            raise StepFailed("secret.no_id", "this is no id of a secret") from None
+        except Refused as refusal:
+            raise _failed(refusal) from None
+
+    async def call(self, request: Request[A], *, key: str) -> A:
+        shared, run = self._shared, self._run
+        try:
+            token = await shared.tokens.of(run, self._scopes)
+            return await shared.kernel.caller.call(
+                request, token=token, org=str(run.org_id), idempotency_key=key
+            )
+        except Refused as refusal:
+            if isinstance(refusal.problem, Unauthenticated):
+                shared.tokens.forget(run, self._scopes)
+            raise _failed(refusal) from refusal
+
+    async def store(self, key: str, name: str, media_type: str, content: bytes) -> dict[str, object]:
+        if len(content) > MAX_STORED:
+            raise StepFailed(
+                "file.too_large", f"a file of {len(content):,} bytes; {MAX_STORED:,} are the most"
+            )
+        digest = hashlib.sha256(content).hexdigest()
+        announced = catalog.CreateUpload(name=name, size=len(content), media_type=media_type, sha256=digest)
+        upload = await self.call(announced, key=f"{key}#create")
+        await self._put(upload, content)
+        artifact = await self.call(catalog.CompleteUpload(upload.id, digest), key=f"{key}#complete")
+        return {
+            "artifact_id": str(artifact.id),
+            "name": artifact.name,
+            "media_type": artifact.media_type,
+            "size": artifact.size,
+        }
+
+    async def _put(self, upload: catalog.Upload, content: bytes) -> None:
+        """The parts of an upload; one that an attempt before has completed is left as it is."""
+        for number, start in enumerate(range(0, len(content), upload.part_bytes)):
+            part = catalog.PutPart(upload.id, number, content[start : start + upload.part_bytes])
+            try:
+                await self.call(part, key="")
+            except StepFailed as failure:
+                cause = failure.__cause__
+                if isinstance(cause, Refused) and isinstance(cause.problem, catalog.UploadNotFound):
+                    return
+                raise
+
+    async def tell(self, key: str, topic: str, data: object) -> None:
+        run, database = self._run, self._shared.kernel.database
+        try:
+            async with database.transaction([run.org_id]) as tx:
+                # Nothing takes effect after the end of a run, or by who has lost it.
+                own = await tx.value(
+                    "select true from runtime.runs where org_id = $1 and id = $2 and owner = $3"
+                    " and ended_at is null for share",
+                    run.org_id,
+                    run.id,
+                    self._owner,
+                )
+                if not own:
+                    raise StepFailed("run.lost", "the run has ended, or goes on elsewhere")
+                await tx.emit(
+                    runtime.RunEmitted(
+                        org_id=run.org_id, run_id=run.id, graph=run.graph, topic=topic, key=key, data=data
+                    )
+                )
+        except Refused as refusal:
+            raise _failed(refusal) from refusal
+
+    def folder(self, name: str) -> Path:
+        found = self._shared.folders.get(name)
+        if found is None:
+            raise StepFailed(
+                "folder.unknown", f"no folder `{name:.60}` is named for runs (POLIS_RUN_FOLDERS)"
+            )
+        return found
+
+
+def folders(named: str) -> dict[str, Path]:
+    """`docs=/srv/docs, code=/srv/code` as folders by their names."""
+    pairs = (part.partition("=") for part in named.split(",") if part.strip())
+    return {name.strip(): Path(path.strip()).resolve() for name, _, path in pairs if path.strip()}
+
+
+def _failed(refusal: Refused) -> StepFailed:
+    """A refusal as the failure of a step: the kind is the problem's last words, `catalog.resource_not_found`."""
+    problem = refusal.problem
+    kind = problem.type.removeprefix("/problems/").replace("/", ".").replace("-", "_")
+    failure = StepFailed(kind, str(refusal)[:500], retryable=problem.retryable or isinstance(problem, _LATER))
+    failure.__cause__ = refusal
+    return failure
