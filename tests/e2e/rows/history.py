@@ -20,12 +20,19 @@ ROWS = {
     "rerun_run": on_run("/runs/{}/rerun", {"step": "none"}),
     "retry_run": on_run("/runs/{}/retry", {}),
     "fork_run": on_run("/runs/{}/fork", {}),
+    "migrate_run": on_run("/runs/{}/migrate", {"dry_run": True}),
     "delete_run": on_run("/runs/{}"),
     "get_run_retention": fixed("/run-retention"),
     "set_run_retention": fixed("/run-retention", {"days": 365}),
 }
 # Runs of the rows act as the owner: for others they are not to take over. They may have ended, or not, by then.
-TAKING = {"rerun_run": {403, 404, 409}, "retry_run": {403, 409}, "fork_run": {403}, "delete_run": {403, 409}}
+TAKING = {
+    "rerun_run": {403, 404, 409},
+    "retry_run": {403, 409},
+    "fork_run": {403},
+    "migrate_run": {403, 409},
+    "delete_run": {403, 409},
+}
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     (name, "allowed"): statuses for name, statuses in TAKING.items()
 }

@@ -2,6 +2,7 @@
 
 from polis.graph.bodies import GraphUse, component_keys, graph_uses, unordered
 from polis.graph.check import check, check_component
+from polis.graph.compat import obstacles
 from polis.graph.content import canonical, digest
 from polis.graph.diff import Difference, differences
 from polis.graph.faults import GraphFaults, pointer
@@ -26,6 +27,7 @@ __all__ = [
     "differences",
     "digest",
     "graph_uses",
+    "obstacles",
     "pointer",
     "read_component",
     "read_graph",

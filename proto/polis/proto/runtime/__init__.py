@@ -3,6 +3,7 @@
 from polis.proto.runtime.asks import *
 from polis.proto.runtime.history import *
 from polis.proto.runtime.live import *
+from polis.proto.runtime.migration import *
 from polis.proto.runtime.retention import *
 from polis.proto.runtime.runs import *
 from polis.proto.runtime.telling import *

@@ -9,7 +9,7 @@ from polis.runtime.asks import service as asks
 from polis.runtime.config import Config
 from polis.runtime.own import Own, open_own
 from polis.runtime.retention import service as retention
-from polis.runtime.runs import batch, origin, start, store
+from polis.runtime.runs import batch, migrate, origin, start, store
 from polis.runtime.runs import service as runs
 from polis.service import EventContext, Service
 
@@ -21,6 +21,7 @@ service.include(
     start.handlers,
     batch.handlers,
     origin.handlers,
+    migrate.handlers,
     runs.handlers,
     asks.handlers,
     retention.handlers,

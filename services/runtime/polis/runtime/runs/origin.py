@@ -16,7 +16,6 @@ from msgspec import Struct
 from polis.db import Caller
 from polis.graph import GraphFaults
 from polis.proto import Refused, runtime
-from polis.proto.problems import Forbidden
 from polis.runtime.own import Own
 from polis.runtime.runs import resolve
 from polis.runtime.runs.takeover import MOST_ITEMS, Takeover, of_failed, of_step
@@ -109,18 +108,9 @@ async def _read(ctx: Context[Own], run_id: UUID) -> tuple[Run, Bound, dict[str, 
         bound = await ctx.own.executor.programs.restored(row.program, row.content)
     except GraphFaults as error:
         raise Refused(runtime.GraphInvalid(faults=error.faults)) from None
-    await _demand_actor(ctx, row.run)
+    await resolve.demand_actor(ctx, row.run)
     resolve.check_scopes(ctx.actor, bound.program.scopes)
     return row.run, bound, msgspec.json.decode(row.input, type=dict[str, object])
-
-
-async def _demand_actor(ctx: Context[Own], source: Run) -> None:
-    """Refused unless the caller may have a run act as this one's actor: what it did for that one goes on in the new one."""
-    if source.actor_id == ctx.actor.principal_id:
-        return
-    if source.actor_id == source.started_by:
-        raise Refused(Forbidden(scope="runtime:run"), "the run acts as somebody else")
-    await resolve.actor_id(ctx, str(source.actor_id))
 
 
 async def _make(ctx: Context[Own], wanted: Callable[[], Awaitable[_Wanted]]) -> Run:

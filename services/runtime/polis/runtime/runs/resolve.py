@@ -129,6 +129,15 @@ async def actor_id(ctx: Context[Any], agent: str | None) -> UUID:
     return found.id
 
 
+async def demand_actor(ctx: Context[Any], run: runtime.Run) -> None:
+    """Refused unless the caller may have a run act as this one does: what it does for that one goes on by the caller's word."""
+    if run.actor_id == ctx.actor.principal_id:
+        return
+    if run.actor_id == run.started_by:
+        raise Refused(Forbidden(scope=_STARTS), "the run acts as somebody else")
+    await actor_id(ctx, str(run.actor_id))
+
+
 async def _demand_agent(ctx: Context[Any], agent: identity.Agent) -> None:
     """Refused(Forbidden) unless the caller may have runs act as this agent.
 
