@@ -54,3 +54,37 @@ def test_where_nothing_is_done_everything_may_differ():
     other = plan({"c": Node("passthrough")}, (), {"x": GraphInput("c.in")})
 
     assert obstacles(plan(NODES, EDGES), other, []) == []
+
+
+def nested(message, expression, *, behind=()):
+    """`a` runs a graph of a pure step and an effect; behind: what stands behind it."""
+    inner = {
+        "nodes": {
+            "p": {"component": "map", "config": {"expression": expression}},
+            "e": {"component": "log", "config": {"message": message}},
+        },
+        "edges": [{"source": "p.out", "target": "e.in"}],
+        "inputs": {"x": {"target": "p.in"}},
+        "outputs": {"y": {"source": "e.out"}},
+    }
+    graph = Graph(
+        nodes={"a": Node("graph", config={"graph": inner}), **{name: Node("log") for name in behind}},
+        edges=tuple(Edge("a.y", f"{name}.in") for name in behind),
+        inputs={"x": GraphInput("a.x")},
+    )
+    return check(graph, COMPONENTS)
+
+
+@pytest.mark.parametrize(
+    ("new", "done", "pointers"),
+    [
+        (("other", "item"), ["a/e"], []),
+        (("said", "1"), ["a/e"], ["/nodes/a/config/graph/nodes/p/config"]),
+        (("said", "1"), [], []),
+        (("other", "item"), ["a/e", "b"], ["/nodes/a/config/graph"]),
+    ],
+)
+def test_graphs_in_graphs_are_held_to_the_same(new, done, pointers):
+    found = obstacles(nested("said", "item", behind=("b",)), nested(*new, behind=("b",)), done)
+
+    assert [fault.pointer for fault in found] == pointers

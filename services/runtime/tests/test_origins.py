@@ -175,7 +175,7 @@ async def test_a_rerun_asks_people_again_on_its_way(graph_of):
     """An approval is given once: what it let through is not done again on the strength of it."""
 
     class Stage:
-        collector = None
+        collector = body = None
 
         def __init__(self, index, key, sources):
             self.index, self.name, self.sources = index, f"n{index}", sources

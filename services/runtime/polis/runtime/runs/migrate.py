@@ -12,7 +12,6 @@ import msgspec
 
 from polis.graph import GraphFaults, differences, obstacles
 from polis.proto import Refused, runtime
-from polis.proto.problems import Fault
 from polis.runtime.own import Own
 from polis.runtime.runs import resolve
 from polis.runtime.shell.records import RunRow, decode_steps
@@ -21,7 +20,6 @@ from polis.service import Context, Handlers
 if TYPE_CHECKING:
     from polis.db import Transaction
     from polis.proto.runtime import Run, Step, Transition
-    from polis.runtime.engine.program import Program
     from polis.runtime.runs.resolve import Active
 
 handlers = Handlers()
@@ -118,13 +116,11 @@ async def _compare(ctx: Context[Own], row: _OpenRow, active: Active) -> runtime.
         digest=active.digest,
         migrated=False,
         changes=tuple(runtime.GraphChange(c.op, c.path) for c in islice(changes, _MOST_CHANGES)),
-        obstacles=(*resolve.input_faults(new.graph, row.inputs), *_obstacles(old, new, row.done)),
+        obstacles=(
+            *resolve.input_faults(new.graph, row.inputs),
+            *obstacles(old.plan, new.plan, row.done),
+        ),
     )
-
-
-def _obstacles(old: Program, new: Program, done: list[str]) -> tuple[Fault, ...]:
-    """Of a node that is a graph itself, the outcomes stand under its name: `outer/inner`."""
-    return tuple(obstacles(old.plan, new.plan, {name.partition("/")[0] for name in done}))
 
 
 async def _move(tx: Transaction, row: _OpenRow, active: Active, ctx: Context[Own]) -> tuple[Transition, ...]:

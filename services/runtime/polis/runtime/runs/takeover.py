@@ -85,4 +85,4 @@ def _behind(program: Program, start: Stage) -> dict[int, bool]:
 
 def _gathers(stage: Stage) -> bool:
     """Whether the items of a node are named otherwise than after the messages that came."""
-    return stage.collector is not None or stage.component.merge != "any"
+    return stage.collector is not None or stage.body is not None or stage.component.merge != "any"
