@@ -9,7 +9,9 @@ from polis.proto.catalog import (
     Activate,
     ContentInvalid,
     CreateResource,
+    DeleteResource,
     GetDraft,
+    ListDependencies,
     ListResources,
     PublishVersion,
     PutDraft,
@@ -48,6 +50,60 @@ async def test_a_graph_of_components_that_exist_is_stored_as_it_is(ada):
     made = await ada.call(CreateResource(type="graph", key="twice", content=GRAPH))
 
     assert (await ada.call(GetDraft(made.id))).content == GRAPH
+
+
+EACH = {
+    "key": "every",
+    "title": "Every",
+    "body": "items",
+    "inputs": {"in": {}},
+    "outputs": {"out": {}},
+    "config": {},
+}
+
+
+def every(graph):
+    """A graph that runs another for each item."""
+    return {
+        "nodes": {"every": {"component": "every", "config": {"graph": graph}}},
+        "inputs": {"x": {"target": "every.in"}},
+    }
+
+
+async def test_a_graph_is_checked_with_those_that_it_runs_and_holds_on_to_what_they_use(ada, refused):
+    echo = await use(ada, ECHO)
+    await use(ada, EACH, "every")
+    inner = {"nodes": {"do": {"component": "echo"}}, "inputs": {"item": {"target": "do.in"}}}
+    named = await ada.call(CreateResource(type="graph", key="inner", content=inner))
+    written = await ada.call(CreateResource(type="graph", key="written", content=every(inner)))
+    at = "/nodes/every/config/graph"
+
+    early = await refused(
+        ada.call(CreateResource(type="graph", key="early", content=every({"$use": "graph/inner@1"})))
+    )
+    await ada.call(PublishVersion(named.id))
+    await ada.call(Activate(named.id, "production", 1))
+    outer = await ada.call(
+        CreateResource(type="graph", key="outer", content=every({"$use": "graph/inner@1"}))
+    )
+    wrong = await refused(
+        ada.call(
+            CreateResource(type="graph", key="wrong", content=every({"nodes": {"do": {"component": "no"}}}))
+        )
+    )
+    draft = await ada.call(GetDraft(named.id))
+    loops = every({"$use": "graph/inner"})
+    itself = await refused(ada.call(PutDraft(named.id, revision=draft.revision, content=loops)))
+    await ada.call(PublishVersion(written.id))
+    await ada.call(PublishVersion(outer.id))
+    used = [(await ada.call(ListDependencies(each.id, "1"))).items for each in (written, outer)]
+    held = await refused(ada.call(DeleteResource(echo.id)))
+
+    assert pointers(early) == [f"{at}/$use"]
+    assert pointers(wrong) == [f"{at}/nodes/do/component"]
+    assert pointers(itself) == [f"{at}/$use"]
+    assert [[d.used_key for d in each] for each in used] == [["echo", "every"], ["every", "inner"]]
+    assert "graph/written" in held.users
 
 
 async def test_every_fault_of_a_graph_is_listed_with_its_pointer_and_nothing_is_stored(ada, refused, facts):

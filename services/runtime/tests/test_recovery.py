@@ -18,7 +18,7 @@ import asyncpg
 import pytest
 
 from polis.proto import Refused, runtime
-from polis.proto.graph import Component, Node, Port
+from polis.proto.graph import Component, Graph, GraphInput, GraphOutput, Node, Port
 from polis.proto.problems import DeadlineExceeded, InFlight, Unavailable
 from polis.testing import eventually
 
@@ -178,6 +178,43 @@ async def test_a_killed_process_goes_on_at_once_when_it_is_started_again(mesh):
     # What was recorded was not done again: only the two that were at work may be there twice.
     assert sum(mesh.keys().values()) <= ITEMS + 2
     assert await mesh.epoch(run) == 2
+
+
+async def test_a_graph_in_a_graph_goes_on_where_it_was_when_its_process_is_killed(mesh, played):
+    """Named in the catalog, and pinned: by the time the run goes on, there is no such graph any more."""
+    played.graphs["inner"] = Graph(
+        nodes={"act": Node(SLOW.key)},
+        inputs={"item": GraphInput("act.in")},
+        outputs={"result": GraphOutput("act.out")},
+    )
+    named = {"graph": {"$use": "graph/inner"}, "at_once": 2}
+    played.graphs["outer"] = Graph(
+        nodes={"each": Node("each.graph", config=named)},
+        inputs={"x": GraphInput("each.in")},
+        outputs={"y": GraphOutput("each.out", many=True)},
+    )
+    async with mesh.process("one") as first:
+        await mesh.seen("one")
+        run = await mesh.ask(runtime.StartRun(graph="outer", input={"x": list(range(ITEMS))}))
+        await mesh.under_way()
+        first.kill()
+        await first.wait()
+    del played.graphs["inner"]
+
+    async with mesh.process("one"):
+        await mesh.seen("one")
+        assert (await mesh.ended(run)).state == "succeeded"
+        output = await mesh.ask(runtime.GetOutput(run_id=run.id))
+        timeline = await mesh.ask(runtime.GetTimeline(run_id=run.id))
+
+    assert output.values == {"y": [list(range(ITEMS))]}
+    assert set(mesh.keys()) == {f"{run.id}/each/act/-/{i}" for i in range(ITEMS)}
+    assert sum(mesh.keys().values()) <= ITEMS + 2
+    assert await mesh.recorded(run) == ITEMS
+    assert [(s.node, s.state, s.received, s.emitted) for s in timeline.steps] == [
+        ("each", "succeeded", 1, 1 + ITEMS),
+        ("each/act", "succeeded", ITEMS, ITEMS),
+    ]
 
 
 async def test_the_runs_of_a_killed_process_go_on_elsewhere_when_its_lease_is_over(mesh):

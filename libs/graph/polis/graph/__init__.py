@@ -1,6 +1,6 @@
 """Checks graphs and components, gives contents their digest, and ships the built-in ones. It runs nothing."""
 
-from polis.graph.bodies import GraphUse, component_keys, graph_uses, unordered
+from polis.graph.bodies import MAX_DEPTH, GraphUse, component_keys, graph_uses, unordered
 from polis.graph.check import check, check_component
 from polis.graph.compat import obstacles
 from polis.graph.content import canonical, digest
@@ -11,6 +11,7 @@ from polis.graph.schema import Schema, compiled, schema_faults
 from polis.graph.shape import read_component, read_graph
 
 __all__ = [
+    "MAX_DEPTH",
     "Difference",
     "GraphFaults",
     "GraphUse",

@@ -49,6 +49,12 @@ class GraphUse(Struct, frozen=True, order=True):
     def __str__(self) -> str:
         return f"{self.key}@{self.number or self.environment}"
 
+    @staticmethod
+    def parse(text: str) -> GraphUse:
+        """The use that `str` wrote."""
+        key, _, at = text.partition("@")
+        return GraphUse(key, int(at)) if at.isdigit() else GraphUse(key, 0, at)
+
 
 def graph_uses(graph: Graph) -> dict[GraphUse, str]:
     """The graphs of the catalog that a graph names, also in those that stand in it, and where it does so first."""

@@ -77,11 +77,15 @@ class Activate(Request[Activation], frozen=True):
     callers=("runtime",),
 )
 class ResolveResource(Request[Version], frozen=True):
-    """Read the version that an environment uses: the org's own resource first, then the mesh's public one."""
+    """Read the version that an environment uses: the org's own resource first, then the mesh's public one.
+
+    With `number` that version, wherever it is active.
+    """
 
     type: ResourceType
     key: ResourceKey
     environment: Environment = "production"
+    number: VersionNumber | None = None
 
 
 @operation(

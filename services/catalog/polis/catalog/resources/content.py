@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from polis import graph
 from polis.catalog.access import SYSTEM_ORG, Viewer
+from polis.catalog.resources import graphs
 from polis.graph import GraphFaults
 from polis.proto import Refused
 from polis.proto.catalog import MAX_CONTENT_BYTES, MAX_GRAPH_BYTES, ContentInvalid, ResourceType
@@ -84,8 +85,10 @@ async def check(
             await asyncio.to_thread(_check_component, key, form)
         elif kind == "graph":
             parsed = await asyncio.to_thread(_read_graph, form)
-            known = await components(db, viewer, {node.component for node in parsed.nodes.values()})
-            await asyncio.to_thread(graph.check, parsed, known)
+            inner = await graphs.named(db, viewer, parsed)
+            keys = {key for each in (parsed, *inner.values()) for key in graph.component_keys(each)}
+            known = await components(db, viewer, keys)
+            await asyncio.to_thread(graph.check, parsed, known, inner, key=key)
     except GraphFaults as error:
         raise invalid(error.faults) from None
 

@@ -14,6 +14,7 @@ from polis.catalog.resources import rows as resources
 from polis.proto import Refused
 from polis.proto.catalog import (
     NotActive,
+    ResolveResource,
     Resource,
     ResourceNotFound,
     ResourceType,
@@ -193,8 +194,10 @@ async def page(db: Tenant, resource: Resource, below: int, limit: int) -> list[V
     )
 
 
-async def resolve(db: Tenant, viewer: Viewer, kind: ResourceType, key: str, environment: str) -> Version:
+async def resolve(db: Tenant, viewer: Viewer, request: ResolveResource) -> Version:
     """The version that an environment uses: of the org's resource when that is active there, else of the mesh's own.
+
+    With a number that version, wherever it is active.
 
     Public resources of other orgs are never found by key: whoever publishes one must not be able to take a name over.
     Refused(ResourceNotFound), or NotActive when there is a resource and none is active.
@@ -204,8 +207,9 @@ async def resolve(db: Tenant, viewer: Viewer, kind: ResourceType, key: str, envi
         """
         select v.resource_id, r.type, r.key, v.number, v.digest, v.content, v.changelog, v.published_by, v.published_at
         from catalog.resources r
-        join catalog.activations a on a.org_id = r.org_id and a.resource_id = r.id and a.environment = $7
-        join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id and v.number = a.number
+        left join catalog.activations a on a.org_id = r.org_id and a.resource_id = r.id and a.environment = $7
+        join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id
+            and v.number = coalesce($8::integer, a.number)
         where r.org_id in ($1, $2) and r.type = $5 and r.key = $6
             and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
         order by r.org_id = $1 desc limit 1
@@ -214,18 +218,17 @@ async def resolve(db: Tenant, viewer: Viewer, kind: ResourceType, key: str, envi
         SYSTEM_ORG,
         viewer.principal_id,
         viewer.opens,
-        kind,
-        key,
-        environment,
+        request.type,
+        request.key,
+        request.environment,
+        request.number,
     )
     if row is None:
-        raise Refused(await _unresolved(db, viewer, kind, key, environment))
+        raise Refused(await _unresolved(db, viewer, request))
     return row.version()
 
 
-async def _unresolved(
-    db: Tenant, viewer: Viewer, kind: ResourceType, key: str, environment: str
-) -> NotActive | ResourceNotFound:
+async def _unresolved(db: Tenant, viewer: Viewer, request: ResolveResource) -> NotActive | ResourceNotFound:
     exists = await db.value(
         """
         select true from catalog.resources r
@@ -237,7 +240,10 @@ async def _unresolved(
         SYSTEM_ORG,
         viewer.principal_id,
         viewer.opens,
-        kind,
-        key,
+        request.type,
+        request.key,
     )
-    return NotActive(environment=environment) if exists else ResourceNotFound(resource=f"{kind}/{key}")
+    if exists and request.number is None:
+        return NotActive(environment=request.environment)
+    version = "" if request.number is None else f"@{request.number}"
+    return ResourceNotFound(resource=f"{request.type}/{request.key}{version}")

@@ -59,9 +59,7 @@ async def activate(request: catalog.Activate, ctx: Context[Own]) -> catalog.Acti
 
 @handlers.handles(catalog.ResolveResource)
 async def resolve_resource(request: catalog.ResolveResource, ctx: Context[Own]) -> catalog.Version:
-    return await versions.resolve(
-        ctx.db, await ctx.own.grants.viewer(ctx.actor), request.type, request.key, request.environment
-    )
+    return await versions.resolve(ctx.db, await ctx.own.grants.viewer(ctx.actor), request)
 
 
 @handlers.handles(catalog.CompareVersions)

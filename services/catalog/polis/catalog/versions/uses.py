@@ -101,12 +101,20 @@ def named(kind: str, form: content.Canonical) -> dict[Use, str]:
 
 
 def _named(kind: str, document: dict[str, object]) -> Iterator[tuple[Use | None, str]]:
-    nodes = document.get("nodes")
-    if kind == "graph" and isinstance(nodes, dict):
-        for name, node in nodes.items():
-            yield Use("component", node["component"]), pointer("nodes", name, "component")
+    if kind == "graph":
+        yield from _components((), document)
     if kind != "component":  # a component's schemas are its own business
         yield from _marked((), document)
+
+
+def _components(path: tuple[str | int, ...], document: object) -> Iterator[tuple[Use, str]]:
+    """The components of a graph's nodes, and of those of the graphs that are written in it."""
+    nodes = document.get("nodes") if isinstance(document, dict) else None
+    for name, node in nodes.items() if isinstance(nodes, dict) else ():
+        yield Use("component", node["component"]), pointer(*path, "nodes", name, "component")
+        config = node.get("config")
+        if isinstance(config, dict):
+            yield from _components((*path, "nodes", name, "config", "graph"), config.get("graph"))
 
 
 def _marked(path: tuple[str | int, ...], value: object) -> Iterator[tuple[Use | None, str]]:

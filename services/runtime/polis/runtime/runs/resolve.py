@@ -10,12 +10,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from polis.graph import GraphFaults, compiled, pointer
+from polis.graph import MAX_DEPTH, GraphFaults, GraphUse, compiled, component_keys, graph_uses, pointer
 from polis.proto import Refused, catalog, identity, runtime
 from polis.proto.graph import Component, Graph
 from polis.proto.problems import Fault, Forbidden
 from polis.runtime.runs.remembered import Changes, Remembered
-from polis.runtime.shell.programs import Bound, Resolved
+from polis.runtime.shell.programs import Bound, Resolved, ResolvedGraph
 
 if TYPE_CHECKING:
     from polis.runtime.shell.programs import Programs
@@ -92,12 +92,32 @@ async def bound(
     """What a run of this version executes. Refused(GraphInvalid) with every fault."""
     try:
         graph = msgspec.convert(version.content, Graph)
-        found = await components.of(ctx, {node.component for node in graph.nodes.values()})
-        return await programs.of(version.digest, graph, found)
+        inner = await _inner(ctx, graph)
+        graphs = (graph, *(each.graph for each in inner.values()))
+        found = await components.of(ctx, {key for each in graphs for key in component_keys(each)})
+        return await programs.of(version.digest, graph, found, inner)
     except msgspec.ValidationError as error:
         raise Refused(runtime.GraphInvalid(faults=(Fault("", str(error)),))) from None
     except GraphFaults as error:
         raise Refused(runtime.GraphInvalid(faults=error.faults)) from None
+
+
+async def _inner(ctx: Context[Any], graph: Graph) -> dict[GraphUse, ResolvedGraph]:
+    """The graphs that a graph names, and those that these name, as far as there are any: a run is pinned to them."""
+    found: dict[GraphUse, ResolvedGraph] = {}
+    wanted = set(graph_uses(graph))
+    for _ in range(MAX_DEPTH):
+        missing = sorted(wanted - found.keys())
+        slots = asyncio.Semaphore(_AT_ONCE)
+        versions = await asyncio.gather(*(_version(ctx, "graph", use, slots) for use in missing))
+        new = {
+            use: ResolvedGraph(version.digest, msgspec.convert(version.content, Graph))
+            for use, version in zip(missing, versions, strict=True)
+            if version is not None
+        }
+        found |= new
+        wanted = {use for each in new.values() for use in graph_uses(each.graph)}
+    return found
 
 
 def check_scopes(actor: Actor, scopes: Iterable[str]) -> None:
@@ -181,12 +201,20 @@ def input_faults(graph: Graph, given: Mapping[str, object]) -> tuple[Fault, ...]
 
 
 async def _component(ctx: Context[Any], key: str, slots: asyncio.Semaphore) -> Resolved | None:
-    request = catalog.ResolveResource(type="component", key=key, environment=COMPONENTS_FROM)
+    version = await _version(ctx, "component", GraphUse(key, 0, COMPONENTS_FROM), slots)
+    return None if version is None else Resolved(version.digest, msgspec.convert(version.content, Component))
+
+
+async def _version(
+    ctx: Context[Any], kind: catalog.ResourceType, use: GraphUse, slots: asyncio.Semaphore
+) -> catalog.Version | None:
+    request = catalog.ResolveResource(
+        type=kind, key=use.key, environment=use.environment, number=use.number or None
+    )
     async with slots:
         try:
-            version = await ctx.call(request)
+            return await ctx.call(request)
         except Refused as refusal:
             if isinstance(refusal.problem, catalog.ResourceNotFound | catalog.NotActive):
                 return None
             raise
-    return Resolved(version.digest, msgspec.convert(version.content, Component))

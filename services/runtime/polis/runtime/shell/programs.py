@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from polis.graph import GraphUse
 from polis.proto.graph import Component, Graph
 from polis.runtime.component import implementation
 from polis.runtime.engine.program import Program, compile_program
@@ -33,11 +34,12 @@ RELIED_S = 600.0
 """How long a process relies on it that a program is stored, before it stores it again."""
 
 
-class Bundle(Struct, frozen=True):
-    """A graph with the components that its nodes named when the run started."""
+class Bundle(Struct, frozen=True, omit_defaults=True):
+    """A graph with the components and graphs that its nodes named when the run started, `key@version`."""
 
     graph: Graph
     components: dict[str, Component]
+    graphs: dict[str, Graph] = {}
 
 
 class Resolved(Struct, frozen=True):
@@ -45,6 +47,13 @@ class Resolved(Struct, frozen=True):
 
     digest: str
     component: Component
+
+
+class ResolvedGraph(Struct, frozen=True):
+    """A version of a graph that another one names."""
+
+    digest: str
+    graph: Graph
 
 
 class Bound(Struct, frozen=True):
@@ -63,11 +72,21 @@ class Programs:
         self._compiled: OrderedDict[Hashable, Bound] = OrderedDict()
         self._stored: OrderedDict[tuple[UUID, str], float] = OrderedDict()
 
-    async def of(self, graph_digest: str, graph: Graph, components: Mapping[str, Resolved]) -> Bound:
+    async def of(
+        self,
+        graph_digest: str,
+        graph: Graph,
+        components: Mapping[str, Resolved],
+        graphs: Mapping[GraphUse, ResolvedGraph],
+    ) -> Bound:
         """The program of a graph version. GraphFaults when it cannot run."""
-        key = (graph_digest, tuple(sorted((name, found.digest) for name, found in components.items())))
-        parts = {name: found.component for name, found in components.items()}
-        return await self._get(key, lambda: _bound(Bundle(graph, parts)))
+        found = [(name, part.digest) for name, part in components.items()]
+        found += [(str(use), part.digest) for use, part in graphs.items()]
+        parts = {name: part.component for name, part in components.items()}
+        inner = {str(use): part.graph for use, part in graphs.items()}
+        return await self._get(
+            (graph_digest, tuple(sorted(found))), lambda: _bound(Bundle(graph, parts, inner))
+        )
 
     async def stored(self, digest: str, content: bytes) -> Program:
         """The program of a stored bundle. GraphFaults when this version of the runtime cannot run it any more."""
@@ -98,7 +117,8 @@ class Programs:
 
 
 def _bound(bundle: Bundle) -> Bound:
-    return bind(bundle, compile_program(bundle.graph, bundle.components, implementation))
+    graphs = {GraphUse.parse(name): graph for name, graph in bundle.graphs.items()}
+    return bind(bundle, compile_program(bundle.graph, bundle.components, implementation, graphs))
 
 
 def bind(bundle: Bundle, program: Program) -> Bound:
