@@ -18,6 +18,7 @@ from polis.runtime.engine.activation import Activation, Failure, Recorded
 from polis.runtime.engine.attempts import Attempts
 from polis.runtime.engine.frame import Frame
 from polis.runtime.engine.inboxes import Inboxes
+from polis.runtime.engine.machine import Machine
 from polis.runtime.engine.node import NodeRun
 from polis.runtime.engine.program import Program, compile_program
 from polis.runtime.engine.simulation import Chances, World, pause
@@ -31,7 +32,7 @@ NESTED = {"each": "item", "repeat": "out", "inner": "result"}
 """Components that run a graph, and the port by which their results leave."""
 ONE_EACH = ("add", "slow", "effect", "note", "ask", "find", "sum", "repeat")
 """Components of which something comes whatever they are given."""
-BUMPY = Chances(crash=0.03, duplicate=0.2, lost=0.2)
+BUMPY = Chances(crash=0.03, duplicate=0.2, lost=0.2, pauses=2)
 SMOOTH = Chances()
 
 
@@ -392,12 +393,29 @@ def _take_a_second_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _park_in_spite_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     park = World.park
-    monkeypatch.setattr(World, "park", lambda self, epoch, _taken: park(self, epoch, self.completions))
+    monkeypatch.setattr(
+        World,
+        "park",
+        lambda self, epoch, _taken, *, paused: park(self, epoch, self.completions, paused=paused),
+    )
+
+
+def _go_on_while_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = Machine.turn
+
+    def deaf(self: Machine, budget_s: float) -> bool:
+        paused, self.paused = self.paused, False
+        more = turn(self, budget_s)
+        self.paused = paused
+        return more
+
+    monkeypatch.setattr(Machine, "turn", deaf)
 
 
 @pytest.mark.parametrize(
     "bug",
     [
+        _go_on_while_paused,
         _take_a_second_answer,
         _park_in_spite_of_an_answer,
         _let_go_before_it_is_durable,

@@ -6,4 +6,5 @@ from polis.proto.runtime.live import *
 from polis.proto.runtime.migration import *
 from polis.proto.runtime.retention import *
 from polis.proto.runtime.runs import *
+from polis.proto.runtime.steering import *
 from polis.proto.runtime.telling import *

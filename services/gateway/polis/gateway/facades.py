@@ -36,7 +36,7 @@ from polis.proto.identity import (
     UpdateAgent,
 )
 from polis.proto.registry import SERVICES
-from polis.proto.runtime import CancelRun, ListRuns
+from polis.proto.runtime import CancelRun, ListRuns, PauseRun, ResumeRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,8 @@ _OPERATIONS: tuple[tuple[str, str, type], ...] = (
     ("PUT", "/api/credentials/{secret_id}", RotateSecret),
     ("DELETE", "/api/credentials/{secret_id}", DeleteSecret),
     ("POST", "/api/tasks/{run_id}/cancel", CancelRun),
+    ("POST", "/api/tasks/{run_id}/pause", PauseRun),
+    ("POST", "/api/tasks/{run_id}/resume", ResumeRun),
     ("GET", "/api/workflows/{resource_id}", GetDraft),
     ("PUT", "/api/workflows/{resource_id}", PutDraft),
     ("DELETE", "/api/workflows/{resource_id}", DeleteResource),

@@ -9,8 +9,9 @@ from polis.runtime.asks import service as asks
 from polis.runtime.config import Config
 from polis.runtime.own import Own, open_own
 from polis.runtime.retention import service as retention
-from polis.runtime.runs import batch, migrate, origin, start, store
+from polis.runtime.runs import batch, migrate, origin, pause, start, store
 from polis.runtime.runs import service as runs
+from polis.runtime.signals import service as signals
 from polis.service import EventContext, Service
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ service.include(
     migrate.handlers,
     runs.handlers,
     asks.handlers,
+    pause.handlers,
+    signals.handlers,
     retention.handlers,
 )
 

@@ -39,7 +39,7 @@ class Attempts:
     """
 
     __slots__ = (
-        "_machine", "_random", "_recorded", "_ticket", "_timers", "recording", "retrying", "running", "waiting",
+        "_held", "_machine", "_random", "_recorded", "_ticket", "_timers", "recording", "retrying", "running", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +49,7 @@ class Attempts:
         self._random = random
         self._recorded = dict(recorded)
         self._timers: list[Timer] = []
+        self._held: list[Activation] = []
         self._ticket = count()
         self.running = self.waiting = self.recording = self.retrying = 0
 
@@ -63,6 +64,22 @@ class Attempts:
         return self.running == self.waiting and not self.recording and not self.retrying
 
     @property
+    def quiet(self) -> bool:
+        """Whether nothing is at work that would be lost, were the run begun anew: who is to be repeated is not."""
+        return self.running == self.waiting and not self.recording
+
+    def release(self) -> None:
+        """Repeat what was due while the run was paused."""
+        held, self._held = self._held, []
+        for activation in held:
+            self._again(activation)
+
+    def _again(self, activation: Activation) -> None:
+        if activation.state == "retrying":
+            self.retrying -= 1
+            self.begin(activation)
+
+    @property
     def next_due(self) -> float | None:
         while self._timers:
             due, _, activation, attempt = self._timers[0]
@@ -74,10 +91,10 @@ class Attempts:
     def wake(self, now: float) -> None:
         while self._timers and self._timers[0][0] <= now and self._machine.state == "running":
             _, _, activation, attempt = heapq.heappop(self._timers)
-            if attempt is None:
-                if activation.state == "retrying":
-                    self.retrying -= 1
-                    self.begin(activation)
+            if attempt is None and self._machine.paused:
+                self._held.append(activation)
+            elif attempt is None:
+                self._again(activation)
             elif attempt.current:
                 limit = activation.node.stage.timeout_s
                 self._machine.requests.append(Abort(attempt))

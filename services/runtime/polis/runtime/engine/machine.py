@@ -7,6 +7,7 @@ through any order of events.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Literal
@@ -30,7 +31,8 @@ class Machine:
     """One run. The shell empties `requests` and carries them out after each call.
 
     recorded: outcomes from the journal by (path of the node, item); they are replayed instead of repeated.
-    elapsed_s: how long ago the run was created. changed: the marks of the nodes in which something has happened.
+    elapsed_s: how long ago the run was created. paused_s: how long of that it was paused, which takes nothing from its
+    time. paused: it begins no further step; what is at work ends. changed: the marks of the nodes in which something has happened.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Machine:
         random: Random,
         recorded: Mapping[tuple[str, Item], Recorded] | None = None,
         elapsed_s: float = 0.0,
+        paused_s: float = 0.0,
     ) -> None:
         self.run = run
         self.program = program
@@ -53,7 +56,9 @@ class Machine:
         self.now = clock()
         self.turn_ends = 0.0
         self.created_at = self.now - elapsed_s
-        self.deadline = self.created_at + program.graph.timeout_s
+        self.deadline = self.created_at + paused_s + program.graph.timeout_s
+        self.paused = False
+        self._paused_at = 0.0
         self.changed = 0
         self.attempts = Attempts(self, random, recorded or {})
         self.outside = Outside(self)
@@ -83,6 +88,8 @@ class Machine:
         self.now = self.clock()
         self.turn_ends = self.now + budget_s
         inboxes = self.frame.inboxes
+        if self.paused:
+            return False
         if self.state == "running":
             self.frame.turn()
         if not inboxes.ready and self.state == "running" and self.attempts.stuck:
@@ -112,13 +119,29 @@ class Machine:
     @property
     def rests(self) -> bool:
         """Whether nothing happens until what is waited for comes: the run needs no process until then."""
+        if self.paused:
+            return self.state == "running" and self.attempts.quiet
         idle = self.state == "running" and not self.frame.inboxes.ready
         return idle and self.attempts.rests and bool(self.outside.open)
+
+    def pause(self) -> None:
+        """Begin no further step, nor another attempt of one."""
+        if not self.paused:
+            self.now = self._paused_at = self.clock()
+            self.paused = True
+
+    def resume(self) -> None:
+        """Go on, with as much time left as there was."""
+        if self.paused:
+            self.paused = False
+            self.now = self.clock()
+            self.deadline += self.now - self._paused_at
+            self.attempts.release()
 
     def wake(self) -> None:
         """Do what the time has come for: attempts to be repeated, attempts and runs that took too long."""
         self.now = self.clock()
-        if self.now >= self.deadline and self.state == "running":
+        if self.now >= self.deadline and self.state == "running" and not self.paused:
             late = next(
                 (n for n in self.nodes if n.state in ("running", "waiting", "retrying")), self.nodes[0]
             )
@@ -129,8 +152,8 @@ class Machine:
     @property
     def next_due(self) -> float:
         """When to call `wake`, by the engine's clock."""
-        due = self.attempts.next_due
-        return self.deadline if due is None else min(due, self.deadline)
+        due, deadline = self.attempts.next_due, math.inf if self.paused else self.deadline
+        return deadline if due is None else min(due, deadline)
 
     def cancel(self) -> None:
         """End the run: nothing that happens afterwards has a consequence."""

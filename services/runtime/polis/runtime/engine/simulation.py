@@ -7,6 +7,7 @@ the engine works, only what it may ask for.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from itertools import count
 from random import Random
@@ -33,7 +34,7 @@ MAX_EVENTS = 1_000_000
 class Chances(msgspec.Struct, frozen=True):
     """How likely each mishap is, per event. cancel_after: virtual seconds; None for never.
 
-    lost: a process is not told that what it waits for has come, and finds out late.
+    lost: a process is not told that what it waits for has come, and finds out late. pauses: how often it is paused.
     """
 
     crash: float = 0.0
@@ -41,6 +42,7 @@ class Chances(msgspec.Struct, frozen=True):
     zombie: float = 0.5
     duplicate: float = 0.0
     lost: float = 0.0
+    pauses: int = 0
     longest_delay_s: float = 1.0
     cancel_after: float | None = None
 
@@ -66,6 +68,7 @@ class World:
         self.open: set[tuple[str, Item]] = set()
         self.bring: Callable[[bytes], Recorded] = _recorded.decode
         self.completions = 0
+        self.paused = False
         self.parks = 0
         self.refused = 0
         self.crashes = 0
@@ -82,6 +85,8 @@ class World:
         self._boot()
         if self.chances.cancel_after is not None:
             self.after(self.cancel, self.chances.cancel_after)
+        for _ in range(self.chances.pauses):
+            self.after(self.pause, self.random.random() * 5 * self.chances.longest_delay_s)
         for _ in range(MAX_EVENTS):
             if not self._events:
                 break
@@ -117,6 +122,22 @@ class World:
         process = self._process
         if process is not None:
             self.after(process.hear_of_cancel)
+
+    def pause(self) -> None:
+        """The run's row says that it is paused, until a time of chance; its process hears of both later."""
+        if self.ended or self.paused:
+            return
+        self.paused = True
+        self.after(self.resume, self.random.random() * 5 * self.chances.longest_delay_s)
+        if self._process is not None:
+            self.after(self._process.hear_of_pause)
+
+    def resume(self) -> None:
+        self.paused = False
+        if self._process is not None:
+            self.after(self._process.hear_of_pause)
+        elif not self.ended:
+            self._boot()
 
     def commit(self, epoch: int, activation: Activation, body: bytes) -> bool:
         """The fenced commit of an outcome."""
@@ -155,20 +176,21 @@ class World:
         self.journal[place] = msgspec.json.encode(outcome)
         self.completions += 1
         if self._process is None:
-            self._boot()
+            if not self.paused:
+                self._boot()
         else:
             lost = self.random.random() < self.chances.lost
             self.after(self._process.look, 5 * self.chances.longest_delay_s if lost else None)
         return True
 
-    def park(self, epoch: int, taken: int) -> bool:
-        """The fenced commit of a run that rests: no process has it from now on. taken: what that one has heard of."""
+    def park(self, epoch: int, taken: int, *, paused: bool) -> bool:
+        """The fenced commit of a run that rests: no process has it from now on. taken, paused: what that one has heard."""
         if epoch != self.epoch or self.ended:
             self.refused += 1
             return False
         self.parks += 1
         self._process = None
-        if self.completions > taken:
+        if paused != self.paused or (self.completions > taken and not paused):
             self._boot()
         return True
 
@@ -207,6 +229,8 @@ class Process:
         self._machine = Machine(
             "run", world.program, self, clock=self._clock, random=world.random, recorded=recorded
         )
+        if world.paused:
+            self._machine.pause()
         self._machine.start(world.inputs)
         self._pump()
 
@@ -219,6 +243,14 @@ class Process:
         if self.alive and self._machine is not None:
             self._machine.cancel()
             self._carry_out()
+
+    def hear_of_pause(self) -> None:
+        if self.alive and self._machine is not None:
+            if self.world.paused:
+                self._machine.pause()
+            else:
+                self._machine.resume()
+            self._pump()
 
     def look(self) -> None:
         """Take what was waited for and is in the journal now."""
@@ -263,7 +295,8 @@ class Process:
         if self.alive and more:
             self.world.after(self._pump)
         elif self.alive and self.machine.state == "running":
-            self.world.after(self._wake, max(0.0, self.machine.next_due - self._clock()))
+            if self.machine.next_due < math.inf:
+                self.world.after(self._wake, max(0.0, self.machine.next_due - self._clock()))
             if self.machine.rests and self.world.random.random() < 0.3:
                 self.world.after(self._park)
 
@@ -278,7 +311,7 @@ class Process:
         for request in requests:
             match request:
                 case Launch(attempt=attempt):
-                    world.after(lambda attempt=attempt: self._resume(attempt))  # type: ignore[misc] # bound per turn
+                    self._launch(attempt)
                 case Abort(attempt=attempt):
                     if (work := self._work.pop(attempt, None)) is not None:
                         work.close()
@@ -295,6 +328,11 @@ class Process:
                         work.close()
                     self._work.clear()
                     world.after(lambda request=request: self._end(request))  # type: ignore[misc]
+
+    def _launch(self, attempt: Attempt) -> None:
+        if self.machine.paused:
+            raise AssertionError(f"{attempt.key} was begun although the run is paused")
+        self.world.after(lambda: self._resume(attempt))
 
     def _resume(self, attempt: Attempt) -> None:
         """Let a task run to its next wait."""
@@ -351,7 +389,7 @@ class Process:
     def _park(self) -> None:
         """Leave the run while it rests, unless something has happened since."""
         if self.alive and self.machine.rests and not self._opening:
-            self.world.park(self.epoch, self._taken)
+            self.world.park(self.epoch, self._taken, paused=self.machine.paused)
             self.kill()
 
     def _end(self, ended: Ended) -> None:

@@ -55,6 +55,7 @@ class Execution:
         owner: Owner,
         *,
         age_s: float = 0.0,
+        paused_s: float = 0.0,
         recorded: Mapping[tuple[str, Item], Recorded] | None = None,
     ) -> None:
         self.run = run
@@ -72,6 +73,7 @@ class Execution:
             random=_random,
             recorded=recorded,
             elapsed_s=age_s,
+            paused_s=paused_s,
         )
         self._tasks: dict[Attempt, asyncio.Task[None]] = {}
         self._rooms: dict[Attempt, asyncio.Future[None]] = {}
@@ -116,6 +118,16 @@ class Execution:
         if taken:
             self._pump_soon()
         return taken
+
+    def pause(self, *, paused: bool) -> None:
+        """Begin no further step, or go on, as the run's row says."""
+        if paused == self.machine.paused:
+            return
+        if paused:
+            self.machine.pause()
+        else:
+            self.machine.resume()
+        self._pump_soon()
 
     def stop(self) -> None:
         """Leave the run: its row is somebody else's, or says that it has ended. Nothing more of it happens here."""

@@ -69,6 +69,12 @@ class Live:
         elif self.execution.completed(node, item, outcome):
             self.progress.heard += 1
 
+    def pause(self, *, paused: bool) -> None:
+        if self.resting:
+            self.stirred = True
+        else:
+            self.execution.pause(paused=paused)
+
     def stop(self) -> None:
         self.over.set()
         for timer in (self.timer, self.rest_timer):

@@ -161,7 +161,8 @@ async def write_flushes(
         """
         with flushed as (
             update runtime.runs r set
-                state = case when f.ended_at is null and r.paused_at is not null then 'paused' else f.state end,
+                state = case when f.ended_at is not null then f.state when r.paused_at is not null then 'paused'
+                    when f.state = 'paused' then 'running' else f.state end,
                 started_at = f.started_at, ended_at = f.ended_at, seq = f.seq,
                 steps = f.steps, output = f.output, error = f.error,
                 owner = case when f.ended_at is null then r.owner end

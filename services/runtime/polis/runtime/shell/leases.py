@@ -31,6 +31,7 @@ class _ClaimedRow(RunRow, frozen=True):
     input: bytes
     steps: bytes
     lost: int
+    paused_s: float
     age_s: float
 
 
@@ -111,13 +112,14 @@ async def claim(
                 select org_id, id from lost union all select org_id, id from woken limit $3
             )
             update runtime.runs r set owner = $1, epoch = r.epoch + 1, seq = r.seq + 1,
-                state = case when r.started_at is null or r.owner is null then 'running' else 'recovering' end,
+                state = case when r.paused_at is not null then 'paused'
+                    when r.started_at is null or r.owner is null then 'running' else 'recovering' end,
                 lost = case when r.owner is null then r.lost else r.lost + 1 end,
                 started_at = coalesce(r.started_at, clock_timestamp())
             from free where r.org_id = free.org_id and r.id = free.id
             returning r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
                 r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.epoch, r.seq,
-                r.program, r.input, r.steps, r.lost,
+                r.program, r.input, r.steps, r.lost, r.paused_s,
                 extract(epoch from clock_timestamp() - r.created_at)::float8 as age_s
             """,
             incarnation,
@@ -136,6 +138,7 @@ async def claim(
                 decode_steps(row.steps),
                 row.age_s,
                 row.lost,
+                row.paused_s,
             )
             for row in rows
         ]

@@ -33,9 +33,10 @@ _recorded = msgspec.json.Decoder(Recorded)
 
 
 class _Brought(Struct, frozen=True):
-    """The outcome of a wait. Without an item: that the run is still this process's own."""
+    """The outcome of a wait. Without an item: that the run is still this process's own, and whether it is paused."""
 
     run_id: UUID
+    paused: bool
     node: str | None
     item: str | None
     body: bytes | None
@@ -93,6 +94,7 @@ class Peers:
         for found in await self._read(here):
             own.add(found.run_id)
             live = here[found.run_id]
+            live.pause(paused=found.paused)
             if found.node is not None and found.item is not None and found.body is not None:
                 live.take(found.node, parse(found.item), _recorded.decode(found.body))
         for run_id, live in here.items():
@@ -110,13 +112,13 @@ class Peers:
                 _Brought,
                 """
                 with own as (
-                    select r.org_id, r.id from unnest($1::uuid[], $2::uuid[]) as h (org_id, id)
+                    select r.org_id, r.id, r.paused_at is not null as paused from unnest($1::uuid[], $2::uuid[]) as h (org_id, id)
                     join runtime.runs r on r.org_id = h.org_id and r.id = h.id
                     where r.owner = $3 and r.ended_at is null
                 )
-                select id as run_id, null as node, null as item, null as body from own
+                select id as run_id, paused, null as node, null as item, null as body from own
                 union all
-                select j.run_id, j.node, j.item, j.body
+                select j.run_id, own.paused, j.node, j.item, j.body
                 from unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[]) as w (org_id, run_id, node, item)
                 join own on own.org_id = w.org_id and own.id = w.run_id
                 join runtime.journal j on j.org_id = w.org_id and j.run_id = w.run_id and j.node = w.node

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.proto.runtime import Run, Step, Transition
+from polis.proto.runtime import Run, RunState, Step, Transition
 from polis.runtime.engine import item as items
 from polis.runtime.shell.records import Flush, Outcome, Rest
 from polis.runtime.waits.rows import opening
@@ -48,9 +48,10 @@ class Progress:
         outcomes, execution.outcomes = execution.outcomes, []
         opened, execution.opened = execution.opened, []
         now, ended = time.monotonic(), execution.ended
-        tells = ended is not None or not outcomes or now >= self._tell_at
+        turned = execution.machine.paused != (self.run.state == "paused")
+        tells = ended is not None or turned or not outcomes or now >= self._tell_at
         changes = execution.machine.changes() if tells else ()
-        if not (outcomes or changes or ended or opened or self.run.state == "recovering"):
+        if not (outcomes or changes or ended or opened or turned or self.run.state == "recovering"):
             return None
         transitions: tuple[Transition, ...] = ()
         if tells:
@@ -72,14 +73,17 @@ class Progress:
         """The last record of a run before it rests: until its time is over, if nothing that it waits for comes."""
         transitions = self.transitions(execution, execution.machine.changes())
         machine = execution.machine
-        self.run = msgspec.structs.replace(self.run, state="waiting")
-        at_ms = max(0, int((machine.now - machine.created_at) * 1000))
+        if not machine.paused:
+            at_ms = max(0, int((machine.now - machine.created_at) * 1000))
+            self.run = msgspec.structs.replace(self.run, state="waiting")
+            transitions = (*transitions, self._next(at_ms, "waiting"))
+        until = self.run.created_at + timedelta(seconds=machine.deadline - machine.created_at)
         return Flush(
             run=self.run,
             epoch=self.epoch,
-            steps=machine.steps(),
-            transitions=(*transitions, self._next(at_ms, "waiting")),
-            rest=Rest(self.heard, self.run.created_at + timedelta(seconds=machine.program.graph.timeout_s)),
+            steps=machine.steps() if transitions else None,
+            transitions=transitions,
+            rest=Rest(self.heard, until, machine.paused),
         )
 
     def transitions(self, execution: Execution, changes: Sequence[Step]) -> tuple[Transition, ...]:
@@ -87,9 +91,10 @@ class Progress:
         machine, ended = execution.machine, execution.ended
         at_ms = max(0, int((machine.now - machine.created_at) * 1000))
         given: list[Transition] = []
-        if self.run.state in ("recovering", "queued"):
-            self.run = msgspec.structs.replace(self.run, state="running")
-            given.append(self._next(at_ms, "running"))
+        state: RunState = "paused" if machine.paused else "running"
+        if self.run.state != state:
+            self.run = msgspec.structs.replace(self.run, state=state)
+            given.append(self._next(at_ms, state))
         given += [self._next(at_ms, step.state, step) for step in changes]
         if ended is not None:
             ended_at = self.run.created_at + timedelta(milliseconds=at_ms)

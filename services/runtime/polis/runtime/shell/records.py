@@ -49,11 +49,13 @@ class Outcome(Struct, frozen=True):
 class Rest(Struct, frozen=True):
     """A run that needs no process until what it waits for has come, or `until`: none has it from this flush on.
 
-    heard: how many outcomes its process has heard of since it has the run; with more, it is to go on at once.
+    heard: how many outcomes its process has heard of since it has the run; with more, it is to go on at once. paused:
+    whether it has heard that; when it is not so (any more), the run is to be taken up at once, too.
     """
 
     heard: int
     until: datetime
+    paused: bool
 
 
 class Flush(Struct, frozen=True):
@@ -89,6 +91,7 @@ class Claimed(Struct, frozen=True):
     steps: tuple[Step, ...]
     age_s: float
     lost: int
+    paused_s: float
 
 
 class RunRow(Struct, frozen=True):

@@ -115,8 +115,11 @@ class Watch:
         except GraphFaults as error:
             await self._fail(claimed, "graph.invalid", str(error))
             return
-        execution = Execution(run, program, self._executor, age_s=claimed.age_s, recorded=recorded)
+        execution = Execution(
+            run, program, self._executor, age_s=claimed.age_s, paused_s=claimed.paused_s, recorded=recorded
+        )
         execution.machine.recall(claimed.steps)
+        execution.pause(paused=run.state == "paused")
         progress = Progress(run, epoch=claimed.epoch, seq=claimed.seq, heard=heard)
         self._executor.resume(execution, progress, msgspec.json.decode(claimed.input))
 

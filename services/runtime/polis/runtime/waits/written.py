@@ -34,14 +34,17 @@ async def _lay_down(tx: Transaction, resting: Sequence[tuple[UUID, UUID, Rest]])
     await tx.execute(
         """
         update runtime.runs r set owner = null, lost = 0, wake_at = case
-            when r.paused_at is not null then 'infinity'
+            when f.paused <> (r.paused_at is not null) then clock_timestamp()
+            when f.paused then 'infinity'
             when r.completions > f.heard then clock_timestamp()
             else f.until end
-        from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[]) as f (org_id, id, heard, until)
+        from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::boolean[])
+            as f (org_id, id, heard, until, paused)
         where r.org_id = f.org_id and r.id = f.id and r.ended_at is null
         """,
         [org_id for org_id, _, _ in resting],
         [run_id for _, run_id, _ in resting],
         [rest.heard for _, _, rest in resting],
         [rest.until for _, _, rest in resting],
+        [rest.paused for _, _, rest in resting],
     )
