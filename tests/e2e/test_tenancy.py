@@ -6,6 +6,8 @@ A table of tenants that these things left empty fails, so that a new one cannot 
 
 from __future__ import annotations
 
+from uuid import UUID, uuid4
+
 import asyncpg
 import pytest
 
@@ -79,7 +81,7 @@ async def orgs(mesh, address):
 
 
 async def told(api: Api, mesh, org: str) -> None:
-    """What other services keep of identity's: quotas of the org, and an agent's place in it."""
+    """What other services keep of identity's: quotas of the org, an agent's place in it, and that it was stopped."""
     unit = await api.call("POST", "/units", {"kind": "project", "key": "told", "name": "Told"})
     await api.call("POST", "/agents", {"key": "placed", "name": "Placed", "unit_id": unit["id"]})
     await eventually(lambda: _known(mesh, "catalog", "placements", org))
@@ -87,6 +89,19 @@ async def told(api: Api, mesh, org: str) -> None:
         quota = {"subject": {"kind": "org"}, "meter": meter, "period": "total", "most": 1_000_000}
         await api.call("PUT", "/quotas", quota)
         await eventually(lambda service=service: _known(mesh, service, "quotas", org))
+    await api.call("POST", "/agents/placed/suspend", {})
+    await eventually(lambda: _known(mesh, "runtime", "stopped_agents", org))
+    await intend(mesh, org)
+
+
+async def intend(mesh, org: str) -> None:
+    """As a catalog leaves it that dies while it opens an upload: nobody who lives keeps one."""
+    async with mesh.running["catalog"].kernel.database.transaction((UUID(org),)) as tx:
+        await tx.execute(
+            "insert into catalog.intents (org_id, upload_id, lapses_at) values ($1, $2, 'infinity')",
+            UUID(org),
+            uuid4(),
+        )
 
 
 async def _known(mesh, service: str, table: str, org: str) -> bool:

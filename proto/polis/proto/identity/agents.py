@@ -106,7 +106,7 @@ class AgentSuspended(Event, frozen=True):
     agent_id: UUID
 
 
-@event(entity="agent_id")
+@event(entity="agent_id", listeners=("runtime",))
 class AgentResumed(Event, frozen=True):
     """A suspended agent may act again."""
 

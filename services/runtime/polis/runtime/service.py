@@ -9,7 +9,7 @@ from polis.runtime.asks import service as asks
 from polis.runtime.config import Config
 from polis.runtime.own import Own, open_own
 from polis.runtime.retention import service as retention
-from polis.runtime.runs import batch, migrate, origin, pause, start, store
+from polis.runtime.runs import batch, migrate, origin, pause, standing, start, store
 from polis.runtime.runs import service as runs
 from polis.runtime.signals import service as signals
 from polis.service import EventContext, Service
@@ -45,6 +45,11 @@ async def cancel_runs_of_suspended(event: identity.AgentSuspended, ctx: EventCon
     await _cancel_runs_of(event.agent_id, why, ctx)
 
 
+@service.on(identity.AgentResumed)
+async def let_resumed_act(event: identity.AgentResumed, ctx: EventContext[Own]) -> None:
+    await standing.resume(ctx.tx, event.agent_id)
+
+
 @service.on(identity.QuotaSet)
 async def keep_quota(event: identity.QuotaSet, ctx: EventContext[Own]) -> None:
     await ctx.own.quotas.keep(ctx.tx, event)
@@ -56,6 +61,7 @@ async def drop_quota(event: identity.QuotaRemoved, ctx: EventContext[Own]) -> No
 
 
 async def _cancel_runs_of(agent_id: UUID, why: runtime.RunError, ctx: EventContext[Own]) -> None:
+    await standing.stop(ctx.tx, agent_id, ctx.now())
     for run_id in await store.open_runs_of(ctx.tx, agent_id):
         run, transitions = await store.cancel(ctx.tx, run_id, ctx.now(), why)
         ctx.tx.after_commit(lambda run=run, told=transitions: runs.cancelled(ctx.own, run, told))  # type: ignore[misc] # bound per turn

@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 
 from polis.db import Caller, GroupCommit
-from polis.proto import runtime
+from polis.db.errors import ConstraintViolation
+from polis.proto import Refused, runtime
 from polis.runtime.shell.records import Admission, Flush
 from polis.runtime.waits import written as waits
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from polis.proto.runtime import Run
 
 _encode = msgspec.json.Encoder().encode
+_ACTOR_STANDS = "runs_actor_stands"
+"""What refuses a run whose agent was stopped while it was being started."""
 
 
 class Journal:
@@ -54,7 +57,16 @@ async def _admit_each(
 
 
 async def admit(tx: Transaction, callers: Sequence[Caller], admissions: Sequence[Admission]) -> None:
-    """Insert runs with their first transitions and their events."""
+    """Insert runs with their first transitions and their events. Refused(AgentUnknown) when an agent was stopped meanwhile."""
+    try:
+        await _insert(tx, callers, admissions)
+    except ConstraintViolation as violation:
+        if violation.constraint != _ACTOR_STANDS:
+            raise
+        raise Refused(runtime.AgentUnknown(agent=str(admissions[0].run.actor_id))) from None
+
+
+async def _insert(tx: Transaction, callers: Sequence[Caller], admissions: Sequence[Admission]) -> None:
     orgs = [caller.org_id for caller in callers]
     await _keep_programs(tx, orgs, admissions)
     runs = [a.run for a in admissions]
