@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polis import graph
@@ -60,7 +60,7 @@ def told(changes):
     return sorted(msgspec.json.encode(change, order="deterministic") for change in changes)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(resources(), max_size=4, unique_by=lambda r: (r[0].type, r[0].key)))
 def test_what_is_written_is_read_again_and_written_the_same(exported):
     changes = [c for resource in sorted(exported, key=lambda r: (r[0].type, r[0].key)) for c in resource]
