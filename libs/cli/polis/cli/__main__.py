@@ -1,4 +1,4 @@
-"""`polis`: demo, export, import, sign, verify, audit, call, doctor."""
+"""`polis`: demo, asks, answer, export, import, sign, verify, audit, call, doctor."""
 
 from __future__ import annotations
 
@@ -34,6 +34,39 @@ def verify(*, noted: str = "", address: str = "", token: str = "") -> int:
     async def work() -> int:
         async with Api(_gateway(address), _token(token)) as api:
             return await run(api, noted, _console)
+
+    return asyncio.run(work())
+
+
+@app.command
+def asks(*, state: str = "open", address: str = "", token: str = "") -> int:
+    """List what waits for my answer; `--state answered` (or `expired`, `withdrawn`) what once did.
+
+    The token is that of a session or an API key; without one, the variable TOKEN is taken.
+    """
+    from polis.cli.asks import inbox
+
+    async def work() -> int:
+        async with Api(_gateway(address), _token(token)) as api:
+            return await inbox(api, state, _console)
+
+    return asyncio.run(work())
+
+
+@app.command
+def answer(
+    ask: str, decision: str = "", *, value: str = "", note: str = "", address: str = "", token: str = ""
+) -> int:
+    """Answer an ask: `approve`, `deny`, `submit`, the key of a choice. Without a decision, show what is asked.
+
+    value: the values of a form, or edited arguments, as JSON.
+    """
+    from polis.cli.asks import Said
+    from polis.cli.asks import answer as run
+
+    async def work() -> int:
+        async with Api(_gateway(address), _token(token)) as api:
+            return await run(api, ask, Said(decision, value, note), _console)
 
     return asyncio.run(work())
 

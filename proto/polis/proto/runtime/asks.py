@@ -141,6 +141,22 @@ class AskSheet(Struct, frozen=True):
     answer: AskAnswer | None = None
 
 
+class InboxSnapshot(Struct, frozen=True):
+    """Whoever follows `asks` begins with this: what they may answer now, the newest first. `more`: and there are others."""
+
+    seq: int
+    asks: tuple[Ask, ...]
+    more: bool = False
+
+
+class InboxChange(Struct, frozen=True):
+    """One change of an inbox, numbered from the snapshot on: an ask as it is now, or the id of one that has left it."""
+
+    seq: int
+    ask: Ask | None = None
+    left: UUID | None = None
+
+
 class AskLink(Struct, frozen=True):
     """A link by which one person answers one ask once, without a session. Its token is shown this once."""
 

@@ -1,8 +1,9 @@
 """`/api/v1/live`: one WebSocket for all that a client follows, or server-sent events for one topic.
 
-Client to server: {"op": "subscribe", "topic": "run/<id>", "after": 17?} and {"op": "unsubscribe", "topic": ...}.
+Client to server: {"op": "subscribe", "topic": "run/<id>", "after": 17?}, {"op": "unsubscribe", "topic": ...}, and on the
+topic `asks` {"op": "answer", "topic": "asks", "answer": {"ask_id": ..., "decision": ...}}, told by `answered` or `problem`.
 Server to client, each with its topic: `snapshot`, `events` (transitions, gap-free, their `seq` is the cursor to resume
-with), `end`, `problem`. Close codes: 4401 token expired or session ended, 4408 too slow, 4400 not understood, 1012 restart.
+with; of `asks` changes, and a snapshot at each beginning), `end`, `problem`. Close codes: 4401 token expired or session ended, 4408 too slow, 4400 not understood, 1012 restart.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from polis.gateway.http import AsgiExchange
-from polis.gateway.topics import Channels, Slow, Watch, run_of
+from polis.gateway.topics import Channels, Slow, following
 from polis.proto import Refused
 from polis.proto.problems import Forbidden, Internal, NotFound, Overloaded, Unauthenticated
+from polis.proto.runtime import AnswerAsk
 from polis.service.actor import ANONYMOUS
 from polis.service.wire import encode_problem
 from polis.telemetry import log
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from polis.gateway.config import GatewaySettings
     from polis.gateway.credentials import Credentials
     from polis.gateway.http import Receive, Scope, Send
+    from polis.gateway.topics import Following
     from polis.service import Actor, Kernel
 
 SEND_TIMEOUT_S = 5.0
@@ -40,9 +43,10 @@ UNDERSTOOD_NOT, UNAUTHORISED, TOO_SLOW, RESTART = 4400, 4401, 4408, 1012
 class Command(Struct, frozen=True, forbid_unknown_fields=True):
     """What a client may say on the socket."""
 
-    op: Literal["subscribe", "unsubscribe"]
+    op: Literal["subscribe", "unsubscribe", "answer"]
     topic: str
     after: int | None = None
+    answer: AnswerAsk | None = None
 
 
 class Live:
@@ -114,7 +118,8 @@ class Live:
             query = dict(parse_qsl(exchange.query.decode("latin-1")))
             last = exchange.header(b"last-event-id") or query.get("after", "")
             after = int(last) if last.isdecimal() else None
-            watch = Watch(self.kernel, self.channels, actor, run_of(query.get("topic", "")), after)
+            topic = query.get("topic", "")
+            watch = following(self.kernel, self.channels, lambda: actor, topic, after)
             self.opened(actor)
             try:
                 async with watch as snapshot:
@@ -128,7 +133,7 @@ class Live:
                 await exchange.refuse(refusal.problem, refusal.detail)
 
     async def _send_events(
-        self, exchange: AsgiExchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int
+        self, exchange: AsgiExchange, watch: Following, actor: Actor, snapshot: bytes, seq: int
     ) -> None:
         await exchange.start(200, b"text/event-stream", (b"x-accel-buffering", b"no"))
         gone = asyncio.create_task(exchange.disconnected())
@@ -151,8 +156,9 @@ class Live:
             log.error("events.failed", exc_info=error)
 
     async def _events(
-        self, exchange: AsgiExchange, watch: Watch, actor: Actor, snapshot: bytes, seq: int
+        self, exchange: AsgiExchange, watch: Following, actor: Actor, snapshot: bytes, seq: int
     ) -> None:
+        name = watch.event.encode()
         await exchange.part(b"id: %d\nevent: snapshot\ndata: %s\n\n" % (seq, snapshot))
         while await self.renewed(exchange, actor) is not None:
             try:
@@ -163,7 +169,7 @@ class Live:
                 continue
             for transition in transitions:
                 data = msgspec.json.encode(transition)
-                await exchange.part(b"id: %d\nevent: transition\ndata: %s\n\n" % (transition.seq, data))
+                await exchange.part(b"id: %d\nevent: %s\ndata: %s\n\n" % (transition.seq, name, data))
             if not transitions:
                 await exchange.part(b"id: %d\nevent: end\ndata: {}\n\n" % watch.last)
                 return
@@ -218,6 +224,9 @@ class Socket:
             await self._obey(command)
 
     async def _obey(self, command: Command) -> None:
+        if command.op == "answer":
+            await self._answer(command)
+            return
         running = self._topics.pop(command.topic, None)
         if running is not None:
             running.cancel()
@@ -234,10 +243,27 @@ class Socket:
             return
         self._topics[command.topic] = asyncio.create_task(self._follow(command))
 
-    async def _follow(self, command: Command) -> None:
-        topic = command.topic
+    async def _answer(self, command: Command) -> None:
+        """Answer an ask, and tell how that went. The next command waits meanwhile: nobody answers faster than that."""
+        if command.answer is None or command.topic != "asks":
+            self._end(UNDERSTOOD_NOT)
+            return
+        ask_id, actor = command.answer.ask_id, self._actor
+        told: dict[str, Any] = {"topic": command.topic, "ask_id": ask_id}
         try:
-            watch = Watch(self._live.kernel, self._live.channels, self._actor, run_of(topic), command.after)
+            ask = await self._live.kernel.caller.call(
+                command.answer, token=actor.token, org=str(actor.org_id)
+            )
+        except Refused as refusal:
+            problem = Raw(encode_problem(refusal.problem, detail=refusal.detail))
+            self._push({"op": "problem", **told, "problem": problem})
+        else:
+            self._push({"op": "answered", **told, "data": ask})
+
+    async def _follow(self, command: Command) -> None:
+        topic, live = command.topic, self._live
+        try:
+            watch = following(live.kernel, live.channels, lambda: self._actor, topic, command.after)
             async with watch as snapshot:
                 self._push({"op": "snapshot", "topic": topic, "seq": snapshot.seq, "data": snapshot})
                 while transitions := await watch.next():

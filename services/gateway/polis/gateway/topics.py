@@ -1,4 +1,4 @@
-"""Topics that clients follow. A run's cursor is its own transition number: exact, whatever happened to the broker.
+"""Topics that clients follow: runs, and what they may answer (inbox.py). A run's cursor is its own transition number: exact, whatever happened to the broker.
 
 The gateway listens on the run's live subject while somebody watches it; what is missed there is read from the runtime,
 which also authorises each watcher. One subscription and one re-reading serve all watchers of a run.
@@ -7,11 +7,13 @@ which also authorises each watcher. One subscription and one re-reading serve al
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 import msgspec
 
+from polis.gateway.inbox import InboxChannel, InboxWatch
 from polis.proto import Refused
 from polis.proto.problems import Fault, Invalid
 from polis.proto.runtime import RUN_LIVE, TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
@@ -24,6 +26,27 @@ if TYPE_CHECKING:
 QUIET_S = 3.0
 """A watched run that has not ended and says nothing for this long is read again: a lost last message shows no gap."""
 _PENDING = 1_000
+
+
+class Snapshot(Protocol):
+    """What a topic begins with, and what follows: each has its number."""
+
+    @property
+    def seq(self) -> int: ...
+
+
+class Following(Protocol):
+    """One client on one topic: a snapshot when it is entered, then what follows, until () when there is no more.
+
+    last: the number of the last thing that was given. event: what one thing is called among server-sent events.
+    """
+
+    last: int
+    event: str
+
+    async def __aenter__(self) -> Snapshot: ...
+    async def __aexit__(self, *error: object) -> None: ...
+    async def next(self) -> Sequence[Snapshot]: ...
 
 
 class Slow(Exception):
@@ -65,6 +88,7 @@ class Channels:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._channels: dict[str, Channel] = {}
+        self.inboxes: dict[UUID, InboxChannel] = {}
 
     async def join(self, watch: Watch) -> Channel:
         subject = RUN_LIVE.subject(watch.actor.org_id, watch.run_id)
@@ -79,6 +103,8 @@ class Channels:
 
 class Watch:
     """One client following one run: a snapshot, then every transition once and in order, until the run ends."""
+
+    event = "transition"
 
     def __init__(
         self, kernel: Kernel, channels: Channels, actor: Actor, run_id: UUID, after: int | None
@@ -141,12 +167,20 @@ class Watch:
         )
 
 
-def run_of(topic: str) -> UUID:
-    """The run that a topic names (`run/<id>`). Refused(Invalid) for any other topic."""
+def following(
+    kernel: Kernel, channels: Channels, actor: Callable[[], Actor], topic: str, after: int | None
+) -> Following:
+    """What follows a topic. actor: who that is by now. Refused(Invalid) for a topic that there is not."""
+    if topic == "asks":
+        return InboxWatch(kernel, channels.inboxes, actor)
+    return Watch(kernel, channels, actor(), _run_of(topic), after)
+
+
+def _run_of(topic: str) -> UUID:
     kind, _, name = topic.partition("/")
     try:
         if kind == "run":
             return UUID(name)
     except ValueError:
         pass
-    raise Refused(Invalid(faults=(Fault("/topic", "expected run/<id>"),)))
+    raise Refused(Invalid(faults=(Fault("/topic", "expected run/<id> or asks"),)))

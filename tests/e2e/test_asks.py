@@ -1,0 +1,211 @@
+"""Asks from outside: an inbox that is followed and answered on the socket, a link and its page, what the audit log tells."""
+
+from __future__ import annotations
+
+import io
+import shutil
+
+import aiohttp
+import pytest
+from playwright.async_api import async_playwright, expect
+from rich.console import Console
+
+from polis.cli.api import Api, Problem
+from polis.cli.asks import Said, answer, inbox
+from polis.testing import eventually
+from tests.e2e.world import new_key
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FORM = {
+    "type": "object",
+    "properties": {
+        "count": {"type": "integer", "minimum": 1, "title": "How many"},
+        "when": {"type": "string", "enum": ["now", "later"], "title": "When"},
+        "gift": {"type": "boolean", "title": "As a gift"},
+    },
+    "required": ["count", "when"],
+}
+
+
+@pytest.fixture
+def start(ada):
+    """Starts a run of a graph that asks."""
+
+    async def start(**config):
+        config = {"kind": "approval", "title": "May I?", "to": [{"role": "owner"}]} | config
+        content = {
+            "nodes": {"ask": {"component": "ask", "config": config}},
+            "inputs": {"value": {"target": "ask.in", "required": False, "default": {"to": "Tom"}}},
+            "outputs": {"value": {"source": "ask.out"}},
+        }
+        resource = await ada.call(
+            "POST", "/resources", {"type": "graph", "key": new_key(), "content": content}
+        )
+        await ada.call("POST", f"/resources/{resource['id']}/versions", {})
+        await ada.call("PUT", f"/resources/{resource['id']}/activations/production", {"number": 1})
+        return await ada.call("POST", "/runs", {"graph": resource["key"]})
+
+    return start
+
+
+@pytest.fixture
+def asked(ada):
+    async def asked(run):
+        async def look():
+            return (await ada.call("GET", f"/asks?run_id={run['id']}"))["items"]
+
+        return (await eventually(look, within_s=5))[0]
+
+    return asked
+
+
+@pytest.fixture
+def output(ada):
+    async def output(run):
+        async def look():
+            try:
+                return await ada.call("GET", f"/runs/{run['id']}/output")
+            except Problem:
+                return None
+
+        return (await eventually(look, within_s=5))["values"]["value"]
+
+    return output
+
+
+class Socket:
+    """An open live connection; `until` gives the next frame of a kind."""
+
+    def __init__(self, socket):
+        self.socket = socket
+
+    async def say(self, **words):
+        await self.socket.send_json({"topic": "asks", **words})
+
+    async def until(self, op):
+        while True:
+            frame = await self.socket.receive_json(timeout=5)
+            assert frame["op"] in (op, "events"), frame
+            if frame["op"] == op:
+                return frame
+
+
+@pytest.fixture
+async def socket(ada, address):
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{address}/api/v1/live", headers={"Authorization": f"Bearer {ada.token}"}) as socket,
+    ):
+        yield Socket(socket)
+
+
+async def test_an_inbox_is_followed_and_answered_on_the_socket(start, output, socket):
+    await socket.say(op="subscribe")
+    assert (await socket.until("snapshot"))["data"]["asks"] == []
+
+    run = await start()
+    (opened,) = (await socket.until("events"))["data"]
+    ask = opened["ask"]
+    assert (ask["run_id"], ask["title"]) == (run["id"], "May I?")
+    await socket.say(op="answer", answer={"ask_id": ask["id"], "decision": "maybe"})
+    assert (await socket.until("problem"))["problem"]["faults"][0]["pointer"] == "/decision"
+    await socket.say(op="answer", answer={"ask_id": ask["id"], "decision": "approve"})
+    assert (await socket.until("answered"))["data"]["state"] == "answered"
+
+    assert await output(run) == {"to": "Tom"}
+    await socket.say(op="subscribe")  # again, from the beginning
+    assert (await socket.until("snapshot"))["data"]["asks"] == []
+
+
+async def test_an_ask_that_is_answered_elsewhere_leaves_the_inbox(ada, start, asked, socket):
+    ask = await asked(await start())
+    await socket.say(op="subscribe")
+    assert [each["id"] for each in (await socket.until("snapshot"))["data"]["asks"]] == [ask["id"]]
+
+    await ada.call("POST", f"/asks/{ask['id']}/answer", {"decision": "deny"})
+
+    assert (await socket.until("events"))["data"] == [{"seq": 2, "ask": None, "left": ask["id"]}]
+
+
+async def test_who_may_not_answer_follows_nothing_and_others_see_theirs_alone(start, asked, address):
+    await asked(await start())
+    async with Api(address) as eve, aiohttp.ClientSession() as http:
+        await eve.sign_up(name="Eve")
+        key = await eve.call("POST", "/keys", {"name": "K", "scopes": ["runtime:read"]})
+
+        async def first(token):
+            headers = {"Authorization": f"Bearer {token}"}
+            async with http.ws_connect(f"{address}/api/v1/live", headers=headers) as socket:
+                await socket.send_json({"op": "subscribe", "topic": "asks"})
+                return await socket.receive_json(timeout=5)
+
+        assert (await first(eve.token))["data"]["asks"] == []
+        assert (await first(key["secret"]))["problem"]["scope"] == "runtime:answer"
+
+
+async def test_the_audit_log_tells_who_answered_what_and_when(ada, start, asked, output):
+    me = await ada.call("GET", "/me")
+    ask = await asked(run := await start())
+    link = await ada.call("POST", f"/asks/{ask['id']}/links", {})
+    body = {"token": link["path"].partition("#")[2], "decision": "approve"}
+    async with Api(ada.address) as nobody:
+        await nobody.call("POST", "/ask-links/answer", body)
+    await output(run)
+
+    async def look():
+        told = (await ada.call("GET", "/audit"))["items"]
+        found = {record["action"]: record for record in told if record["subject"] == ask["id"]}
+        return found if len(found) == 2 else None
+
+    records = await eventually(look, within_s=5)
+    answered = records["ask.answered"]
+    assert (answered["actor_id"], "ask.link_made" in records) == (me["principal"]["id"], True)
+    assert answered["detail"] == {"run": run["id"], "kind": "approval", "decision": "approve", "via": "link"}
+    assert body["token"] not in str(records)
+
+
+async def test_the_command_lists_and_answers(ada, start, asked, output):
+    ask = await asked(run := await start(kind="input", form=FORM))
+    console = Console(file=io.StringIO(), width=200)
+
+    assert await inbox(ada, "open", console) == 0
+    wrong = await answer(ada, ask["id"], Said("submit", '{"count": 0}'), console)
+    right = await answer(ada, ask["id"], Said("submit", '{"count": 2, "when": "now"}', "Yes"), console)
+
+    assert (wrong, right) == (1, 0)
+    told = console.file.getvalue()
+    assert ask["id"] in told
+    assert "/value/count" in told
+    assert await output(run) == {"count": 2, "when": "now"}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: `apt-get install chromium`")
+async def test_a_link_opens_a_page_with_a_form_made_from_the_schema(ada, start, asked, output, address):
+    run = await start(kind="input", title="What for {{to}}?", text="<b>Please</b>", form=FORM)
+    ask = await asked(run)
+    link = await ada.call("POST", f"/asks/{ask['id']}/links", {})
+    complaints = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        page = await browser.new_page()
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        await page.goto(address + link["path"])
+        await expect(page.get_by_role("heading", name="What for Tom?")).to_be_visible()
+        await expect(page.get_by_text("<b>Please</b>")).to_be_visible()
+        assert "pak_" not in page.url
+
+        assert (await ada.call("GET", f"/asks/{ask['id']}"))["ask"]["state"] == "open"
+        await page.get_by_label("How many").fill("3")
+        await page.get_by_label("When").select_option("later")
+        await page.get_by_label("As a gift").check()
+        await page.get_by_role("button", name="Send").click()
+        await expect(page.get_by_role("status")).to_contain_text("Thank you")
+        await page.goto("about:blank")
+        await page.goto(address + link["path"])
+        await expect(page.get_by_role("alert")).to_contain_text("not valid")
+        await browser.close()
+
+    assert await output(run) == {"count": 3, "when": "later", "gift": True}
+    assert complaints == []
