@@ -212,7 +212,7 @@ def test_no_pattern_lets_a_newline_or_a_nul_slip_through_at_the_end(pattern):
     assert not re.search(pattern, value + "\n") or re.search(pattern, "two\nlines\n")
 
 
-_TEXTS = ("abc", "1", "a@b.cd", "a.b", "a/b", "a:b", "0" * 64, "A" * 43, "A" * 86)
+_TEXTS = ("abc", "1", "a@b.cd", "a.b", "a/b", "a:b", "0" * 64, "A" * 43, "A" * 86, "2026-12-24", "2026-12-24T18:00")
 
 
 def test_every_moment_has_its_offset_from_utc():

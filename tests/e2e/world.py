@@ -115,8 +115,10 @@ class World:
     async def agent(self, key: str = "") -> dict[str, Any]:
         return await self.owner("POST", "/agents", {"key": key or new_key(), "name": "Agent"})
 
-    async def resource(self, *, published: bool = False, active: bool = False) -> dict[str, Any]:
-        body = {"type": "graph", "key": new_key(), "content": GRAPH}
+    async def resource(
+        self, *, published: bool = False, active: bool = False, **content: Any
+    ) -> dict[str, Any]:
+        body = {"type": "graph", "key": new_key(), "content": GRAPH | content}
         resource = await self.owner("POST", "/resources", body)
         if published or active:
             await self.owner("POST", f"/resources/{resource['id']}/versions", {})

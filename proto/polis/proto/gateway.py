@@ -1,4 +1,4 @@
-"""The gateway is the public origin. These operations it answers itself: browser sessions and file uploads."""
+"""The gateway is the public origin. These operations it answers itself: browser sessions, file uploads, webhooks."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from polis.proto.identity import (
     WrongCredentials,
     WrongProof,
 )
+from polis.proto.runtime import MAX_HOOK_BODY, Hooked, HookRefused, HookUnknown
 
 
 class BrowserSession(Struct, frozen=True):
@@ -121,3 +122,22 @@ class UploadArtifact(Request[Artifact], frozen=True):
     content: bytes
     media_type: MediaType = "application/octet-stream"
     sha256: Digest | None = None
+
+
+@operation(
+    http="POST /hooks/{trigger_id}",
+    scope=PUBLIC,
+    problems=(HookUnknown, HookRefused),
+    raw_body="body",
+    max_body=MAX_HOOK_BODY,
+    idempotent=False,
+    local=True,
+)
+class CallHook(Request[Hooked], frozen=True):
+    """Post to a webhook: signed by Standard Webhooks (webhook-id, -timestamp, -signature), or with its token in X-Hook-Token.
+
+    202 tells the run that was started; where the trigger waits for its end, 200 tells what it came to.
+    """
+
+    trigger_id: UUID
+    body: bytes

@@ -72,6 +72,8 @@ class Actors:
         self.grants: list[Grant] = []
         self.people: dict[tuple[UUID, UUID], str] = {}
         """Roles by org and principal."""
+        self.gone: set[UUID] = set()
+        """Principals that nobody can act for any more."""
 
     async def play(self, bus: Bus) -> None:
         """Answer what services ask of identity."""
@@ -135,13 +137,16 @@ class Actors:
             self.token(sub=uuid4(), kind="service", name=name, org=SERVICE_ORG, orgs=orgs), LIFETIME_S
         )
 
-    def _delegate(self, payload: bytes) -> AccessToken:
+    def _delegate(self, payload: bytes) -> AccessToken | Problem:
         asked = msgspec.json.decode(payload, type=Delegate)
+        if asked.principal_id in self.gone:
+            return PrincipalNotFound(principal_id=asked.principal_id)
+        role = self.people.get((asked.org_id, asked.principal_id))
         token = self.token(
             sub=asked.principal_id,
-            kind="agent",
+            kind="user" if role else "agent",
             org=asked.org_id,
-            orgs={str(asked.org_id): "agent"},
+            orgs={str(asked.org_id): role or "agent"},
             scope=" ".join(asked.scopes),
             act={"sub": "runtime"},
         )

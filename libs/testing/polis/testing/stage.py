@@ -100,7 +100,7 @@ class Stage:
 
 _GENEROUS = (
     *("principal_rate", "principal_burst", "address_rate", "address_burst"),
-    *("credentials_rate", "credentials_burst", "sockets_per_principal"),
+    *("credentials_rate", "credentials_burst", "hooks_rate", "hooks_burst", "sockets_per_principal"),
 )
 _UNGUARDED = ("sign_in_burst", "address_burst", "code_burst", "forgotten_burst")
 """Limits that only their own tests care about."""

@@ -3,6 +3,7 @@
 from polis.proto.catalog.activations import *
 from polis.proto.catalog.artifacts import *
 from polis.proto.catalog.changes import *
+from polis.proto.catalog.effective import *
 from polis.proto.catalog.resources import *
 from polis.proto.catalog.signatures import *
 from polis.proto.catalog.versions import *

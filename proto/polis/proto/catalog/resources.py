@@ -107,7 +107,7 @@ class ResourceCreated(Event, frozen=True):
     key: ResourceKey
 
 
-@event(entity="resource_id", at_once=("runtime",))
+@event(entity="resource_id", listeners=("runtime",), at_once=("runtime",))
 class ResourceChanged(Event, frozen=True):
     """Name, visibility, tags or deprecation of a resource are other ones."""
 
@@ -116,7 +116,7 @@ class ResourceChanged(Event, frozen=True):
     status: Status
 
 
-@event(entity="resource_id", at_once=("runtime",))
+@event(entity="resource_id", listeners=("runtime",), at_once=("runtime",))
 class ResourceDeleted(Event, frozen=True):
     """A resource is gone, with its versions."""
 

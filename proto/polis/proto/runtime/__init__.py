@@ -8,3 +8,4 @@ from polis.proto.runtime.retention import *
 from polis.proto.runtime.runs import *
 from polis.proto.runtime.steering import *
 from polis.proto.runtime.telling import *
+from polis.proto.runtime.triggers import *

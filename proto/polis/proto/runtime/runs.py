@@ -64,6 +64,13 @@ class Origin(Struct, frozen=True):
     step: NodeName | None = None
 
 
+class TriggeredBy(Struct, frozen=True):
+    """The trigger that started a run, and what for: a slot, the id of an event or of a post."""
+
+    id: UUID
+    occurrence: str
+
+
 class Run(Struct, frozen=True):
     """A durable execution of one graph version. `actor_id` is who it acts as, `parent_id` the run that started it."""
 
@@ -81,6 +88,7 @@ class Run(Struct, frozen=True):
     tags: Tags = ()
     parent_id: UUID | None = None
     origin: Origin | None = None
+    trigger: TriggeredBy | None = None
 
 
 class Step(Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.gateway.buckets import Buckets
+from polis.proto.gateway import CallHook
 from polis.service.actor import ANONYMOUS
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ class Admission:
         self._credentials = Buckets(
             "credentials", rate_per_minute=s.credentials_rate, burst=s.credentials_burst
         )
+        self._hooks = Buckets("hooks", rate_per_minute=s.hooks_rate, burst=s.hooks_burst)
         self._tiers = tiers_of(settings.tiers)
         self._names: dict[UUID, str] = {}
 
     @property
     def buckets(self) -> tuple[Buckets, ...]:
-        return self._principals, self._addresses, self._credentials
+        return self._principals, self._addresses, self._credentials, self._hooks
 
     def take(self, exchange: Exchange, operation: Operation, actor: Actor) -> None:
         """Refused(Overloaded) when a bucket that applies is empty; what is left is told with the answer."""
@@ -43,6 +45,9 @@ class Admission:
             exchange.left = self._principals.take(self._name(actor.principal_id), tier=tier)
             return
         address = self.proxies.address(exchange)
+        if operation.request is CallHook:  # its senders are programs, and what they try is no password
+            exchange.left = self._hooks.take(address)
+            return
         exchange.left = self._addresses.take(address)
         if operation.mutates:
             exchange.left = self._credentials.take(address)

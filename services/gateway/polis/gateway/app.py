@@ -16,6 +16,7 @@ from polis.gateway.credentials import Credentials
 from polis.gateway.facades import OPEN, facade_routes, facades
 from polis.gateway.files import Files
 from polis.gateway.health import PATHS, Health, Operators
+from polis.gateway.hooks import EventByName, Hooks
 from polis.gateway.lines import Lines
 from polis.gateway.live import Live
 from polis.gateway.peers import Peers
@@ -27,6 +28,7 @@ from polis.gateway.static import page_routes
 from polis.proto.catalog import DownloadArtifact
 from polis.proto.contract import operations
 from polis.proto.gateway import (
+    CallHook,
     CloseBrowserSession,
     ConfirmBrowserSession,
     GetBrowserSession,
@@ -90,6 +92,7 @@ class Gateway:
 
 def _local(kernel: Kernel, browser: Browser) -> dict[type, Local]:
     """What the gateway answers itself."""
+    hooks = Hooks(kernel.caller, kernel.keys)
     return {
         OpenBrowserSession: browser.open,
         ProveBrowserSession: browser.prove,
@@ -98,6 +101,8 @@ def _local(kernel: Kernel, browser: Browser) -> dict[type, Local]:
         RefreshBrowserSession: browser.refresh,
         CloseBrowserSession: browser.close,
         RunByName: Runs(kernel.caller).start,
+        CallHook: hooks.receive,
+        EventByName: hooks.tell,
     }
 
 

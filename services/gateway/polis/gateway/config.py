@@ -22,6 +22,8 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     address_burst: Annotated[int, Meta(ge=1)] = 200
     credentials_rate: Rate = 20
     credentials_burst: Annotated[int, Meta(ge=1)] = 20
+    hooks_rate: Rate = 600
+    hooks_burst: Annotated[int, Meta(ge=1)] = 600
     tiers: str = ""
     cors_origins: str = ""
     trusted_proxies: str = ""

@@ -11,6 +11,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
+from polis.gateway.hooks import EVENT_BY_NAME
 from polis.gateway.runs import RUN_BY_NAME
 from polis.proto.catalog import (
     CreateChangeSet,
@@ -89,6 +90,7 @@ def facades() -> Iterator[tuple[str, str, Operation, dict[str, str]]]:
     for verb, path, request, said in _SAYING:
         yield verb, path, operation_of(request), said
     yield "POST", "/api/run/{graph}", RUN_BY_NAME, {}
+    yield "POST", "/api/events", EVENT_BY_NAME, {}
     yield "POST", "/api/agents/{npc}/execute", RUN_BY_NAME, {}
 
 

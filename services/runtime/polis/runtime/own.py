@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
     from polis.runtime.config import Config
     from polis.runtime.retention.policy import Policy
+    from polis.runtime.triggers.keeper import Keeper
     from polis.service import Kernel
 
 
 class Own:
     """What the runtime holds while it runs."""
+
+    triggers: Keeper
 
     def __init__(self, kernel: Kernel, executor: Executor, changes: Changes, retention: Policy) -> None:
         self.database = kernel.database

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 from polis.proto import identity, runtime
 from polis.runtime.asks import service as asks
 from polis.runtime.config import Config
-from polis.runtime.own import Own, open_own
+from polis.runtime.own import Own
 from polis.runtime.retention import service as retention
 from polis.runtime.runs import batch, migrate, origin, pause, standing, start, store
 from polis.runtime.runs import service as runs
 from polis.runtime.signals import service as signals
+from polis.runtime.triggers import service as triggers
+from polis.runtime.triggers.keeper import open_with_triggers
 from polis.service import EventContext, Service
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-service = Service("runtime", settings=Config, open=open_own)
+service = Service("runtime", settings=Config, open=open_with_triggers)
+service.include(triggers.handlers)
 service.include(
     start.handlers,
     batch.handlers,

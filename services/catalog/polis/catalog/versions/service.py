@@ -5,13 +5,14 @@ from __future__ import annotations
 from polis.catalog.own import Own
 from polis.catalog.resources import content
 from polis.catalog.resources import rows as resources
-from polis.catalog.versions import activations, comparison, uses
+from polis.catalog.versions import activations, comparison, effective, uses
 from polis.catalog.versions import rows as versions
 from polis.proto import Page, Refused, catalog
 from polis.proto.problems import StaleCursor
 from polis.service import Context, Handlers
 
 handlers = Handlers()
+handlers.include(effective.handlers)
 
 
 @handlers.handles(catalog.PublishVersion)

@@ -94,7 +94,8 @@ async def _read(ctx: Context[Own], run_id: UUID) -> tuple[Run, Bound, dict[str, 
         _OriginRow,
         """
         select r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
-            r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.program, r.input,
+            r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.trigger_id,
+            r.occurrence, r.program, r.input,
             p.content
         from runtime.runs r join runtime.programs p on p.org_id = r.org_id and p.digest = r.program
         where r.org_id = $1 and r.id = $2

@@ -34,7 +34,8 @@ class Wanted(Struct, frozen=True):
 _FILTERS = ("tag", "parent_id", "origin_id", "started_by", "actor_id", "graph", "state")
 _COLUMNS = """
     select r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at, r.ended_at,
-        r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step
+        r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step,
+        r.trigger_id, r.occurrence
 """
 _RUNS = _COLUMNS + " from runtime.runs r where r.org_id = $1"
 _TAGGED = (
@@ -110,7 +111,7 @@ async def tree(db: Tenant, run_id: UUID, *, depth: int, limit: int) -> runtime.R
             ) c where b.depth < $3)
         )
         select r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
-            r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step
+            r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.trigger_id, r.occurrence
         from (select depth, id from below limit $4) b join runtime.runs r on r.org_id = $1 and r.id = b.id
         order by b.depth, b.id
         """,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING
 
-from polis.db import Caller
+from polis.db import Caller, Transaction
 from polis.proto import Refused, runtime
 from polis.runtime.own import Own
 from polis.runtime.runs import resolve
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from polis.runtime.shell.programs import Bound
 
 handlers = Handlers()
+Also = Callable[[Transaction, runtime.Run], Awaitable[None]]
 
 
 @handlers.handles(runtime.StartRun)
@@ -45,6 +47,11 @@ async def _start_once(request: runtime.StartRun, ctx: Context[Own]) -> runtime.R
     What the request names is looked up before the transaction, so that no connection waits for other services; a repeat
     gets its stored answer, whatever the look-up says by then.
     """
+    return await start_with(request, ctx, _nothing_else)
+
+
+async def start_with(request: runtime.StartRun, ctx: Context[Own], also: Also) -> runtime.Run:
+    """Start a run in one commit with what else is written; what that raises undoes both."""
     executor = ctx.own.executor
     async with AsyncExitStack() as stack:
         prepared = await _prepared(request, ctx, stack)
@@ -52,6 +59,7 @@ async def _start_once(request: runtime.StartRun, ctx: Context[Own]) -> runtime.R
             async with ctx.transaction() as tx:
                 started, held = _demand(prepared)
                 await journal.admit(tx, [Caller.here(ctx.actor.org_id)], [started.admission])
+                await also(tx, started.run)
                 tx.answer(started.run)
         except BaseException:
             if not isinstance(prepared, Refused):
@@ -60,6 +68,10 @@ async def _start_once(request: runtime.StartRun, ctx: Context[Own]) -> runtime.R
     held.settle(1)
     executor.admitted(started)
     return started.run
+
+
+async def _nothing_else(_tx: Transaction, _run: runtime.Run) -> None:
+    pass
 
 
 async def _prepared(

@@ -60,7 +60,7 @@ async def get(db: Tenant | Transaction, run_id: UUID) -> Run:
         RunRow,
         """
         select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error,
-            tags, parent_id, origin_id, origin_kind, origin_step
+            tags, parent_id, origin_id, origin_kind, origin_step, trigger_id, occurrence
         from runtime.runs where org_id = $1 and id = $2
         """,
         db.org_id,
@@ -96,7 +96,8 @@ async def watch(db: Tenant, run_id: UUID, *, after: int | None) -> Watched:
         _WatchedRow,
         """
         select r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
-            r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.seq, r.steps, array(
+            r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.trigger_id,
+            r.occurrence, r.seq, r.steps, array(
                 select t.body from runtime.transitions t
                 where t.org_id = $1 and t.run_id = $2 and t.last_seq > $3 and r.seq - $3 <= $4
                 order by t.last_seq
@@ -160,7 +161,7 @@ async def cancel(
         _FullRow,
         """
         select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error,
-            tags, parent_id, origin_id, origin_kind, origin_step, seq, steps
+            tags, parent_id, origin_id, origin_kind, origin_step, trigger_id, occurrence, seq, steps
         from runtime.runs where org_id = $1 and id = $2 for update
         """,
         tx.org_id,

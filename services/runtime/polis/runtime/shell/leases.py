@@ -118,7 +118,8 @@ async def claim(
                 started_at = coalesce(r.started_at, clock_timestamp())
             from free where r.org_id = free.org_id and r.id = free.id
             returning r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
-                r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.epoch, r.seq,
+                r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.trigger_id,
+                r.occurrence, r.epoch, r.seq,
                 r.program, r.input, r.steps, r.lost, r.paused_s,
                 extract(epoch from clock_timestamp() - r.created_at)::float8 as age_s
             """,

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from polis.proto.runtime import TERMINAL, Origin, Run, RunError, RunState, Step, Transition
+from polis.proto.runtime import TERMINAL, Origin, Run, RunError, RunState, Step, Transition, TriggeredBy
 
 if TYPE_CHECKING:
     from polis.runtime.waits.rows import Opening
@@ -113,6 +113,8 @@ class RunRow(Struct, frozen=True):
     origin_id: UUID | None
     origin_kind: str | None
     origin_step: str | None
+    trigger_id: UUID | None
+    occurrence: str | None
 
     @property
     def run(self) -> Run:
@@ -121,6 +123,8 @@ class RunRow(Struct, frozen=True):
             fields["origin"] = msgspec.convert(
                 {"run_id": self.origin_id, "kind": self.origin_kind, "step": self.origin_step}, Origin
             )
+        if self.trigger_id is not None:
+            fields["trigger"] = TriggeredBy(self.trigger_id, self.occurrence or "")
         error = None if self.error is None else msgspec.json.decode(self.error, type=RunError)
         return Run(**fields, error=error, tags=tuple(self.tags or ()), parent_id=self.parent_id)
 

@@ -1,0 +1,162 @@
+"""The events that triggers follow: one consumer for each service that tells them, which delivers what is followed alone.
+
+What is followed differs from hour to hour, so the consumer's subjects are changed with it: an org's events of a kind
+reach the runtime only while one of its triggers listens to them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from polis.bus import BusError
+from polis.bus.follow import follow
+from polis.bus.jetstream import Delivery, PullConsumer
+from polis.bus.permissions import followed_name, stream_name
+from polis.db.leadership import lock_number
+from polis.proto import Refused
+from polis.proto.contract import events
+from polis.runtime.triggers import following
+from polis.runtime.triggers.following import Followed
+from polis.telemetry import log, trace
+
+if TYPE_CHECKING:
+    from polis.db import Transaction
+    from polis.runtime.triggers.firing import Firing
+    from polis.service import Kernel
+    from polis.service.tasks import Tasks
+
+LOOK_S = 5.0
+"""How soon a process pulls from a consumer that another one has made."""
+ANEW_S = 600.0
+"""How often consumers are declared again although nothing has changed: the broker may have lost them."""
+_ORGS_NAMED = 100
+"""With more orgs than these that follow a kind of event, all orgs' events of the kind are delivered."""
+_AT_ONCE = 32
+_AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+_MOST_TRIES = 8
+
+
+class _Listening(Struct, frozen=True):
+    event: str
+    org: str
+
+
+class Feed:
+    """Keeps consumers to what is followed, and takes what they deliver."""
+
+    def __init__(self, kernel: Kernel, firing: Firing, tasks: Tasks) -> None:
+        self._kernel = kernel
+        self._firing = firing
+        self._tasks = tasks
+        self._pulling: set[str] = set()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self.changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """For as long as the process lives; an outage of either server is waited out."""
+        while True:
+            self.changed.clear()
+            try:
+                for source in await self._agree():
+                    self._pull(source)
+            except (BusError, Refused) as error:
+                log.warning("feed.postponed", error=repr(error))
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self.changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _agree(self) -> list[str]:
+        """Have each consumer deliver what is followed; the services whose events are followed. One process at a time."""
+        async with self._kernel.database.across_orgs() as tx:
+            await tx.execute("select pg_advisory_xact_lock($1)", lock_number("polis runtime trigger feeds"))
+            listening = await tx.rows(
+                _Listening,
+                """
+                select distinct l.event, t.org_id::text as org from runtime.triggers t, unnest(t.listens) as l (event)
+                where t.listens is not null and t.ended_at is null and t.paused_at is null order by 1, 2
+                """,
+            )
+            wanted = subjects(listening)
+            for source in sorted({*wanted, *await _known(tx)}):
+                await self._tell(tx, source, wanted.get(source, [f"event.{source}.nothing"]))
+        return sorted(wanted)
+
+    async def _tell(self, tx: Transaction, source: str, subjects: Sequence[str]) -> None:
+        changed = await tx.execute(
+            """
+            insert into runtime.trigger_feeds as f (source, subjects, told_at) values ($1, $2, clock_timestamp())
+            on conflict (source) do update set subjects = excluded.subjects, told_at = excluded.told_at
+            where f.subjects <> excluded.subjects
+                or f.told_at < clock_timestamp() - make_interval(secs => $3)
+            """,
+            source,
+            list(subjects),
+            ANEW_S,
+        )
+        if changed:
+            await follow(self._kernel.bus, source, self._kernel.service, subjects)
+
+    def _pull(self, source: str) -> None:
+        if source not in self._pulling:
+            self._pulling.add(source)
+            self._tasks.start(self._consume(source), name=f"trigger events of {source}")
+
+    async def _consume(self, source: str) -> None:
+        durable = followed_name(self._kernel.service, source)
+        try:
+            async for delivery in PullConsumer(self._kernel.bus, stream_name(source), durable).messages():
+                await self._slots.acquire()
+                task = self._tasks.start(self._take(delivery), name=f"event {delivery.stream_seq}")
+                task.add_done_callback(lambda _: self._slots.release())
+        finally:
+            self._pulling.discard(source)
+
+    async def _take(self, delivery: Delivery) -> None:
+        """Fire what follows an event, for as long as an outage takes; what is broken otherwise is given up, and logged."""
+        failures = attempt = 0
+        with trace.enter(trace.parse(delivery.headers.get("traceparent"))):
+            while True:
+                try:
+                    followed = Followed.of(delivery.headers, delivery.payload, delivery.stream_seq)
+                    if followed is not None:
+                        await following.fire(self._kernel.database, self._firing, followed)
+                except Refused as refusal:
+                    log.warning("event.postponed", subject=delivery.subject, problem=refusal.problem.type)
+                except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the feed
+                    failures += 1
+                    log.error("event.unfired", subject=delivery.subject, exc_info=error)
+                    if failures >= _MOST_TRIES:
+                        delivery.term("not fired")
+                        return
+                else:
+                    delivery.ack()
+                    return
+                with suppress(BusError):
+                    delivery.in_progress()
+                await asyncio.sleep(_AGAIN_S[min(attempt, len(_AGAIN_S) - 1)])
+                attempt += 1
+
+
+def subjects(listening: Sequence[_Listening]) -> dict[str, list[str]]:
+    """The subjects that are followed, by the service that publishes them."""
+    orgs: dict[str, list[str]] = {}
+    for each in listening:
+        orgs.setdefault(each.event, []).append(each.org)
+    known = {f"{event.service}.{event.fact}" for event in events()}
+    found: dict[str, list[str]] = {}
+    for event, those in orgs.items():
+        if event in known:
+            named = those if len(those) <= _ORGS_NAMED else ["*"]
+            found.setdefault(event.partition(".")[0], []).extend(f"event.{event}.{org}.*" for org in named)
+    return found
+
+
+async def _known(tx: Transaction) -> list[str]:
+    return await tx.rows(str, "select f.source from runtime.trigger_feeds f order by f.source")

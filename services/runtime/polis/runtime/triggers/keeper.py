@@ -1,0 +1,49 @@
+"""All that works for triggers in a process: what is active, what is due, what events tell, and posts."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from polis.runtime.own import Own, open_own
+from polis.runtime.triggers.activations import Activations
+from polis.runtime.triggers.clock import Clock
+from polis.runtime.triggers.feed import Feed
+from polis.runtime.triggers.firing import Firing
+from polis.runtime.triggers.hooks import Hooks
+from polis.service.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from polis.runtime.config import Config
+    from polis.service import Kernel
+
+
+class Keeper:
+    """The parts, and who wakes whom."""
+
+    def __init__(self, kernel: Kernel, own: Own, tasks: Tasks) -> None:
+        self.database = kernel.database
+        self.firing = Firing(kernel, own)
+        self.clock = Clock(kernel.database, self.firing)
+        self.feed = Feed(kernel, self.firing, tasks)
+        self.hooks = Hooks(kernel, self.firing)
+        self.activations = Activations(kernel, own, self.firing.stand_in)
+        self.activations.on_change += [self.clock.wake, self.feed.changed]
+
+    def changed(self) -> None:
+        """A trigger was paused or resumed: what is due and what is followed is other."""
+        self.clock.wake.set()
+        self.feed.changed.set()
+
+
+@asynccontextmanager
+async def open_with_triggers(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
+    """What the runtime holds, with triggers at work; they end before what they start runs with."""
+    async with open_own(config, kernel) as own, Tasks() as tasks:
+        own.triggers = keeper = Keeper(kernel, own, tasks)
+        tasks.start(keeper.activations.run(), name="activations")
+        tasks.start(keeper.clock.run(), name="clock")
+        tasks.start(keeper.feed.run(), name="feed")
+        yield own

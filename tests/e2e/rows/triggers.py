@@ -1,0 +1,57 @@
+"""Triggers, the posts and events that they fire for, and what the runtime asks the catalog about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from polis.proto.catalog import GetEffective, ListEffective
+from polis.proto.runtime import ReceiveHook
+from polis.testing import eventually
+from tests.e2e.rows.making import fixed
+
+if TYPE_CHECKING:
+    from tests.e2e.world import World
+
+TRIGGERS = {"by-hand": {"on": {"kind": "manual"}}, "posted": {"on": {"kind": "webhook"}}}
+_made: dict[str, dict[str, str]] = {}
+"""Ids of the triggers by name, for each world: what the rows do to them disturbs no other row."""
+
+
+async def _triggers(world: World) -> dict[str, str]:
+    if world.org_id not in _made:
+        key = (await world.resource(active=True, triggers=TRIGGERS))["key"]
+
+        async def effective():
+            items = (await world.owner("GET", f"/triggers?graph={key}"))["items"]
+            return items if len(items) == len(TRIGGERS) else None
+
+        found = await eventually(effective, within_s=20)
+        _made[world.org_id] = {item["name"]: item["id"] for item in found}
+    return _made[world.org_id]
+
+
+def on_trigger(path: str, name: str = "by-hand", body: object = None):
+    async def row(world: World):
+        return path.format((await _triggers(world))[name]), body
+
+    return row
+
+
+ROWS = {
+    "list_triggers": fixed("/triggers"),
+    "get_trigger": on_trigger("/triggers/{}"),
+    "pause_trigger": on_trigger("/triggers/{}/pause", body={}),
+    "resume_trigger": on_trigger("/triggers/{}/resume", body={}),
+    "fire_trigger": on_trigger("/triggers/{}/fire", body={}),
+    "rotate_hook_token": on_trigger("/triggers/{}/token", "posted", {}),
+    "tell_event": fixed("/events", {"type": "step"}),
+    "call_hook": on_trigger("/hooks/{}", "posted", b"abc"),
+    "receive_hook": lambda _: ReceiveHook(trigger_id=uuid4(), body=b""),
+    "get_effective": lambda _: GetEffective(uuid4(), uuid4(), "production"),
+    "list_effective": lambda _: ListEffective(),
+}
+ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
+    ("call_hook", "public"): {404},  # nothing vouches for the row's post
+}
+USERS_ONLY: set[str] = set()

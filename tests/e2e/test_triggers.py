@@ -1,0 +1,128 @@
+"""Posts and events from outside, through the gateway, the vault and the catalog: what a sender sees, and what a stranger."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+
+import aiohttp
+import pytest
+
+from polis.testing import eventually
+from tests.e2e.world import GRAPH, World, new_key
+
+KEY = b"known to both sides"
+
+
+@pytest.fixture
+async def world(mesh, address):
+    async with aiohttp.ClientSession() as http:
+        world = World(address, http)
+        await world._sign_up("owner")
+        yield world
+
+
+async def trigger(world, name, **content):
+    key = (await world.resource(active=True, **content))["key"]
+
+    async def look():
+        items = (await world.owner("GET", f"/triggers?graph={key}"))["items"]
+        return next((item for item in items if item["name"] == name), None)
+
+    return await eventually(look, within_s=10)
+
+
+def signed(body: bytes, message_id: str, key: bytes = KEY) -> dict[str, str]:
+    timestamp = str(int(time.time()))
+    digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": "v1," + base64.b64encode(digest).decode(),
+        "content-type": "application/json",
+    }
+
+
+async def test_a_signed_post_from_outside_gets_the_runs_output_and_a_stranger_sees_nothing(world, address):
+    value = "whsec_" + base64.b64encode(KEY).decode()
+    secret = await world.owner("POST", "/secrets", {"name": "hook", "value": value, "used_by": ["runtime"]})
+    on = {"kind": "webhook", "secret": secret["id"], "wait_s": 10}
+    posted = await trigger(world, "posted", triggers={"posted": {"on": on, "into": "value"}})
+
+    async def post(headers, path=posted["hook"], body=b'{"order": 7}'):
+        async with world.http.post(address + path, data=body, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    status, taken = await post(signed(b'{"order": 7}', "one"))
+    again = await post(signed(b'{"order": 7}', "one"))
+    unknown, forged = f"/api/v1/hooks/{posted['id'][:-1]}0", signed(b'{"order": 7}', "two", b"guessed")
+    strange = [
+        await post(forged),
+        await post(signed(b'{"order": 8}', "three")),
+        await post(signed(b'{"order": 7}', "four"), path=unknown),
+        await post(signed(b'{"order": 7}', "five"), path="/api/v1/hooks/nothing"),
+        await post({}),
+    ]
+
+    assert (status, taken["state"], taken["output"]) == (200, "succeeded", {"value": {"order": 7}})
+    assert again == (status, taken)
+    run = await world.owner("GET", f"/runs/{taken['run_id']}")
+    assert run["trigger"] == {"id": posted["id"], "occurrence": "one"}
+    assert {(code, answer["type"]) for code, answer in strange} == {(404, "/problems/runtime/hook-unknown")}
+    assert len({tuple(sorted(answer)) for _, answer in strange}) == 1
+
+
+async def test_an_event_told_in_the_words_of_older_clients_reaches_the_graph_that_follows_it(world, address):
+    on = {"kind": "event", "type": "runtime.event_told", "condition": "event.data.type == 'done'"}
+    followed = await trigger(world, "done", triggers={"done": {"on": on, "into": "value"}})
+    headers = {"Authorization": f"Bearer {world.tokens['owner']}"}
+    body = {"npc": "sarah", "type": "done", "data": {"summary": "all sent"}}
+
+    async def fired():
+        async with world.http.post(f"{address}/api/events", json=body, headers=headers) as answer:
+            assert answer.status == 202, await answer.text()
+        return (await world.owner("GET", f"/triggers/{followed['id']}")).get("last_run_id")
+
+    run_id = await eventually(fired, within_s=10)
+    await eventually(lambda: _output(world, run_id), within_s=5)
+
+    value = (await _output(world, run_id))["value"]
+    assert (value["type"], value["data"]["agent"]) == ("runtime.event_told", "sarah")
+    assert value["data"]["data"] == {"summary": "all sent"}
+
+
+async def _output(world, run_id):
+    status, text = await world.request("owner", "GET", f"/runs/{run_id}/output")
+    return json.loads(text)["values"] if status == 200 else None
+
+
+async def test_whoever_activated_it_and_is_no_member_any_more_starts_nothing(world):
+    cem = await world.new_member(keep_as="cem")
+    key = new_key()
+    content = GRAPH | {"triggers": {"often": {"on": {"kind": "schedule", "every_s": 1}}}}
+
+    async def as_cem(verb, path, body):
+        status, text = await world.request("cem", verb, path, body)
+        assert status == 200, text
+        return json.loads(text)
+
+    resource = await as_cem("POST", "/resources", {"type": "graph", "key": key, "content": content})
+    await as_cem("POST", f"/resources/{resource['id']}/versions", {})
+    await as_cem("PUT", f"/resources/{resource['id']}/activations/production", {"number": 1})
+    (fired,) = await eventually(lambda: _of(world, key, "fired"), within_s=10)
+
+    await world.owner("DELETE", f"/members/{cem}")
+
+    (refused,) = await eventually(lambda: _of(world, key, "refused"), within_s=15)
+    assert (fired["activated_by"], refused["error"]["kind"]) == (
+        cem,
+        "/problems/identity/principal-not-found",
+    )
+
+
+async def _of(world, key, count):
+    items = (await world.owner("GET", f"/triggers?graph={key}"))["items"]
+    return [item for item in items if item[count]]
