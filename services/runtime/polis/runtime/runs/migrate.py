@@ -67,7 +67,7 @@ async def _get(ctx: Context[Own], run_id: UUID) -> Run:
         RunRow,
         """
         select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error,
-            tags, parent_id, origin_id, origin_kind, origin_step
+            tags, parent_id, origin_id, origin_kind, origin_step, trigger_id, occurrence
         from runtime.runs where org_id = $1 and id = $2
         """,
         ctx.db.org_id,
@@ -85,8 +85,8 @@ async def _lock(tx: Transaction, run_id: UUID) -> _OpenRow:
         _OpenRow,
         """
         select r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
-            r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.program, r.input,
-            r.steps, r.seq, p.content, array(
+            r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.trigger_id, r.occurrence,
+            r.program, r.input, r.steps, r.seq, p.content, array(
                 select j.node from runtime.journal j where j.org_id = $1 and j.run_id = $2
                 union
                 select w.node from runtime.waits w where w.org_id = $1 and w.run_id = $2 and w.closed_at is null

@@ -86,7 +86,8 @@ async def _locked(tx: Transaction, run_id: UUID) -> _Row:
         _Row,
         """
         select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error,
-            tags, parent_id, origin_id, origin_kind, origin_step, seq, owner, paused_at is not null as paused
+            tags, parent_id, origin_id, origin_kind, origin_step, trigger_id, occurrence, seq, owner,
+            paused_at is not null as paused
         from runtime.runs where org_id = $1 and id = $2 for update
         """,
         tx.org_id,
