@@ -1,0 +1,105 @@
+"""G7. Whichever process dies: each slot of a schedule and each event starts one run, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+
+from polis.proto import catalog, runtime
+from polis.proto.graph import Graph, GraphInput, GraphOutput, Node
+from polis.proto.trigger import OnEvent, Schedule, TriggerSpec
+from polis.testing import eventually
+from tests.chaos.mesh import Mesh
+
+LEASE_S = 1.0
+EVERY = timedelta(seconds=1)
+PRODUCTION = "production"
+
+
+@pytest.fixture(scope="module")
+async def runtimes(mesh: Mesh):
+    await mesh.start("catalog")
+    return [
+        await mesh.start("runtime", name=name, instance=name, lease_s=LEASE_S) for name in ("first", "second")
+    ]
+
+
+async def activated(mesh: Mesh, key: str, **triggers: TriggerSpec):
+    """The triggers of a new graph, by their names."""
+    graph = Graph(
+        nodes={"n": Node("passthrough")},
+        inputs={"x": GraphInput("n.in")},
+        outputs={"y": GraphOutput("n.out")},
+        triggers=triggers,
+    )
+    made = await mesh.call(catalog.CreateResource(type="graph", key=key, content=msgspec.to_builtins(graph)))
+    await mesh.call(catalog.PublishVersion(made.id))
+    await mesh.call(catalog.Activate(made.id, PRODUCTION, 1))
+
+    async def effective():
+        page = await mesh.call(runtime.ListTriggers(graph=key))
+        return page.items if len(page.items) == len(triggers) else None
+
+    return made.id, {trigger.name: trigger.id for trigger in await eventually(effective, within_s=20)}
+
+
+async def occurrences(mesh: Mesh, trigger_id) -> list[str]:
+    rows = await mesh.rows(
+        "select occurrence from runtime.runs where trigger_id = $1 order by occurrence", trigger_id
+    )
+    return [row["occurrence"] for row in rows]
+
+
+async def test_every_slot_and_every_event_starts_one_run_although_processes_are_killed(
+    mesh, runtimes, dice, full
+):
+    schedules = {
+        f"tick{n}": TriggerSpec(Schedule(every_s=1, missed="all"), into="x") for n in range(20 if full else 4)
+    }
+    told = {"told": TriggerSpec(OnEvent("runtime.event_told"), into="x")}
+    resource, triggers = await activated(mesh, "ticks", **schedules, **told)
+    await eventually(lambda: _heard(mesh, triggers["told"]), within_s=20)
+
+    events = []
+    for _ in range(8 if full else 1):
+        events += [await mesh.call(runtime.TellEvent("step", {"n": n})) for n in range(5)]
+        victims = dice.choice([runtimes[:1], runtimes[1:], runtimes])
+        await asyncio.sleep(dice.uniform(0.2, 1.2))
+        for process in victims:
+            process.kill()
+        for process in victims:
+            process.start()
+        for process in victims:
+            await process.ready()
+    await eventually(lambda: _all_told(mesh, triggers["told"], events), within_s=60)
+    await mesh.call(catalog.Deactivate(resource, PRODUCTION))
+    await eventually(lambda: _ended(mesh, triggers), within_s=60)
+
+    for name in schedules:
+        slots = [datetime.fromisoformat(text) for text in await occurrences(mesh, triggers[name])]
+        assert slots == [slots[0] + n * EVERY for n in range(len(slots))], name
+        assert len(slots) > 1
+    assert len(await occurrences(mesh, triggers["told"])) == len(
+        set(await occurrences(mesh, triggers["told"]))
+    )
+    print(f"{len(schedules)} schedules, {len(slots)} slots of the last, {len(events)} events")
+
+
+async def _heard(mesh: Mesh, trigger_id) -> bool:
+    """Whether told events reach the runtime by now."""
+    await mesh.call(runtime.TellEvent("probe"))
+    return bool(await occurrences(mesh, trigger_id))
+
+
+async def _all_told(mesh: Mesh, trigger_id, events) -> bool:
+    inputs = await mesh.rows("select input from runtime.runs where trigger_id = $1", trigger_id)
+    seen = [msgspec.json.decode(row["input"])["x"]["entity"] for row in inputs]
+    return all(seen.count(str(event.id)) == 1 for event in events)
+
+
+async def _ended(mesh: Mesh, triggers) -> bool:
+    found = [await mesh.call(runtime.GetTrigger(trigger_id)) for trigger_id in triggers.values()]
+    return all(trigger.ended_at for trigger in found)
