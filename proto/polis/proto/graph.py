@@ -160,6 +160,8 @@ class Graph(Struct, frozen=True, omit_defaults=True):
 
     inputs: named values a run starts with; each goes to the port it names. outputs: each collects one port's messages.
     triggers: when it runs by itself, in environments where it is active.
+    record: whose messages are kept for the timeline, within bounds and without what their schemas keep back (`x-data-class`):
+    of no node, of those with effects, of all. slow_after_s: a run at work for longer is told of as slow.
     """
 
     nodes: Annotated[dict[NodeName, Node], Meta(min_length=1, max_length=500)]
@@ -168,4 +170,6 @@ class Graph(Struct, frozen=True, omit_defaults=True):
     outputs: dict[PortName, GraphOutput] = {}
     description: str = ""
     timeout_s: Annotated[float, Meta(gt=0, le=604800)] = 3600.0
+    record: Literal["none", "effects", "all"] = "none"
+    slow_after_s: Annotated[float, Meta(gt=0, le=604800)] | None = None
     triggers: Annotated[dict[TriggerName, TriggerSpec], Meta(max_length=MAX_TRIGGERS)] = {}

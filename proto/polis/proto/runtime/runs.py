@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from polis.proto.catalog import Digest, Environment, ResourceKey, Tag, Tags
 from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, Time, event, operation, problem
-from polis.proto.graph import Activity, NodeName
+from polis.proto.graph import Activity, NodeName, PortName
 from polis.proto.identity import AgentRef, OverQuota
 from polis.proto.problems import Fault
 
@@ -110,11 +110,49 @@ class Step(Struct, frozen=True):
     error: str | None = None
 
 
+class PortValue(Struct, frozen=True):
+    """A message at a port. What a schema keeps back is marked as `redacted`, what is too large as `left_out_bytes`."""
+
+    port: PortName
+    value: object
+
+
+class AttemptFacts(Struct, frozen=True, omit_defaults=True):
+    """One attempt of a step at one item. Times are milliseconds since the run was created.
+
+    waited_ms: from when it could begin (or was to be repeated) until it was at work. error: the kind of what it failed with.
+    cost: in millionths of the org's currency, where the step told any. inputs, outputs: as the graph's `record` says.
+    """
+
+    item: str
+    number: int
+    started_ms: Milliseconds
+    ended_ms: Milliseconds | None = None
+    waited_ms: Milliseconds = 0
+    error: str | None = None
+    cost: int | None = None
+    emitted: int = 0
+    inputs: dict[PortName, object] | None = None
+    outputs: tuple[PortValue, ...] | None = None
+
+
+class AttemptsOfStep(Struct, frozen=True):
+    """The last attempts of a step, in the order in which they began. `total`: how many there were."""
+
+    node: StepPath
+    total: int
+    attempts: tuple[AttemptFacts, ...]
+
+
 class Timeline(Struct, frozen=True):
-    """The steps of a run in topological order."""
+    """The steps of a run in topological order, and, once it has ended or rests, the attempts of its steps.
+
+    Functions that only compute have none of their own, unless the graph records all.
+    """
 
     run: Run
     steps: tuple[Step, ...]
+    attempts: tuple[AttemptsOfStep, ...] = ()
 
 
 class Output(Struct, frozen=True):

@@ -113,6 +113,7 @@ class Attempt:
         self.number = activation.attempt
         self.launched = False
         self._emitted = 0
+        activation.machine.history.began(self)
 
     @property
     def current(self) -> bool:

@@ -29,6 +29,7 @@ MAX_RESULT_BYTES = 1024 * 1024
 
 Timer = tuple[float, int, Activation, Attempt | None]
 """When, a ticket that keeps equal times in order, and the attempt that takes too long; None for one to be repeated."""
+NOT_NEEDED = Failure("step.not_needed", "nobody waits for it any more")
 _recorded = msgspec.json.Decoder(Recorded)
 
 
@@ -144,6 +145,7 @@ class Attempts:
 
     def drop(self, activation: Activation) -> None:
         """Nobody waits for it any more, whatever it is at."""
+        self._machine.history.ended(activation, NOT_NEEDED)
         state, attempt = activation.state, activation.at_work
         if state == "running" and attempt is not None and self._stop(attempt):
             self._machine.requests.append(Abort(attempt))
@@ -200,6 +202,8 @@ class Attempts:
     def emitted(self, attempt: Attempt, port: str, value: object) -> None:
         """A message from an attempt that is still waited for."""
         activation = attempt.activation
+        if activation.node.stage.exposure is not None:
+            self._machine.history.emitted(activation, port, value)
         activation.accepted += 1
         if activation.streams:
             activation.sent += 1
@@ -217,6 +221,7 @@ class Attempts:
 
     def miss(self, activation: Activation, failure: Failure) -> None:
         """An attempt had no result: try again, send the error out of its port, or fail the run."""
+        self._machine.history.ended(activation, failure)
         node, retry = activation.node, activation.node.stage.retry
         node.missed += 1
         node.error = failure.message
@@ -292,7 +297,9 @@ class Attempts:
     def _complete(self, activation: Activation) -> None:
         if activation.outside is not None:
             self._machine.outside.begin(activation, activation.outside)
-        elif activation.cut is not None and activation.cut.failure is not None:
+            return
+        self._machine.history.ended(activation, None)
+        if activation.cut is not None and activation.cut.failure is not None:
             self._give_up(activation, activation.cut.failure)
         elif activation.node.stage.pure:
             activation.state = "done"
@@ -301,6 +308,7 @@ class Attempts:
             self._record(activation, Recorded(emitted=tuple(activation.held)))
 
     def _give_up(self, activation: Activation, failure: Failure) -> None:
+        self._machine.history.ended(activation, failure)
         activation.failure = failure
         activation.node.error = failure.message
         activation.state = "done"

@@ -18,6 +18,7 @@ from polis.runtime.engine.attempts import Attempts
 from polis.runtime.engine.bodies import AT_ONCE
 from polis.runtime.engine.facts import Facts
 from polis.runtime.engine.frame import Frame
+from polis.runtime.engine.history import History
 from polis.runtime.engine.item import Item
 from polis.runtime.engine.node import NodeRun
 from polis.runtime.engine.outside import Outside
@@ -60,6 +61,7 @@ class Machine:
         self.paused = False
         self._paused_at = 0.0
         self.changed = 0
+        self.history = History(self)
         self.attempts = Attempts(self, random, recorded or {})
         self.outside = Outside(self)
         self.frame = Frame(self, program)

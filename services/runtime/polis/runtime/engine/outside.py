@@ -77,6 +77,7 @@ class Outside:
         activation.state = "done"
         activation.held = list(outcome.emitted)
         activation.failure = outcome.failure or _unknown_port(activation, outcome)
+        self._machine.history.ended(activation, activation.failure)
         if activation.failure is None:
             return
         activation.held.clear()

@@ -9,6 +9,7 @@ from polis.graph import GraphFaults, GraphUse, Plan, check, pointer
 from polis.proto.graph import Component, Graph
 from polis.proto.problems import Fault
 from polis.runtime.component import Implementation
+from polis.runtime.engine.exposure import exposures
 from polis.runtime.engine.stage import Stage
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Program:
         *,
         path: str = "",
         last: bool = True,
+        taint: str | None = None,
     ) -> None:
         self.plan = plan
         self.graph = plan.graph
@@ -42,9 +44,10 @@ class Program:
         for stage in reversed(self.stages):
             behind = [self.stages[index] for index in stage.targets]
             stage.last_effect = last and all(not other.effects and other.last_effect for other in behind)
-        for stage, planned in zip(self.stages, plan.nodes, strict=True):
+        for stage, planned, exposure in zip(self.stages, plan.nodes, exposures(plan, taint), strict=True):
+            stage.record(exposure, plan.graph.record)
             if planned.body is not None:
-                stage.contain(_body(stage, planned.body, implementations))
+                stage.contain(_body(stage, planned.body, implementations, exposure.taint))
         self.steps: tuple[Stage, ...] = tuple(
             step
             for stage in self.stages
@@ -67,10 +70,12 @@ class Program:
         """Whether it may wait for what comes from outside."""
 
 
-def _body(stage: Stage, plan: Plan, implementations: Mapping[str, Implementation]) -> Program:
+def _body(
+    stage: Stage, plan: Plan, implementations: Mapping[str, Implementation], taint: str | None
+) -> Program:
     """The program that a node runs. In rounds, what comes after an effect is the same effect again."""
     last = stage.last_effect and stage.component.body != "rounds"
-    return Program(plan, implementations, path=f"{stage.path}/", last=last)
+    return Program(plan, implementations, path=f"{stage.path}/", last=last, taint=taint)
 
 
 def compile_program(

@@ -11,6 +11,7 @@ from polis.runtime.component import Implementation
 from polis.runtime.engine.outside import MAX_OPEN, opener
 
 if TYPE_CHECKING:
+    from polis.runtime.engine.exposure import Exposure
     from polis.runtime.engine.program import Program
 
 
@@ -29,6 +30,7 @@ class Stage:
         "eager",
         "effects",
         "exits",
+        "exposure",
         "index",
         "inline",
         "last_effect",
@@ -89,6 +91,8 @@ class Stage:
         """Whether it is done again after a crash; where it runs a graph, the effects in that are replayed."""
         self.plain = component.pure and self.inline is not None
         """A pure function: the kind of node that the engine runs with the least ado."""
+        self.exposure: Exposure | None = None
+        """What is kept of its messages, if anything is."""
         self.last_effect = True
         """Whether nothing behind it has an effect: what follows from its outcome shows with the run's next record."""
         # What may be called is for the implementation to say: the catalog's component may be another org's.
@@ -126,6 +130,12 @@ class Stage:
         self.sorted_ports = _sorted_ports(planned, plan) if self.pairs or self.collector else frozenset()
         """Input ports whose messages come in no certain order, so they are put into one when all are there."""
         self.sorts = self.collector is not None and bool(self.sorted_ports)
+
+    def record(self, exposure: Exposure, what: str) -> None:
+        """Keep its messages, if the graph says so (`record`); then every item is followed by itself."""
+        if what == "all" or (what == "effects" and self.effects):
+            self.exposure = exposure
+            self.plain = False
 
     def contain(self, body: Program) -> None:
         """Run this graph."""

@@ -123,15 +123,13 @@ class Sweep:
                 select w.id from (
                     select s.id, sum(s.size) over (order by s.id desc) as total from (
                         select r.id, pg_column_size(r.input) + pg_column_size(r.steps)
-                            + coalesce(pg_column_size(r.output), 0) + coalesce(pg_column_size(r.error), 0) + (
+                            + coalesce(pg_column_size(r.output), 0) + coalesce(pg_column_size(r.error), 0)
+                            + coalesce(pg_column_size(r.attempts), 0) + (
                                 select coalesce(sum(pg_column_size(j.body)), 0) from runtime.journal j
                                 where j.org_id = $1 and j.run_id = r.id
                             ) + (
                                 select coalesce(sum(pg_column_size(t.body)), 0) from runtime.transitions t
                                 where t.org_id = $1 and t.run_id = r.id
-                            ) + (
-                                select coalesce(sum(pg_column_size(a.body)), 0) from runtime.attempts a
-                                where a.org_id = $1 and a.run_id = r.id
                             ) as size
                         from runtime.runs r where r.org_id = $1
                     ) s

@@ -26,6 +26,7 @@ CATCH_UP = 1000
 
 _encode = msgspec.json.Encoder().encode
 _recorded = msgspec.json.Decoder(Recorded)
+_attempts = msgspec.json.Decoder(tuple[runtime.AttemptsOfStep, ...])
 
 
 class Watched(Struct, frozen=True):
@@ -50,6 +51,10 @@ class _WatchedRow(_FullRow, frozen=True):
     missed: list[bytes]
 
 
+class _TimelineRow(_FullRow, frozen=True):
+    attempts: bytes | None
+
+
 class _OutputRow(Struct, frozen=True):
     state: str
     output: bytes | None
@@ -72,8 +77,20 @@ async def get(db: Tenant | Transaction, run_id: UUID) -> Run:
 
 
 async def timeline(db: Tenant, run_id: UUID) -> runtime.Timeline:
-    watched = await watch(db, run_id, after=None)
-    return runtime.Timeline(run=watched.run, steps=watched.steps)
+    row = await db.row(
+        _TimelineRow,
+        """
+        select id, org_id, graph, digest, state, actor_id, started_by, created_at, started_at, ended_at, error,
+            tags, parent_id, origin_id, origin_kind, origin_step, trigger_id, occurrence, seq, steps, attempts
+        from runtime.runs where org_id = $1 and id = $2
+        """,
+        db.org_id,
+        run_id,
+    )
+    if row is None:
+        raise Refused(runtime.RunNotFound(run_id=run_id))
+    attempts = () if row.attempts is None else _attempts.decode(row.attempts)
+    return runtime.Timeline(row.run, decode_steps(row.steps), attempts)
 
 
 async def output(db: Tenant, run_id: UUID) -> runtime.Output:

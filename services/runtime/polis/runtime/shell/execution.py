@@ -138,6 +138,7 @@ class Execution:
     def launched(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
         """The task that works on an attempt, so that it can be stopped."""
         self._tasks[attempt] = task
+        self.machine.history.started(attempt)
 
     def returned(self, attempt: Attempt, error: BaseException | None) -> None:
         """A task has ended."""

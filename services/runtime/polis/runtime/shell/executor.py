@@ -165,7 +165,10 @@ class Executor:
         ended_ = execution.ended
         output = None if ended_ is None else ended_.output
         steps = execution.machine.steps()
-        admission = self._admission(progress.run, bound, inputs, steps, transitions, output=output)
+        attempts = None if ended_ is None else execution.machine.history.written()
+        admission = self._admission(
+            progress.run, bound, inputs, steps, transitions, output=output, attempts=attempts
+        )
         return Started(admission, Live(execution, progress) if ended_ is None else None)
 
     def queue(self, run: Run, bound: Bound, inputs: Mapping[str, object]) -> Started:
@@ -268,6 +271,7 @@ class Executor:
         transitions: tuple[Transition, ...],
         *,
         output: bytes | None = None,
+        attempts: bytes | None = None,
     ) -> Admission:
         stored = self.programs.is_stored(run.org_id, bound.digest)
         return Admission(
@@ -279,6 +283,7 @@ class Executor:
             transitions=transitions,
             owner=self.incarnation if run.state == "running" else None,
             output=output,
+            attempts=attempts,
         )
 
     def _begin(self, live: Live) -> None:

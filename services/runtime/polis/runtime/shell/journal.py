@@ -75,16 +75,17 @@ async def _insert(tx: Transaction, callers: Sequence[Caller], admissions: Sequen
         with admitted as (
             insert into runtime.runs (org_id, id, graph, digest, program, state, actor_id, started_by, created_at,
                 started_at, ended_at, seq, input, steps, output, error, owner, epoch, tags, parent_id, origin_id,
-                origin_kind, origin_step, wake_at)
+                origin_kind, origin_step, wake_at, attempts)
             select org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at, ended_at,
                 seq, input, steps, output, error, owner, 1, string_to_array(tags, ' '), parent_id, origin_id, origin_kind,
-                origin_step, created_at
+                origin_step, created_at, attempts
             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
                 $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::bytea[],
                 $14::bytea[], $15::bytea[], $16::bytea[], $17::uuid[], $19::text[], $20::uuid[], $21::uuid[],
-                $22::text[], $23::text[])
+                $22::text[], $23::text[], $24::bytea[])
             as a (org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at, ended_at,
-                seq, input, steps, output, error, owner, tags, parent_id, origin_id, origin_kind, origin_step)
+                seq, input, steps, output, error, owner, tags, parent_id, origin_id, origin_kind, origin_step,
+                attempts)
         )
         insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body)
         select org_id, run_id, last_seq, 1, body
@@ -113,6 +114,7 @@ async def _insert(tx: Transaction, callers: Sequence[Caller], admissions: Sequen
         [run.origin and run.origin.run_id for run in runs],
         [run.origin and run.origin.kind for run in runs],
         [run.origin and run.origin.step for run in runs],
+        [a.attempts for a in admissions],
     )
     await _keep_tags(tx, orgs, runs)
     for caller, run in zip(callers, runs, strict=True):
@@ -176,11 +178,11 @@ async def write_flushes(
                 state = case when f.ended_at is not null then f.state when r.paused_at is not null then 'paused'
                     when f.state = 'paused' then 'running' else f.state end,
                 started_at = f.started_at, ended_at = f.ended_at, seq = f.seq,
-                steps = f.steps, output = f.output, error = f.error,
+                steps = f.steps, output = f.output, error = f.error, attempts = coalesce(f.attempts, r.attempts),
                 owner = case when f.ended_at is null then r.owner end
             from unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-                $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[])
-                as f (org_id, id, epoch, state, started_at, ended_at, seq, steps, output, error)
+                $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[], $22::bytea[])
+                as f (org_id, id, epoch, state, started_at, ended_at, seq, steps, output, error, attempts)
             where r.org_id = f.org_id and r.id = f.id and r.owner = $1 and r.epoch = f.epoch and r.ended_at is null
             returning r.org_id, r.id
         ), locked as (
@@ -228,6 +230,7 @@ async def write_flushes(
         [o.node for _, _, o in outcomes],
         [o.item for _, _, o in outcomes],
         [o.body for _, _, o in outcomes],
+        [f.attempts for _, f in told],
     )
     own = set(written)
     await waits.write(tx, [(org, f) for org, f in taken if f.run.id in own])

@@ -64,6 +64,7 @@ class Progress:
             transitions=transitions,
             outcomes=tuple(_outcome(*outcome) for outcome in outcomes),
             output=ended.output if ended is not None else None,
+            attempts=execution.machine.history.written() if ended is not None else None,
             opened=() if ended is not None else tuple(map(opening, opened)),
             waits=execution.program.waits,
         )
@@ -83,6 +84,7 @@ class Progress:
             epoch=self.epoch,
             steps=machine.steps() if transitions else None,
             transitions=transitions,
+            attempts=machine.history.written() if transitions else None,
             rest=Rest(self.heard, until, machine.paused),
         )
 

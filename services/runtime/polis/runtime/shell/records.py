@@ -32,6 +32,7 @@ class Admission(Struct, frozen=True):
     transitions: tuple[Transition, ...]
     owner: UUID | None
     output: bytes | None = None
+    attempts: bytes | None = None
 
     @property
     def org_id(self) -> UUID:
@@ -62,7 +63,7 @@ class Flush(Struct, frozen=True):
     """What happened in a run since its last record. `epoch` is its fencing token, `run` what it is from now on.
 
     transitions continue the run's sequence, the last of them is its new `seq`. Without any, only outcomes are written
-    and nothing is told of the run. opened: what it waits for from now on. waits: whether it may have waited for anything.
+    and nothing is told of the run. attempts: those of its steps, with its last record. opened: what it waits for from now on. waits: whether it may have waited for anything.
     """
 
     run: Run
@@ -74,6 +75,7 @@ class Flush(Struct, frozen=True):
     opened: tuple[Opening, ...] = ()
     waits: bool = False
     rest: Rest | None = None
+    attempts: bytes | None = None
 
     @property
     def org_id(self) -> UUID:
@@ -92,6 +94,7 @@ class Claimed(Struct, frozen=True):
     age_s: float
     lost: int
     paused_s: float
+    attempts: bytes | None
 
 
 class RunRow(Struct, frozen=True):

@@ -120,6 +120,7 @@ class Watch:
         )
         execution.machine.recall(claimed.steps)
         execution.pause(paused=run.state == "paused")
+        execution.machine.history.recall(claimed.attempts)
         progress = Progress(run, epoch=claimed.epoch, seq=claimed.seq, heard=heard)
         self._executor.resume(execution, progress, msgspec.json.decode(claimed.input))
 
