@@ -43,6 +43,8 @@ LATEST = datetime(9999, 12, 30, 23, 59, 59, tzinfo=UTC)
 
 FRESH_S = 300
 """How long a proof of who somebody is counts for a sensitive operation."""
+_NOT_IN_RUNS = frozenset({"runtime:run", "runtime:answer"})
+"""Scopes of what steps of a run may not call: starting runs, and answering for people."""
 EVERY_SERVICE = "*"
 """In `callers`: whichever services there are."""
 
@@ -95,6 +97,7 @@ class Operation(Struct, frozen=True, eq=False):
     max_body: int
     local: bool
     fresh: bool
+    by_person: bool = False
 
     @property
     def subject(self) -> str:
@@ -105,14 +108,29 @@ class Operation(Struct, frozen=True, eq=False):
         return self.verb not in (None, "GET")
 
     def callable_by(self, service: str) -> bool:
-        """Whether this service may publish the request: the gateway whatever has a route, others what names them."""
+        """Whether this service may publish the request: the gateway whatever has a route, others what names them.
+
+        The runtime may publish what the steps of a run may call.
+        """
         if self.local:
             return False
         return (
             EVERY_SERVICE in self.callers
             or service in self.callers
             or (service == "gateway" and bool(self.path))
+            or (service == "runtime" and self.in_runs)
         )
+
+    @property
+    def in_runs(self) -> bool:
+        """Whether a step of a run may call it (`service.call`): what has a route, a scope and an answer of one part.
+
+        Nothing by which people decide, or say who may do what: whoever starts somebody else's graph would lend it that.
+        Nor what starts runs: a run's children have their bounds.
+        """
+        judges = self.by_person or self.fresh or self.scope in _NOT_IN_RUNS
+        reads = not self.scope.startswith("identity:") or self.scope == "identity:read"
+        return ":" in self.scope and bool(self.path) and reads and not (self.local or self.streams or judges)
 
     @property
     def takes_revision(self) -> bool:
@@ -186,6 +204,7 @@ def operation(
     max_body: int = DEFAULT_MAX_BODY,
     local: bool = False,
     fresh: bool = False,
+    by_person: bool = False,
 ) -> Callable[[C], C]:
     """Declare a request as an operation of the service whose proto module it stands in.
 
@@ -194,6 +213,7 @@ def operation(
     idempotent: whether the operation takes `Idempotency-Key` (only for those that change something).
     raw_body: the `bytes` field that holds the HTTP body as it came; the other fields come from path and query.
     local: answered by the gateway itself, so it has a route and no subject.
+    by_person: a decision that no step of a run takes for somebody.
     fresh: for people who proved who they are within the last FRESH_S alone; others are refused with StepUpRequired.
     """
 
@@ -219,6 +239,7 @@ def operation(
             max_body=max_body,
             local=local,
             fresh=fresh,
+            by_person=by_person,
         )
         return request
 

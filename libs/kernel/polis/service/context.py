@@ -75,7 +75,8 @@ class Context(Generic[R]):
     def client(self) -> Client:
         """The client of a request that came by the gateway.
 
-        Only the gateway may publish the requests that have a route and no callers, so these headers are its own.
+        Only the gateway, and for what steps may call the runtime, which tells of no client, may publish the requests that
+        have a route and no callers: these headers are the gateway's own.
         """
         return Client(self._headers.get(CLIENT_ADDRESS, ""), self._headers.get(CLIENT_DEVICE, ""))
 

@@ -258,6 +258,7 @@ class PlanChangeSet(Request[Plan], frozen=True):
     http="POST /change-sets/{set_id}/review",
     scope="catalog:write",
     problems=(ChangeSetNotFound, ChangeSetState),
+    by_person=True,
 )
 class ReviewChangeSet(Request[ChangeSet], frozen=True):
     """Approve or reject an open set of somebody else."""

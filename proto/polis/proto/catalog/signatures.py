@@ -71,7 +71,12 @@ class SignatureInvalid(Problem, frozen=True):
     """The signature is not one of these bytes by this key."""
 
 
-@operation(http="POST /publisher-keys", scope="catalog:write", problems=(PublisherKeyTaken, SignatureInvalid))
+@operation(
+    http="POST /publisher-keys",
+    scope="catalog:write",
+    problems=(PublisherKeyTaken, SignatureInvalid),
+    by_person=True,
+)
 class AddPublisherKey(Request[PublisherKey], frozen=True):
     """Make a public key known as one's own.
 
@@ -102,6 +107,7 @@ class RevokePublisherKey(Request[None], frozen=True):
     http="POST /resources/{resource_id}/versions/{version}/signatures",
     scope="catalog:write",
     problems=(ResourceNotFound, ForeignResource, VersionNotFound, PublisherKeyNotFound, SignatureInvalid),
+    by_person=True,
 )
 class SignVersion(Request[Signature], frozen=True):
     """Vouch for a version of the org with a key of one's own.

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WORK = {
+    "archive.extract": "archives:extract",
+    "archive.list": "archives:entries",
     "html.text": "html:text",
     "html.select": "html:select",
     "html.links": "html:links",

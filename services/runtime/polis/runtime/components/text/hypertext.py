@@ -12,10 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from polis.proto.problems import Fault
-from polis.runtime.component import Inputs, Step, component
+from polis.runtime.component import Inputs, Step, StepFailed, component
 from polis.runtime.components.text.given import the_text
-from polis.runtime.isolated.call import isolated, near
+from polis.runtime.components.worker import off_loop
+from polis.runtime.isolated.call import isolated
 from polis.runtime.isolated.unfit import Unfit
+from polis.runtime.isolated.work import find
 
 NEAR_TAGS = 5_000
 """With as many tags the worst page takes less than 100 ms."""
@@ -72,4 +74,13 @@ async def html_clean(step: Step, inputs: Inputs) -> None:
 
 async def of(work: str, html: str, *how: object) -> object:
     """Work on HTML, here or in a process of its own."""
-    return await (near if html.count("<") <= NEAR_TAGS else isolated)(work, html, *how)
+    if html.count("<") > NEAR_TAGS:
+        return await isolated(work, html, *how)
+    return await off_loop(_near, work, html, how)
+
+
+def _near(work: str, html: str, how: tuple[object, ...]) -> object:
+    try:
+        return find(work)(html, *how)
+    except Unfit as error:
+        raise StepFailed(error.kind, str(error)) from None
