@@ -1,6 +1,7 @@
 """The runtime answers for runs: durable executions of one graph version."""
 
 from polis.proto.runtime.asks import *
+from polis.proto.runtime.children import *
 from polis.proto.runtime.history import *
 from polis.proto.runtime.live import *
 from polis.proto.runtime.migration import *

@@ -210,9 +210,7 @@ class Implementation(Struct, frozen=True, eq=False):
 _implementations: dict[str, Implementation] = {}
 
 
-def component(
-    key: str, *, check: Check = _no_faults, needs: Needs = _no_scopes
-) -> Callable[[F], F]:
+def component(key: str, *, check: Check = _no_faults, needs: Needs = _no_scopes) -> Callable[[F], F]:
     """Register what runs the built-in component `key`; KeyError when no descriptor ships under this name."""
 
     def register(run: F) -> F:
@@ -223,14 +221,14 @@ def component(
     return register
 
 
-def waiting(key: str, *, check: Check = _no_faults) -> Callable[[W], W]:
+def waiting(key: str, *, check: Check = _no_faults, needs: Needs = _no_scopes) -> Callable[[W], W]:
     """Register what says for what the component `key` waits; it is none that is pure. KeyError as above."""
 
     def register(run: W) -> W:
         described = builtin.components()[key]
         if described.pure:
             raise ValueError(f"{key}: what comes from outside is not pure")
-        _implementations[key] = Implementation(described, waiting=run, check=check)
+        _implementations[key] = Implementation(described, waiting=run, check=check, needs=needs)
         return run
 
     return register

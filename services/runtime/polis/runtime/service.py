@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from polis.proto import identity, runtime
+from polis.proto import Refused, identity, runtime
 from polis.runtime.asks import service as asks
+from polis.runtime.children import ends
+from polis.runtime.children import service as children
 from polis.runtime.config import Config
 from polis.runtime.own import Own
 from polis.runtime.retention import service as retention
@@ -28,6 +30,7 @@ service.include(
     migrate.handlers,
     runs.handlers,
     asks.handlers,
+    children.handlers,
     pause.handlers,
     signals.handlers,
     retention.handlers,
@@ -51,6 +54,24 @@ async def cancel_runs_of_suspended(event: identity.AgentSuspended, ctx: EventCon
 @service.on(identity.AgentResumed)
 async def let_resumed_act(event: identity.AgentResumed, ctx: EventContext[Own]) -> None:
     await standing.resume(ctx.tx, event.agent_id)
+
+
+@service.on(runtime.ChildEnded)
+async def tell_parent(event: runtime.ChildEnded, ctx: EventContext[Own]) -> None:
+    await ends.tell_parent(ctx.tx, event.run_id, event.parent_id, ctx.own.executor.peers)
+
+
+@service.on(runtime.ChildAbandoned)
+async def cancel_child(event: runtime.ChildAbandoned, ctx: EventContext[Own]) -> None:
+    """Nothing goes on that nobody waits for."""
+    why = runtime.RunError("", "parent.gone", f"nobody waits for it in the run {event.parent_id}")
+    try:
+        run, transitions = await store.cancel(ctx.tx, event.run_id, ctx.now(), why)
+    except Refused as refusal:
+        if not isinstance(refusal.problem, runtime.RunEnded | runtime.RunNotFound):
+            raise
+        return
+    ctx.tx.after_commit(lambda: runs.cancelled(ctx.own, run, transitions))
 
 
 @service.on(identity.QuotaSet)

@@ -6,6 +6,7 @@ a process that never runs it does not pay for it.
 
 from polis.runtime.components import (
     ask,
+    child,
     compute,
     control,
     data,
@@ -26,6 +27,7 @@ from polis.runtime.components.summary import summarize
 
 __all__ = [
     "ask",
+    "child",
     "compute",
     "control",
     "data",

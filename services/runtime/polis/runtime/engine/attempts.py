@@ -117,6 +117,8 @@ class Attempts:
         """Make the next attempt: an effect that is a function is called here, a task is for the shell."""
         node = activation.node
         node.attempts += 1
+        if node.stage.waits and self._machine.outside.goes_on(activation):
+            return
         node.state = "running"
         activation.frame.touch(node)
         activation.state = "running"

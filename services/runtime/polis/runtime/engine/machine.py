@@ -8,7 +8,7 @@ through any order of events.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Literal
 
@@ -32,6 +32,7 @@ class Machine:
     """One run. The shell empties `requests` and carries them out after each call.
 
     recorded: outcomes from the journal by (path of the node, item); they are replayed instead of repeated.
+    waits: where it waits by the same names, since before this process had it.
     elapsed_s: how long ago the run was created. paused_s: how long of that it was paused, which takes nothing from its
     time. paused: it begins no further step; what is at work ends. changed: the marks of the nodes in which something has happened.
     """
@@ -45,6 +46,7 @@ class Machine:
         clock: Callable[[], float],
         random: Random,
         recorded: Mapping[tuple[str, Item], Recorded] | None = None,
+        waits: Collection[tuple[str, Item]] = (),
         elapsed_s: float = 0.0,
         paused_s: float = 0.0,
     ) -> None:
@@ -63,7 +65,7 @@ class Machine:
         self.changed = 0
         self.history = History(self)
         self.attempts = Attempts(self, random, recorded or {})
-        self.outside = Outside(self)
+        self.outside = Outside(self, waits)
         self.frame = Frame(self, program)
         self.turns: dict[Frame, None] = {}
         """The graphs in graphs that are at work."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, cast
 
@@ -29,13 +29,25 @@ Place = tuple[str, "Item"]
 
 
 class Outside:
-    """What a run waits for. `open` has its activations by node and item."""
+    """What a run waits for. `open` has its activations by node and item.
 
-    __slots__ = ("_machine", "open")
+    before: what it waits for since another process had it: what is waited for is not asked again.
+    """
 
-    def __init__(self, machine: Machine) -> None:
+    __slots__ = ("_before", "_machine", "open")
+
+    def __init__(self, machine: Machine, before: Collection[Place]) -> None:
         self._machine = machine
+        self._before = set(before)
         self.open: dict[Place, Activation] = {}
+
+    def goes_on(self, activation: Activation) -> bool:
+        """Wait on for what was waited for before; false when this is a new wait."""
+        if activation.place not in self._before:
+            return False
+        self._before.discard(activation.place)
+        self._hold(activation)
+        return True
 
     def begin(self, activation: Activation, wait: Wait) -> None:
         """Wait, from when that is durable. A limit of the step is one of the wait, where that has none."""
@@ -53,11 +65,13 @@ class Outside:
             detail = f"what it holds has {max(len(late), len(data)):,} bytes of JSON; {MAX_WAIT_BYTES:,} are the most"
             activation.frame.fail(node, Failure("wait.too_large", detail))
             return
-        activation.state = "waiting"
-        node.state = "waiting"
-        self.open[activation.place] = activation
-        activation.frame.touch(node)
+        self._hold(activation)
         self._machine.requests.append(Open(activation, wait, late, data))
+
+    def _hold(self, activation: Activation) -> None:
+        activation.state = activation.node.state = "waiting"
+        self.open[activation.place] = activation
+        activation.frame.touch(activation.node)
 
     def completed(self, place: Place, outcome: Recorded) -> bool:
         """The outcome is durable: what depends on it may happen. False for one that is not waited for (any more)."""

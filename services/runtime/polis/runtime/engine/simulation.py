@@ -227,7 +227,13 @@ class Process:
         self._taken = world.completions
         recorded = {place: _recorded.decode(body) for place, body in world.journal.items()}
         self._machine = Machine(
-            "run", world.program, self, clock=self._clock, random=world.random, recorded=recorded
+            "run",
+            world.program,
+            self,
+            clock=self._clock,
+            random=world.random,
+            recorded=recorded,
+            waits=world.open,
         )
         if world.paused:
             self._machine.pause()

@@ -63,21 +63,25 @@ class Graphs:
         self._components = Components(changes)
         self._programs = programs
 
-    async def active(self, ctx: Context[Any], key: str, environment: str) -> Active:
-        """The active version, compiled. Refused(GraphNotFound), or Refused(GraphInvalid) with every fault."""
-        name = (key, environment)
+    async def active(
+        self, ctx: Context[Any], key: str, environment: str, number: int | None = None
+    ) -> Active:
+        """The active version, or the one of a number, compiled. Refused(GraphNotFound), or Refused(GraphInvalid) with every fault."""
+        name = (key, environment, number)
         known = self._known.get(ctx.actor, name)
         if known is None:
             begun = self._known.begin(ctx.actor)
-            version = await graph_version(ctx, key, environment)
+            version = await graph_version(ctx, key, environment, number)
             known = Active(version.digest, await bound(ctx, version, self._components, self._programs))
             self._known.keep(ctx.actor, name, known, begun)
         return known
 
 
-async def graph_version(ctx: Context[Any], key: str, environment: str) -> catalog.Version:
-    """The version of a graph that is active. Refused(GraphNotFound)."""
-    request = catalog.ResolveResource(type="graph", key=key, environment=environment)
+async def graph_version(
+    ctx: Context[Any], key: str, environment: str, number: int | None = None
+) -> catalog.Version:
+    """The version of a graph that is active, or the one of a number. Refused(GraphNotFound)."""
+    request = catalog.ResolveResource(type="graph", key=key, environment=environment, number=number)
     try:
         return await ctx.call(request)
     except Refused as refusal:

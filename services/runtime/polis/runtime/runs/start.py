@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 handlers = Handlers()
 Also = Callable[[Transaction, runtime.Run], Awaitable[None]]
+Find = Callable[[], Awaitable[tuple[runtime.Run, "Bound"]]]
 
 
 @handlers.handles(runtime.StartRun)
 async def start_run(request: runtime.StartRun, ctx: Context[Own]) -> runtime.Run:
     if ctx.keyed:
-        return await _start_once(request, ctx)
+        return await once(ctx, lambda: wanted(request, ctx), request.input)
     executor = ctx.own.executor
-    run, bound = await _wanted(request, ctx)
+    run, bound = await wanted(request, ctx)
     async with _counted(run, ctx) as held:
         held.demand()
         started = executor.prepare(run, bound, request.input)
@@ -41,25 +42,34 @@ async def start_run(request: runtime.StartRun, ctx: Context[Own]) -> runtime.Run
     return started.run
 
 
-async def _start_once(request: runtime.StartRun, ctx: Context[Own]) -> runtime.Run:
-    """With an idempotency key: the answer commits with the run.
+async def start_with(request: runtime.StartRun, ctx: Context[Own], also: Also) -> runtime.Run:
+    """Start a run in one commit with what else is written; what that raises undoes both."""
+    return await once(ctx, lambda: wanted(request, ctx), request.input, also)
+
+
+async def _nothing_else(_tx: Transaction, _run: runtime.Run) -> None:
+    pass
+
+
+async def once(
+    ctx: Context[Own],
+    find: Find,
+    inputs: Mapping[str, object],
+    within: Also = _nothing_else,
+) -> runtime.Run:
+    """With an idempotency key: the answer commits with the run, and with what else is done within its transaction.
 
     What the request names is looked up before the transaction, so that no connection waits for other services; a repeat
     gets its stored answer, whatever the look-up says by then.
     """
-    return await start_with(request, ctx, _nothing_else)
-
-
-async def start_with(request: runtime.StartRun, ctx: Context[Own], also: Also) -> runtime.Run:
-    """Start a run in one commit with what else is written; what that raises undoes both."""
     executor = ctx.own.executor
     async with AsyncExitStack() as stack:
-        prepared = await _prepared(request, ctx, stack)
+        prepared = await _prepared(ctx, find, inputs, stack)
         try:
             async with ctx.transaction() as tx:
                 started, held = _demand(prepared)
                 await journal.admit(tx, [Caller.here(ctx.actor.org_id)], [started.admission])
-                await also(tx, started.run)
+                await within(tx, started.run)
                 tx.answer(started.run)
         except BaseException:
             if not isinstance(prepared, Refused):
@@ -70,18 +80,17 @@ async def start_with(request: runtime.StartRun, ctx: Context[Own], also: Also) -
     return started.run
 
 
-async def _nothing_else(_tx: Transaction, _run: runtime.Run) -> None:
-    pass
-
-
 async def _prepared(
-    request: runtime.StartRun, ctx: Context[Own], stack: AsyncExitStack
+    ctx: Context[Own],
+    find: Find,
+    inputs: Mapping[str, object],
+    stack: AsyncExitStack,
 ) -> tuple[Started, Held] | Refused:
     try:
-        run, bound = await _wanted(request, ctx)
+        run, bound = await find()
         held = await stack.enter_async_context(_counted(run, ctx))
         held.demand()
-        return ctx.own.executor.prepare(run, bound, request.input), held
+        return ctx.own.executor.prepare(run, bound, inputs), held
     except Refused as refusal:
         return refusal
 
@@ -99,10 +108,12 @@ def _counted(run: runtime.Run, ctx: Context[Own]) -> AbstractAsyncContextManager
     )
 
 
-async def _wanted(request: runtime.StartRun, ctx: Context[Own]) -> tuple[runtime.Run, Bound]:
+async def wanted(
+    request: runtime.StartRun, ctx: Context[Own], *, number: int | None = None
+) -> tuple[runtime.Run, Bound]:
     """The run that is asked for and what it executes: all checked, nothing begun."""
     own = ctx.own
-    active = await own.graphs.active(ctx, request.graph, request.environment)
+    active = await own.graphs.active(ctx, request.graph, request.environment, number)
     bound = active.bound
     resolve.check_scopes(ctx.actor, bound.program.scopes)
     resolve.check_input(bound.program.graph, request.input)

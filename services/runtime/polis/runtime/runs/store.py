@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from polis.proto import Refused, runtime
 from polis.proto.runtime import Run, RunError, Step, Transition
+from polis.runtime.children import ends
 from polis.runtime.engine.activation import Recorded
 from polis.runtime.engine.item import Item, parse
-from polis.runtime.shell.journal import end_event
+from polis.runtime.shell.journal import end_events
 from polis.runtime.shell.records import RunRow, decode_steps, decode_transitions
 from polis.runtime.waits import kinds, rows
 
@@ -61,6 +62,14 @@ class _OutputRow(Struct, frozen=True):
 
 
 async def get(db: Tenant | Transaction, run_id: UUID) -> Run:
+    """A run of the org. Refused(RunNotFound)."""
+    run = await find(db, run_id)
+    if run is None:
+        raise Refused(runtime.RunNotFound(run_id=run_id))
+    return run
+
+
+async def find(db: Tenant | Transaction, run_id: UUID) -> Run | None:
     row = await db.row(
         RunRow,
         """
@@ -71,9 +80,7 @@ async def get(db: Tenant | Transaction, run_id: UUID) -> Run:
         db.org_id,
         run_id,
     )
-    if row is None:
-        raise Refused(runtime.RunNotFound(run_id=run_id))
-    return row.run
+    return None if row is None else row.run
 
 
 async def timeline(db: Tenant, run_id: UUID) -> runtime.Timeline:
@@ -212,8 +219,8 @@ async def cancel(
         None if why is None else _encode(why),
     )
     await kinds.closed(tx, await rows.close_all(tx, [(tx.org_id, run_id)]), "ended")
-    event = end_event(run)
-    if event is not None:
+    await ends.abandon(tx, [(tx.org_id, run_id)])
+    for event in end_events(run):
         await tx.emit(event)
     return run, transitions
 

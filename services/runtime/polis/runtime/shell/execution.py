@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
@@ -57,6 +57,7 @@ class Execution:
         age_s: float = 0.0,
         paused_s: float = 0.0,
         recorded: Mapping[tuple[str, Item], Recorded] | None = None,
+        waits: Collection[tuple[str, Item]] = (),
     ) -> None:
         self.run = run
         self.program = program
@@ -72,6 +73,7 @@ class Execution:
             clock=time.monotonic,
             random=_random,
             recorded=recorded,
+            waits=waits,
             elapsed_s=age_s,
             paused_s=paused_s,
         )

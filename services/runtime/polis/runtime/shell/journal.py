@@ -120,7 +120,7 @@ async def _insert(tx: Transaction, callers: Sequence[Caller], admissions: Sequen
     for caller, run in zip(callers, runs, strict=True):
         started = runtime.RunStarted(org_id=run.org_id, run_id=run.id, graph=run.graph, actor_id=run.actor_id)
         await tx.emit(started, trace=caller.trace)
-        if (event := end_event(run)) is not None:
+        for event in end_events(run):
             await tx.emit(event, trace=caller.trace)
 
 
@@ -235,13 +235,22 @@ async def write_flushes(
     own = set(written)
     await waits.write(tx, [(org, f) for org, f in taken if f.run.id in own])
     for caller, flush in zip(callers, flushes, strict=True):
-        if flush.transitions and flush.run.id in own and (event := end_event(flush.run)) is not None:
+        for event in end_events(flush.run) if flush.transitions and flush.run.id in own else ():
             await tx.emit(event, trace=caller.trace)
     return [flush.run.id in own for flush in flushes]
 
 
-def end_event(run: Run) -> Event | None:
-    """What others are told of a run's end; None while it is open."""
+def end_events(run: Run) -> tuple[Event, ...]:
+    """What others are told of a run's end, and the run that started it; nothing while it is open."""
+    event = _end_event(run)
+    if event is None:
+        return ()
+    if run.parent_id is None:
+        return (event,)
+    return event, runtime.ChildEnded(org_id=run.org_id, run_id=run.id, parent_id=run.parent_id)
+
+
+def _end_event(run: Run) -> Event | None:
     match run.state:
         case "succeeded":
             return runtime.RunSucceeded(org_id=run.org_id, run_id=run.id)

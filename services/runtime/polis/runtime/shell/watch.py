@@ -17,6 +17,7 @@ from polis.runtime.shell import leases
 from polis.runtime.shell.execution import Execution
 from polis.runtime.shell.progress import Progress
 from polis.runtime.shell.records import Flush
+from polis.runtime.waits.rows import places
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -106,8 +107,9 @@ class Watch:
             )
             return
         async with self._database.transaction([run.org_id]) as tx:
-            # Counted before they are read: one that comes in between only wakes the run once more.
+            # In this order: what comes in between is among the outcomes, and only wakes the run once more.
             heard = await store.completions(tx, run.id)
+            waits = await places(tx, run.id)
             recorded = await store.outcomes(tx, run.id)
             stored = await store.program(tx, claimed.program)
         try:
@@ -116,7 +118,13 @@ class Watch:
             await self._fail(claimed, "graph.invalid", str(error))
             return
         execution = Execution(
-            run, program, self._executor, age_s=claimed.age_s, paused_s=claimed.paused_s, recorded=recorded
+            run,
+            program,
+            self._executor,
+            age_s=claimed.age_s,
+            paused_s=claimed.paused_s,
+            recorded=recorded,
+            waits=waits,
         )
         execution.machine.recall(claimed.steps)
         execution.pause(paused=run.state == "paused")
@@ -132,7 +140,7 @@ class Watch:
             claimed.run, state="failed", error=error, ended_at=leases.now_of(claimed)
         )
         transition = Transition(claimed.seq + 1, at_ms, "failed", error=error)
-        flush = Flush(ended, claimed.epoch, claimed.steps, (transition,))
+        flush = Flush(ended, claimed.epoch, claimed.steps, (transition,), waits=True)
         if await self._executor.journal.flush(flush):
             self._executor.publish(ended, flush.transitions)
 

@@ -105,6 +105,22 @@ async def close_all(tx: Transaction, runs: Sequence[tuple[UUID, UUID]]) -> list[
     )
 
 
+class _Place(Struct, frozen=True):
+    node: str
+    item: str
+
+
+async def places(tx: Transaction, run_id: UUID) -> list[tuple[str, items.Item]]:
+    """Where a run waits: by node and item."""
+    found = await tx.rows(
+        _Place,
+        "select node, item from runtime.waits where org_id = $1 and run_id = $2 and closed_at is null",
+        tx.org_id,
+        run_id,
+    )
+    return [(place.node, items.parse(place.item)) for place in found]
+
+
 async def get(db: Tenant | Transaction, wait_id: UUID) -> OpenWait | None:
     """An open wait of the org."""
     return await db.row(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.db import new_id
+from polis.runtime.children import ends
 from polis.runtime.shell.records import ended
 from polis.runtime.waits import kinds, rows
 
@@ -23,6 +24,7 @@ async def write(tx: Transaction, flushes: Sequence[tuple[UUID, Flush]]) -> None:
     over = [(org, f.run.id) for org, f in flushes if f.waits and ended(f.run.state)]
     if over:
         await kinds.closed(tx, await rows.close_all(tx, over), "ended")
+        await ends.abandon(tx, over)
     resting = [(org, f.run.id, f.rest) for org, f in flushes if f.rest is not None]
     if resting:
         await _lay_down(tx, resting)
