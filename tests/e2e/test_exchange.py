@@ -26,7 +26,12 @@ async def org(ada):
             "action": "put",
             "type": "component",
             "key": "mine",
-            "content": {**shipped["content"], "key": "mine"},
+            "content": {
+                **shipped["content"],
+                "key": "mine",
+                "pure": False,
+                "execution": {"type": "external"},
+            },
         },
         {"action": "activate", "type": "component", "key": "mine", "environment": "production"},
         {

@@ -83,6 +83,30 @@ class Example(Struct, frozen=True, omit_defaults=True):
     output: dict[PortName, tuple[object, ...]] = {}
 
 
+class JavaScript(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="javascript"):
+    """A script that defines `process(ctx, port, value)`, called for each message; it emits by `ctx.emit(port, value)`.
+
+    It sees nothing but these, `ctx.config` and `ctx.key`, and keeps nothing from one call to the next. Its clock stands still and
+    its chance follows from the key, so that the same message gives the same result. timeout_s: of the processor's time.
+    """
+
+    source: Annotated[str, Meta(min_length=1, max_length=64 * 1024)]
+    timeout_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    memory_mb: Annotated[int, Meta(ge=4, le=128)] = 32
+
+
+class External(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="external"):
+    """Workers outside claim each message as a job, by the component's key, and bring what it emits or why it failed.
+
+    lease_s: a job of which nothing is heard for so long is offered again. attempts: how often it is offered at the most.
+    timeout_s: from when it is offered first until it has its outcome.
+    """
+
+    lease_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    attempts: Annotated[int, Meta(ge=1, le=20)] = 3
+    timeout_s: Annotated[float, Meta(gt=0, le=604800)] = 3600.0
+
+
 class Component(Struct, frozen=True, omit_defaults=True):
     """What a node can be: its ports, its configuration, whether it is pure, and what it looks like at work.
 
@@ -92,6 +116,7 @@ class Component(Struct, frozen=True, omit_defaults=True):
     body: it runs the graph in its configuration (`graph`): once for each message, with that graph's inputs and outputs as its
     ports; for each of the items of a list (inputs `item`, `index`); or in rounds over a state (`state`, `round`).
     effects: what it does or asks outside the run; what is pure has none. limits: its bounds, by name.
+    execution: what runs it; without one it is part of the runtime.
     """
 
     key: ComponentKey
@@ -108,6 +133,7 @@ class Component(Struct, frozen=True, omit_defaults=True):
     effects: tuple[Effect, ...] = ()
     limits: dict[PortName, Most] = {}
     examples: Annotated[tuple[Example, ...], Meta(max_length=10)] = ()
+    execution: JavaScript | External | None = None
     body: Literal["once", "items", "rounds"] | None = None
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from polis.catalog.access import Viewer
 from polis.catalog.changes import engine
+from polis.javascript import Pool
 from polis.proto import Refused
 from polis.proto.catalog import (
     Activate,
@@ -61,7 +62,7 @@ async def test_several_resources_are_made_and_activated_together(ada, make, fact
 
 async def test_a_component_and_the_graph_that_needs_it_come_in_one_set(ada, make):
     shipped = await ada.call(ResolveResource("component", "passthrough"))
-    component = shipped.content | {"key": "mine"}
+    component = shipped.content | {"key": "mine", "pure": False, "execution": {"type": "external"}}
     graph = {"nodes": {"a": {"component": "mine"}}, "inputs": {"value": {"target": "a.in"}}}
 
     await make(
@@ -308,7 +309,7 @@ async def test_a_set_that_ends_what_another_begins_to_use_crosswise_does_not_loc
         """As another replica makes them: in this one they would have waited before."""
         async with database.transaction([ada.org_id]) as tx:
             viewer = Viewer(ada.org_id, ada.principal_id, manages=True)
-            return await engine.make(tx, viewer, changes, by=ada.principal_id, at=datetime.now(UTC))
+            return await engine.make(tx, viewer, changes, Pool(1), by=ada.principal_id, at=datetime.now(UTC))
 
     async with asyncio.TaskGroup() as tasks, database.transaction([ada.org_id]) as tx:
         # Somebody who publishes what uses the second: whoever ends it stands still there, with the first behind it.

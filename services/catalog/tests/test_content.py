@@ -22,6 +22,8 @@ ECHO = {
     "title": "Echo",
     "inputs": {"in": {"schema": {"type": "string"}}},
     "outputs": {"out": {"schema": {"type": "string"}}},
+    "pure": False,
+    "execution": {"type": "external"},
 }
 GRAPH = {
     "nodes": {"first": {"component": "echo"}, "second": {"component": "echo"}},
@@ -52,27 +54,16 @@ async def test_a_graph_of_components_that_exist_is_stored_as_it_is(ada):
     assert (await ada.call(GetDraft(made.id))).content == GRAPH
 
 
-EACH = {
-    "key": "every",
-    "title": "Every",
-    "body": "items",
-    "inputs": {"in": {}},
-    "outputs": {"out": {}},
-    "config": {},
-}
-
-
 def every(graph):
     """A graph that runs another for each item."""
     return {
-        "nodes": {"every": {"component": "every", "config": {"graph": graph}}},
+        "nodes": {"every": {"component": "each.graph", "config": {"graph": graph}}},
         "inputs": {"x": {"target": "every.in"}},
     }
 
 
 async def test_a_graph_is_checked_with_those_that_it_runs_and_holds_on_to_what_they_use(ada, refused):
     echo = await use(ada, ECHO)
-    await use(ada, EACH, "every")
     inner = {"nodes": {"do": {"component": "echo"}}, "inputs": {"item": {"target": "do.in"}}}
     named = await ada.call(CreateResource(type="graph", key="inner", content=inner))
     written = await ada.call(CreateResource(type="graph", key="written", content=every(inner)))
@@ -102,7 +93,7 @@ async def test_a_graph_is_checked_with_those_that_it_runs_and_holds_on_to_what_t
     assert pointers(early) == [f"{at}/$use"]
     assert pointers(wrong) == [f"{at}/nodes/do/component"]
     assert pointers(itself) == [f"{at}/$use"]
-    assert [[d.used_key for d in each] for each in used] == [["echo", "every"], ["every", "inner"]]
+    assert [[d.used_key for d in each] for each in used] == [["each.graph", "echo"], ["each.graph", "inner"]]
     assert "graph/written" in held.users
 
 
@@ -146,7 +137,13 @@ async def test_a_component_of_another_org_is_not_there(ada, ben, refused):
 
 
 async def test_the_orgs_own_component_goes_before_the_meshs(ada, refused):
-    narrow = {"key": "log", "title": "Own", "inputs": {"mine": {}}}
+    narrow = {
+        "key": "log",
+        "title": "Own",
+        "inputs": {"mine": {}},
+        "pure": False,
+        "execution": {"type": "external"},
+    }
     await use(ada, narrow, key="log")
     uses = {"nodes": {"n": {"component": "log"}}, "inputs": {"x": {"target": "n.mine"}}}
 

@@ -23,7 +23,11 @@ from services.catalog.tests.changing import activate, export, put
 async def test_an_export_is_the_changes_that_make_the_same_somewhere_else(ada, ben, make, propose):
     shipped = await ada.call(ResolveResource("component", "passthrough"))
     await make(
-        put("mine", shipped.content | {"key": "mine"}, "component"),
+        put(
+            "mine",
+            shipped.content | {"key": "mine", "pure": False, "execution": {"type": "external"}},
+            "component",
+        ),
         activate("mine", kind="component"),
         put(
             "flow", {"nodes": {"a": {"component": "mine"}}, "inputs": {"value": {"target": "a.in"}}}, "graph"

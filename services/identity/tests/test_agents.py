@@ -52,7 +52,7 @@ async def test_an_agent_signs_in_with_the_secret_that_was_shown_once(ada, sarah,
     assert (me.org_id, me.role) == (ada.org_id, "agent")
     assert me.scopes == (
         *("catalog:read", "catalog:write", "identity:read"),
-        *("runtime:answer", "runtime:read", "runtime:run"),
+        *("runtime:answer", "runtime:read", "runtime:run", "runtime:work"),
     )
     assert sarah.agent.created_by == ada.id
     assert [event["agent_id"] for event in await facts(ada.org_id, "agent_created")] == [str(sarah.agent.id)]

@@ -5,6 +5,7 @@ from polis.graph.check import check, check_component
 from polis.graph.compat import obstacles
 from polis.graph.content import canonical, digest
 from polis.graph.diff import Difference, differences
+from polis.graph.execution import signature, unrunnable
 from polis.graph.faults import GraphFaults, pointer
 from polis.graph.plan import Plan, PlannedNode, Target, Wire
 from polis.graph.schema import Schema, compiled, schema_faults
@@ -33,5 +34,7 @@ __all__ = [
     "read_component",
     "read_graph",
     "schema_faults",
+    "signature",
     "unordered",
+    "unrunnable",
 ]

@@ -16,6 +16,7 @@ from polis.graph.bodies import (
     unordered,
 )
 from polis.graph.declared import example_faults, limit_faults
+from polis.graph.execution import execution_faults
 from polis.graph.faults import GraphFaults, pointer
 from polis.graph.fit import Misfit, fits
 from polis.graph.kahn import cycles, order
@@ -85,6 +86,7 @@ def check_component(component: Component) -> None:
         faults.append(Fault("/merge", "a component that collects takes each message by itself (`any`)"))
     if component.pure and component.effects:
         faults.append(Fault("/effects", "what is pure has none"))
+    faults += execution_faults(component)
     if not faults:
         faults = [*limit_faults(component), *example_faults(component)]
     if faults:

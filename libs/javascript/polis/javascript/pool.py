@@ -37,6 +37,8 @@ _TIMES = 1024
 _STARTS = 3
 """Workers in a row that ended before they were ready: then there is something wrong here, and calls are refused."""
 
+_UNAVAILABLE = ("unavailable", "scripts cannot be run here now")
+
 _answer = msgspec.json.Decoder(tuple[Emitted, str | None])
 
 
@@ -64,9 +66,16 @@ class Pool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End every worker; what waits for one fails."""
         self._closed = True
         if self._sweep is not None:
             self._sweep.cancel()
+        for queue in self._waiting.values():
+            for pending in queue:
+                pending.failed(*_UNAVAILABLE)
         for process in self._processes:
             process.stop()
         if self._tasks:
@@ -188,7 +197,7 @@ class Pool:
             if asked.future.done():
                 continue
             if self._closed or self._stillborn >= _STARTS:
-                asked.failed("unavailable", "scripts cannot be run here now")
+                asked.failed(*_UNAVAILABLE)
             elif asked.alone and process.held:
                 asked.failed(
                     *(("timeout", "it took too long") if late else ("killed", "it took its process down"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(__file__).parent
-GRACE_S = 2.0
+GRACE_S = 4.0
 """Beyond a script's own time: for a machine that is busy, and for what the engine does not count."""
 START_S = 20.0
 MAX_SCRIPTS = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping
-from functools import cached_property
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +13,7 @@ from msgspec import Struct
 _encode = msgspec.json.Encoder().encode
 
 
-class Script(Struct, frozen=True, dict=True):
+class Script(Struct, frozen=True):
     """The source of a component, and its bounds.
 
     owner: scripts of different owners never share a realm. outputs: the ports that it may emit to.
@@ -26,11 +26,10 @@ class Script(Struct, frozen=True, dict=True):
     timeout_s: float = 1.0
     memory_mb: int = 32
 
-    @cached_property
+    @property
     def key(self) -> tuple[str, bytes]:
         """What a realm belongs to: one owner and one source with its bounds."""
-        bounds = f"{self.timeout_s}/{self.memory_mb}/{','.join(self.outputs)}\n"
-        return self.owner, hashlib.sha256((bounds + self.source).encode()).digest()
+        return self.owner, _digest(self.source, (self.timeout_s, self.memory_mb, self.outputs))
 
 
 class Call(Struct, frozen=True):
@@ -56,3 +55,8 @@ class ScriptFailed(Exception):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+@lru_cache(maxsize=1024)
+def _digest(source: str, bounds: object) -> bytes:
+    return hashlib.sha256(f"{bounds}\n{source}".encode()).digest()

@@ -111,6 +111,7 @@ _WORK = _READ | {
     "catalog:write",
     "runtime:run",
     "runtime:answer",
+    "runtime:work",
 }
 _MANAGE = _WORK | {
     "identity:members",
@@ -125,7 +126,7 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "member": _WORK,
     "admin": _MANAGE,
     "owner": _MANAGE | {"identity:owners"},
-    "agent": _READ | {"catalog:write", "runtime:run", "runtime:answer"},
+    "agent": _READ | {"catalog:write", "runtime:run", "runtime:answer", "runtime:work"},
     "administrator": _MANAGE | {"identity:limits"},
 }
 """Roles as bundles of scopes. Agents and applications are not members: their bundle is `agent`. Who administers the mesh

@@ -3,6 +3,7 @@
 from polis.proto.runtime.asks import *
 from polis.proto.runtime.children import *
 from polis.proto.runtime.history import *
+from polis.proto.runtime.jobs import *
 from polis.proto.runtime.live import *
 from polis.proto.runtime.migration import *
 from polis.proto.runtime.retention import *

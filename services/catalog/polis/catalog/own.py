@@ -17,6 +17,7 @@ from polis.catalog.files.quota import Quota
 from polis.catalog.files.streams import Streams
 from polis.catalog.grants import Grants
 from polis.catalog.resources import rows as resources
+from polis.javascript import Pool
 from polis.proto import Refused
 from polis.service.quotas import Quotas
 from polis.telemetry import log
@@ -47,6 +48,7 @@ class Own:
         self.hashing = asyncio.Semaphore(_HASHING)
         self.metered = Quotas(kernel, "storage")
         self.quota = Quota(config.org_bytes, config.open_uploads)
+        self.scripts = Pool(1)
         self.upload_ttl = timedelta(seconds=config.upload_ttl_s)
 
 
@@ -55,7 +57,8 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     own = Own(config, kernel)
     await bootstrap(kernel.database, shipped())
     kernel.tasks.start(sweep_expired(own), name="sweep")
-    yield own
+    async with own.scripts:
+        yield own
 
 
 async def sweep_expired(own: Own) -> None:

@@ -31,3 +31,5 @@ class Config(Settings, frozen=True, kw_only=True):
     """Hosts that runs may connect to although their address is not public: `10.1.0.0/16, [::1]:8080, *.corp.example`."""
     run_folders: str = ""
     """Folders of this host that steps may read, by a name: `code=/srv/code`; none: git.* components are refused."""
+    script_workers: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Processes that run the scripts of components; they start with the first call and end when there are none."""

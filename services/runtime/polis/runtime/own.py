@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from polis.proto.contract import events
 from polis.runtime.asks import clock, opening
 from polis.runtime.asks.links import Signer
+from polis.runtime.jobs.waiting import Waiting
 from polis.runtime.retention.policy import policy_of
 from polis.runtime.retention.sweep import Sweep
 from polis.runtime.runs.remembered import Changes
@@ -38,6 +39,8 @@ class Own:
         self.quotas = Quotas(kernel, "runs")
         self.retention = retention
         self.graphs = Graphs(changes, executor.programs)
+        self.jobs = Waiting()
+        self.jobs.hear()
 
 
 @asynccontextmanager

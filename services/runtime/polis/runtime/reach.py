@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from polis.javascript import Call, Script
     from polis.proto import Request
     from polis.runtime.egress.client import Egress
 
@@ -41,6 +42,10 @@ class Reach(Protocol):
 
     async def tell(self, key: str, topic: str, data: object) -> None:
         """Publish an event of the run, unless the run has ended or is another process's by now."""
+        ...
+
+    async def script(self, script: Script, call: Call) -> list[tuple[str, object]]:
+        """What a script emits for a message, in a realm of the run's org. ScriptFailed."""
         ...
 
     def folder(self, name: str) -> Path:

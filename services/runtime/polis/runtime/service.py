@@ -9,6 +9,7 @@ from polis.runtime.asks import service as asks
 from polis.runtime.children import ends
 from polis.runtime.children import service as children
 from polis.runtime.config import Config
+from polis.runtime.jobs import service as jobs
 from polis.runtime.own import Own
 from polis.runtime.retention import service as retention
 from polis.runtime.runs import batch, migrate, origin, pause, standing, start, store
@@ -34,6 +35,7 @@ service.include(
     pause.handlers,
     signals.handlers,
     retention.handlers,
+    jobs.handlers,
 )
 
 

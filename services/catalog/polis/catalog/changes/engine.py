@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from polis.catalog.access import Viewer
     from polis.catalog.resources.content import Canonical
     from polis.db import Transaction
+    from polis.javascript import Pool
     from polis.proto.catalog import Change, Effect
 
 Name = tuple[str, str]
@@ -86,9 +87,12 @@ def _unsigned(n: int, change: Change) -> list[Fault]:
     ]
 
 
-async def make(tx: Transaction, viewer: Viewer, changes: Sequence[Change], *, by: UUID, at: datetime) -> Made:
+async def make(
+    tx: Transaction, viewer: Viewer, changes: Sequence[Change], scripts: Pool, *, by: UUID, at: datetime
+) -> Made:
     """Make all changes, in the viewer's org and with its rights; refused as each of them alone would be."""
     work = _Work(tx, viewer, by, at)
+    work.scripts = scripts
     names: list[Name] = sorted({(change.type, change.key) for change in changes})
     await work.lock(names)
     await work.lock_whole(changes)
@@ -134,7 +138,9 @@ def _order(changes: Sequence[Change]) -> list[int]:
 
 
 class _Work:
-    """The transaction, and the resources as they are by now."""
+    """The transaction, and the resources as they are by now. scripts: for what makes changes, where they are tried."""
+
+    scripts: Pool
 
     def __init__(self, tx: Transaction, viewer: Viewer, by: UUID, at: datetime) -> None:
         self.tx = tx
@@ -200,7 +206,7 @@ class _Work:
 
     async def _checked(self, change: Change, given: dict[str, object]) -> Canonical:
         form = await content.written(change.type, given)
-        await content.check(self.tx, self.viewer, change.type, change.key, form)
+        await content.check(self.tx, self.viewer, change.type, change.key, form, scripts=self.scripts)
         return form
 
     async def _put(self, change: Change) -> PlannedStep:
@@ -283,7 +289,7 @@ class _Work:
         """The version with this content, or with that of the draft: a new one when there is none yet."""
         if change.content is None:
             form = content.stored(await resources.drafted(self.tx, resource))
-            await content.check(self.tx, self.viewer, change.type, change.key, form)
+            await content.check(self.tx, self.viewer, change.type, change.key, form, scripts=self.scripts)
         else:
             form = await self._checked(change, change.content)
         number = await versions.number_of(self.tx, resource, form.digest)

@@ -111,7 +111,12 @@ def _take_back(plan: catalog.Plan) -> NoReturn:
 async def _make(ctx: Context[Own], tx: Transaction, found: catalog.ChangeSet) -> engine.Made:
     changes = await sets.changes(tx, found)
     return await engine.make(
-        tx, await ctx.own.grants.viewer(ctx.actor), changes, by=ctx.actor.principal_id, at=ctx.now()
+        tx,
+        await ctx.own.grants.viewer(ctx.actor),
+        changes,
+        ctx.own.scripts,
+        by=ctx.actor.principal_id,
+        at=ctx.now(),
     )
 
 
@@ -152,7 +157,7 @@ async def undo_change_set(request: catalog.UndoChangeSet, ctx: Context[Own]) -> 
         found = await sets.lock(tx, viewer, request.set_id)
         if found.status != "applied":
             raise Refused(catalog.ChangeSetState(reason="it is not applied"))
-        made = await undo.undo(tx, viewer, found, by=ctx.actor.principal_id, at=ctx.now())
+        made = await undo.undo(tx, viewer, found, ctx.own.scripts, by=ctx.actor.principal_id, at=ctx.now())
         undone = await sets.undone(tx, found, made, by=ctx.actor.principal_id, at=ctx.now())
         await tx.emit(catalog.ChangeSetUndone(found.org_id, found.id))
         return tx.answer(undone)

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
     from polis.catalog.access import Viewer
     from polis.db import Transaction
+    from polis.javascript import Pool
     from polis.proto.catalog import ChangeSet
 
 _NAMED = 20
 """Resources that a refusal names."""
 
 
-async def undo(tx: Transaction, viewer: Viewer, found: ChangeSet, *, by: UUID, at: datetime) -> engine.Made:
+async def undo(
+    tx: Transaction, viewer: Viewer, found: ChangeSet, scripts: Pool, *, by: UUID, at: datetime
+) -> engine.Made:
     """Make what an applied set touched as it was before. Refused(ChangedSince) when it was touched again."""
     effects = await sets.effects(tx, found)
     names = [(effect.type, effect.key) for effect in effects]
@@ -34,7 +37,7 @@ async def undo(tx: Transaction, viewer: Viewer, found: ChangeSet, *, by: UUID, a
     back: list[Change] = []
     for effect in effects:
         back += _back(effect, now[effect.type, effect.key])
-    return await engine.make(tx, viewer, back, by=by, at=at)
+    return await engine.make(tx, viewer, back, scripts, by=by, at=at)
 
 
 def _back(effect: sets.Effect, now: list[Change] | None) -> list[Change]:

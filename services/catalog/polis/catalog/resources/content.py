@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from polis import graph
 from polis.catalog.access import SYSTEM_ORG, Viewer
+from polis.catalog.resources import components as declared
 from polis.catalog.resources import graphs
 from polis.graph import GraphFaults
 from polis.proto import Refused
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from polis.db import Tenant, Transaction
+    from polis.javascript import Pool
 
 COMPONENTS_FROM = "production"
 """The environment whose components a graph is checked against."""
@@ -74,7 +76,7 @@ async def written(kind: ResourceType, content: dict[str, object]) -> Canonical:
 
 
 async def check(
-    db: Tenant | Transaction, viewer: Viewer, kind: ResourceType, key: str, form: Canonical
+    db: Tenant | Transaction, viewer: Viewer, kind: ResourceType, key: str, form: Canonical, *, scripts: Pool
 ) -> None:
     """Refused(ContentInvalid) with every fault, unless the content is a resource of its type.
 
@@ -82,7 +84,7 @@ async def check(
     """
     try:
         if kind == "component":
-            await asyncio.to_thread(_check_component, key, form)
+            await declared.check(key, form.content, scripts, owner=str(viewer.org_id))
         elif kind == "graph":
             parsed = await asyncio.to_thread(_read_graph, form)
             inner = await graphs.named(db, viewer, parsed)
@@ -118,13 +120,6 @@ async def components(db: Tenant | Transaction, viewer: Viewer, keys: Iterable[st
 
 def _read_graph(form: Canonical) -> Graph:
     return graph.read_graph(form.content)
-
-
-def _check_component(key: str, form: Canonical) -> None:
-    component = graph.read_component(form.content)
-    if component.key != key:
-        raise GraphFaults([Fault("/key", f"the resource's key is `{key}`, not `{component.key}`")])
-    graph.check_component(component)
 
 
 def invalid(faults: Iterable[Fault]) -> Refused:

@@ -32,7 +32,14 @@ async def _new_resource(
     request: catalog.CreateResource, ctx: Context[Own], db: Tenant | Transaction
 ) -> resources.New:
     draft = await content.written(request.type, request.content)
-    await content.check(db, await ctx.own.grants.viewer(ctx.actor), request.type, request.key, draft)
+    await content.check(
+        db,
+        await ctx.own.grants.viewer(ctx.actor),
+        request.type,
+        request.key,
+        draft,
+        scripts=ctx.own.scripts,
+    )
     at = ctx.now()
     resource = catalog.Resource(
         id=ctx.new_id(),
@@ -82,7 +89,7 @@ async def put_draft(request: catalog.PutDraft, ctx: Context[Own]) -> catalog.Dra
         resource = await resources.lock(tx, viewer, request.resource_id)
         resources.demand_revision(resource, request.revision)
         draft = await content.written(resource.type, request.content)
-        await content.check(tx, viewer, resource.type, resource.key, draft)
+        await content.check(tx, viewer, resource.type, resource.key, draft, scripts=ctx.own.scripts)
         revision = await resources.put_draft(tx, resource, draft.text, at=ctx.now())
         return tx.answer(catalog.Draft(resource.id, revision, draft.content))
 

@@ -23,7 +23,7 @@ async def publish_version(request: catalog.PublishVersion, ctx: Context[Own]) ->
         resources.demand_revision(resource, request.revision)
         draft = content.stored(await resources.drafted(tx, resource))
         # Again, because the components that a graph names may have changed since its draft was written.
-        await content.check(tx, viewer, resource.type, resource.key, draft)
+        await content.check(tx, viewer, resource.type, resource.key, draft, scripts=ctx.own.scripts)
         version = await versions.publish(
             tx, resource, draft, changelog=request.changelog, by=ctx.actor.principal_id, at=ctx.now()
         )

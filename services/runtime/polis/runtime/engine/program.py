@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from polis.graph import GraphFaults, GraphUse, Plan, check, pointer
+from polis.graph import GraphFaults, GraphUse, Plan, check, pointer, signature
 from polis.proto.graph import Component, Graph
 from polis.proto.problems import Fault
 from polis.runtime.component import Implementation
@@ -106,7 +106,7 @@ def _implementation_faults(
     for planned in plan.nodes:
         key = planned.component.key
         implementation = implementations.get(key)
-        if implementation is None or _signature(implementation.component) != _signature(components[key]):
+        if implementation is None or signature(implementation.component) != signature(components[key]):
             detail = f"this runtime does not run the component `{key}`" + (
                 " in this version" if implementation else ""
             )
@@ -118,15 +118,3 @@ def _implementation_faults(
             at = pointer("nodes", planned.name, "config", "graph")
             for fault in _implementation_faults(planned.body, components, implementations):
                 yield Fault(at + fault.pointer, fault.detail)
-
-
-def _signature(component: Component) -> object:
-    """What an implementation relies on; texts and schemas may differ between versions of a runtime that meet."""
-    return (
-        component.inputs.keys(),
-        component.outputs.keys(),
-        component.pure,
-        component.merge,
-        component.collects,
-        component.body,
-    )

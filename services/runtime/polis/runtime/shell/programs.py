@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from polis.graph import GraphUse
 from polis.proto.graph import Component, Graph
-from polis.runtime.component import implementation
+from polis.runtime.custom import executed
 from polis.runtime.engine.program import Program, compile_program
 from polis.runtime.engine.straight import Straight, straight
 
@@ -118,7 +118,10 @@ class Programs:
 
 def _bound(bundle: Bundle) -> Bound:
     graphs = {GraphUse.parse(name): graph for name, graph in bundle.graphs.items()}
-    return bind(bundle, compile_program(bundle.graph, bundle.components, implementation, graphs))
+    program = compile_program(
+        bundle.graph, bundle.components, lambda key: executed(bundle.components[key]), graphs
+    )
+    return bind(bundle, program)
 
 
 def bind(bundle: Bundle, program: Program) -> Bound:

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
+import msgspec
+
+from polis.javascript import Pool
 from polis.proto import Refused, catalog, identity, runtime
 from polis.proto.problems import DeadlineExceeded, Overloaded, Unauthenticated, Unavailable
 from polis.runtime.component import StepFailed
@@ -16,6 +19,7 @@ from polis.runtime.egress.addresses import Allowed
 from polis.runtime.egress.client import Egress
 
 if TYPE_CHECKING:
+    from polis.javascript import Call, Script
     from polis.proto import Request
     from polis.proto.runtime import Run
     from polis.runtime.config import Config
@@ -40,10 +44,12 @@ class Reaching:
         self.tokens = tokens
         self.egress = Egress(Allowed(config.egress_allow))
         self.folders = folders(config.run_folders)
+        self.scripts = Pool(config.script_workers)
         self._secrets: OrderedDict[Leased, identity.SecretLease] = OrderedDict()
 
     async def close(self) -> None:
         await self.egress.close()
+        await self.scripts.close()
 
     def of(self, run: Run, program: Program, owner: UUID) -> RunReach:
         """What one run may reach."""
@@ -145,6 +151,10 @@ class RunReach:
                 )
         except Refused as refusal:
             raise _failed(refusal) from refusal
+
+    async def script(self, script: Script, call: Call) -> list[tuple[str, object]]:
+        owned = msgspec.structs.replace(script, owner=str(self._run.org_id))
+        return await self._shared.scripts.call(owned, call)
 
     def folder(self, name: str) -> Path:
         found = self._shared.folders.get(name)

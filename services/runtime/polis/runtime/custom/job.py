@@ -1,0 +1,37 @@
+"""Components whose work is done outside: each message is a job, which waits until a worker has brought its outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from polis.runtime.component import Implementation, Inputs, Step, Wait
+
+if TYPE_CHECKING:
+    from polis.proto.graph import Component, External
+
+KIND = "job"
+
+
+class Offer(Struct, frozen=True):
+    """What the wait of a job holds, for whoever claims it."""
+
+    key: str
+    config: dict[str, object]
+    inputs: dict[str, object]
+    outputs: tuple[str, ...]
+    lease_s: float
+    attempts: int
+
+
+def implementation(component: Component, execution: External) -> Implementation:
+    outputs = tuple(component.outputs)
+
+    def wait(step: Step, inputs: Inputs) -> Wait:
+        offer = Offer(
+            step.key, dict(step.config), dict(inputs), outputs, execution.lease_s, execution.attempts
+        )
+        return Wait(KIND, component.key, due_s=execution.timeout_s, data=offer)
+
+    return Implementation(component, waiting=wait)

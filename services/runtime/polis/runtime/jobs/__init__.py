@@ -1,0 +1,1 @@
+"""Jobs: waits of components that are executed outside, claimed by workers under leases and tokens."""

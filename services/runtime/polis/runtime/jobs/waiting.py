@@ -1,0 +1,62 @@
+"""Workers that wait for jobs: woken when one opens in this process, and looking now and then for those of others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from polis.runtime.custom.job import KIND
+from polis.runtime.waits import Kind, register
+
+if TYPE_CHECKING:
+    from polis.db import Transaction
+    from polis.runtime.waits import OpenWait
+
+LOOK_S = 1.0
+"""How long a job that another process has opened may go unseen."""
+MOST = 48
+"""Workers that wait in this process; each takes a slot of its requests. Further ones are answered at once."""
+MOST_OF_ORG = 12
+
+
+class Waiting:
+    """Who waits for jobs here, by org."""
+
+    def __init__(self) -> None:
+        self._woken: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self._count = 0
+
+    def hear(self) -> None:
+        """Learn of jobs as they open."""
+        register(KIND, Kind(opened=self._opened))
+
+    async def wait(self, org_id: UUID, within_s: float) -> bool:
+        """Wait for a reason to look again; false when there is no room to wait here."""
+        if self._count >= MOST or len(self._woken[org_id]) >= MOST_OF_ORG:
+            return False
+        event = asyncio.Event()
+        self._woken[org_id].add(event)
+        self._count += 1
+        try:
+            async with asyncio.timeout(min(within_s, LOOK_S)):
+                await event.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._count -= 1
+            self._woken[org_id].discard(event)
+            if not self._woken[org_id]:
+                del self._woken[org_id]
+        return True
+
+    async def _opened(self, tx: Transaction, opened: Sequence[OpenWait]) -> None:
+        orgs = {wait.org_id for wait in opened}
+        tx.after_commit(lambda: self._wake(orgs))
+
+    def _wake(self, orgs: Iterable[UUID]) -> None:
+        for org_id in orgs:
+            for event in self._woken.get(org_id, ()):
+                event.set()
