@@ -22,6 +22,7 @@ ROWS = {
     "fork_run": on_run("/runs/{}/fork", {}),
     "migrate_run": on_run("/runs/{}/migrate", {"dry_run": True}),
     "delete_run": on_run("/runs/{}"),
+    "get_run_picture": on_run("/runs/{}/picture"),
     "get_run_retention": fixed("/run-retention"),
     "set_run_retention": fixed("/run-retention", {"days": 365}),
 }

@@ -6,6 +6,7 @@ from polis.proto.runtime.history import *
 from polis.proto.runtime.jobs import *
 from polis.proto.runtime.live import *
 from polis.proto.runtime.migration import *
+from polis.proto.runtime.pictures import *
 from polis.proto.runtime.retention import *
 from polis.proto.runtime.runs import *
 from polis.proto.runtime.steering import *

@@ -11,6 +11,7 @@ from polis.runtime.children import service as children
 from polis.runtime.config import Config
 from polis.runtime.jobs import service as jobs
 from polis.runtime.own import Own
+from polis.runtime.pictures import service as pictures
 from polis.runtime.retention import service as retention
 from polis.runtime.runs import batch, migrate, origin, pause, standing, start, store
 from polis.runtime.runs import service as runs
@@ -36,6 +37,7 @@ service.include(
     signals.handlers,
     retention.handlers,
     jobs.handlers,
+    pictures.handlers,
 )
 
 
