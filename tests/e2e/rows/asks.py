@@ -9,7 +9,12 @@ from tests.e2e.rows.making import fixed
 from tests.e2e.world import new_key
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from polis.cli.api import Api
     from tests.e2e.world import World
+
+    Call = Callable[..., Awaitable[Any]]
 
 ASKS = {
     "nodes": {
@@ -29,24 +34,30 @@ _graphs: dict[int, str] = {}
 _kept: dict[int, str] = {}
 
 
-async def graph(world: World) -> str:
-    resource = await world.owner("POST", "/resources", {"type": "graph", "key": new_key(), "content": ASKS})
-    await world.owner("POST", f"/resources/{resource['id']}/versions", {})
-    await world.owner("PUT", f"/resources/{resource['id']}/activations/production", {"number": 1})
+async def graph(call: Call, content: object = ASKS) -> str:
+    """The key of a new graph that is active."""
+    resource = await call("POST", "/resources", {"type": "graph", "key": new_key(), "content": content})
+    await call("POST", f"/resources/{resource['id']}/versions", {})
+    await call("PUT", f"/resources/{resource['id']}/activations/production", {"number": 1})
     return resource["key"]
 
 
-async def asked(world: World, key: str = "") -> str:
-    """The id of a new ask that everybody in the org is asked."""
-    if not key and id(world) not in _graphs:
-        _graphs[id(world)] = await graph(world)
-    run = await world.owner("POST", "/runs", {"graph": key or _graphs[id(world)]})
+async def ask_of(call: Call, key: str) -> str:
+    """The id of what a new run of a graph asks."""
+    run = await call("POST", "/runs", {"graph": key})
 
     async def look():
-        found = (await world.owner("GET", f"/asks?run_id={run['id']}"))["items"]
+        found = (await call("GET", f"/asks?run_id={run['id']}"))["items"]
         return found[0]["id"] if found else None
 
     return await eventually(look, within_s=10)
+
+
+async def asked(world: World) -> str:
+    """The id of a new ask that everybody in the org is asked."""
+    if id(world) not in _graphs:
+        _graphs[id(world)] = await graph(world.owner)
+    return await ask_of(world.owner, _graphs[id(world)])
 
 
 async def kept(world: World) -> str:
@@ -72,7 +83,7 @@ def by_link(path: str, **body: object):
 
 
 async def revoke_approval(world: World):
-    ask = await asked(world, await graph(world))  # it stands for this graph alone
+    ask = await ask_of(world.owner, await graph(world.owner))  # it stands for this graph alone
     await world.owner("POST", f"/asks/{ask}/answer", {"decision": "always"})
     approval = (await world.owner("GET", "/approvals"))["items"][0]
     return f"/approvals/{approval['id']}", None
@@ -93,3 +104,14 @@ ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("revoke_approval", "allowed"): {404},  # it is the owner's: members and agents see their own
 }
 USERS_ONLY: set[str] = set()
+
+
+async def live(api: Api) -> None:
+    """Leave a row in every table of tenants that is about asks."""
+    approval = await ask_of(api.call, await graph(api.call))
+    await api.call("POST", f"/asks/{approval}/answer", {"decision": "always"})
+    config = ASKS["nodes"]["ask"]["config"] | {"kind": "vote", "choices": ["a", "b"], "quorum": 2}
+    votes = ASKS | {"nodes": {"ask": {"component": "ask", "config": config}}}
+    vote = await ask_of(api.call, await graph(api.call, votes))
+    await api.call("POST", f"/asks/{vote}/answer", {"decision": "a"})
+    await api.call("POST", f"/asks/{vote}/links", {})
