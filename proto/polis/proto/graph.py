@@ -51,6 +51,23 @@ Effect = Annotated[
     ),
 ]  # fmt: skip
 
+Merge = Literal["any", "all", "zip", "latest"]
+"""How the messages of several inputs come together.
+
+any: each by itself. all: the first of each connected input, then the second of each, until one of them ends. zip: the same,
+but it is an error when one of them ends before the others. latest: once each input has had one, every further message with
+the last of the others; which those were is kept in the journal, so that a repetition takes the same.
+"""
+ErrorPattern = Annotated[
+    str,
+    Meta(
+        pattern=r"^([a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*(\.\*)?|\*)$(?!\n)",
+        max_length=120,
+        description="Kind of an error, or those that begin with it (`http.*`), or all (`*`).",
+        examples=["http.*"],
+    ),
+]
+
 ERROR_PORT = "error"
 """Every node has this output: an edge from it takes what failed; without one, a failure fails the run."""
 
@@ -111,7 +128,8 @@ class Component(Struct, frozen=True, omit_defaults=True):
     """What a node can be: its ports, its configuration, whether it is pure, and what it looks like at work.
 
     pure: same input, same output, no effect; such a step is recomputed after a crash instead of journaled.
-    merge: how several inputs fire: `any` on each message, `all` when each port has one (they are taken together).
+    merge: how the messages of several inputs come together. merges: policies that a node may choose besides; where it takes
+    one of each input, it may without saying so: `all`, `zip`, `latest`.
     collects: it takes the messages of its input one by one and emits as it likes (it ends with the input's stream).
     body: it runs the graph in its configuration (`graph`): once for each message, with that graph's inputs and outputs as its
     ports; for each of the items of a list (inputs `item`, `index`); or in rounds over a state (`state`, `round`).
@@ -126,7 +144,7 @@ class Component(Struct, frozen=True, omit_defaults=True):
     outputs: dict[PortName, Port] = {}
     config: JsonSchema = field(default_factory=lambda: {"type": "object", "additionalProperties": False})
     pure: bool = True
-    merge: Literal["any", "all"] = "any"
+    merge: Merge = "any"
     collects: bool = False
     activity: Activity = "typing"
     scopes: tuple[str, ...] = ()
@@ -135,19 +153,30 @@ class Component(Struct, frozen=True, omit_defaults=True):
     examples: Annotated[tuple[Example, ...], Meta(max_length=10)] = ()
     execution: JavaScript | External | None = None
     body: Literal["once", "items", "rounds"] | None = None
+    merges: tuple[Merge, ...] = ()
 
 
 class Retry(Struct, frozen=True, omit_defaults=True):
-    """How often and how patiently a failing step is tried again (full jitter)."""
+    """How often and how patiently a failing step is tried again (full jitter).
+
+    on: kinds of errors that are tried again; without it those that say of themselves that it may help. not_on: kinds that are
+    not in any case.
+    """
 
     attempts: Annotated[int, Meta(ge=1, le=20)] = 3
     delay_s: Annotated[float, Meta(gt=0, le=3600)] = 1.0
     factor: Annotated[float, Meta(ge=1, le=10)] = 2.0
     max_delay_s: Annotated[float, Meta(gt=0, le=86400)] = 60.0
+    on: Annotated[tuple[ErrorPattern, ...], Meta(max_length=20)] = ()
+    not_on: Annotated[tuple[ErrorPattern, ...], Meta(max_length=20)] = ()
 
 
 class Node(Struct, frozen=True, omit_defaults=True):
-    """One step of a graph: a component with its configuration."""
+    """One step of a graph: a component with its configuration.
+
+    merge: how several inputs come together, where it is another way than the component's. heartbeat_timeout_s: an attempt that
+    has given no sign of life for longer has failed.
+    """
 
     component: ComponentKey
     config: dict[str, object] = {}
@@ -155,6 +184,8 @@ class Node(Struct, frozen=True, omit_defaults=True):
     retry: Retry | None = None
     timeout_s: Annotated[float, Meta(gt=0, le=86400)] | None = None
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
+    merge: Merge | None = None
+    heartbeat_timeout_s: Annotated[float, Meta(gt=0, le=86400)] | None = None
 
 
 class Edge(Struct, frozen=True):

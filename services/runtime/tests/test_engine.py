@@ -230,7 +230,15 @@ def test_a_failure_with_an_edge_goes_there_with_its_inputs_and_the_run_goes_on()
 
     assert run(graph, {"x": ["a", "bad", "b"]}) == {
         "good": ["a", "b"],
-        "bad": [{"step": "r", "kind": "test.bad", "message": "this one is bad", "inputs": {"in": "bad"}}],
+        "bad": [
+            {
+                "step": "r",
+                "kind": "test.bad",
+                "message": "this one is bad",
+                "inputs": {"in": "bad"},
+                "attempts": 1,
+            }
+        ],
     }
 
 

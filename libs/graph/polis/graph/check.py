@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from polis.graph.bodies import (
     CONFIG,
     MAX_DEPTH,
@@ -23,7 +25,7 @@ from polis.graph.kahn import cycles, order
 from polis.graph.plan import Plan, node_of, plan
 from polis.graph.schema import compiled, schema_faults
 from polis.graph.triggers import trigger_faults
-from polis.proto.graph import ERROR_PORT, Component, Edge, Graph, Node, Port
+from polis.proto.graph import ERROR_PORT, Component, Edge, Graph, Merge, Node, Port
 from polis.proto.problems import Fault
 
 if TYPE_CHECKING:
@@ -37,10 +39,11 @@ ERROR = Port(
             "kind": {"type": "string"},
             "message": {"type": "string"},
             "inputs": {"type": "object"},
+            "attempts": {"type": "integer"},
         },
-        "required": ["step", "kind", "message", "inputs"],
+        "required": ["step", "kind", "message", "inputs", "attempts"],
     },
-    description="What failed: the step, the kind and text of the error, and the inputs it failed on.",
+    description="What failed: the step, the kind and text of the error, the inputs it failed on, and after how many attempts.",
 )
 """The port that every node has besides those of its component."""
 
@@ -82,7 +85,7 @@ def check_component(component: Component) -> None:
             faults += schema_faults(port.schema, side, name, "schema")
     if ERROR_PORT in component.outputs:
         faults.append(Fault(pointer("outputs", ERROR_PORT), "every node has this port already"))
-    if component.collects and component.merge == "all":
+    if component.collects and component.merge != "any":
         faults.append(Fault("/merge", "a component that collects takes each message by itself (`any`)"))
     if component.pure and component.effects:
         faults.append(Fault("/effects", "what is pure has none"))
@@ -104,7 +107,7 @@ class _Draft:
         }
         """What each node is; a node that runs a graph has the ports of that. None for one of which it is not known."""
         self.bodies: dict[str, Plan] = {}
-        self.body_faults: list[Fault] = []
+        self.more_faults: list[Fault] = []
         self.edges: list[tuple[Edge, bool]] = []
         """Edges whose ends exist, and whether their schemas are proven to fit."""
         self.entries: dict[str, bool] = {}
@@ -112,6 +115,11 @@ class _Draft:
         for name, component in self.kinds.items():
             if component is not None and component.body is not None:
                 self._join(name, component, bodies)
+        for name, component in self.kinds.items():
+            merge = graph.nodes[name].merge
+            if component is not None and merge is not None:
+                self.kinds[name] = msgspec.structs.replace(component, merge=merge)
+                self.more_faults += _merge_faults(component, merge, name)
 
     def component(self, node: str) -> Component | None:
         return self.kinds[node]
@@ -123,7 +131,7 @@ class _Draft:
                 yield Fault(pointer("nodes", name, "component"), f"there is no component `{node.component}`")
             else:
                 yield from _config_faults(component, node.config, name)
-        yield from self.body_faults
+        yield from self.more_faults
 
     def _join(self, name: str, component: Component, bodies: Bodies) -> None:
         """Make of a node what the graph makes of it that it runs."""
@@ -134,7 +142,7 @@ class _Draft:
         except GraphFaults as error:
             self.kinds[name] = None
             at = pointer("nodes", name, "config", CONFIG)
-            self.body_faults += [Fault(at + fault.pointer, fault.detail) for fault in error.faults]
+            self.more_faults += [Fault(at + fault.pointer, fault.detail) for fault in error.faults]
 
     def edge_faults(self) -> Iterator[Fault]:
         seen: set[Edge] = set()
@@ -260,6 +268,14 @@ def _body(node: Node, components: Mapping[str, Component], bodies: Bodies) -> Pl
     if isinstance(known, GraphFaults):
         raise known
     return known
+
+
+def _merge_faults(component: Component, merge: Merge, node: str) -> Iterator[Fault]:
+    """What takes one message of each input takes them whichever way they come together."""
+    own = () if component.merge == "any" else ("all", "zip", "latest")
+    if merge not in {component.merge, *own, *component.merges}:
+        may = ", ".join(f"`{policy}`" for policy in dict.fromkeys((component.merge, *own, *component.merges)))
+        yield Fault(pointer("nodes", node, "merge"), f"`{component.key}` takes its inputs by {may}")
 
 
 def _config_faults(component: Component, config: dict[str, object], node: str) -> tuple[Fault, ...]:

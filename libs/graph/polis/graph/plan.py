@@ -123,7 +123,7 @@ def _ordered(node: Node, component: Component, wires: Sequence[Wire], before: Se
     """A collector or a pairing node sorts what comes in at random, so what leaves it has an order again."""
     if unordered(component, node):
         return False
-    if component.collects or component.merge == "all":
+    if component.collects or component.merge != "any":
         return True
     sources = [wire.source for wire in wires if wire.source is not None]
     return not sources or (len(sources) == 1 and before[sources[0]].ordered)

@@ -95,6 +95,7 @@ class Step(Struct, frozen=True):
     """What a node of the graph has done in a run so far. Times are milliseconds since the run was created.
 
     A node of a graph in the graph is one step, behind the node that runs it, with all that it has done in all its turns.
+    done, total: how far it says that it is, in a unit of its own.
     """
 
     node: StepPath
@@ -108,6 +109,8 @@ class Step(Struct, frozen=True):
     started_ms: Milliseconds | None = None
     ended_ms: Milliseconds | None = None
     error: str | None = None
+    done: int | None = None
+    total: int | None = None
 
 
 class PortValue(Struct, frozen=True):

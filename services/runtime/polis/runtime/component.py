@@ -62,6 +62,10 @@ class Step(Protocol):
         """Return when what was emitted so far fits the bounds of the nodes behind; for steps that emit many."""
         ...
 
+    def heartbeat(self) -> None:
+        """Say that the step is alive; one that is silent for longer than its node allows has failed. Progress says so too."""
+        ...
+
     def progress(self, done: int, total: int | None = None) -> None:
         """Tell how far the step is, in a unit of its own; the engine thins out what it passes on."""
         ...

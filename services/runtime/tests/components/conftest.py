@@ -64,6 +64,9 @@ class Double:
     async def room(self) -> None:
         self.on_room()
 
+    def heartbeat(self) -> None:
+        """Nobody waits for it."""
+
     def progress(self, done: int, total: int | None = None) -> None:
         self.done.append((done, total))
 

@@ -34,12 +34,19 @@ class Failure(Struct, frozen=True):
 class Recorded(Struct, frozen=True, omit_defaults=True):
     """The outcome of an activation as the journal holds it: what it emitted, or how it failed for good.
 
-    sent: what a pure step had emitted before it failed; that is recomputed and cut off there.
+    sent: what a pure step had emitted before it failed; that is recomputed and cut off there. attempts: how many it took.
+    chosen: no outcome, but which messages came together, by wire and lineage (`latest`).
     """
 
     emitted: tuple[tuple[str, object], ...] = ()
     failure: Failure | None = None
     sent: int = 0
+    attempts: int = 0
+    chosen: tuple[tuple[int, Item], ...] = ()
+
+
+CHOICE = "/@latest"
+"""Behind the path of a node: where the journal has which messages came together in an item."""
 
 
 class Host(Protocol):
@@ -59,13 +66,13 @@ class Activation:
     held: emissions that wait, because an earlier item of the node has not ended or the result is not durable yet.
     sent: emissions that have gone on, so the ordinal of the next one. accepted: sent and held together; a repeated
     attempt of a pure step emits the same again, and that many are skipped.
-    at_work: its attempt that the shell runs. bodies: the graph that it runs, at work.
+    choice: the messages that came together in it, until that is durable. at_work: its attempt that the shell runs. bodies: the graph that it runs, at work.
     streams: emissions go on at once. waits: the attempt that waits for room. cut: a recorded failure of a pure step, which
     ends it at the same emission again. outside: what it waits for that another process or the time will bring.
     """
 
     __slots__ = (
-        "accepted", "at_work", "attempt", "bodies", "cut", "failure", "frame", "held", "inputs", "item", "node", "outside", "sent",
+        "accepted", "at_work", "attempt", "bodies", "choice", "cut", "failure", "frame", "held", "inputs", "item", "node", "outside", "sent",
         "state", "streams", "waits",
     )  # fmt: skip
 
@@ -77,6 +84,7 @@ class Activation:
         self.attempt = 0
         self.at_work: Attempt | None = None
         self.bodies: Bodies | None = None
+        self.choice: tuple[tuple[int, Item], ...] = ()
         self.state: ActivationState = "ready"
         self.held: list[tuple[str, object]] = []
         self.sent = 0
@@ -95,7 +103,8 @@ class Activation:
     def place(self) -> tuple[str, Item]:
         """Where it is in its run: the path of its node and the whole item, as the journal names it."""
         around = self.frame.item
-        return self.node.stage.path, (*around, *self.item) if around else self.item
+        path = self.node.stage.path + CHOICE if self.choice else self.node.stage.path
+        return path, (*around, *self.item) if around else self.item
 
     @property
     def key(self) -> str:
@@ -105,13 +114,14 @@ class Activation:
 class Attempt:
     """The step that a task, a collector or an effect sees. What it says after its end is not heard."""
 
-    __slots__ = ("_emitted", "activation", "launched", "number")
+    __slots__ = ("_emitted", "activation", "began", "launched", "number", "seen")
 
     def __init__(self, activation: Activation) -> None:
         activation.attempt += 1
         self.activation = activation
         self.number = activation.attempt
         self.launched = False
+        self.began = self.seen = activation.machine.now
         self._emitted = 0
         activation.machine.history.began(self)
 
@@ -171,7 +181,11 @@ class Attempt:
     async def room(self) -> None:
         await self.activation.machine.host.room(self)
 
+    def heartbeat(self) -> None:
+        self.seen = self.activation.machine.clock()
+
     def progress(self, done: int, total: int | None = None) -> None:
+        self.heartbeat()
         if self.current:
             node = self.activation.node
             node.progress = (done, total)
@@ -212,6 +226,9 @@ class InlineStep:
 
     async def room(self) -> None:
         """A function cannot wait: what it emits is one activation's worth."""
+
+    def heartbeat(self) -> None:
+        """A function is over before anybody could miss it."""
 
     def progress(self, done: int, total: int | None = None) -> None:
         self._node.progress = (done, total)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping
-from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -12,10 +10,12 @@ import msgspec
 
 from polis.proto.graph import ERROR_PORT
 from polis.runtime.component import Driver, Inputs, NestedStep, StepFailed
-from polis.runtime.engine.activation import Activation, Attempt, Failure, Recorded
+from polis.runtime.engine.activation import CHOICE, Activation, Attempt, Failure, Recorded
 from polis.runtime.engine.bodies import Bodies
+from polis.runtime.engine.failure import may_help
 from polis.runtime.engine.inboxes import MAX_QUEUE
 from polis.runtime.engine.requests import Abort, Launch, Record, Room
+from polis.runtime.engine.timers import Timers
 
 if TYPE_CHECKING:
     from polis.runtime.engine.frame import Frame
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 MAX_RESULT_BYTES = 1024 * 1024
 """Bytes of an effect's result in the journal."""
 
-Timer = tuple[float, int, Activation, Attempt | None]
-"""When, a ticket that keeps equal times in order, and the attempt that takes too long; None for one to be repeated."""
 NOT_NEEDED = Failure("step.not_needed", "nobody waits for it any more")
 _recorded = msgspec.json.Decoder(Recorded)
 
@@ -40,7 +38,7 @@ class Attempts:
     """
 
     __slots__ = (
-        "_held", "_machine", "_random", "_recorded", "_ticket", "_timers", "recording", "retrying", "running", "waiting",
+        "_machine", "_random", "_recorded", "recording", "retrying", "running", "timers", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -49,9 +47,7 @@ class Attempts:
         self._machine = machine
         self._random = random
         self._recorded = dict(recorded)
-        self._timers: list[Timer] = []
-        self._held: list[Activation] = []
-        self._ticket = count()
+        self.timers = Timers(machine)
         self.running = self.waiting = self.recording = self.retrying = 0
 
     @property
@@ -69,39 +65,24 @@ class Attempts:
         """Whether nothing is at work that would be lost, were the run begun anew: who is to be repeated is not."""
         return self.running == self.waiting and not self.recording
 
-    def release(self) -> None:
-        """Repeat what was due while the run was paused."""
-        held, self._held = self._held, []
-        for activation in held:
-            self._again(activation)
+    def choice(self, frame: Frame, node: NodeRun) -> Recorded | None:
+        """What the journal says of which messages came together in the next item of a node."""
+        return self._recorded.get(_choice_place(frame, node)) if self._recorded else None
 
-    def _again(self, activation: Activation) -> None:
-        if activation.state == "retrying":
-            self.retrying -= 1
-            self.begin(activation)
+    def chosen(self, frame: Frame, node: NodeRun) -> None:
+        """They have come together again."""
+        del self._recorded[_choice_place(frame, node)]
 
-    @property
-    def next_due(self) -> float | None:
-        while self._timers:
-            due, _, activation, attempt = self._timers[0]
-            if activation.state == "retrying" if attempt is None else attempt.current:
-                return due
-            heapq.heappop(self._timers)
-        return None
-
-    def wake(self, now: float) -> None:
-        while self._timers and self._timers[0][0] <= now and self._machine.state == "running":
-            _, _, activation, attempt = heapq.heappop(self._timers)
-            if attempt is None and self._machine.paused:
-                self._held.append(activation)
-            elif attempt is None:
-                self._again(activation)
-            elif attempt.current:
-                limit = activation.node.stage.timeout_s
-                self._machine.requests.append(Abort(attempt))
-                self.failed(
-                    attempt, StepFailed("step.timeout", f"it took longer than {limit} s", retryable=True)
-                )
+    def choose(
+        self, activation: Activation, choice: tuple[tuple[int, Item], ...], wrong: Failure | None
+    ) -> None:
+        """Make durable which messages came together, before anything comes of it; then begin, or fail as is known."""
+        activation.choice = choice
+        activation.failure = wrong
+        activation.state = "recording"
+        self.recording += 1
+        body = msgspec.json.encode(Recorded(chosen=choice))
+        self._machine.requests.append(Record(activation, body))
 
     def add(self, frame: Frame, node: NodeRun, item: Item, inputs: Inputs) -> Activation:
         """Follow an item. What the journal knows of it is replayed at once."""
@@ -143,7 +124,7 @@ class Attempts:
         attempt.activation.at_work = attempt
         self.running += 1
         self._machine.requests.append(Launch(attempt))
-        self._limit(attempt)
+        self.timers.limit(attempt)
 
     def drop(self, activation: Activation) -> None:
         """Nobody waits for it any more, whatever it is at."""
@@ -179,12 +160,19 @@ class Attempts:
             return
         activation.bodies = Bodies(attempt, drives, body)
         activation.frame.mark_ready(activation.node)
-        self._limit(attempt)
+        self.timers.limit(attempt)
 
-    def _limit(self, attempt: Attempt) -> None:
-        limit = attempt.activation.node.stage.timeout_s
-        if limit is not None:
-            self._set_timer(self._machine.now + limit, attempt.activation, attempt)
+    def _chosen(self, activation: Activation) -> None:
+        """It is durable which messages came together."""
+        node, wrong = activation.node, activation.failure
+        activation.choice, activation.failure = (), None
+        activation.frame.mark_ready(node)
+        if wrong is None:
+            self.begin(activation)
+            return
+        activation.attempt = 1
+        node.attempts += 1
+        self.miss(activation, wrong)
 
     def finished(self, attempt: Attempt) -> None:
         if self._stop(attempt):
@@ -196,8 +184,12 @@ class Attempts:
             self.miss(activation, activation.frame.failure(activation.node, error))
 
     def recorded(self, activation: Activation) -> None:
-        if activation.state == "recording":
-            self.recording -= 1
+        if activation.state != "recording":
+            return
+        self.recording -= 1
+        if activation.choice:
+            self._chosen(activation)
+        else:
             activation.state = "done"
             self.advance(activation)
 
@@ -234,19 +226,20 @@ class Attempts:
         if not node.stage.pure:
             activation.held.clear()
             activation.accepted = activation.sent
-        again = retry is not None and failure.retryable and node.stage.collector is None
+        again = retry is not None and may_help(retry, failure) and node.stage.collector is None
         if retry is not None and again and activation.attempt < retry.attempts:
             longest = min(retry.max_delay_s, retry.delay_s * retry.factor ** (activation.attempt - 1))
             activation.state = node.state = "retrying"
             self.retrying += 1
-            self._set_timer(self._machine.now + self._random.uniform(0, longest), activation, None)
+            self.timers.repeat(activation, self._machine.now + self._random.uniform(0, longest))
         elif ERROR_PORT not in node.stage.routes and ERROR_PORT not in node.stage.exits:
             activation.frame.fail(node, failure)
         elif node.step is not None:
             self._give_up(activation, failure)  # a pure function fails again in the same way
         else:
             activation.failure = failure
-            self._record(activation, Recorded(failure=failure, sent=activation.accepted))
+            outcome = Recorded(failure=failure, sent=activation.accepted, attempts=activation.attempt)
+            self._record(activation, outcome)
 
     def advance(self, activation: Activation) -> None:
         """Let go of what has ended at the head of the window, so that results leave in the order of their items."""
@@ -312,6 +305,8 @@ class Attempts:
     def _give_up(self, activation: Activation, failure: Failure) -> None:
         self._machine.history.ended(activation, failure)
         activation.failure = failure
+        if activation.cut is not None:
+            activation.attempt = activation.cut.attempts
         activation.node.error = failure.message
         activation.state = "done"
         self.advance(activation)
@@ -348,6 +343,7 @@ class Attempts:
             return
         activation.held = list(known.emitted)
         activation.failure = known.failure
+        activation.attempt = known.attempts
         activation.state = "done"
 
     def _let_go(self, activation: Activation) -> None:
@@ -355,9 +351,6 @@ class Attempts:
             activation.sent += 1
             activation.frame.send(activation.node, activation.item, activation.sent - 1, port, value)
         activation.held.clear()
-
-    def _set_timer(self, due: float, activation: Activation, attempt: Attempt | None) -> None:
-        heapq.heappush(self._timers, (due, next(self._ticket), activation, attempt))
 
 
 def _error_of(activation: Activation) -> dict[str, object]:
@@ -368,4 +361,9 @@ def _error_of(activation: Activation) -> dict[str, object]:
         "kind": failure.kind,
         "message": failure.message,
         "inputs": dict(activation.inputs),
+        "attempts": max(1, activation.attempt),
     }
+
+
+def _choice_place(frame: Frame, node: NodeRun) -> tuple[str, Item]:
+    return node.stage.path + CHOICE, (*frame.item, node.paired)

@@ -105,6 +105,7 @@ class Bodies:
 
     def _take(self, turn: Frame) -> None:
         number = self.turns.pop(turn)
+        self.attempt.heartbeat()
         self.activation.machine.leave(turn)
         failure = turn.failed
         if failure is None:

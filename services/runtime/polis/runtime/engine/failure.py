@@ -10,7 +10,11 @@ from polis.runtime.component import StepFailed
 from polis.runtime.engine.activation import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from polis.proto.graph import Retry
     from polis.runtime.engine.activation import Host
+    from polis.runtime.engine.stage import Stage
 
 _MAX_MESSAGE = 2000
 """Characters of an error's message that a run keeps."""
@@ -29,6 +33,31 @@ def failure_of(error: Exception, node: str, host: Host) -> Failure:
         case _:
             host.crashed(node, error)
             return Failure("step.crashed", f"it raised {type(error).__name__}")
+
+
+def may_help(retry: Retry, failure: Failure) -> bool:
+    """Whether a step that has failed in this way is tried again."""
+    if _among(failure.kind, retry.not_on):
+        return False
+    return _among(failure.kind, retry.on) if retry.on else failure.retryable
+
+
+def _among(kind: str, patterns: Iterable[str]) -> bool:
+    """Whether a kind is one of those: itself, what it begins with (`http.*`), or all (`*`)."""
+    return any(
+        pattern in (kind, "*") or (pattern.endswith(".*") and kind.startswith(pattern[:-1]))
+        for pattern in patterns
+    )
+
+
+def misfits(stage: Stage, messages: Iterable[tuple[int, object]]) -> Failure | None:
+    """Why one of these messages, by their wires, is none that its port takes."""
+    for wire, value in messages:
+        check = stage.checks[wire]
+        wrong = None if check is None else misfit(check, stage.ports[wire], value)
+        if wrong is not None:
+            return wrong
+    return None
 
 
 def misfit(schema: Schema, port: str, value: object) -> Failure | None:

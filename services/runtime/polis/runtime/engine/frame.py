@@ -66,9 +66,15 @@ class Frame:
             if value is not None or name in inputs:
                 self.inboxes.deliver(entries[name].node, entries[name].wire, ROOT, value)
         for node in self.nodes:
-            if node.queues is not None:
-                sources = node.stage.port_sources
-                node.live = tuple(port for port, queue in node.queues.items() if queue or sources[port])
+            if node.queues is not None or node.stage.latest:
+                sources, given = (
+                    node.stage.port_sources,
+                    {node.stage.ports[wire] for _, wire, _ in node.inbox},
+                )
+                queues = node.queues or {}
+                node.live = tuple(
+                    port for port in sources if sources[port] or port in given or queues.get(port)
+                )
 
     def turn(self) -> None:
         """Run what can run now, the nodes nearest to the end first, until the machine's turn is over."""
@@ -216,13 +222,18 @@ class Frame:
         """Tasks and effects: each item is followed by itself, several at a time."""
         attempts = self.machine.attempts
         while len(node.window) < node.stage.concurrency and not (node.blocked or self.over):
+            if node.window and node.window[-1].choice:
+                return  # which messages come together next follows from those that came before
             taken = take(self, node)
             if taken is None:
                 return
             item, inputs, wrong = taken
             activation = attempts.add(self, node, item, inputs)
+            choice, node.choice = tuple(node.choice), []
             if activation.state == "done":
                 attempts.advance(activation)
+            elif choice:
+                attempts.choose(activation, choice, wrong)
             elif wrong is not None:
                 activation.attempt = 1
                 node.attempts += 1
@@ -245,7 +256,7 @@ class Frame:
             return node.finishing or node.closed
         if not node.stage.ports:
             return node.fired
-        return node.closed or not (node.inbox or self.inboxes.has_pair(node))
+        return node.closed or not (node.inbox or node.aside or self.inboxes.has_pair(node))
 
     def _end_node(self, node: NodeRun) -> None:
         inboxes, nodes = self.inboxes, self.nodes

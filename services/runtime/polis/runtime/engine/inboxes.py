@@ -77,7 +77,7 @@ class Inboxes:
         _sort(node.inbox)
 
     def has_pair(self, node: NodeRun) -> bool:
-        return bool(node.live) and all((node.queues or {})[port] for port in node.live)
+        return node.queues is not None and bool(node.live) and all(node.queues[port] for port in node.live)
 
     def close(self, node: NodeRun) -> None:
         """Nothing that is here or arrives is of use any more."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polis.runtime.component import Inputs
+from polis.runtime.engine import latest
 from polis.runtime.engine.activation import Failure
-from polis.runtime.engine.failure import misfit
+from polis.runtime.engine.failure import misfit, misfits
 from polis.runtime.engine.item import ROOT, Item
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def take(frame: Frame, node: NodeRun) -> Taken | None:
     stage = node.stage
     if stage.pairs:
         return _take_pair(frame, node)
+    if stage.latest:
+        return latest.take(frame, node)
     if not stage.ports:
         if node.fired:
             return None
@@ -40,6 +43,8 @@ def take(frame: Frame, node: NodeRun) -> Taken | None:
 def _take_pair(frame: Frame, node: NodeRun) -> Taken | None:
     stage = node.stage
     messages = frame.inboxes.take_pair(node)
+    if messages is None and stage.strict:
+        return _uneven(frame, node)
     if messages is None:
         # One port has ended: what the others still get can never be paired.
         for port in node.live:
@@ -50,10 +55,19 @@ def _take_pair(frame: Frame, node: NodeRun) -> Taken | None:
         return None
     if node.started_at is None:
         frame.begin(node)
-    wrong = None
-    for _, wire, value in messages:
-        check = stage.checks[wire]
-        if check is not None and wrong is None:
-            wrong = misfit(check, stage.ports[wire], value)
+    wrong = misfits(stage, ((wire, value) for _, wire, value in messages))
     node.paired += 1
     return (node.paired - 1,), {stage.ports[wire]: value for _, wire, value in messages}, wrong
+
+
+def _uneven(frame: Frame, node: NodeRun) -> Taken | None:
+    """Under `zip`, every message has its partners: an item that fails, for the first that has not."""
+    queues = node.queues or {}
+    more = {port: queues[port][0][2] for port in node.live if queues[port]}
+    if node.open or not more or len(more) == len(node.live):
+        return None
+    ended = next(port for port in node.live if port not in more)
+    frame.inboxes.close(node)
+    frame.begin(node)
+    detail = f"`{ended}` has had {node.paired:,} messages, `{next(iter(more))}` has more"
+    return (node.paired,), more, Failure("merge.uneven", detail)

@@ -140,7 +140,7 @@ class Machine:
             self.paused = False
             self.now = self.clock()
             self.deadline += self.now - self._paused_at
-            self.attempts.release()
+            self.attempts.timers.release()
 
     def wake(self) -> None:
         """Do what the time has come for: attempts to be repeated, attempts and runs that took too long."""
@@ -151,12 +151,12 @@ class Machine:
             )
             detail = f"the run took longer than {self.program.graph.timeout_s:g} s"
             self.frame.fail(late, Failure("run.timeout", detail))
-        self.attempts.wake(self.now)
+        self.attempts.timers.wake(self.now)
 
     @property
     def next_due(self) -> float:
         """When to call `wake`, by the engine's clock."""
-        due, deadline = self.attempts.next_due, math.inf if self.paused else self.deadline
+        due, deadline = self.attempts.timers.next_due, math.inf if self.paused else self.deadline
         return deadline if due is None else min(due, deadline)
 
     def cancel(self) -> None:

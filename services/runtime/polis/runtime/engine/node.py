@@ -24,12 +24,17 @@ Message = tuple[Item, int, object]
 """Lineage, the wire that it came by, and the value."""
 
 
+Place = tuple[int, Item]
+"""A message by where it came from: wire and lineage."""
+
+
 class NodeRun(Struct, eq=False, weakref=False):
     """A node of one run: plain state, which its engine and the inboxes change.
 
     open: sources that may still send. blocked: targets whose inboxes are full. window: items at work, in order.
     queues: one for each port of a pairing node. live: the ports that it waits for: all that are connected, without
-    graph inputs that were left out. closed: what arrives is of no use any more. finishing: a collector emits.
+    graph inputs that were left out. last: of a node that takes the latest, what each port had last, with its wire; choice: the
+    messages that came since its last item; aside: those that came before others that the journal names. closed: what arrives is of no use any more. finishing: a collector emits.
     fired: a node without inputs has had its one activation. missed: attempts that failed. before: what was told of it
     by the process that had the run before: what is only repeated began and ended then.
     """
@@ -42,6 +47,9 @@ class NodeRun(Struct, eq=False, weakref=False):
     queues: dict[str, deque[Message]] | None = None
     live: tuple[str, ...] = ()
     step: InlineStep | None = None
+    last: dict[str, tuple[int, object]] = {}
+    choice: list[Place] = []
+    aside: dict[Place, object] = {}
     collector: Collector | None = None
     collecting: Attempt | None = None
     blocked: int = 0
@@ -87,6 +95,8 @@ class NodeRun(Struct, eq=False, weakref=False):
             started_ms=started_ms,
             ended_ms=ended_ms,
             error=self.error,
+            done=None if self.progress is None else self.progress[0],
+            total=None if self.progress is None else self.progress[1],
         )
 
 

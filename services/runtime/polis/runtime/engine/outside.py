@@ -90,6 +90,7 @@ class Outside:
         node = activation.node
         activation.state = "done"
         activation.held = list(outcome.emitted)
+        activation.attempt = 1
         activation.failure = outcome.failure or _unknown_port(activation, outcome)
         self._machine.history.ended(activation, activation.failure)
         if activation.failure is None:

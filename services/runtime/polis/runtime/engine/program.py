@@ -44,6 +44,8 @@ class Program:
         for stage in reversed(self.stages):
             behind = [self.stages[index] for index in stage.targets]
             stage.last_effect = last and all(not other.effects and other.last_effect for other in behind)
+            stage.chooses = stage.latest and (stage.effects or not stage.last_effect)
+            stage.plain = stage.plain and not stage.chooses
         for stage, planned, exposure in zip(self.stages, plan.nodes, exposures(plan, taint), strict=True):
             stage.record(exposure, plan.graph.record)
             if planned.body is not None:

@@ -22,6 +22,7 @@ class Stage:
         "bit",
         "body",
         "checks",
+        "chooses",
         "collector",
         "component",
         "concurrency",
@@ -34,6 +35,7 @@ class Stage:
         "index",
         "inline",
         "last_effect",
+        "latest",
         "mark",
         "marks",
         "name",
@@ -49,9 +51,11 @@ class Stage:
         "retry",
         "routes",
         "scopes",
+        "silence_s",
         "sorted_ports",
         "sorts",
         "sources",
+        "strict",
         "targets",
         "task",
         "timeout_s",
@@ -103,6 +107,7 @@ class Stage:
         self.concurrency = MAX_OPEN if self.waits and node.concurrency > 1 else node.concurrency
         self.retry = node.retry
         self.timeout_s = node.timeout_s
+        self.silence_s = node.heartbeat_timeout_s
         self.unordered = unordered(component, node)
         """Whether what it emits goes on as it comes, under ordinals that say whose it is."""
         self._connect(planned, plan)
@@ -116,9 +121,13 @@ class Stage:
             for port in self.ports
         }
         self.checks = tuple(_check(component, wire.port, proven=wire.proven) for wire in planned.wires)
-        self.pairs = component.merge == "all" and bool(planned.wires)
+        self.strict = component.merge == "zip"
+        self.latest = component.merge == "latest" and bool(planned.wires)
+        self.chooses = False
+        """Whether it is to be journaled which messages came together: there is no other order than that of time."""
+        self.pairs = component.merge in ("all", "zip") and bool(planned.wires)
         # Where several wires meet, items of different wires may have the same lineage: the wire tells them apart.
-        self.marks = len(planned.wires) > 1 and not self.pairs
+        self.marks = len(planned.wires) > 1 and not (self.pairs or self.latest)
         self.routes = {
             port: tuple((target.node, target.wire) for target in ends)
             for port, ends in planned.outputs.items()
@@ -153,13 +162,14 @@ def _check(component: Component, port: str, *, proven: bool) -> Schema | None:
 
 def _sorted_ports(planned: PlannedNode, plan: Plan) -> frozenset[str]:
     """Ports (for a collector: all or none) that several branches meet at, or one whose own order is by chance."""
+    pairs = planned.component.merge != "any"
     edges: dict[str, list[int]] = {}
     for wire in planned.wires:
         if wire.source is not None:
-            edges.setdefault(wire.port if planned.component.merge == "all" else "", []).append(wire.source)
+            edges.setdefault(wire.port if pairs else "", []).append(wire.source)
     unsure = {
         port for port, sources in edges.items() if len(sources) > 1 or not plan.nodes[sources[0]].ordered
     }
-    if planned.component.merge == "all":
+    if pairs:
         return frozenset(unsure)
     return frozenset(wire.port for wire in planned.wires) if unsure else frozenset()

@@ -75,6 +75,9 @@ class _Emitter:
     def progress(self, done: int, total: int | None = None) -> None:
         """Nobody sees the progress of what is over at once."""
 
+    def heartbeat(self) -> None:
+        """Nobody waits for what is over at once."""
+
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
         del artifact_id
         _give_up()
@@ -178,9 +181,9 @@ def straight(program: Program) -> Straight | None:
     """
     parts = []
     for stage in program.stages:
-        if not stage.plain or stage.inline is None or stage.marks or stage.sorted_ports:
+        if not stage.plain or stage.inline is None or stage.marks or stage.sorted_ports or stage.latest:
             return None
-        if len(set(stage.ports)) < len(stage.ports):
+        if len(set(stage.ports)) < len(stage.ports) or stage.strict:
             return None
         parts.append(_Part(stage, stage.inline))
     return Straight(program, tuple(parts))
