@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from polis.telemetry.trace import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanProcessor
@@ -46,14 +46,16 @@ def record(
     seconds: float,
     attributes: Mapping[str, str | int],
     error: str = "",
+    ended_at: float | None = None,
+    links: Sequence[Trace] = (),
 ) -> None:
-    """Hand over one finished span that ends now and lasted `seconds`."""
+    """Hand over one finished span that lasted `seconds` and ends now, or at `ended_at` (seconds since 1970)."""
     if _processor is None:
         return
     from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+    from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-    end = time.time_ns()
+    end = time.time_ns() if ended_at is None else int(ended_at * 1e9)
     flags = TraceFlags(TraceFlags.SAMPLED)
     trace_id = int(trace.trace_id, 16)
     parent = (
@@ -70,6 +72,14 @@ def record(
             attributes=dict(attributes),
             kind=SpanKind[kind.upper()],
             status=Status(StatusCode.ERROR, error) if error else Status(StatusCode.UNSET),
+            links=[
+                Link(
+                    SpanContext(
+                        int(link.trace_id, 16), int(link.span_id, 16), is_remote=True, trace_flags=flags
+                    )
+                )
+                for link in links
+            ],
             start_time=end - int(seconds * 1e9),
             end_time=end,
         )

@@ -278,6 +278,16 @@ class RunFailed(Event, frozen=True):
 
 
 @event(entity="run_id")
+class RunSlow(Event, frozen=True):
+    """A run has been at work for longer than it should take: its graph's `slow_after_s`, or the mesh's. Told once a run."""
+
+    run_id: UUID
+    graph: ResourceKey
+    actor_id: UUID
+    seconds: float
+
+
+@event(entity="run_id")
 class RunCancelled(Event, frozen=True):
     """A run was ended from outside; nothing takes effect any more. `error`: why, where nobody asked for it."""
 

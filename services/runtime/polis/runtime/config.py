@@ -23,6 +23,8 @@ class Config(Settings, frozen=True, kw_only=True):
     """A process that was not seen for this long has lost its runs to the others."""
     downloads: Annotated[int, Meta(ge=1, le=1_000)] = 32
     """Artifacts read at a time, in all runs together."""
+    slow_after_s: Annotated[float, Meta(gt=0, le=604_800)] = 10.0
+    """A run that is at work for longer is told of as slow, where its graph does not say otherwise (`slow_after_s`)."""
     run_retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     """Days that ended runs are kept where an org has not said otherwise; 0: for ever."""
     run_retention_bytes: Annotated[int, Meta(ge=0)] = 0

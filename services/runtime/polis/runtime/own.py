@@ -14,6 +14,7 @@ from polis.runtime.retention.sweep import Sweep
 from polis.runtime.runs.remembered import Changes
 from polis.runtime.runs.resolve import Graphs
 from polis.runtime.shell.executor import Executor
+from polis.runtime.shell.observe import Observe
 from polis.runtime.shell.watch import Watch
 from polis.service.quotas import Quotas
 from polis.service.tasks import Tasks
@@ -54,6 +55,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         watching = tasks.start(watch.keep(), name="watch")
         retention = policy_of(config)
         tasks.start(Sweep(kernel.database, retention).keep(), name="retention")
+        tasks.start(Observe(config, kernel.database, executor).keep(), name="observe")
         tasks.start(executor.peers.keep(), name="peers")
         tasks.start(executor.turn.keep(), name="waits")
         tasks.start(clock.keep(kernel.database), name="asks")

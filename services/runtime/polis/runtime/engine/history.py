@@ -129,6 +129,13 @@ class History:
         elif self._resting and activation.place in self._resting:
             self._resting[activation.place] = self._machine.now
 
+    def took(self) -> dict[str, list[float]]:
+        """By step: the seconds of each attempt that is kept and has ended."""
+        return {
+            path: [entry.ended_at - entry.started_at for entry in kept if entry.ended_at is not None]
+            for path, kept in self._entries.items()
+        }
+
     def written(self) -> bytes | None:
         """All that is kept, as JSON; None for a run without attempts of their own."""
         if not self._counts and not self._before:

@@ -13,7 +13,7 @@ from polis.runtime.engine.activation import Activation, Attempt, Recorded
 from polis.runtime.engine.machine import Machine
 from polis.runtime.engine.requests import Abort, Ended, Launch, Open, Record, Request, Room
 from polis.runtime.shell import coroutines
-from polis.telemetry import log
+from polis.telemetry import current, log
 
 if TYPE_CHECKING:
     from polis.proto.runtime import Run
@@ -66,6 +66,10 @@ class Execution:
         self.outcomes: list[tuple[Activation, bytes]] = []
         self.opened: list[Open] = []
         self.held = True
+        self.begun = time.monotonic()
+        self.slow_told = False
+        self.starter = current()
+        """The trace of the request that started it, where that was here."""
         self.machine = Machine(
             str(run.id),
             program,

@@ -15,6 +15,7 @@ from polis.db import new_id
 from polis.proto import Refused
 from polis.proto.runtime import RUN_LIVE, LiveTransitions, Run, Step, Transition
 from polis.runtime import metrics
+from polis.runtime.shell import ended as told
 from polis.runtime.shell.artifacts import Artifacts
 from polis.runtime.shell.execution import Execution
 from polis.runtime.shell.journal import Journal
@@ -27,12 +28,13 @@ from polis.runtime.shell.resting import Resting
 from polis.runtime.shell.tokens import Tokens
 from polis.runtime.waits import kinds
 from polis.runtime.waits.turn import Turn
-from polis.telemetry import log
+from polis.telemetry import current, log
 
 if TYPE_CHECKING:
     from polis.runtime.config import Config
     from polis.runtime.engine.activation import Attempt, Recorded
     from polis.runtime.engine.item import Item
+    from polis.runtime.engine.program import Program
     from polis.runtime.reach import Reach
     from polis.runtime.shell.execution import Work
     from polis.runtime.shell.programs import Bound
@@ -88,6 +90,7 @@ class Started(msgspec.Struct, frozen=True):
 
     admission: Admission
     live: Live | None
+    program: Program | None = None
 
     @property
     def run(self) -> Run:
@@ -152,9 +155,8 @@ class Executor:
         run = msgspec.structs.replace(run, state="running", started_at=run.created_at)
         if bound.straight is not None and (done := bound.straight.run(inputs)) is not None:
             run, transitions = over(run, done)
-            return Started(
-                self._admission(run, bound, inputs, done.steps, transitions, output=done.output), None
-            )
+            admission = self._admission(run, bound, inputs, done.steps, transitions, output=done.output)
+            return Started(admission, None, bound.program)
         execution = Execution(run, bound.program, self)
         progress = Progress(run, epoch=1, seq=1)
         transitions = first(run)
@@ -169,7 +171,7 @@ class Executor:
         admission = self._admission(
             progress.run, bound, inputs, steps, transitions, output=output, attempts=attempts
         )
-        return Started(admission, Live(execution, progress) if ended_ is None else None)
+        return Started(admission, Live(execution, progress) if ended_ is None else None, bound.program)
 
     def queue(self, run: Run, bound: Bound, inputs: Mapping[str, object]) -> Started:
         """What is to be written of a new run that waits until somebody claims it."""
@@ -187,6 +189,9 @@ class Executor:
             self.publish(run, started.admission.transitions)
         elif ended(run.state):
             metrics.runs_ended.labels(run.state).inc()
+            told.measure(started.admission.steps, {})
+            if started.program is not None:
+                told.export(run, started.program, started.admission.steps, current())
         else:
             self.look_for_work()
 
@@ -350,6 +355,9 @@ class Executor:
     def _end(self, live: Live, run: Run) -> None:
         metrics.runs_ended.labels(run.state).inc()
         log.info("run.ended", org_id=str(run.org_id), run_id=str(run.id), graph=run.graph, state=run.state)
+        machine = live.execution.machine
+        told.measure(machine.steps(), machine.history.took())
+        told.export(run, live.execution.program, machine.steps(), live.execution.starter)
         self.drop(live.execution.run.id)
 
     def lose(self, live: Live) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from polis.db import Caller, GroupCommit
 from polis.db.errors import ConstraintViolation
 from polis.proto import Refused, runtime
+from polis.runtime import metrics
 from polis.runtime.shell.records import Admission, Flush
 from polis.runtime.waits import written as waits
 
@@ -46,12 +47,14 @@ class Journal:
     async def _flush(
         self, tx: Transaction, callers: Sequence[Caller], flushes: Sequence[Flush]
     ) -> Sequence[bool]:
+        metrics.flushed_together.observe(len(flushes))
         return await write_flushes(tx, callers, flushes, owner=self.owner)
 
 
 async def _admit_each(
     tx: Transaction, callers: Sequence[Caller], admissions: Sequence[Admission]
 ) -> Sequence[None]:
+    metrics.admitted_together.observe(len(admissions))
     await admit(tx, callers, admissions)
     return [None] * len(admissions)
 
