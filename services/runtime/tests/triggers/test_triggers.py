@@ -6,14 +6,14 @@ import base64
 import json
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import msgspec
 import pytest
 
-from polis.proto import catalog, runtime
-from polis.proto.problems import Forbidden
+from polis.proto import Refused, catalog, runtime
+from polis.proto.problems import Forbidden, Unavailable
 from polis.proto.runtime import HookUnknown, NoToken, TriggerNotFound
 from polis.proto.trigger import (
     MAX_DEPTH,
@@ -24,7 +24,9 @@ from polis.proto.trigger import (
     TriggerSpec,
     Webhook,
 )
+from polis.runtime.triggers import clock
 from polis.runtime.triggers.signatures import sign
+from polis.runtime.triggers.stand_in import StandIn
 from polis.testing import eventually
 
 from .conftest import KEY
@@ -201,6 +203,27 @@ async def test_a_trigger_is_fired_by_hand_with_the_rights_of_whoever_does_it(
     assert (await ada.call(runtime.GetTrigger(hers.id))).fired == 1
     assert await refused(viewer.call(runtime.FireTrigger(own.id))) == Forbidden(scope="runtime:run")
     assert await refused(cem.call(runtime.FireTrigger(hers.id))) == Forbidden(scope="runtime:run")
+
+
+async def test_a_slot_waits_for_what_passes(ada, active, with_triggers, trigger_of, runs_of, monkeypatch):
+    """Identity is away when the slot is due: the same slot fires when it is back."""
+    monkeypatch.setattr(clock, "_RETRY_S", 0.05)
+    context, asked = StandIn.context, []
+
+    async def away(self, own, request, *of):
+        asked.append(request.graph)
+        if asked.count("waits") in (2, 3):  # the first time it is activated
+            raise Refused(Unavailable(dependency="identity"))
+        return await context(self, own, request, *of)
+
+    monkeypatch.setattr(StandIn, "context", away)
+    at = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0).isoformat()[:19]
+    await active.activate(ada, "waits", with_triggers(waits=TriggerSpec(Schedule(at=(at,)), into="x")))
+
+    waits = await trigger_of(ada, "waits", lambda t: t.fired)
+
+    assert [run["occurrence"] for run in await runs_of(waits.id)] == [f"{at}Z"]
+    assert (asked.count("waits"), waits.refused, waits.next_at) == (4, 0, None)
 
 
 def signed(trigger_id, body=b'{"n": 1}', message_id="msg_1", at=None, key=KEY, **changes):

@@ -40,6 +40,8 @@ LOOK_S = 5.0
 COMPARE_S = 3600.0
 KEEP_FIRINGS_DAYS = 10
 """Longer than any event is kept, or any post may be repeated."""
+KEEP_ENDED_DAYS = 90
+"""A trigger that comes back within this time has its id, and so its address, again."""
 _TAKEN_AT_ONCE = 50
 _AGAIN_S = 2.0
 _AT_ONCE = 8
@@ -175,10 +177,7 @@ class Activations:
                 [a.number for a in listed],
                 new_id(),
             )
-            await tx.execute(
-                "delete from runtime.firings where fired_at < clock_timestamp() - make_interval(days => $1)",
-                KEEP_FIRINGS_DAYS,
-            )
+            await _forget(tx)
         if marked:
             log.info("triggers.compared", active=len(listed), marked=marked)
 
@@ -273,6 +272,18 @@ class Activations:
     def _changed(self) -> None:
         for event in self.on_change:
             event.set()
+
+
+async def _forget(tx: Transaction) -> None:
+    """Delete what is of no use any more: what was fired for long ago, and triggers that ended long ago."""
+    await tx.execute(
+        "delete from runtime.firings where fired_at < clock_timestamp() - make_interval(days => $1)",
+        KEEP_FIRINGS_DAYS,
+    )
+    await tx.execute(
+        "delete from runtime.triggers where ended_at < clock_timestamp() - make_interval(days => $1)",
+        KEEP_ENDED_DAYS,
+    )
 
 
 async def _settle(tx: Transaction, source: Source, effective: Effective | None, *, named: bool) -> bool:

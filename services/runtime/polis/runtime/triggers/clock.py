@@ -20,7 +20,7 @@ from polis.runtime.triggers.slots import turn
 from polis.telemetry import log, trace
 
 if TYPE_CHECKING:
-    from polis.db import Database
+    from polis.db import Database, Transaction
     from polis.proto.trigger import TriggerSpec
     from polis.runtime.triggers.firing import Firing
 
@@ -29,6 +29,7 @@ POLL_S = 1.0
 _TAKEN_AT_ONCE = 64
 _HELD_S = 30.0
 """For so long nobody else looks at what is being fired."""
+_HELD_BY_OTHERS_S = 0.05
 _RETRY_S = 3.0
 
 
@@ -65,10 +66,6 @@ class Clock:
 
     async def _turn(self) -> float:
         """Fire what is due; seconds until to look again."""
-        due = await self._take()
-        await asyncio.gather(*(self._fire(each) for each in due))
-        if len(due) == _TAKEN_AT_ONCE:
-            return 0.0
         async with self._database.across_orgs() as tx:
             ahead = await tx.value(
                 """
@@ -76,25 +73,13 @@ class Clock:
                 where t.due_at is not null
                 """
             )
-        return POLL_S if ahead is None else min(POLL_S, max(0.0, ahead))
-
-    async def _take(self) -> list[Due]:
-        async with self._database.across_orgs() as tx:
-            return await tx.rows(
-                Due,
-                """
-                with due as (
-                    select t.org_id, t.id from runtime.triggers t where t.due_at <= clock_timestamp()
-                    order by t.due_at limit $1 for update skip locked
-                )
-                update runtime.triggers t set due_at = clock_timestamp() + make_interval(secs => $2)
-                from due where t.org_id = due.org_id and t.id = due.id
-                returning t.org_id, t.id, t.name, t.graph, t.environment, t.activated_by, t.acts_as, t.spec, t.slot_at,
-                    t.pending, t.pending_id, clock_timestamp() as now
-                """,
-                _TAKEN_AT_ONCE,
-                _HELD_S,
-            )
+            if ahead is None or ahead > 0:
+                return POLL_S if ahead is None else min(POLL_S, ahead)
+            due = await _take(tx)
+        if not due:  # others are at it
+            return _HELD_BY_OTHERS_S
+        await asyncio.gather(*(self._fire(each) for each in due))
+        return 0.0
 
     async def _fire(self, due: Due) -> None:
         """One of them; whatever goes wrong with it, the others fire."""
@@ -144,6 +129,25 @@ class Clock:
                 )
         except Refused:
             log.debug("trigger.held", trigger_id=str(due.id))  # the time that it is held for brings it back
+
+
+async def _take(tx: Transaction) -> list[Due]:
+    """Put off what is due, so that no other process looks at it, and fire it."""
+    return await tx.rows(
+        Due,
+        """
+        with due as (
+            select t.org_id, t.id from runtime.triggers t where t.due_at <= clock_timestamp()
+            order by t.due_at limit $1 for update skip locked
+        )
+        update runtime.triggers t set due_at = clock_timestamp() + make_interval(secs => $2)
+        from due where t.org_id = due.org_id and t.id = due.id
+        returning t.org_id, t.id, t.name, t.graph, t.environment, t.activated_by, t.acts_as, t.spec, t.slot_at,
+            t.pending, t.pending_id, clock_timestamp() as now
+        """,
+        _TAKEN_AT_ONCE,
+        _HELD_S,
+    )
 
 
 def iso(moment: datetime) -> str:

@@ -20,6 +20,7 @@ from polis.bus.permissions import followed_name, stream_name
 from polis.db.leadership import lock_number
 from polis.proto import Refused
 from polis.proto.contract import events
+from polis.proto.problems import Unavailable
 from polis.runtime.triggers import following
 from polis.runtime.triggers.following import Followed
 from polis.telemetry import log, trace
@@ -37,6 +38,10 @@ ANEW_S = 600.0
 _ORGS_NAMED = 100
 """With more orgs than these that follow a kind of event, all orgs' events of the kind are delivered."""
 _AT_ONCE = 32
+_SOON_S = 0.5
+_LOCK = lock_number("polis runtime trigger feeds")
+_DELIVERIES = 20
+"""Deliveries after which an event that never came to an end is given up: it may be killing the process."""
 _AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _MOST_TRIES = 8
 
@@ -61,13 +66,15 @@ class Feed:
         """For as long as the process lives; an outage of either server is waited out."""
         while True:
             self.changed.clear()
+            look_s = _SOON_S
             try:
                 for source in await self._agree():
                     self._pull(source)
+                look_s = LOOK_S
             except (BusError, Refused) as error:
                 log.warning("feed.postponed", error=repr(error))
             try:
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(look_s):
                     await self.changed.wait()
             except TimeoutError:
                 pass
@@ -75,7 +82,8 @@ class Feed:
     async def _agree(self) -> list[str]:
         """Have each consumer deliver what is followed; the services whose events are followed. One process at a time."""
         async with self._kernel.database.across_orgs() as tx:
-            await tx.execute("select pg_advisory_xact_lock($1)", lock_number("polis runtime trigger feeds"))
+            if not await tx.value("select pg_try_advisory_xact_lock($1)", _LOCK):
+                raise Refused(Unavailable(dependency="another process"), "it is agreeing with the broker")
             listening = await tx.rows(
                 _Listening,
                 """
@@ -121,6 +129,10 @@ class Feed:
     async def _take(self, delivery: Delivery) -> None:
         """Fire what follows an event, for as long as an outage takes; what is broken otherwise is given up, and logged."""
         failures = attempt = 0
+        if delivery.num_delivered > _DELIVERIES:
+            log.error("event.unfired", subject=delivery.subject, deliveries=delivery.num_delivered)
+            delivery.term("delivered too often")
+            return
         with trace.enter(trace.parse(delivery.headers.get("traceparent"))):
             while True:
                 try:

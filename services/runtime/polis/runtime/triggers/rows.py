@@ -81,7 +81,7 @@ class _Row(Struct, frozen=True):
 
 _COLUMNS = """
     t.id, t.org_id, t.resource_id, t.graph, t.environment, t.number, t.name, t.spec, t.activated_by, t.created_at,
-    t.acts_as, t.ended_at, t.paused_at, t.paused_by, coalesce(t.slot_at, t.due_at) as next_at, t.fired_at, t.last_run_id,
+    t.acts_as, t.ended_at, t.paused_at, t.paused_by, case when t.due_at is not null then coalesce(t.slot_at, t.due_at) end as next_at, t.fired_at, t.last_run_id,
     t.last_occurrence, t.error, t.fired, t.refused, t.skipped, t.token_hash is not null as has_token, t.kind
 """
 _GET = f"select {_COLUMNS} from runtime.triggers t where t.org_id = $1 and t.id = $2"  # noqa: S608 - constants
