@@ -15,7 +15,9 @@ from polis.runtime import component
 from polis.runtime.component import Implementation, StepFailed, implementations
 from polis.runtime.service import service
 
-ACT = Component("test.act", "Acts on the outside", inputs={"in": Port()}, outputs={"out": Port()}, pure=False)
+ACT = Component(
+    "test.act", "Acts on the outside", inputs={"in": Port()}, outputs={"out": Port()}, pure=False, effects=("files",)
+)  # fmt: skip
 ACT_S = 0.02
 _tried: set[str] = set()
 

@@ -36,7 +36,7 @@ class Process:
         self.port = free_port()
         self._environment = {k: v for k, v in given.items() if v} | {
             "POLIS_PORT": str(self.port),
-            "PATH": os.environ["PATH"],
+            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
         }
         self._log = log
         self.child: subprocess.Popen[bytes] | None = None

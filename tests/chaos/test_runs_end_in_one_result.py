@@ -15,6 +15,8 @@ from polis.testing import eventually
 from tests.chaos.runs import ACTS, ACTS_AT_ONCE, Runs, key, request
 
 _LOOK_S = 0.01
+IN_TRANSACTION = "state <> 'idle' and backend_xid is not null"
+"""It has written, or locked rows, and has not committed."""
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,7 @@ async def test_a_runtime_that_was_frozen_past_its_lease_writes_nothing_into_what
         frozen = dice.choice(list(runs.runtimes.values()))
         async with runs.load() as load:
             await load.more(dice.randint(20, 40))
-            held = await eventually(lambda frozen=frozen: frozen_in_mid_run(runs, frozen, full))
+            held = await eventually(lambda frozen=frozen: frozen_in_mid_run(runs, frozen, "true"))
             await eventually(lambda frozen=frozen: runs.forgotten(frozen), within_s=60)
             before = await runs.recorded_by(frozen, held)
             frozen.resume()
@@ -89,15 +91,32 @@ async def test_a_runtime_that_was_frozen_past_its_lease_writes_nothing_into_what
         print(f"{len(held)} runs were taken over; {load.history.summary()}")
 
 
-async def frozen_in_mid_run(runs, process, anywhere):
-    """Freeze a process that executes runs: those. It is let go on when it has none.
+async def test_runs_whose_rows_a_frozen_runtime_has_locked_go_on_elsewhere_within_ten_seconds(
+    runs, dice, full
+):
+    for _ in range(20 if full else 2):
+        frozen = dice.choice(list(runs.runtimes.values()))
+        async with runs.load() as load:
+            await load.more(10)
+            await eventually(
+                lambda frozen=frozen: frozen_in_mid_run(runs, frozen, IN_TRANSACTION), within_s=30
+            )
+            await eventually(lambda frozen=frozen: none_held(runs, frozen), within_s=10)
+            frozen.resume()
+            await load.more(10)
 
-    Rows that its open transaction has locked are free when PostgreSQL ends that: after 15 s between two statements, after
-    30 s in one that was half sent. The short form looks for a moment without any, and seldom misses one under way.
-    """
+        assert await runs.wrong(load.history) == {}
+
+
+async def none_held(runs, process):
+    return not await runs.held_by(process)
+
+
+async def frozen_in_mid_run(runs, process, condition):
+    """Freeze a process that executes runs while a session of it is in this condition: those. Else it is let go on."""
     process.freeze()
     held = await runs.held_by(process)
-    if held and (anywhere or not await runs.connections(process, "state <> 'idle'")):
+    if held and await runs.connections(process, condition):
         return held
     process.resume()
     return None

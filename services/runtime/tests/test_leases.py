@@ -12,6 +12,7 @@ import pytest
 
 from polis.db import Database
 from polis.runtime.shell import leases
+from polis.testing import eventually
 
 ORG, RUN, FROZEN, OTHER = (UUID(int=n) for n in range(1, 5))
 
@@ -50,6 +51,35 @@ async def abandoned(admin):
         datetime.now(UTC),
         FROZEN,
     )
+    yield
+    for table in ("runs", "programs", "instances"):
+        await admin.execute(f"delete from runtime.{table}")
+
+
+async def test_a_process_that_froze_in_the_middle_of_a_transaction_holds_nobody_up(
+    abandoned, admin, stage, database
+):
+    frozen = await asyncpg.connect(
+        stage.database.url("app_runtime"), server_settings={"application_name": "frozen"}
+    )
+    begun = frozen.transaction()
+    await begun.start()
+    await frozen.execute("select set_config('polis.orgs', $1, true)", f"{{{ORG}}}")
+    await frozen.execute("select from runtime.runs where id = $1 for update", RUN)
+    await admin.execute("update runtime.instances set sessions = 'frozen' where incarnation = $1", FROZEN)
+    await leases.register(database, "other", OTHER)
+
+    async def claim():
+        return await leases.claim(database, OTHER, active=[], lease_s=1.0, limit=10)
+
+    assert await claim() == []
+    counts, dead = await leases.beat(database, OTHER, lease_s=1.0)
+    assert (counts, dead) == (True, ["frozen"])
+    await leases.end_sessions(database, dead)
+
+    assert [c.run.id for c in await eventually(claim)] == [RUN]
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await begun.commit()
 
 
 async def test_nobody_waits_for_a_process_that_froze_while_it_beat(abandoned, admin, stage, database):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from secrets import token_hex
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
@@ -20,20 +21,26 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 
 class Database:
-    """The connections of a process to the schema of its service, under the role `app_<service>`."""
+    """The connections of a process to the schema of its service, under the role `app_<service>`.
 
-    def __init__(self, connections: Connections, service: str, url: str) -> None:
+    sessions: by what PostgreSQL knows them (`application_name`).
+    """
+
+    def __init__(self, connections: Connections, service: str, url: str, *, sessions: str = "") -> None:
         self.connections = connections
         self.service = checked_name(service)
         self.url = url
+        self.sessions = sessions
         self._on_emit: list[Callable[[Sequence[Emitted]], None]] = []
 
     @classmethod
     async def open(cls, url: str, *, service: str, size: int = 6, name: str = "") -> Self:
         """Connect once. Refused(Unavailable) when PostgreSQL does not come up in 10 s."""
-        connections = Connections(url, size=size, name=name or f"polis-{service}")
+        # Its own among all processes of the service, so that the sessions of one that is dead can be told from others.
+        known = name or f"polis-{service}-{token_hex(8)}"
+        connections = Connections(url, size=size, name=known)
         await connections.open()
-        return cls(connections, service, url)
+        return cls(connections, service, url, sessions=known)
 
     async def close(self) -> None:
         await self.connections.close()

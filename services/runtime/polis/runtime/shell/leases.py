@@ -46,9 +46,13 @@ async def register(database: Database, name: str, incarnation: UUID) -> None:
             name,
         )
         await tx.execute(
-            "insert into runtime.instances (name, incarnation, seen_at) values ($1, $2, clock_timestamp())",
+            """
+            insert into runtime.instances (name, incarnation, seen_at, sessions)
+            values ($1, $2, clock_timestamp(), $3)
+            """,
             name,
             incarnation,
+            database.sessions,
         )
 
 
@@ -57,11 +61,12 @@ async def rejoin(database: Database, name: str, incarnation: UUID) -> bool:
     async with database.across_orgs() as tx:
         joined = await tx.execute(
             """
-            insert into runtime.instances (name, incarnation, seen_at) values ($1, $2, clock_timestamp())
-            on conflict (name) do nothing
+            insert into runtime.instances (name, incarnation, seen_at, sessions)
+            values ($1, $2, clock_timestamp(), $3) on conflict (name) do nothing
             """,
             name,
             incarnation,
+            database.sessions,
         )
     return joined == 1
 
@@ -74,13 +79,38 @@ async def leave(database: Database, incarnation: UUID) -> None:
         )
 
 
-async def beat(database: Database, incarnation: UUID) -> bool:
-    """Be seen. Whether this instance still counts."""
+async def beat(database: Database, incarnation: UUID, *, lease_s: float) -> tuple[bool, list[str]]:
+    """Be seen. Whether this instance still counts, and the sessions of those that do not any more."""
     async with database.across_orgs() as tx:
         counts = await tx.execute(
             "update runtime.instances set seen_at = clock_timestamp() where incarnation = $1", incarnation
         )
-    return counts == 1
+        dead = await tx.rows(
+            str,
+            """
+            select sessions from runtime.instances
+            where seen_at < clock_timestamp() - make_interval(secs => $1) and sessions not in ('', $2)
+            order by sessions
+            """,
+            lease_s,
+            database.sessions,
+        )
+    return counts == 1, dead
+
+
+async def end_sessions(database: Database, sessions: Sequence[str]) -> None:
+    """End what dead instances have left open in PostgreSQL, so that nobody waits for the rows that it locked.
+
+    A process that froze in the middle of a transaction holds them for as long as the server waits for its next words.
+    """
+    async with database.transaction([]) as tx:
+        await tx.execute(
+            """
+            select pg_terminate_backend(pid) from pg_stat_activity
+            where usename = current_user and datname = current_database() and application_name = any($1::text[])
+            """,
+            list(sessions),
+        )
 
 
 async def claim(

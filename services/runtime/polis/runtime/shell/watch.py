@@ -70,7 +70,9 @@ class Watch:
 
     async def _beat(self) -> None:
         executor = self._executor
-        counts = await leases.beat(self._database, executor.incarnation)
+        counts, dead = await leases.beat(self._database, executor.incarnation, lease_s=self._lease_s)
+        if dead:
+            await leases.end_sessions(self._database, dead)
         await executor.peers.look([run_id for _, run_id in executor.active])
         if not counts:
             # It was away for so long that the others have forgotten it, or another process has its name.
