@@ -220,8 +220,10 @@ async def test_an_older_client_runs_a_graph_by_its_name_as_an_agent(ada, address
             pass
         async with http.post("/api/run/email-digest", json={"input": {}}) as wrong:
             assert "/input" in await wrong.text()
-        async with http.post(f"/api/tasks/{run['id']}/cancel", headers={"Idempotency-Key": "end"}) as ended:
-            pass
+        steered = []
+        for verb in ("pause", "resume", "cancel"):
+            async with http.post(f"/api/tasks/{run['id']}/{verb}", headers={"Idempotency-Key": verb}) as told:
+                steered.append(told.status)
     async with aiohttp.ClientSession() as nobody, nobody.post(f"{address}/api/run/email-digest") as anonymous:
         pass
 
@@ -232,5 +234,5 @@ async def test_an_older_client_runs_a_graph_by_its_name_as_an_agent(ada, address
         404,
         422,
     )
-    assert ended.status in (200, 409)  # the run may have failed by then, for want of its mailbox
+    assert set(steered) <= {200, 409}  # the run may have failed by then, for want of its mailbox
     assert anonymous.status == 401
