@@ -28,7 +28,7 @@ Entry = dict[str, object]
 
 def entries(content: bytes, most: int) -> list[Entry]:
     """`name`, `size` and `kind` (file, folder, other) of everything in it."""
-    found = []
+    found: list[Entry] = []
     try:
         for entry in _zipped(content) if content.startswith(_ZIP) else _tarred(content):
             if len(found) == most:

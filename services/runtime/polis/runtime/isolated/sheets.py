@@ -20,7 +20,7 @@ def read(content: bytes, sheet: str, skip: int, most: int) -> dict[str, object]:
         if not names or (sheet and sheet not in names):
             raise Unfit("sheet.unknown", f"it has no sheet `{sheet:.100}`")
         found = book.get_sheet_by_name(sheet or names[0])
-        rows = []
+        rows: list[list[object]] = []
         for number, row in enumerate(found.iter_rows()):
             if number < skip:
                 continue

@@ -1,4 +1,4 @@
-"""Components that read and write texts and formats."""
+"""Components that read and write texts, and the formats that texts are in."""
 
 from polis.runtime.components.text import (
     csv,
