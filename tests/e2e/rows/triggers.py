@@ -9,8 +9,10 @@ from polis.proto.catalog import GetEffective, ListEffective
 from polis.proto.runtime import ReceiveHook
 from polis.testing import eventually
 from tests.e2e.rows.making import fixed
+from tests.e2e.world import GRAPH, new_key
 
 if TYPE_CHECKING:
+    from polis.cli.api import Api
     from tests.e2e.world import World
 
 TRIGGERS = {"by-hand": {"on": {"kind": "manual"}}, "posted": {"on": {"kind": "webhook"}}}
@@ -55,3 +57,20 @@ ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("call_hook", "public"): {404},  # nothing vouches for the row's post
 }
 USERS_ONLY: set[str] = set()
+
+
+async def live(api: Api) -> None:
+    """Leave a trigger that has fired, and the activation that names it."""
+    content = GRAPH | {"triggers": {"posted": {"on": {"kind": "webhook"}}}}
+    made = await api.call("POST", "/resources", {"type": "graph", "key": new_key(), "content": content})
+    await api.call("POST", f"/resources/{made['id']}/versions", {})
+    await api.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
+
+    async def effective():
+        return (await api.call("GET", f"/triggers?graph={made['key']}"))["items"]
+
+    (posted,) = await eventually(effective, within_s=20)
+    token = (await api.call("POST", f"/triggers/{posted['id']}/token", {}))["token"]
+    url = api.address + posted["hook"]
+    async with api._http.post(url, data=b"1", headers={"X-Hook-Token": token}) as answer:
+        assert answer.status == 200, await answer.text()
