@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from pathlib import Path
 
 import aiohttp
 import pytest
+from rich.console import Console
 
+from polis.cli import runs
 from polis.cli.api import Api, Problem
 from polis.testing import eventually
 
@@ -192,3 +195,42 @@ async def test_a_socket_is_closed_when_its_session_ends(ada, address):
             return socket.close_code
 
         assert await eventually(closed, within_s=5) == 4401
+
+
+async def test_the_command_follows_a_run_and_what_it_did_is_seen_and_made_again(ada, capsys, tmp_path):
+    content = {
+        "nodes": {"all": {"component": "split"}, "say": {"component": "log"}},
+        "edges": [{"source": "all.out", "target": "say.in"}],
+        "inputs": {"items": {"target": "all.in"}},
+        "outputs": {"said": {"source": "say.out", "many": True}},
+        "record": "effects",
+    }
+    made = await ada.call("POST", "/resources", {"type": "graph", "key": "said", "content": content})
+    await ada.call("POST", f"/resources/{made['id']}/versions", {})
+    await ada.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
+    (tmp_path / "input.json").write_text('{"items": [{"n": 1, "token": "t"}]}')
+    console = Console(file=io.StringIO(), width=200)
+
+    code = await runs.run(
+        ada, runs.Wish("said", str(tmp_path / "input.json"), tags=("told",), follow=True), console
+    )
+
+    assert code == runs.SUCCEEDED, console.file.getvalue()
+    printed = capsys.readouterr().out  # behind what the services log
+    assert json.loads(printed[printed.index("{\n") :]) == {"said": [{"n": 1, "token": "t"}]}
+    assert "succeeded  say" in console.file.getvalue()
+    (run,) = (await ada.call("GET", "/runs?tag=told"))["items"]
+    timeline = await ada.call("GET", f"/runs/{run['id']}/timeline")
+    (attempt,) = next(step["attempts"] for step in timeline["attempts"] if step["node"] == "say")
+    assert attempt["inputs"] == {"in": {"n": 1, "token": {"redacted": "secret"}}}
+    picture = await ada.call("GET", f"/runs/{run['id']}/picture?format=mermaid")
+    assert "n0 --> n1" in picture["content"]
+    again = await ada.call("POST", f"/runs/{run['id']}/rerun", {"step": "say"})
+    assert (again["origin"]["run_id"], again["origin"]["step"]) == (run["id"], "say")
+    await eventually(lambda: _ended(ada, again["id"]))
+    assert await ada.call("DELETE", f"/runs/{run['id']}") is None
+    assert [found["id"] for found in (await ada.call("GET", "/runs?tag=told"))["items"]] == [again["id"]]
+
+
+async def _ended(api: Api, run_id: str) -> bool:
+    return (await api.call("GET", f"/runs/{run_id}"))["state"] == "succeeded"

@@ -1,4 +1,4 @@
-"""`polis`: demo, asks, answer, export, import, sign, verify, audit, call, doctor."""
+"""`polis`: demo, run, runs, timeline, asks, answer, export, import, sign, verify, audit, call, doctor."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from rich.console import Console
 
 from polis.cli.api import Api
@@ -15,6 +16,8 @@ from polis.cli.doctor import own_folder
 
 app = App(name="polis", help="A client of the mesh, and a hand on the local one.")
 _console = Console()
+INTERRUPTED = 130
+"""Exit code of a command that was stopped by Ctrl-C, as shells have it."""
 _environment = os.environ  # noqa: TID251 - the entry of the command
 
 
@@ -170,6 +173,74 @@ def verify_(
     async def work() -> int:
         async with Api(_gateway(address), _token(token)) as api:
             return await run(api, name, environment, by, _console)
+
+    return asyncio.run(work())
+
+
+@app.command
+def run(
+    graph: str,
+    *,
+    file: Annotated[str, Parameter(name="--input")] = "",
+    follow: bool = False,
+    agent: str = "",
+    environment: str = "production",
+    tag: tuple[str, ...] = (),
+    address: str = "",
+    token: str = "",
+) -> int:
+    """Start a run of a graph, and with --follow show its steps until it ends, then its output.
+
+    file: one that holds a JSON object of the graph's inputs; `-` reads standard input. The exit code is 0 for a run that
+    succeeded, 1 for one that failed, 3 for one that was cancelled, 2 when it was refused. Ctrl-C leaves the run going.
+    """
+    from polis.cli.runs import Wish
+    from polis.cli.runs import run as start
+
+    wish = Wish(graph, file, agent, environment, tag, follow)
+
+    async def work() -> int:
+        async with Api(_gateway(address), _token(token)) as api:
+            return await start(api, wish, Console(stderr=True))
+
+    try:
+        return asyncio.run(work())
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+@app.command
+def runs(
+    *,
+    state: str = "",
+    graph: str = "",
+    tag: str = "",
+    since: str = "",
+    until: str = "",
+    limit: int = 20,
+    address: str = "",
+    token: str = "",
+) -> int:
+    """List the org's newest runs, of a state, a graph, a tag, or between two moments (RFC 3339)."""
+    from polis.cli.runs import listed
+
+    asked = {"state": state, "graph": graph, "tag": tag, "since": since, "until": until, "limit": str(limit)}
+
+    async def work() -> int:
+        async with Api(_gateway(address), _token(token)) as api:
+            return await listed(api, asked, _console)
+
+    return asyncio.run(work())
+
+
+@app.command
+def timeline(run_id: str, *, attempts: bool = False, address: str = "", token: str = "") -> int:
+    """Show what each step of a run did and when; with --attempts every attempt that is kept."""
+    from polis.cli.runs import timeline as show
+
+    async def work() -> int:
+        async with Api(_gateway(address), _token(token)) as api:
+            return await show(api, run_id, _console, attempts=attempts)
 
     return asyncio.run(work())
 
