@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from polis.proto.runtime import DescribeAsk
 from polis.testing import eventually
 from tests.e2e.rows.making import fixed
-from tests.e2e.world import new_key
+from tests.e2e.world import new_id, new_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -95,6 +97,9 @@ ROWS: dict[str, Any] = {
     "answer_ask": on_ask("/asks/{}/answer", {"decision": "approve"}, answered=True),
     "delegate_ask": on_ask("/asks/{}/delegate", {"to": {"kind": "role", "role": "admin"}}),
     "create_ask_link": on_ask("/asks/{}/links", {}),
+    "describe_ask": lambda world: DescribeAsk(
+        org_id=UUID(new_id()), ask_id=UUID(new_id()), principal_id=UUID(new_id()), link=False
+    ),
     "show_ask_link": by_link("/ask-links/show"),
     "answer_ask_link": by_link("/ask-links/answer", decision="approve"),
     "list_approvals": fixed("/approvals"),

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from polis.proto.catalog import ResourceKey
 from polis.proto.contract import (
+    INTERNAL,
     PUBLIC,
     Cursor,
     Event,
@@ -65,6 +66,13 @@ AnsweredBy = Annotated[
     Literal["api", "link", "standing", "default", "votes"],
     Meta(
         description="How: in a session or with a key, by a link, by a standing approval, by nobody in time, by votes."
+    ),
+]
+
+AskMail = Annotated[
+    Literal["none", "notice", "link"],
+    Meta(
+        description="What those who are addressed by name or role are mailed: nothing, that they are asked, or with a link to answer by."
     ),
 ]
 
@@ -166,6 +174,13 @@ class AskLink(Struct, frozen=True):
     expires_at: Time
 
 
+class AskNotice(Struct, frozen=True):
+    """What somebody is mailed of an ask. `path`: where it is answered."""
+
+    title: AskTitle
+    path: str
+
+
 class Always(Struct, frozen=True):
     """For what an approval stands from now on: this graph, or the agent that the run acts as; without a subject, for this one."""
 
@@ -244,7 +259,7 @@ class ApprovalNotFound(Problem, frozen=True):
     approval_id: UUID
 
 
-@event(entity="ask_id")
+@event(entity="ask_id", listeners=("identity",))
 class AskOpened(Event, frozen=True):
     """A run waits for an answer. `to`: who may give it."""
 
@@ -253,6 +268,7 @@ class AskOpened(Event, frozen=True):
     kind: AskKind
     to: Addressees
     due_at: Time | None = None
+    mail: AskMail = "none"
 
 
 @event(entity="ask_id", listeners=("identity",))
@@ -306,24 +322,28 @@ class AskDelegated(Event, frozen=True):
     by: UUID
     to: Addressee
     at: Time
+    mail: AskMail = "none"
 
 
-@event(entity="ask_id")
+@event(entity="ask_id", listeners=("identity",))
 class AskEscalated(Event, frozen=True):
     """An ask that nobody has answered is addressed to further ones."""
 
     ask_id: UUID
     run_id: UUID
     to: Addressees
+    mail: AskMail = "none"
 
 
-@event(entity="ask_id")
+@event(entity="ask_id", listeners=("identity",))
 class AskReminded(Event, frozen=True):
-    """Those whom an ask is addressed to are to be reminded of it."""
+    """Those whom an ask is addressed to are to be reminded of it, for the first or the `nth` time."""
 
     ask_id: UUID
     run_id: UUID
     to: Addressees
+    nth: int = 1
+    mail: AskMail = "none"
 
 
 @event(entity="ask_id", listeners=("identity",))
@@ -412,6 +432,16 @@ class CreateAskLink(Request[AskLink], frozen=True):
 
     ask_id: UUID
     ttl_s: Annotated[int, Meta(ge=60, le=604_800, description="Seconds for which it holds.")] = 86_400
+
+
+@operation(scope=INTERNAL, callers=("identity",), problems=(AskNotFound, NotAddressed, AskEnded))
+class DescribeAsk(Request[AskNotice], frozen=True):
+    """Tell whoever mails it to somebody what an open ask is, with a link to answer by if there is to be one."""
+
+    org_id: UUID
+    ask_id: UUID
+    principal_id: UUID
+    link: bool
 
 
 @operation(http="POST /ask-links/show", scope=PUBLIC, problems=(AskLinkRefused,), idempotent=False)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from polis.identity.audit import retention
+from polis.identity.mail.asks import Asks
 from polis.identity.mail.post import Post
 from polis.identity.people import administrators
 from polis.identity.people.confirmations import Confirmations
@@ -24,7 +25,6 @@ from polis.telemetry import log
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from polis.db import Database
     from polis.identity.config import Config
     from polis.service import Kernel
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 class Own:
     """The resources of one process."""
 
-    def __init__(self, config: Config, database: Database) -> None:
+    def __init__(self, config: Config, kernel: Kernel) -> None:
         self.config = config
-        self.database = database
+        self.database = database = kernel.database
         self.hasher = Hasher(config.hash_threads, config.hash_queue)
         self.keys = Keyring(config)
         self.ring = ring_of(config)
@@ -42,13 +42,13 @@ class Own:
         self.buckets = Buckets(config)
         self.totp_seal = Seal(config.mesh_secret, "totp v1")
         self.confirmations = Confirmations(config)
-        self.post = Post(database, config, self.confirmations)
+        self.post = Post(database, config, self.confirmations, Asks(kernel))
 
 
 @asynccontextmanager
 async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     config.check()
-    own = Own(config, kernel.database)
+    own = Own(config, kernel)
     try:
         await own.keys.reload(own.database, utc_now())
         await rewrap.demand_keys(own.database, own.ring)

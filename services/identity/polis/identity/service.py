@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from polis.identity import asks
 from polis.identity.access import service as access
-from polis.identity.audit import asks
 from polis.identity.audit import service as audit
 from polis.identity.config import Config
 from polis.identity.own import open_own

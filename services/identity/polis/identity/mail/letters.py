@@ -53,6 +53,15 @@ def password_changed() -> Letter:
     )
 
 
+def asked(title: str, link: str, *, works_once: bool) -> Letter:
+    once = "The link is yours alone and answers once.\n" if works_once else ""
+    return Letter(
+        "Your answer is needed",
+        f"Something waits for your answer:\n\n    {' '.join(title.split())}\n\n"
+        f"Follow this link to see what it is and to answer:\n\n{link}\n\n{once}",
+    )
+
+
 def message(letter: Letter, *, sender: str, to: str) -> EmailMessage:
     """A mail as it is sent. ValueError when an address would forge a header."""
     mail = EmailMessage()

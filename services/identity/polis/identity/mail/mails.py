@@ -28,6 +28,7 @@ class Asked(Struct, frozen=True):
     kind: MailKind
     email: str
     expires_at: datetime
+    about: bytes | None = None
 
 
 class Ready(Struct, frozen=True):
@@ -65,7 +66,7 @@ async def next_asked(tx: Transaction, at: datetime) -> Asked | None:
     return await tx.row(
         Asked,
         """
-        select id, kind, email, expires_at
+        select id, kind, email, expires_at, about
         from identity.mails
         where sealed is null and expires_at > $1
         order by due_at
@@ -82,6 +83,11 @@ async def write(tx: Transaction, seal: Seal, asked: Asked, letter: Letter) -> No
         asked.id,
         seal.close(str(asked.id), msgspec.json.encode(letter)),
     )
+
+
+async def put_off(tx: Transaction, asked: Asked, wait: timedelta) -> None:
+    """Let others go before a mail that cannot be written now."""
+    await tx.execute("update identity.mails set due_at = due_at + $2 where id = $1", asked.id, wait)
 
 
 async def claim(tx: Transaction, at: datetime, wait: timedelta, most: timedelta) -> Ready | None:

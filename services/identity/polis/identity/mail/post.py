@@ -22,6 +22,7 @@ from polis.telemetry import log
 if TYPE_CHECKING:
     from polis.db import Database, Transaction
     from polis.identity.config import Config
+    from polis.identity.mail.asks import Asks
     from polis.identity.mail.letters import Letter
     from polis.identity.mail.mails import Asked
     from polis.identity.people.confirmations import Confirmations
@@ -35,12 +36,13 @@ _PATH, _SIGN_UP = "/reset-password#", "/sign-up#"
 class Post:
     """The sender of one process; replicas share the work by locking rows."""
 
-    def __init__(self, database: Database, config: Config, confirmations: Confirmations) -> None:
+    def __init__(self, database: Database, config: Config, confirmations: Confirmations, asks: Asks) -> None:
         self.seal = Seal(config.mesh_secret, "mails v1")
         self.reset_ttl = timedelta(seconds=config.reset_ttl_s)
         self._database = database
         self._config = config
         self._confirmations = confirmations
+        self._asks = asks
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -78,9 +80,27 @@ class Post:
             if login is None or not login.active:
                 await mails.forget(tx, asked.id)
                 return True
+            if asked.about is not None:
+                return await self._write_ask(tx, asked, asked.about)
             await mails.write(tx, self.seal, asked, await self._letter(tx, asked, login))
             org_id = issue.home(await orgs.of_account(tx, login.id))
             await tx.emit(MailRequested(org_id, asked.id, asked.kind, login.id))
+        return True
+
+    async def _write_ask(self, tx: Transaction, asked: Asked, about: bytes) -> bool:
+        """Write what somebody is asked, unless that is over; false when the runtime cannot say, and others go before it."""
+        try:
+            notice = await self._asks.notice(about)
+        except Refused as refusal:
+            log.warning("mail.not_written", kind=asked.kind, problem=refusal.problem.type)
+            await mails.put_off(tx, asked, _RETRY)
+            return False
+        if notice is None:
+            await mails.forget(tx, asked.id)
+        else:
+            once = "#" in notice.path
+            letter = letters.asked(notice.title, self._url(notice.path), works_once=once)
+            await mails.write(tx, self.seal, asked, letter)
         return True
 
     async def _letter(self, tx: Transaction, asked: Asked, login: accounts.Login) -> Letter:

@@ -19,6 +19,7 @@ from polis.telemetry import log
 
 if TYPE_CHECKING:
     from polis.db import Database, Transaction
+    from polis.proto.runtime import AskMail
     from polis.runtime.asks.spec import Escalation
 
 TURN_S = 1.0
@@ -77,11 +78,11 @@ async def _attend(tx: Transaction, ask: _Due) -> None:
     asked = _spec.decode(ask.spec)
     escalated = sum(later.after_s <= ask.age_s for later in asked.escalate)
     for later in asked.escalate[ask.escalated : escalated]:
-        await _escalate(tx, ask, later)
+        await _escalate(tx, ask, later, asked.mail)
     reminded = 0 if asked.remind_s is None else int(ask.age_s / asked.remind_s)
     if reminded > ask.reminded:
         to = tuple(map(addressee_of, ask.keys))
-        await tx.emit(AskReminded(ask.org_id, ask.id, ask.run_id, to))
+        await tx.emit(AskReminded(ask.org_id, ask.id, ask.run_id, to, reminded, asked.mail))
     await tx.execute(
         """
         update runtime.asks set reminded = $3, escalated = $4, next_at = $5 where org_id = $1 and id = $2
@@ -94,7 +95,7 @@ async def _attend(tx: Transaction, ask: _Due) -> None:
     )
 
 
-async def _escalate(tx: Transaction, ask: _Due, later: Escalation) -> None:
+async def _escalate(tx: Transaction, ask: _Due, later: Escalation, mail: AskMail) -> None:
     keys = keys_of(later.to, starter=ask.started_by if later.starter else None)
     new = await tx.rows(
         str,
@@ -109,4 +110,5 @@ async def _escalate(tx: Transaction, ask: _Due, later: Escalation) -> None:
         list(keys),
     )
     if new:
-        await tx.emit(AskEscalated(ask.org_id, ask.id, ask.run_id, tuple(map(addressee_of, new))))
+        to = tuple(map(addressee_of, new))
+        await tx.emit(AskEscalated(ask.org_id, ask.id, ask.run_id, to, mail))

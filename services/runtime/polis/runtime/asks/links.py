@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PATH = "/answer#"
 """Behind the `#`, so that the token reaches no server's log."""
+LONGEST = timedelta(days=7)
+"""For which a link holds that is mailed."""
 _PREFIX = "pak_"
 _ORG, _RANDOM, _MAC = 16, 18, 16
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from polis.proto import Page, Refused, identity, runtime
+from polis.proto.contract import LATEST
 from polis.proto.problems import Fault, Forbidden, Invalid, StaleCursor
 from polis.runtime.asks import access, answering, approvals, links, rows
 from polis.runtime.own import Own
@@ -81,9 +82,16 @@ async def delegate_ask(request: runtime.DelegateAsk, ctx: Context[Own]) -> runti
         await rows.address(tx, row.id, [access.key_of(request.to)], by=who.id)
         if key.startswith("principal:") and key != access.key_of(request.to):
             await rows.release(tx, row.id, key)
-        await tx.emit(
-            runtime.AskDelegated(row.org_id, row.id, row.run_id, by=who.id, to=request.to, at=ctx.now())
+        told = runtime.AskDelegated(
+            row.org_id,
+            row.id,
+            row.run_id,
+            by=who.id,
+            to=request.to,
+            at=ctx.now(),
+            mail=row.asked.mail,
         )
+        await tx.emit(told)
         return tx.answer((await rows.get(tx, row.id)).ask)
 
 
@@ -99,6 +107,24 @@ async def create_ask_link(request: runtime.CreateAskLink, ctx: Context[Own]) -> 
         await links.keep(tx, row.id, who.id, token, until)
         await tx.emit(runtime.AskLinkMade(row.org_id, row.id, who.id, expires_at=until, at=at))
     return runtime.AskLink(row.id, who.id, links.PATH + token, until)
+
+
+@handlers.handles(runtime.DescribeAsk)
+async def describe_ask(request: runtime.DescribeAsk, ctx: Context[Own]) -> runtime.AskNotice:
+    who = await access.absent(ctx, request.org_id, request.principal_id)
+    at = ctx.now()
+    async with ctx.own.database.transaction([request.org_id], deadline=ctx.deadline) as tx:
+        if who is None:
+            raise Refused(runtime.NotAddressed(ask_id=request.ask_id))
+        row, _ = await answering.lock(tx, request.ask_id, who)
+        answering.demand_open(row)
+        if not request.link:
+            return runtime.AskNotice(row.title, "/")
+        token = ctx.own.links.mint(row.org_id)
+        until = min(at + links.LONGEST, row.due_at or LATEST)
+        await links.keep(tx, row.id, who.id, token, until)
+        await tx.emit(runtime.AskLinkMade(row.org_id, row.id, who.id, expires_at=until, at=at))
+    return runtime.AskNotice(row.title, links.PATH + token)
 
 
 @handlers.handles(runtime.ShowAskLink)

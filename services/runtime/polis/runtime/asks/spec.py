@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from polis.proto.graph import JsonSchema
 from polis.proto.identity import ResourceName, Role
-from polis.proto.runtime import MAX_ADDRESSEES, Addressee, AskKind, Choice, Decision
+from polis.proto.runtime import MAX_ADDRESSEES, Addressee, AskKind, AskMail, Choice, Decision
 from polis.runtime.component import StepFailed
 
 MAX_BYTES = 256 * 1024
@@ -60,6 +60,7 @@ class Config(Struct, frozen=True):
     default_value: object = None
     remind_s: float | None = None
     escalate: tuple[Later, ...] = ()
+    mail: AskMail = "none"
 
 
 class Escalation(Struct, frozen=True):
@@ -91,6 +92,7 @@ class AskSpec(Struct, frozen=True, omit_defaults=True):
     default_value: object = None
     remind_s: float | None = None
     escalate: tuple[Escalation, ...] = ()
+    mail: AskMail = "none"
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -135,6 +137,7 @@ def spec(config: Config, value: object, rendered: Mapping[str, str]) -> AskSpec:
         default=config.default,
         default_value=config.default_value,
         remind_s=config.remind_s,
+        mail=config.mail,
         escalate=tuple(
             Escalation(later.after_s, _addressees(later.to, rendered), any(to.starter for to in later.to))
             for later in config.escalate
