@@ -15,7 +15,7 @@ from polis.cli.api import Api
 from polis.db.lint import faults
 from polis.proto.registry import SERVICES
 from polis.testing import eventually
-from tests.e2e.rows import access, asks, catalog, steering, triggers, vault
+from tests.e2e.rows import access, asks, catalog, history, steering, triggers, vault
 from tests.e2e.world import new_key
 
 OWNERS = [service.name for service in SERVICES if service.schema]
@@ -79,6 +79,7 @@ async def orgs(mesh, address):
             await asks.live(api)
             await steering.live(api)
             await triggers.live(api)
+            await history.live(api)
             await told(api, mesh, found[-1])
     return found
 
