@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ from msgspec import Struct
 from polis.graph import builtin
 from polis.proto.graph import Component, Graph
 from polis.proto.problems import Fault
+from polis.runtime.components import MODULES
 
 if TYPE_CHECKING:
     from polis.runtime.reach import Reach
@@ -249,12 +251,14 @@ def _implementation(run: Runnable, component: Component, check: Check) -> Implem
 
 
 def implementation(key: str) -> Implementation | None:
-    """What runs a component; None for one that this runtime does not have."""
-    return implementations().get(key)
+    """What runs a component; None for one that this runtime does not have. It is imported when it is first asked for."""
+    if key not in _implementations and key in MODULES:
+        import_module(f"polis.runtime.components.{MODULES[key]}")
+    return _implementations.get(key)
 
 
 def implementations() -> Mapping[str, Implementation]:
     """Every built-in component by its key."""
-    import polis.runtime.components  # noqa: F401 - importing it registers them
-
+    for key in MODULES:
+        implementation(key)
     return _implementations

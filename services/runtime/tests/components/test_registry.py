@@ -1,6 +1,9 @@
 """What ships as a descriptor can be run, and the other way round; what it says of itself is so."""
 
 import re
+import subprocess
+import sys
+from ast import literal_eval
 from importlib.resources import files
 
 import jsonschema
@@ -62,6 +65,25 @@ async def test_the_examples_of_a_component_are_true(key, run_example):
             step = await run_example(key, example)
             assert {port: tuple(step.out(port)) for port in example.output} == example.output, example.title
             assert {port for port, _ in step.sent} <= set(example.output), example.title
+
+
+def test_a_process_that_starts_imports_no_component_and_nothing_that_one_needs():
+    """Start time and memory of the mesh do not grow with the library."""
+    program = (
+        "import sys, polis.runtime.service, polis.runtime.component as c\n"
+        "print([m for m in sys.modules if m.startswith('polis.runtime.components.')])\n"
+        "c.implementations()\n"
+        "heavy = {'aiohttp', 're2', 'nh3', 'pyromark', 'yaml', 'PIL', 'pypdf', 'xlsxwriter', 'python_calamine', 'aiosmtplib'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+
+    begun, everything = told.splitlines()
+    assert set(literal_eval(begun)) <= {
+        "polis.runtime.components.expressions",
+        "polis.runtime.components.worker",
+    }
+    assert literal_eval(everything) == []
 
 
 def test_an_unknown_component_has_no_implementation():
