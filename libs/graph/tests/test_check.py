@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polis.graph import GraphFaults, check, check_component
-from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
+from polis.proto.graph import Component, Edge, Example, Graph, GraphInput, GraphOutput, Most, Node, Port
 
 TEXT = {"type": "string"}
 ANY = Component(key="any", title="", inputs={"in": Port(required=False)}, outputs={"out": Port()})
@@ -151,6 +151,36 @@ def test_a_component_whose_declaration_contradicts_itself_is_refused():
         "/outputs/error",
         "/merge",
     }
+
+
+def test_what_a_component_says_of_itself_must_be_so():
+    config = {"type": "object", "properties": {"max_rows": {"type": "integer", "maximum": 10}}}
+    component = Component(
+        key="x", title="", inputs={"in": Port(schema={"type": "string"})}, outputs={"out": Port()}, config=config,
+        limits={
+            "rows": Most(10, "rows", "max_rows"), "more": Most(11, "rows", "max_rows"),
+            "none": Most(1, "rows", "nothing"), "own": Most(7, "bytes"),
+        },
+        examples=(
+            Example("good", {"max_rows": 3}, ({"in": "a"},), {"out": (1, 2)}),
+            Example("bad", {"max_rows": 11}, ({"in": 1}, {"no": 1}), {"gone": (1,)}),
+        ),
+    )  # fmt: skip
+
+    with pytest.raises(GraphFaults) as caught:
+        check_component(component)
+
+    assert {f.pointer for f in caught.value.faults} == {
+        "/limits/more", "/limits/none", "/examples/1/config/max_rows", "/examples/1/input/0/in",
+        "/examples/1/input/1/no", "/examples/1/output/0/gone",
+    }  # fmt: skip
+
+
+def test_what_is_pure_has_no_effects():
+    check_component(Component(key="x", title="", pure=False, effects=("http",)))
+
+    with pytest.raises(GraphFaults, match="what is pure has none"):
+        check_component(Component(key="x", title="", effects=("http",)))
 
 
 def dags(min_nodes: int = 1) -> st.SearchStrategy[Graph]:

@@ -360,6 +360,33 @@ def test_inboxes_are_bounded_whoever_emits_fast():
     assert max(longest) <= INBOX + 1
 
 
+def test_a_collector_that_passes_on_as_messages_come_is_held_back_by_what_is_behind_it():
+    waiting = []
+
+    class Passing(Listed):
+        def receive(self, inputs: Inputs) -> None:
+            self.step.emit("out", inputs["in"])
+
+        async def finish(self) -> None:
+            self.step.emit("out", "end")
+
+    async def sip(step: Step, inputs: Inputs) -> None:
+        waiting.append(len(step.activation.node.inbox))
+        await pause()
+        step.emit("out", inputs["in"])
+
+    kinds = {
+        **KINDS,
+        "pass": Implementation(component("pass", collects=True), collector=Passing),
+        "sip": Implementation(component("sip"), task=sip),
+    }
+
+    found = run(chain("split", "pass", "sip"), {"x": list(range(500))}, kinds)["all"]
+
+    assert found == [*range(500), "end"]
+    assert max(waiting) <= INBOX
+
+
 def test_a_graph_that_bounded_inboxes_lock_up_runs_with_larger_ones():
     """One branch waits for the end of the stream; the other one, at the same pairing node, is full by then."""
     graph = Graph(
