@@ -11,7 +11,8 @@ from polis.bus.client import Bus
 from polis.bus.permissions import followed_name, stream_name
 
 _ACK_WAIT_NS = 30_000_000_000
-_MAX_ACK_PENDING = 256
+MAX_ACK_PENDING = 32
+"""As many as are worked at: what only waits in a process would be delivered again and again during an outage."""
 _created = msgspec.json.Decoder(api.Answer)
 
 
@@ -25,7 +26,7 @@ async def follow(bus: Bus, source: str, service: str, subjects: Sequence[str]) -
         "ack_policy": "explicit",
         "ack_wait": _ACK_WAIT_NS,
         "max_deliver": -1,
-        "max_ack_pending": _MAX_ACK_PENDING,
+        "max_ack_pending": MAX_ACK_PENDING,
         "filter_subjects": list(subjects),
     }
     asked = msgspec.json.encode({"stream_name": stream, "config": config, "action": ""})

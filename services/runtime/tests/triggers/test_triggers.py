@@ -406,3 +406,22 @@ async def test_the_end_of_a_run_starts_another_and_a_loop_of_them_ends(
     assert max(depths) == MAX_DEPTH
     (output,) = json.loads((await runs_of(again.id))[0]["input"])["x"]["output"]["y"]
     assert output.keys() == value.keys()
+
+
+@pytest.mark.parametrize("debounce_s", [None, 0.02])
+async def test_events_of_runs_that_start_runs_go_in_no_circle(
+    ada, active, with_triggers, trigger_of, runs_of, debounce_s
+):
+    echo = OnEvent("runtime.run_succeeded", debounce_s=debounce_s)
+    await active.activate(ada, "echo", with_triggers(echo=TriggerSpec(echo, into="x")))
+    trigger = await trigger_of(ada, "echo")
+
+    async def started():
+        await ada.call(runtime.FireTrigger(trigger.id, {"x": 1}))
+        return [run for run in await runs_of(trigger.id) if run["chain"]]
+
+    await eventually(started, within_s=10)
+    ended = await trigger_of(ada, "echo", lambda t: t.error)
+
+    assert ended.error.kind == "trigger.too_deep"
+    assert max(run["chain"] or 0 for run in await runs_of(trigger.id)) == MAX_DEPTH

@@ -14,7 +14,7 @@ import msgspec
 
 from polis.proto import Refused
 from polis.proto.trigger import Schedule
-from polis.runtime.triggers.marks import Occasion
+from polis.runtime.triggers.marks import Occasion, Waiting
 from polis.runtime.triggers.rows import Armed
 from polis.runtime.triggers.slots import turn
 from polis.telemetry import log, trace
@@ -48,7 +48,7 @@ class Clock:
     def __init__(self, database: Database, firing: Firing) -> None:
         self._database = database
         self._firing = firing
-        self.wake = asyncio.Event()
+        self.wake = firing.due
 
     async def run(self) -> None:
         while True:
@@ -86,7 +86,8 @@ class Clock:
         try:
             with trace.enter(trace.start()):
                 if due.pending_id is not None and due.pending is not None:
-                    occasion = Occasion(due.pending_id, msgspec.json.decode(due.pending), pending=True)
+                    held = msgspec.json.decode(due.pending, type=Waiting)
+                    occasion = Occasion(due.pending_id, held.value, depth=held.depth, pending=True)
                     await self._firing.fire(due, occasion)
                 elif due.slot_at is not None:
                     await self._fire_slot(due, due.on, due.slot_at)

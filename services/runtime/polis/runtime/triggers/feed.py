@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from polis.bus import BusError
-from polis.bus.follow import follow
+from polis.bus.follow import MAX_ACK_PENDING, follow
 from polis.bus.jetstream import Delivery, PullConsumer
 from polis.bus.permissions import followed_name, stream_name
 from polis.db.leadership import lock_number
 from polis.proto import Refused
 from polis.proto.contract import events
-from polis.proto.problems import Unavailable
 from polis.runtime.triggers import following
 from polis.runtime.triggers.following import Followed
 from polis.telemetry import log, trace
@@ -37,7 +36,6 @@ ANEW_S = 600.0
 """How often consumers are declared again although nothing has changed: the broker may have lost them."""
 _ORGS_NAMED = 100
 """With more orgs than these that follow a kind of event, all orgs' events of the kind are delivered."""
-_AT_ONCE = 32
 _SOON_S = 0.5
 _LOCK = lock_number("polis runtime trigger feeds")
 _DELIVERIES = 20
@@ -59,8 +57,10 @@ class Feed:
         self._firing = firing
         self._tasks = tasks
         self._pulling: set[str] = set()
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_ACK_PENDING)
+        self._anew_s = ANEW_S
         self.changed = asyncio.Event()
+        kernel.bus.on_reconnect.append(self._doubt)
 
     async def run(self) -> None:
         """For as long as the process lives; an outage of either server is waited out."""
@@ -68,9 +68,10 @@ class Feed:
             self.changed.clear()
             look_s = _SOON_S
             try:
-                for source in await self._agree():
+                sources = await self._agree()
+                for source in sources or ():
                     self._pull(source)
-                look_s = LOOK_S
+                look_s = _SOON_S if sources is None else LOOK_S
             except (BusError, Refused) as error:
                 log.warning("feed.postponed", error=repr(error))
             try:
@@ -79,11 +80,16 @@ class Feed:
             except TimeoutError:
                 pass
 
-    async def _agree(self) -> list[str]:
-        """Have each consumer deliver what is followed; the services whose events are followed. One process at a time."""
+    def _doubt(self) -> None:
+        """The broker may have lost its consumers."""
+        self._anew_s = 0.0
+        self.changed.set()
+
+    async def _agree(self) -> list[str] | None:
+        """Have each consumer deliver what is followed; the services whose events are followed. None: another is at it."""
         async with self._kernel.database.across_orgs() as tx:
             if not await tx.value("select pg_try_advisory_xact_lock($1)", _LOCK):
-                raise Refused(Unavailable(dependency="another process"), "it is agreeing with the broker")
+                return None
             listening = await tx.rows(
                 _Listening,
                 """
@@ -94,6 +100,7 @@ class Feed:
             wanted = subjects(listening)
             for source in sorted({*wanted, *await _known(tx)}):
                 await self._tell(tx, source, wanted.get(source, [f"event.{source}.nothing"]))
+        self._anew_s = ANEW_S
         return sorted(wanted)
 
     async def _tell(self, tx: Transaction, source: str, subjects: Sequence[str]) -> None:
@@ -106,7 +113,7 @@ class Feed:
             """,
             source,
             list(subjects),
-            ANEW_S,
+            self._anew_s,
         )
         if changed:
             await follow(self._kernel.bus, source, self._kernel.service, subjects)

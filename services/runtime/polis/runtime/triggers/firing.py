@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -34,12 +35,13 @@ class Closed(Exception):
 
 
 class Firing:
-    """Starts the runs of triggers."""
+    """Starts the runs of triggers. `due` is set when something may be due sooner than was thought."""
 
     def __init__(self, kernel: Kernel, own: Own) -> None:
         self.stand_in = StandIn(kernel)
         self._database = kernel.database
         self._own = own
+        self.due = asyncio.Event()
 
     async def fire(self, trigger: Armed, occasion: Occasion) -> UUID | None:
         """The run's id; None when none was started, which the trigger then says why.

@@ -29,6 +29,7 @@ ENDS: Mapping[str, str] = {
     "cancelled": "runtime.run_cancelled",
 }
 """The event that tells of an end, by the state of the run."""
+OF_RUNS = "runtime.run_"
 _MAX_OUTPUT = 256 * 1024
 
 
@@ -67,55 +68,64 @@ class Followed(Struct, frozen=True):
         return {name: getattr(self, name) for name in ("id", "type", "entity", "time", "data")}
 
 
-class _Ended(Struct, frozen=True):
+class _Run(Struct, frozen=True):
+    """The run that an event tells of, as far as triggers go by it. `chain`: runs that led to it."""
+
     graph: str
     state: str
-    depth: int
+    chain: int
     output: bytes | None
     error: bytes | None
 
 
 async def fire(database: Database, firing: Firing, event: Followed) -> None:
-    """Fire every trigger of the event's org that follows it. Refused when it may go better later."""
+    """Fire every trigger of the event's org that follows it. What goes wrong with one is raised behind the others."""
     armed = await rows.listening(database.tenant(event.org_id), event.type)
-    ended = None
-    if any(isinstance(trigger.on.on, OnRunEnd) for trigger in armed):
-        ended = await _ended(database, event)
+    run = await _run(database, event) if armed and event.type.startswith(OF_RUNS) else None
+    failures: list[Exception] = []
     for trigger in armed:
-        on = trigger.on.on
-        if isinstance(on, OnEvent):
-            await _on_event(database, firing, trigger, on, event)
-        elif isinstance(on, OnRunEnd) and ended is not None and _matches(on, ended):
-            value = _told(event, ended)
-            await firing.fire(trigger, Occasion(event.id, value, depth=ended.depth + 1))
-
-
-async def _on_event(database: Database, firing: Firing, trigger: Armed, on: OnEvent, event: Followed) -> None:
-    occasion = Occasion(event.id, event.value, throttle_s=on.throttle_s)
-    if on.condition:
         try:
-            if not compiled(on.condition, ("event",)).holds({"event": event.value}):
-                return
-        except StepFailed as failure:
-            await firing.skip(trigger, occasion, failure.kind, str(failure))
+            await _fire(database, firing, trigger, event, run)
+        except Exception as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+async def _fire(
+    database: Database, firing: Firing, trigger: Armed, event: Followed, run: _Run | None
+) -> None:
+    on = trigger.on.on
+    depth = None if run is None else run.chain + 1
+    if isinstance(on, OnRunEnd):
+        if run is not None and _matches(on, run):
+            await firing.fire(trigger, Occasion(event.id, _told(event, run), depth=depth))
+        return
+    if not isinstance(on, OnEvent):
+        return
+    occasion = Occasion(event.id, event.value, depth=depth, throttle_s=on.throttle_s)
+    try:
+        if on.condition and not compiled(on.condition, ("event",)).holds({"event": event.value}):
             return
+    except StepFailed as failure:
+        await firing.skip(trigger, occasion, failure.kind, str(failure))
+        return
     if on.debounce_s is None:
         await firing.fire(trigger, occasion)
         return
     async with database.transaction([event.org_id]) as tx:
-        await marks.debounce(
-            tx, trigger, event.id, msgspec.json.encode(event.value), seq=event.seq, seconds=on.debounce_s
-        )
+        await marks.debounce(tx, trigger, occasion, seq=event.seq, seconds=on.debounce_s)
+        tx.after_commit(firing.due.set)
 
 
-async def _ended(database: Database, event: Followed) -> _Ended | None:
-    """The run that an event tells of; None when it is deleted by now."""
+async def _run(database: Database, event: Followed) -> _Run | None:
+    """None for one that is deleted by now."""
     return await database.tenant(event.org_id).row(
-        _Ended,
+        _Run,
         """
-        select r.graph, r.state, coalesce(r.chain, 0)::integer as depth, r.error,
+        select r.graph, r.state, coalesce(r.chain, 0)::integer as chain, r.error,
             case when length(r.output) <= $3 then r.output end as output
-        from runtime.runs r where r.org_id = $1 and r.id = $2 and r.ended_at is not null
+        from runtime.runs r where r.org_id = $1 and r.id = $2
         """,
         event.org_id,
         UUID(event.entity),
@@ -123,11 +133,11 @@ async def _ended(database: Database, event: Followed) -> _Ended | None:
     )
 
 
-def _matches(on: OnRunEnd, ended: _Ended) -> bool:
+def _matches(on: OnRunEnd, ended: _Run) -> bool:
     return on.graph == ended.graph and ended.state in on.states
 
 
-def _told(event: Followed, ended: _Ended) -> dict[str, object]:
+def _told(event: Followed, ended: _Run) -> dict[str, object]:
     """What a graph is given of the run that ended: its output where that is no large one."""
     told: dict[str, object] = {"run_id": event.entity, "graph": ended.graph, "state": ended.state}
     if ended.output is not None:

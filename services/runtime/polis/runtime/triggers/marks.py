@@ -39,6 +39,13 @@ class Occasion(Struct, frozen=True):
     throttle_s: float | None = None
 
 
+class Waiting(Struct, frozen=True):
+    """What an event that waits for silence fires with."""
+
+    value: object
+    depth: int | None = None
+
+
 async def first_time(tx: Transaction, trigger: Armed, occurrence: str, run_id: UUID) -> bool:
     """Remember what a trigger fires for; false when it has fired for it."""
     inserted = await tx.execute(
@@ -137,9 +144,7 @@ async def not_fired(
     )
 
 
-async def debounce(
-    tx: Transaction, trigger: Armed, occurrence: str, event: bytes, *, seq: int, seconds: float
-) -> None:
+async def debounce(tx: Transaction, trigger: Armed, occasion: Occasion, *, seq: int, seconds: float) -> None:
     """Let an event wait until none has followed it for so long, unless the trigger has fired for it.
 
     seq: its place in its stream, for they are handled in any order and the last one is to fire.
@@ -159,8 +164,8 @@ async def debounce(
         """,
         trigger.org_id,
         trigger.id,
-        event,
-        occurrence,
+        msgspec.json.encode(Waiting(occasion.value, occasion.depth)),
+        occasion.occurrence,
         seconds,
         float(_DEBOUNCE_AT_MOST),
         seq,
