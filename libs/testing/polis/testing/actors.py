@@ -72,6 +72,8 @@ class Actors:
         self.grants: list[Grant] = []
         self.people: dict[tuple[UUID, UUID], str] = {}
         """Roles by org and principal."""
+        self.strict: set[UUID] = set()
+        """Orgs whose people need a second factor."""
         self.gone: set[UUID] = set()
         """Principals that nobody can act for any more."""
 
@@ -176,6 +178,7 @@ class Actors:
             role=role,
             scopes=tuple(sorted(ROLE_SCOPES.get(role, frozenset()))),
             makers=(agent.created_by,) if agent else (),
+            second_factor=agent is None and asked.org_id in self.strict,
             opened=tuple(
                 grant.resource
                 for grant in self.grants

@@ -18,7 +18,10 @@ Makers = Annotated[
 
 
 class Standing(Struct, frozen=True):
-    """What a principal is in an org: its role, all that it may do there, and which resources grants of a verb open to it."""
+    """What a principal is in an org: its role, all that it may do there, and which resources grants of a verb open to it.
+
+    second_factor: it does that in sessions with a second factor alone.
+    """
 
     principal_id: UUID
     kind: PrincipalKind
@@ -26,6 +29,7 @@ class Standing(Struct, frozen=True):
     scopes: Scopes
     makers: Makers = ()
     opened: tuple[ResourcePattern, ...] = ()
+    second_factor: bool = False
 
 
 @operation(scope=INTERNAL, callers=(EVERY_SERVICE,), problems=(PrincipalNotFound,))

@@ -58,6 +58,7 @@ SubjectPattern = Annotated[
     str,
     Meta(
         max_length=200,
+        pattern=r"^[^\x00]*$",
         description="`*` stands for any characters of one part, `**` at the end for all further parts.",
         examples=["mail/*@example.org"],
     ),

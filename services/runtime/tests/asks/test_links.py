@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID, uuid4
+
 import pytest
 
 from polis.proto import Refused, runtime
-from polis.proto.problems import Fault
+from polis.proto.problems import Fault, Forbidden
 from polis.runtime.asks.links import Signer
 from polis.service import Secret
 
@@ -112,3 +114,41 @@ async def test_what_is_not_to_be_answered_has_no_link(person, ask, ben, refused)
     await ben.call(runtime.AnswerAsk(ask.id, "deny"))
 
     assert await refused(ben.call(runtime.CreateAskLink(ask.id))) == runtime.AskEnded("answered")
+
+
+@pytest.fixture
+async def as_identity(stage, actors):
+    """Identity as itself, who writes mails."""
+    caller, org = await stage.caller("identity"), UUID(int=1)
+    token = actors.token(sub=uuid4(), kind="service", name="identity", org=org, orgs={str(org): "service"})
+
+    async def describe(ask, person, *, link=True):
+        request = runtime.DescribeAsk(ask.org_id, ask.id, person.principal_id, link)
+        return await caller.call(request, token=token)
+
+    return describe
+
+
+async def test_a_mail_says_what_is_asked_and_has_a_link_of_its_own(
+    nobody, ben, ask, person, as_identity, refused
+):
+    notice = await as_identity(ask, ben, link=False)
+    linked = await as_identity(ask, ben)
+
+    assert (notice.title, notice.path, linked.title) == (ask.title, "/", ask.title)
+    token = linked.path.partition("#")[2]
+    assert (await nobody(runtime.AnswerAskLink(token, "approve"))).state == "answered"
+    assert await refused(as_identity(ask, ben)) == runtime.AskEnded("answered")
+    assert await refused(as_identity(ask, person())) == runtime.NotAddressed(ask.id)
+
+
+async def test_who_needs_a_second_factor_answers_by_no_link(
+    nobody, ben, ask, linked, actors, as_identity, refused
+):
+    token = await linked()
+    actors.strict.add(ben.org_id)
+
+    assert await refused(nobody(runtime.ShowAskLink(token))) == GONE
+    assert await refused(linked()) == Forbidden(scope="session")
+    assert (await as_identity(ask, ben)).path == "/"
+    assert (await ben.call(runtime.AnswerAsk(ask.id, "approve"))).state == "answered"

@@ -191,3 +191,17 @@ async def test_a_step_behind_an_answer_is_done_once_though_the_run_has_rested(be
 
     assert await asking.output(run) == {"y": 1}
     assert effects.keys == [f"{run.id}/then/0"]
+
+
+async def test_what_was_asked_goes_with_its_run(ada, ben, asking, asks, refused):
+    run = await asking.start(asks(kind="vote", choices=["a", "b"], quorum=9), 1)
+    (ask,) = await asking.of(run, ben)
+    await ben.call(runtime.AnswerAsk(ask.id, "a"))
+    await ben.call(runtime.CreateAskLink(ask.id))
+    await ada.call(runtime.CancelRun(run_id=run.id))
+
+    await ada.call(runtime.DeleteRun(run_id=run.id))
+
+    assert await refused(ben.call(runtime.GetAsk(ask.id))) == runtime.AskNotFound(ask.id)
+    for table in ("ask_addressees", "ask_votes", "ask_links"):
+        assert not await asking.admin.fetch(f"select from runtime.{table} where ask_id = $1", ask.id)

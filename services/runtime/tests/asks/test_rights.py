@@ -70,6 +70,7 @@ async def test_a_grant_of_answering_opens_the_asks_of_its_resources(
     actors.grants += [given, _grant(ada.org_id, other, "payments/small")]
 
     (ask,) = await asking.of(run, holder)
+    assert (await holder.call(runtime.ListAsks())).items == (ask,)
     await shut(ask, other, refused, runtime.NotAddressed(ask.id))
     actors.grants.remove(given)
     await shut(ask, holder, refused, runtime.NotAddressed(ask.id))
@@ -164,7 +165,12 @@ async def test_an_inbox_is_read_in_pages_the_newest_first_and_filtered(ben, aski
             break
 
     assert sorted(titles) == ["1", "2", "3", "4", "5"]
+    assert titles == [ask.title for ask in (await ben.call(runtime.ListAsks(kind="choice"))).items]
+    first = await ben.call(runtime.ListAsks(limit=3))
+    second = await ben.call(runtime.ListAsks(limit=3, after=first.next_cursor))
+    assert titles == [ask.title for ask in (*first.items, *second.items)]
     assert (await ben.call(runtime.ListAsks(run_id=run.id, kind="vote"))).items == ()
+    assert (await ben.call(runtime.ListAsks(kind="vote"))).items == ()
     assert (await ben.call(runtime.ListAsks(run_id=run.id, state="answered"))).items == ()
 
 

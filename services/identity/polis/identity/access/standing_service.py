@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from polis.identity.access import grants, units
 from polis.identity.own import Own
 from polis.identity.principals import active, agents
+from polis.identity.tenancy import orgs
+from polis.identity.tokens.issue import Bearer, manages
 from polis.proto import Refused, identity
 from polis.service import Context, Handlers
 from polis.service.access import Question, Who, weigh
+
+if TYPE_CHECKING:
+    from polis.db import Tenant
 
 handlers = Handlers()
 
@@ -29,6 +36,7 @@ async def get_standing(request: identity.GetStanding, ctx: Context[Own]) -> iden
         kind=bearer.kind,
         role=who.role,
         scopes=tuple(sorted(who.scopes)),
+        second_factor=await _wants_factor(db, bearer),
         makers=() if agent is None else await agents.makers(db, org_id, principal_id),
         opened=tuple(
             grant.resource
@@ -36,3 +44,11 @@ async def get_standing(request: identity.GetStanding, ctx: Context[Own]) -> iden
             if weigh(grant, who, Question(request.verb, grant.resource), now) == "counts"
         ),
     )
+
+
+async def _wants_factor(db: Tenant, bearer: Bearer) -> bool:
+    """Whether a person does something in this org in sessions with a second factor alone."""
+    org_id = bearer.org_id
+    if bearer.kind != "user" or not manages(bearer.roles[org_id], tuple(bearer.scopes.get(org_id, ()))):
+        return False
+    return (await orgs.settings(db, org_id)).second_factor

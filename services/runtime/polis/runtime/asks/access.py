@@ -24,12 +24,16 @@ _GRANT = "grant:"
 
 
 class Answerer(Struct, frozen=True):
-    """Somebody who would answer. `opened`: resources that grants of answering open; `makers`: who made it, if it is an agent."""
+    """Somebody who would answer. `opened`: resources that grants of answering open; `makers`: who made it, if it is an agent.
+
+    second_factor: this one acts in sessions with a second factor alone, so by no link.
+    """
 
     id: UUID
     role: str
     opened: tuple[str, ...] = ()
     makers: tuple[UUID, ...] = ()
+    second_factor: bool = False
 
     @property
     def selves(self) -> list[UUID]:
@@ -82,7 +86,9 @@ async def _standing(ctx: Context[Own] | EventContext[Own], org_id: UUID, princip
 
 
 def of_standing(standing: Standing) -> Answerer:
-    return Answerer(standing.principal_id, standing.role, standing.opened, standing.makers)
+    return Answerer(
+        standing.principal_id, standing.role, standing.opened, standing.makers, standing.second_factor
+    )
 
 
 def key_of(to: Addressee) -> str:

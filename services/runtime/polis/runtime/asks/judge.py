@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from polis.graph import compiled
 from polis.proto import Refused
 from polis.proto.problems import Fault
 from polis.proto.runtime import AnswerInvalid, AskAnswer
+from polis.runtime.asks.spec import MAX_BYTES
 from polis.runtime.engine.activation import Recorded
 
 if TYPE_CHECKING:
@@ -29,7 +32,9 @@ def demand_fit(spec: AskSpec, decision: Decision, value: object) -> None:
 
 
 def _faults(spec: AskSpec, decision: Decision, value: object) -> Iterable[Fault]:
-    if decision not in spec.decisions:
+    if len(msgspec.json.encode(value)) > MAX_BYTES:
+        yield Fault("/value", f"more than {MAX_BYTES:,} bytes of JSON")
+    elif decision not in spec.decisions:
         yield Fault("/decision", f"expected one of: {', '.join(spec.decisions)}")
     elif spec.kind in ("choice", "vote") or decision in DENYING:
         if value is not None:

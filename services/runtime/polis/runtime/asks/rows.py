@@ -90,34 +90,56 @@ class Filter(Struct, frozen=True):
 
 async def page(db: Tenant, who: Answerer, wanted: Filter, *, before: UUID | None, limit: int) -> list[AskRow]:
     """What somebody may answer, or might have, the newest first: one statement, however many there are."""
+    keys = [*who.keys, *await _grant_keys(db, who, is_open=wanted.state == "open")]
+    given = [value for value in (wanted.kind, wanted.run_id) if value is not None]
     return await db.rows(
         AskRow,
-        """
-        select a.id, a.org_id, a.run_id, a.graph, a.actor_id, a.started_by, a.node, a.item, a.kind, a.state, a.title,
-            a.verb, a.subject, a.no_self, a.opened_at, a.due_at, a.ended_at,
-            array(
-                select d.key from runtime.ask_addressees d where d.org_id = $1 and d.ask_id = a.id order by d.key
-            ) as keys
-        from runtime.asks a
-        where a.org_id = $1 and a.state = $2 and a.id in (
-                select d.ask_id from runtime.ask_addressees d
-                where d.org_id = $1 and d.open = ($2 = 'open') and d.key = any($3)
-                    and ($6::uuid is null or d.ask_id < $6)
-            )
-            and not (a.no_self and (a.actor_id = any($4) or a.started_by = any($4)))
-            and ($5::text is null or a.kind = $5)
-            and ($7::uuid is null or a.run_id = $7)
-        order by a.id desc limit $8
-        """,
+        _PAGES[wanted.run_id is not None, wanted.kind is not None],
         db.org_id,
         wanted.state,
-        [*who.keys, *await _grant_keys(db, who, is_open=wanted.state == "open")],
+        keys,
         who.selves,
-        wanted.kind,
-        before,
-        wanted.run_id,
+        before or _LAST,
         limit,
+        *given,
     )
+
+
+_LAST = UUID(int=2**128 - 1)
+_FIELDS = """
+    a.id, a.org_id, a.run_id, a.graph, a.actor_id, a.started_by, a.node, a.item, a.kind, a.state, a.title,
+    a.verb, a.subject, a.no_self, a.opened_at, a.due_at, a.ended_at,
+    array(select d.key from runtime.ask_addressees d where d.org_id = $1 and d.ask_id = a.id order by d.key) as keys
+"""
+_MINE = " and a.state = $2 and not (a.no_self and (a.actor_id = any($4) or a.started_by = any($4)))"
+# Each way of being addressed gives its newest by the index, filtered on the way, so a page is read and not the inbox.
+_BY_KEY = f"""
+    select {_FIELDS}
+    from (
+        select distinct f.ask_id as id from unnest($3::text[]) as k (key) cross join lateral (
+            select d.ask_id from runtime.ask_addressees d join runtime.asks a on a.org_id = $1 and a.id = d.ask_id
+            where d.org_id = $1 and d.open = ($2 = 'open') and d.key = k.key and d.ask_id < $5 {_MINE} {{more}}
+            order by d.ask_id desc limit $6
+        ) as f
+    ) as found join runtime.asks a on a.org_id = $1 and a.id = found.id
+    order by a.id desc limit $6
+"""  # noqa: S608 - texts of this module
+_BY_RUN = f"""
+    select {_FIELDS}
+    from runtime.asks a
+    where a.org_id = $1 and a.id < $5 and a.run_id = {{run}} {_MINE} {{more}} and exists (
+        select from runtime.ask_addressees d where d.org_id = $1 and d.ask_id = a.id and d.key = any($3)
+    )
+    order by a.id desc limit $6
+"""  # noqa: S608 - as above
+_KIND = " and a.kind = $7"
+# By whether a run is named, and a kind: no plan is made for all of them.
+_PAGES = {
+    (False, False): _BY_KEY.format(more=""),
+    (False, True): _BY_KEY.format(more=_KIND),
+    (True, False): _BY_RUN.format(run="$7", more=""),
+    (True, True): _BY_RUN.format(run="$8", more=_KIND),
+}
 
 
 async def _grant_keys(db: Tenant, who: Answerer, *, is_open: bool) -> list[str]:
@@ -173,15 +195,10 @@ async def lock(tx: Transaction, ask_id: UUID) -> FullRow:
     return await get(tx, ask_id)
 
 
-_ONE = """
-    select a.id, a.org_id, a.run_id, a.graph, a.actor_id, a.started_by, a.node, a.item, a.kind, a.state, a.title,
-        a.verb, a.subject, a.no_self, a.opened_at, a.due_at, a.ended_at,
-        array(
-            select d.key from runtime.ask_addressees d where d.org_id = $1 and d.ask_id = a.id order by d.key
-        ) as keys,
-        a.spec, a.answer, a.next_at, a.reminded, a.escalated
+_ONE = f"""
+    select {_FIELDS}, a.spec, a.answer, a.next_at, a.reminded, a.escalated
     from runtime.asks a where a.org_id = $1 and a.id = $2
-"""
+"""  # noqa: S608 - as above
 
 
 async def end(tx: Transaction, ask_id: UUID, state: AskState, at: datetime, answer: AskAnswer | None) -> None:

@@ -98,6 +98,8 @@ async def delegate_ask(request: runtime.DelegateAsk, ctx: Context[Own]) -> runti
 @handlers.handles(runtime.CreateAskLink)
 async def create_ask_link(request: runtime.CreateAskLink, ctx: Context[Own]) -> runtime.AskLink:
     who = await access.answerer(ctx)
+    if who.second_factor:
+        raise Refused(Forbidden(scope="session"), "who needs a second factor answers in a session")
     at = ctx.now()
     until = at + timedelta(seconds=request.ttl_s)
     token = ctx.own.links.mint(ctx.actor.org_id)
@@ -118,7 +120,7 @@ async def describe_ask(request: runtime.DescribeAsk, ctx: Context[Own]) -> runti
             raise Refused(runtime.NotAddressed(ask_id=request.ask_id))
         row, _ = await answering.lock(tx, request.ask_id, who)
         answering.demand_open(row)
-        if not request.link:
+        if not request.link or who.second_factor:
             return runtime.AskNotice(row.title, "/")
         token = ctx.own.links.mint(row.org_id)
         until = min(at + links.LONGEST, row.due_at or LATEST)
@@ -215,7 +217,7 @@ async def _by_link(ctx: Context[Own], token: str) -> tuple[links.Link, Answerer]
     org_id = ctx.own.links.org_of(token)
     link = await links.find(ctx.own.database.tenant(org_id, deadline=ctx.deadline), token, ctx.now())
     who = await access.absent(ctx, org_id, link.principal_id)
-    if who is None:
+    if who is None or who.second_factor:
         raise Refused(runtime.AskLinkRefused())
     return link, who
 

@@ -131,7 +131,7 @@ def spec(config: Config, value: object, rendered: Mapping[str, str]) -> AskSpec:
         quorum=config.quorum,
         editable=config.editable,
         always=config.always,
-        verb=config.verb,
+        verb=config.verb.replace("\0", ""),
         subject=text(config.subject, _NAME),
         no_self=config.no_self,
         default=config.default,
