@@ -321,8 +321,16 @@ async def test_a_webhook_that_is_redirected_has_not_arrived(run, within, server)
         ({"url": "file:///etc/passwd"}, "/url"),
         ({"url": "https://user:password@example.org"}, "/url"),
         ({"credential": {"secret_id": SECRET_ID}}, "/url"),
+        ({"max_bytes": 800_000}, "/max_bytes"),
         ({"url": "https://example.org", "headers": {"Transfer-Encoding": "chunked"}}, "/headers/Transfer-Encoding"),
     ],
 )  # fmt: skip
 def test_a_configuration_that_cannot_work_is_found_before_the_run(config, pointer):
     assert [fault.pointer for fault in implementation("http.request").check(config)] == [pointer]
+
+
+def test_only_who_may_write_files_starts_a_graph_that_makes_a_file_of_an_answer():
+    needs = implementation("http.request").needs
+
+    assert needs({"url": "https://example.org", "answer": "file"}) == ("catalog:write",)
+    assert needs({"url": "https://example.org"}) == ()

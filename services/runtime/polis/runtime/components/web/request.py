@@ -16,6 +16,8 @@ from polis.runtime.component import Inputs, Step, StepFailed, component, message
 from polis.runtime.egress.client import Incoming, Outgoing
 
 MAX_BODY = 20 * 1024 * 1024
+MAX_MESSAGE = 700_000
+"""Bytes of an answer that becomes a message: the journal holds it."""
 MAX_HEADERS = 100
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
 _OURS = frozenset(
@@ -82,13 +84,19 @@ def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
     elif wanted.credential is not None:
         # Otherwise whoever writes the messages decides who gets the secret.
         found.append(Fault("/url", "required with a credential"))
+    if wanted.answer != "file" and wanted.max_bytes > MAX_MESSAGE:
+        found.append(Fault("/max_bytes", f"an answer that becomes no file has at most {MAX_MESSAGE:,} bytes"))
     for name, value in wanted.headers.items():
         if (detail := _header_fault(name, value)) is not None:
             found.append(Fault(f"/headers/{name}", detail))
     return tuple(found)
 
 
-@component("http.request", check=_faults)
+def _scopes(config: Mapping[str, object]) -> tuple[str, ...]:
+    return ("catalog:write",) if config.get("answer") == "file" else ()
+
+
+@component("http.request", check=_faults, needs=_scopes)
 async def http_request(step: Step, inputs: Inputs) -> None:
     config, asked = msgspec.convert(step.config, Config), message(inputs, "in", Asked)
     secret = await step.reach.secret(config.credential.secret_id) if config.credential else ""
