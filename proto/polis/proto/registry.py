@@ -18,6 +18,7 @@ class ServiceEntry(Struct, frozen=True):
 SERVICES: tuple[ServiceEntry, ...] = (
     ServiceEntry("identity", 5001),
     ServiceEntry("catalog", 5003),
+    ServiceEntry("messaging", 5005),
     ServiceEntry("runtime", 5006),
     ServiceEntry("gateway", 8080, schema=False),
 )

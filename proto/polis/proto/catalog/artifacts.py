@@ -224,7 +224,7 @@ class ListArtifacts(Request[Page[Artifact]], frozen=True):
     http="GET /artifacts/{artifact_id}",
     scope="catalog:read",
     problems=(ArtifactNotFound,),
-    callers=("runtime",),
+    callers=("messaging", "runtime"),
 )
 class GetArtifact(Request[Artifact], frozen=True):
     """Read what is known of a file."""

@@ -113,7 +113,7 @@ class AgentResumed(Event, frozen=True):
     agent_id: UUID
 
 
-@event(entity="agent_id", listeners=("catalog", "runtime"))
+@event(entity="agent_id", listeners=("catalog", "messaging", "runtime"))
 class AgentDeleted(Event, frozen=True):
     """An agent is gone; nothing acts as it any more."""
 
@@ -148,7 +148,12 @@ class ListAgents(Request[Page[Agent]], frozen=True):
     unit_id: UUID | None = None
 
 
-@operation(http="GET /agents/{agent}", scope="identity:read", problems=(AgentNotFound,), callers=("runtime",))
+@operation(
+    http="GET /agents/{agent}",
+    scope="identity:read",
+    problems=(AgentNotFound,),
+    callers=("messaging", "runtime"),
+)
 class GetAgent(Request[Agent], frozen=True):
     """Read an agent by its id, key or number."""
 

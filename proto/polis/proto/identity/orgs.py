@@ -140,7 +140,7 @@ class MemberRoleChanged(Event, frozen=True):
     role: Role
 
 
-@event(entity="principal_id", listeners=("runtime",))
+@event(entity="principal_id", listeners=("messaging", "runtime"))
 class MemberRemoved(Event, frozen=True):
     """A user is no longer a member of the org."""
 

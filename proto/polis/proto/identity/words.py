@@ -103,12 +103,13 @@ Role = Annotated[
 PrincipalKind = Annotated[Literal["user", "agent", "application", "service"], Meta(examples=["user"])]
 """`application`: an org's own program. `service`: a service of the mesh, so no org's program passes for one."""
 
-_READ = frozenset({"identity:read", "catalog:read", "runtime:read"})
+_READ = frozenset({"identity:read", "catalog:read", "runtime:read", "messaging:read"})
 _WORK = _READ | {
     "identity:agents",
     "identity:keys",
     "identity:secrets",
     "catalog:write",
+    "messaging:write",
     "runtime:run",
     "runtime:answer",
     "runtime:work",
@@ -126,7 +127,7 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "member": _WORK,
     "admin": _MANAGE,
     "owner": _MANAGE | {"identity:owners"},
-    "agent": _READ | {"catalog:write", "runtime:run", "runtime:answer", "runtime:work"},
+    "agent": _READ | {"catalog:write", "messaging:write", "runtime:run", "runtime:answer", "runtime:work"},
     "administrator": _MANAGE | {"identity:limits"},
 }
 """Roles as bundles of scopes. Agents and applications are not members: their bundle is `agent`. Who administers the mesh

@@ -1,0 +1,11 @@
+"""Messaging answers for conversations: who takes part, what is said, and who has seen it."""
+
+from polis.proto.messaging.conversations import *
+from polis.proto.messaging.events import *
+from polis.proto.messaging.keeping import *
+from polis.proto.messaging.live import *
+from polis.proto.messaging.marks import *
+from polis.proto.messaging.messages import *
+from polis.proto.messaging.participants import *
+from polis.proto.messaging.search import *
+from polis.proto.messaging.words import *

@@ -1,0 +1,189 @@
+"""Following conversations: entries as they are made, typing and presence, and what was missed meanwhile."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from polis.proto.contract import INTERNAL, Limit, Page, Request, Time, live, operation
+from polis.proto.messaging.conversations import Conversation, ConversationNotFound
+from polis.proto.messaging.marks import ReadMark
+from polis.proto.messaging.messages import Message
+from polis.proto.messaging.participants import Participant
+from polis.proto.messaging.words import EntryKind, Position
+
+PresenceState = Annotated[Literal["online", "away", "busy", "offline"], Meta(examples=["online"])]
+PRESENCE_S = 60
+"""Seconds that a presence holds which nobody tells again."""
+TYPING_S = 6
+"""Seconds that somebody is taken to be typing who does not say so again."""
+
+
+class Entry(Struct, frozen=True):
+    """One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody.
+
+    It carries what it happened to as that is since then (read later: as it is now): the message, the participant, or the
+    conversation. So a snapshot with the entries behind it applied is the next snapshot.
+    """
+
+    seq: int
+    at: Time
+    kind: EntryKind
+    actor_id: UUID
+    message: Message | None = None
+    participant: Participant | None = None
+    conversation: Conversation | None = None
+
+
+class Typing(Struct, frozen=True):
+    """Somebody is typing, until this moment if nothing else is heard."""
+
+    principal_id: UUID
+    until: Time
+
+
+class Presence(Struct, frozen=True):
+    """How somebody is about, until this moment if nothing else is heard."""
+
+    principal_id: UUID
+    state: PresenceState
+    until: Time
+
+
+class LiveConversation(Struct, frozen=True):
+    """What travels on `live.<org>.conversation.<id>`: entries that are committed, in order; and what is never kept."""
+
+    entries: tuple[Entry, ...] = ()
+    typing: tuple[Typing, ...] = ()
+    presence: tuple[Presence, ...] = ()
+    marks: tuple[ReadMark, ...] = ()
+
+
+class ConversationChange(Struct, frozen=True):
+    """What a follower of a conversation is told: an entry, or something that is never kept, which has the number of the last entry."""
+
+    seq: int
+    entry: Entry | None = None
+    typing: Typing | None = None
+    presence: Presence | None = None
+    mark: ReadMark | None = None
+
+
+class ConversationSnapshot(Struct, frozen=True):
+    """A conversation as it is; or, behind a cursor, what came after it. `seq` is the last entry contained.
+
+    recovered: whether `entries` continue the caller's cursor; otherwise it starts from `participants` and the newest
+    `messages`, oldest first. complete: whether all participants are there. When `seq` is below the conversation's
+    `head_seq`, there is more to ask for.
+    """
+
+    conversation: Conversation
+    seq: int
+    participants: tuple[Participant, ...] = ()
+    messages: tuple[Message, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    recovered: bool = True
+    complete: bool = True
+
+
+class Known(Struct, frozen=True):
+    """A conversation, and the last entry of it that somebody has."""
+
+    conversation_id: UUID
+    seq: Position
+
+
+class Missed(Struct, frozen=True):
+    """What somebody missed: of each conversation where something happened, as WatchConversation tells it.
+
+    gone: conversations that the caller named and sees no more. more: whether there is more to ask for, with what is known then.
+    """
+
+    conversations: tuple[ConversationSnapshot, ...]
+    gone: tuple[UUID, ...] = ()
+    more: bool = False
+
+
+class Watched(Struct, frozen=True):
+    """Who follows a conversation at a gateway."""
+
+    org_id: UUID
+    conversation_id: UUID
+    principal_ids: Annotated[tuple[UUID, ...], Meta(max_length=10_000)]
+
+
+class WatchedState(Struct, frozen=True):
+    """A followed conversation's last entry, and who of its followers may see it no more."""
+
+    conversation_id: UUID
+    seq: int
+    lost: tuple[UUID, ...] = ()
+
+
+class WatchedStates(Struct, frozen=True):
+    """What holds of followed conversations, in the order in which they were asked for."""
+
+    states: tuple[WatchedState, ...]
+
+
+LIVE_CONVERSATION = live(LiveConversation, topic="conversation", entity="conversation_id")
+
+
+@operation(
+    http="GET /conversations/{conversation_id}/snapshot",
+    scope="messaging:read",
+    problems=(ConversationNotFound,),
+)
+class WatchConversation(Request[ConversationSnapshot], frozen=True):
+    """Read a conversation with its newest messages, or what came after an entry: the authorised start of a live subscription."""
+
+    conversation_id: UUID
+    after: Position | None = None
+
+
+@operation(http="POST /conversations/missed", scope="messaging:read", idempotent=False)
+class PullMissed(Request[Missed], frozen=True):
+    """Read what the caller missed in all conversations that it takes part in, behind what it knows of each; of others, a snapshot."""
+
+    known: Annotated[tuple[Known, ...], Meta(max_length=2000)] = ()
+    limit: Limit = 50
+
+
+@operation(
+    http="POST /conversations/{conversation_id}/typing",
+    scope="messaging:write",
+    problems=(ConversationNotFound,),
+    idempotent=False,
+)
+class SayTyping(Request[None], frozen=True):
+    """Tell those who follow a conversation that the caller is typing, or is not any more. Told once a second at the most."""
+
+    conversation_id: UUID
+    on: bool = True
+
+
+@operation(http="POST /presence", scope="messaging:write", idempotent=False)
+class SayPresence(Request[Presence], frozen=True):
+    """Tell those who share a conversation with the caller how it is about. It holds for a minute, so it is told again before that."""
+
+    state: PresenceState = "online"
+
+
+@operation(
+    http="GET /conversations/{conversation_id}/presence",
+    scope="messaging:read",
+    problems=(ConversationNotFound,),
+)
+class ListPresence(Request[Page[Presence]], frozen=True):
+    """List who of those in a conversation is about, on one page."""
+
+    conversation_id: UUID
+
+
+@operation(scope=INTERNAL, callers=("gateway",))
+class CheckWatches(Request[WatchedStates], frozen=True):
+    """Tell a gateway how far the conversations are that its clients follow, and who of them may follow no more."""
+
+    watched: Annotated[tuple[Watched, ...], Meta(max_length=1000)]

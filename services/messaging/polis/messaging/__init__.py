@@ -1,0 +1,1 @@
+"""The messaging service: conversations, their messages, and who is about."""

@@ -1,0 +1,29 @@
+"""Messaging's settings beyond those of every service."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from polis.service import Settings
+
+_MIB = 1024**2
+
+
+class Config(Settings, frozen=True, kw_only=True):
+    """How much may be said, sent and kept."""
+
+    posts_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 20.0
+    """Messages of one principal, in all its conversations together; it may say five times as many at once."""
+    conversation_posts_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 200.0
+    """Messages in one conversation, of all who are in it; five times as many at once."""
+    attachment_bytes: Annotated[int, Meta(ge=0)] = 25 * _MIB
+    """Largest file that a message may carry."""
+    attachment_types: str = "audio/*,image/*,video/*,text/*,application/*"
+    """Media types of files that a message may carry, separated by commas; `audio/*` is all of audio. Programs never are."""
+    message_retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    """Days that messages are kept where a conversation does not say otherwise; 0: for ever."""
+    sweep_every_s: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
+    exports: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Conversations that are exported at a time: each holds a connection."""

@@ -1,0 +1,1 @@
+"""Conversations: their rows and their turns."""

@@ -1,0 +1,178 @@
+"""Answers to those who follow conversations: snapshots, what was missed, typing, presence, and what gateways ask."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec import Struct
+
+from polis.messaging import access
+from polis.messaging.access import ConversationRow
+from polis.messaging.live import log
+from polis.messaging.own import Own
+from polis.proto import Page, Refused, messaging
+from polis.proto.identity import DataClass
+from polis.proto.messaging import (
+    TYPING_S,
+    ConversationSnapshot,
+    LiveConversation,
+    Missed,
+    Presence,
+    Typing,
+    Watched,
+    WatchedState,
+    WatchedStates,
+)
+from polis.service import Context, Handlers
+
+if TYPE_CHECKING:
+    from polis.db import Transaction
+
+handlers = Handlers()
+_MISSED_ENTRIES = 500
+"""Entries and messages in one answer to what somebody missed."""
+
+
+@handlers.handles(messaging.WatchConversation)
+async def watch_conversation(request: messaging.WatchConversation, ctx: Context[Own]) -> ConversationSnapshot:
+    async with ctx.own.database.snapshot(ctx.actor.org_id, deadline=ctx.deadline) as tx:
+        row = await access.see(ctx, request.conversation_id, tx)
+        return await log.caught_up(tx, row, request.after)
+
+
+@handlers.handles(messaging.PullMissed)
+async def pull_missed(request: messaging.PullMissed, ctx: Context[Own]) -> Missed:
+    known = {each.conversation_id: each.seq for each in request.known}
+    async with ctx.own.database.snapshot(ctx.actor.org_id, deadline=ctx.deadline) as tx:
+        rows = await _taken_part(tx, ctx.actor.principal_id)
+        behind = [row for row in rows if known.get(row.id) != row.head_seq]
+        found: list[ConversationSnapshot] = []
+        told = 0
+        for row in behind[: request.limit]:
+            found.append(await log.caught_up(tx, row, known.get(row.id)))
+            told += len(found[-1].entries) + len(found[-1].messages)
+            if told >= _MISSED_ENTRIES:
+                break
+    there = {row.id for row in rows}
+    whole = len(found) == len(behind) and all(each.seq == each.conversation.head_seq for each in found)
+    return Missed(tuple(found), tuple(each for each in known if each not in there), more=not whole)
+
+
+async def _taken_part(tx: Transaction, principal_id: UUID) -> list[ConversationRow]:
+    return await tx.rows(
+        ConversationRow,
+        f"""
+        select {access.COLUMNS} from messaging.participants p
+        join messaging.conversations c on c.org_id = p.org_id and c.id = p.conversation_id
+        where p.org_id = $1 and p.principal_id = $2 and p.state = 'joined'
+        order by c.last_at desc, c.id desc
+        """,  # noqa: S608 - the parts are constants
+        tx.org_id,
+        principal_id,
+    )
+
+
+@handlers.handles(messaging.SayTyping)
+async def say_typing(request: messaging.SayTyping, ctx: Context[Own]) -> None:
+    actor = ctx.actor
+    if ctx.own.typing.wait((actor.org_id, actor.principal_id, request.conversation_id)):
+        return
+    row = await access.see(ctx, request.conversation_id)
+    row.demand_speaking(ctx.now())
+    until = ctx.now() + timedelta(seconds=TYPING_S if request.on else 0)
+    told = LiveConversation(typing=(Typing(actor.principal_id, until),))
+    ctx.own.telling.tell(row.org_id, row.id, told)
+
+
+@handlers.handles(messaging.SayPresence)
+async def say_presence(request: messaging.SayPresence, ctx: Context[Own]) -> Presence:
+    actor = ctx.actor
+    ctx.own.presence_rate.demand((actor.org_id, actor.principal_id))
+    return await ctx.own.presences.say(actor.org_id, actor.principal_id, request.state)
+
+
+@handlers.handles(messaging.ListPresence)
+async def list_presence(request: messaging.ListPresence, ctx: Context[Own]) -> Page[Presence]:
+    row = await access.see(ctx, request.conversation_id)
+    ids = await ctx.db.rows(
+        UUID,
+        """
+        select p.principal_id from messaging.participants p
+        where p.org_id = $1 and p.conversation_id = $2 and p.state = 'joined' order by p.principal_id
+        """,
+        row.org_id,
+        row.id,
+    )
+    return Page(ctx.own.presences.of(row.org_id, ids)[:_SHOWN])
+
+
+_SHOWN = 1_000
+
+
+class _State(Struct, frozen=True):
+    n: int
+    head_seq: int
+    visibility: str
+    data_class: DataClass
+    inside: list[UUID]
+    banned: list[UUID]
+
+
+@handlers.handles(messaging.CheckWatches)
+async def check_watches(request: messaging.CheckWatches, ctx: Context[Own]) -> WatchedStates:
+    orgs = list({watched.org_id for watched in request.watched})
+    if not orgs:
+        return WatchedStates(())
+    async with ctx.own.database.transaction(orgs, deadline=ctx.deadline) as tx:
+        found = {state.n: state for state in await _states(tx, request.watched)}
+    states = [
+        await _judged(ctx, watched, found.get(number)) for number, watched in enumerate(request.watched, 1)
+    ]
+    return WatchedStates(tuple(states))
+
+
+async def _states(tx: Transaction, watched: tuple[Watched, ...]) -> list[_State]:
+    pairs = [
+        (n, each.org_id, each.conversation_id, who)
+        for n, each in enumerate(watched, 1)
+        for who in each.principal_ids
+    ]
+    return await tx.rows(
+        _State,
+        """
+        select w.n, c.head_seq, c.visibility, c.data_class,
+            coalesce(array_agg(p.principal_id) filter (where p.state = 'joined'), '{}') as inside,
+            coalesce(array_agg(p.principal_id) filter (where p.state = 'banned'), '{}') as banned
+        from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[]) as w (n, org_id, id, principal_id)
+        join messaging.conversations c on c.org_id = w.org_id and c.id = w.id
+        left join messaging.participants p
+            on p.org_id = w.org_id and p.conversation_id = w.id and p.principal_id = w.principal_id
+        group by w.n, c.head_seq, c.visibility, c.data_class
+        """,
+        *[list(column) for column in zip(*pairs, strict=True)] or ([], [], [], []),
+    )
+
+
+async def _judged(ctx: Context[Own], watched: Watched, state: _State | None) -> WatchedState:
+    """Who of them takes no part, is not let in by the conversation being open, and has no grant."""
+    if state is None:
+        return WatchedState(watched.conversation_id, 0, watched.principal_ids)
+    outside = [each for each in watched.principal_ids if each not in set(state.inside)]
+    if state.visibility == "org":
+        lost = [each for each in outside if each in set(state.banned)]
+    else:
+        lost = [each for each in outside if not await _granted(ctx, watched, state, each)]
+    return WatchedState(watched.conversation_id, state.head_seq, tuple(lost))
+
+
+async def _granted(ctx: Context[Own], watched: Watched, state: _State, principal_id: UUID) -> bool:
+    if principal_id in state.banned:
+        return False
+    try:
+        return await access.granted_to(
+            ctx, watched.org_id, watched.conversation_id, principal_id, state.data_class
+        )
+    except Refused:
+        return True  # identity does not answer now: nothing is taken from anybody for that

@@ -1,0 +1,224 @@
+"""Posting: the messages of one moment, of many conversations, in one transaction.
+
+Numbers come from the conversations' rows, which are locked in one order; what was refused or is a repeat takes none. What
+was committed is told live before anybody has an answer.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec import Struct
+
+from polis.db import Caller, GroupCommit
+from polis.messaging.access import TAKING_PART, demand_voice
+from polis.messaging.messages.rows import more_of, size_of
+from polis.proto import Refused, messaging
+from polis.proto.messaging import Entry, Message, MessagePosted, Posted
+from polis.proto.problems import Forbidden
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from polis.db import Database, Transaction
+    from polis.messaging.telling import Telling
+
+
+class Post(Struct, frozen=True):
+    """A message to be posted; its number and moment are not known yet."""
+
+    org_id: UUID
+    message: Message
+    more: str | None
+    size: int
+
+
+class _Look(Struct, frozen=True):
+    head_seq: int | None
+    kind: str | None
+    visibility: str | None
+    archived: bool
+    role: str | None
+    state: str | None
+    muted_until: datetime | None
+    repeated_seq: int | None
+    repeated_at: datetime | None
+    reply_found: bool
+    thread_found: bool
+    thread_root: int | None
+
+
+class _Numbered(Struct, frozen=True):
+    caller: Caller
+    message: Message
+    post: Post
+
+
+def post_of(org_id: UUID, message: Message) -> Post:
+    more = more_of(message)
+    return Post(org_id, message, more, size_of(message.text, more))
+
+
+def group(database: Database, posting: Posting) -> GroupCommit[Post, Posted]:
+    """Two posts of one sender under one client id never share a group: the later sees what the earlier wrote."""
+    return GroupCommit(database, posting.write, key=_key)
+
+
+def _key(post: Post) -> Hashable:
+    message = post.message
+    if message.client_id is None:
+        return id(post)
+    return message.conversation_id, message.sender_id, message.client_id
+
+
+class Posting:
+    """Writes posts in a transaction."""
+
+    def __init__(self, telling: Telling) -> None:
+        self._telling = telling
+
+    async def write(
+        self, tx: Transaction, callers: Sequence[Caller], posts: Sequence[Post]
+    ) -> list[Posted | Refused]:
+        now = datetime.now(UTC)
+        looks = await _look(tx, callers, posts)
+        heads: dict[tuple[UUID, UUID], int] = {}
+        answers: list[Posted | Refused] = []
+        numbered: list[_Numbered] = []
+        for caller, post, look in zip(callers, posts, looks, strict=True):
+            try:
+                answer = _judged(post, look, now)
+            except Refused as refusal:
+                answers.append(refusal)
+                continue
+            if answer is None:
+                key = (caller.org_id, post.message.conversation_id)
+                heads[key] = seq = heads.get(key, look.head_seq or 0) + 1
+                made = _made(post, look, seq, now)
+                numbered.append(_Numbered(caller, made, post))
+                answer = Posted(made.conversation_id, seq, now, made.mentions)
+            answers.append(answer)
+        if numbered:
+            await _store(tx, numbered, heads, now)
+            await _emit(tx, numbered)
+            tx.after_commit(lambda: self._tell(numbered))
+        return answers
+
+    def _tell(self, numbered: list[_Numbered]) -> None:
+        by_conversation: dict[tuple[UUID, UUID], list[Entry]] = {}
+        for each in numbered:
+            made = each.message
+            entry = Entry(made.seq, made.sent_at, "posted", made.sender_id, made)
+            by_conversation.setdefault((each.caller.org_id, made.conversation_id), []).append(entry)
+        for (org_id, conversation_id), entries in by_conversation.items():
+            self._telling.entries(org_id, conversation_id, entries)
+
+
+def _judged(post: Post, look: _Look, now: datetime) -> Posted | None:
+    """What stands there already, under the same client id; None for what is to be written. Refused when it may not be."""
+    message = post.message
+    if look.head_seq is None or (
+        look.state != "joined" and (look.visibility != "org" or look.state == "banned")
+    ):
+        raise Refused(messaging.ConversationNotFound(conversation_id=message.conversation_id))
+    if look.repeated_seq is not None and look.repeated_at is not None:
+        return Posted(
+            message.conversation_id, look.repeated_seq, look.repeated_at, message.mentions, repeated=True
+        )
+    if look.state != "joined":
+        raise Refused(Forbidden(scope=TAKING_PART))
+    demand_voice(look.role or "", look.muted_until, now)
+    if look.archived:
+        raise Refused(messaging.ConversationArchived(conversation_id=message.conversation_id))
+    for seq, found in ((message.reply_to, look.reply_found), (message.thread, look.thread_found)):
+        if seq is not None and not found:
+            raise Refused(messaging.MessageNotFound(seq=seq))
+    return None
+
+
+def _made(post: Post, look: _Look, seq: int, now: datetime) -> Message:
+    """The message as it is from now on. A thread has one root: what is posted below a reply is posted below that."""
+    given = post.message
+    return Message(
+        given.conversation_id,
+        seq,
+        given.sender_id,
+        now,
+        given.text,
+        given.parts,
+        given.reply_to,
+        look.thread_root,
+        given.mentions,
+        given.attributes,
+        given.client_id,
+    )
+
+
+async def _look(tx: Transaction, callers: Sequence[Caller], posts: Sequence[Post]) -> list[_Look]:
+    messages = [post.message for post in posts]
+    return await tx.rows(
+        _Look,
+        """
+        select l.head_seq, l.kind, l.visibility, l.archived, l.role, l.state, l.muted_until, l.repeated_seq, l.repeated_at,
+            l.reply_found, l.thread_found, l.thread_root
+        from messaging.lock_for_posts($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[]) l
+        """,
+        [caller.org_id for caller in callers],
+        [message.conversation_id for message in messages],
+        [message.sender_id for message in messages],
+        [message.client_id for message in messages],
+        [message.reply_to for message in messages],
+        [message.thread for message in messages],
+    )
+
+
+async def _store(
+    tx: Transaction, numbered: list[_Numbered], heads: dict[tuple[UUID, UUID], int], now: datetime
+) -> None:
+    messages = [each.message for each in numbered]
+    await tx.execute(
+        """
+        with moved as (
+            update messaging.conversations c set head_seq = h.head, last_at = $1
+            from unnest($2::uuid[], $3::uuid[], $4::bigint[]) as h (org_id, id, head)
+            where c.org_id = h.org_id and c.id = h.id
+        )
+        insert into messaging.messages
+            (org_id, conversation_id, seq, sender_id, sent_at, text, more, size, reply_to, thread, client_id)
+        select n.org_id, n.conversation_id, n.seq, n.sender_id, $1, n.text, n.more, n.size, n.reply_to, n.thread, n.client_id
+        from unnest($5::uuid[], $6::uuid[], $7::bigint[], $8::uuid[], $9::text[], $10::text[], $11::integer[],
+            $12::bigint[], $13::bigint[], $14::text[])
+            as n (org_id, conversation_id, seq, sender_id, text, more, size, reply_to, thread, client_id)
+        """,
+        now,
+        [org_id for org_id, _ in heads],
+        [conversation_id for _, conversation_id in heads],
+        list(heads.values()),
+        [each.caller.org_id for each in numbered],
+        [message.conversation_id for message in messages],
+        [message.seq for message in messages],
+        [message.sender_id for message in messages],
+        [message.text for message in messages],
+        [each.post.more for each in numbered],
+        [each.post.size for each in numbered],
+        [message.reply_to for message in messages],
+        [message.thread for message in messages],
+        [message.client_id for message in messages],
+    )
+
+
+async def _emit(tx: Transaction, numbered: list[_Numbered]) -> None:
+    for each in numbered:
+        made = each.message
+        event = MessagePosted(
+            each.caller.org_id,
+            made.conversation_id,
+            made.seq,
+            made.sender_id,
+            made.thread,
+            made.reply_to,
+            made.mentions,
+        )
+        await tx.emit(event, trace=each.caller.trace)

@@ -1,0 +1,69 @@
+"""What messaging holds while it runs, and its endless tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from polis.messaging.bounds import Bucket
+from polis.messaging.directory import Directory
+from polis.messaging.keeping import retention
+from polis.messaging.live.presence import Presences
+from polis.messaging.messages import posting
+from polis.messaging.search.words import Indexer
+from polis.messaging.telling import Telling
+from polis.proto import Refused
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from polis.messaging.config import Config
+    from polis.service import Kernel
+
+_BURST_S = 5.0
+"""So many seconds' worth may come at once."""
+
+
+class Own:
+    """What messaging holds while it runs."""
+
+    def __init__(self, config: Config, kernel: Kernel) -> None:
+        self.config = config
+        self.database = kernel.database
+        self.telling = Telling(kernel.bus)
+        self.posting = posting.Posting(self.telling)
+        self.posts = posting.group(kernel.database, self.posting)
+        self.posting_by_principal = _bucket(config.posts_per_second)
+        self.posting_in_conversation = _bucket(config.conversation_posts_per_second)
+        self.typing = Bucket(1.0, 2)
+        self.presence_rate = Bucket(0.5, 10)
+        self.directory = Directory()
+        self.presences = Presences(kernel, self.telling)
+        self.indexer = Indexer(kernel.database)
+        self.exporting = asyncio.Semaphore(config.exports)
+
+
+def _bucket(rate: float) -> Bucket:
+    return Bucket(rate, rate * _BURST_S)
+
+
+@asynccontextmanager
+async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
+    own = Own(config, kernel)
+    await own.presences.listen()
+    kernel.tasks.start(own.indexer.keep(), name="indexer")
+    kernel.tasks.start(_sweep(own), name="sweep")
+    yield own
+
+
+async def _sweep(own: Own) -> None:
+    """Remove what is kept no longer, for as long as the service runs."""
+    while True:
+        try:
+            await retention.sweep(own.database, datetime.now(UTC), own.config.message_retention_days)
+        except Refused as refusal:
+            log.warning("sweep.postponed", problem=refusal.problem.type)
+        await asyncio.sleep(own.config.sweep_every_s)

@@ -1,0 +1,139 @@
+"""Answers to who looks for what was said: in what they take part in, or in one conversation that they may see."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec import Struct
+
+from polis.messaging import access
+from polis.messaging.messages.rows import COLUMNS, PAGE_BYTES, MessageRow
+from polis.messaging.own import Own
+from polis.proto import Page, Refused, messaging
+from polis.proto.contract import LATEST
+from polis.proto.messaging import FoundMessage
+from polis.proto.problems import StaleCursor
+from polis.service import Context, Handlers
+
+if TYPE_CHECKING:
+    from polis.db import Tenant, Transaction
+
+handlers = Handlers()
+_WORD = re.compile(r"[^\W_]+")
+_MAX_WORDS = 16
+_SEARCHED = 1_000
+"""Conversations that are searched at a time: those where something happened last."""
+
+
+class Position(Struct, frozen=True):
+    """Where a search goes on, and which it is: behind a moment, and a message of that moment."""
+
+    asked: tuple[str, UUID | None, UUID | None, datetime | None, datetime | None]
+    sent_at: datetime = LATEST
+    conversation_id: UUID = UUID(int=2**128 - 1)
+    seq: int = 0
+
+
+class _Hit(Struct, frozen=True):
+    conversation_id: UUID
+    seq: int
+
+
+@handlers.handles(messaging.SearchMessages)
+async def search_messages(request: messaging.SearchMessages, ctx: Context[Own]) -> Page[FoundMessage]:
+    asked = (request.text, request.conversation_id, request.sender_id, request.since, request.until)
+    at = ctx.position(request.after, Position) or Position(asked)
+    if at.asked != asked:
+        raise Refused(StaleCursor())
+    query = query_of(request.text)
+    if request.conversation_id is not None:
+        where = [(await access.see(ctx, request.conversation_id)).id]
+    else:
+        where = await _mine(ctx.db, ctx.actor.principal_id)
+    if not query or not where:
+        return Page(())
+    hits = await _hits(ctx, query, where, request, at)
+    found = await _read(ctx.db, hits)
+    return ctx.page(
+        [FoundMessage(row.message) for row in found],
+        limit=request.limit if len(hits) > request.limit else max(len(found), 1),
+        key=lambda hit: Position(asked, hit.message.sent_at, hit.message.conversation_id, hit.message.seq),
+    )
+
+
+def query_of(text: str) -> str:
+    """A tsquery: each word of the text as the beginning of a word; empty without any."""
+    return " & ".join(
+        f"'{word}':*" for word in _WORD.findall(unicodedata.normalize("NFC", text).lower())[:_MAX_WORDS]
+    )
+
+
+async def _mine(db: Tenant, principal_id: UUID) -> list[UUID]:
+    return await db.rows(
+        UUID,
+        """
+        select c.id from messaging.participants p
+        join messaging.conversations c on c.org_id = p.org_id and c.id = p.conversation_id
+        where p.org_id = $1 and p.principal_id = $2 and p.state = 'joined' order by c.last_at desc limit $3
+        """,
+        db.org_id,
+        principal_id,
+        _SEARCHED,
+    )
+
+
+async def _hits(
+    ctx: Context[Own], query: str, where: list[UUID], request: messaging.SearchMessages, at: Position
+) -> list[_Hit]:
+    """Numbers alone, found across orgs: a policy would keep the planner from the index, as `@@` is not known not to leak.
+
+    The statement names the org and the conversations, and what it finds is read under the policies like anything else.
+    """
+    tx: Transaction
+    async with ctx.across_orgs() as tx:
+        return await tx.rows(
+            _Hit,
+            """
+            select m.conversation_id, m.seq
+            from messaging.words w
+            join messaging.messages m on m.org_id = w.org_id and m.conversation_id = w.conversation_id and m.seq = w.seq
+            where w.search @@ (to_tsquery('pg_catalog.simple', $1) && $2::text::tsquery)
+                and w.org_id = $3 and w.conversation_id = any($4::uuid[]) and m.deleted_at is null
+                and ($5::uuid is null or m.sender_id = $5)
+                and ($6::timestamptz is null or m.sent_at >= $6) and ($7::timestamptz is null or m.sent_at < $7)
+                and (m.sent_at, m.conversation_id, -m.seq) < ($8, $9, -$10::bigint)
+            order by m.sent_at desc, m.conversation_id desc, m.seq limit $11
+            """,
+            query,
+            " | ".join(f"' {each}'" for each in where),
+            ctx.actor.org_id,
+            where,
+            request.sender_id,
+            request.since,
+            request.until,
+            at.sent_at,
+            at.conversation_id,
+            at.seq,
+            request.limit + 1,
+        )
+
+
+async def _read(db: Tenant, hits: list[_Hit]) -> list[MessageRow]:
+    """What was found, as many as fit."""
+    return await db.rows(
+        MessageRow,
+        f"""
+        select {COLUMNS} from (
+            select m.*, h.n, sum(m.size) over (order by h.n) as total
+            from unnest($2::uuid[], $3::bigint[]) with ordinality as h (conversation_id, seq, n)
+            join messaging.messages m on m.org_id = $1 and m.conversation_id = h.conversation_id and m.seq = h.seq
+        ) m where m.total - m.size < {PAGE_BYTES} order by m.n
+        """,  # noqa: S608 - the parts are constants
+        db.org_id,
+        [hit.conversation_id for hit in hits],
+        [hit.seq for hit in hits],
+    )

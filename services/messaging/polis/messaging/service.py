@@ -1,0 +1,25 @@
+"""Messaging answers for conversations: who takes part, what is said, and who has seen it. It owns schema `messaging`."""
+
+from __future__ import annotations
+
+from polis.messaging.config import Config
+from polis.messaging.conversations import service as conversations
+from polis.messaging.keeping import service as keeping
+from polis.messaging.live import service as live
+from polis.messaging.marks import service as marks
+from polis.messaging.messages import service as messages
+from polis.messaging.own import open_own
+from polis.messaging.participants import service as participants
+from polis.messaging.search import service as search
+from polis.service import Service
+
+service = Service("messaging", settings=Config, open=open_own)
+service.include(
+    conversations.handlers,
+    participants.handlers,
+    messages.handlers,
+    marks.handlers,
+    live.handlers,
+    search.handlers,
+    keeping.handlers,
+)

@@ -1,0 +1,45 @@
+"""What is told live of conversations: entries that have committed, and what is never kept."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from polis.bus import BusError
+from polis.proto.messaging import LIVE_CONVERSATION, LiveConversation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from polis.bus import Bus
+    from polis.proto.messaging import Entry
+
+_MOST_BYTES = 512 * 1024
+"""Of one live message: the broker takes no more than twice that."""
+
+
+class Telling:
+    """Publishes on live subjects. Lossy: who hears a gap asks for what it missed."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._encoder = msgspec.json.Encoder()
+
+    def entries(self, org_id: UUID, conversation_id: UUID, entries: Sequence[Entry]) -> None:
+        payload = self._encoder.encode(LiveConversation(entries=tuple(entries)))
+        if len(payload) > _MOST_BYTES and len(entries) > 1:
+            half = len(entries) // 2
+            self.entries(org_id, conversation_id, entries[:half])
+            self.entries(org_id, conversation_id, entries[half:])
+            return
+        self._publish(LIVE_CONVERSATION.subject(org_id, conversation_id), payload)
+
+    def tell(self, org_id: UUID, conversation_id: UUID, told: LiveConversation) -> None:
+        self._publish(LIVE_CONVERSATION.subject(org_id, conversation_id), self._encoder.encode(told))
+
+    def _publish(self, subject: str, payload: bytes) -> None:
+        with suppress(BusError):
+            self._bus.publish(subject, payload)
