@@ -153,6 +153,18 @@ async def test_a_run_is_followed_to_its_end_over_sockets_that_break_or_none(
     assert gateway.asked[0] == {"graph": "g", "input": {}, "environment": "production", "tags": ["t"]}
 
 
+async def test_a_terminal_shows_the_steps_in_one_place(gateway, api, capsys):
+    gateway.told_by_socket = [9]
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+
+    assert await run(api, Wish("g", follow=True), terminal) == SUCCEEDED
+
+    told = terminal.file.getvalue()
+    assert "succeeded" in told
+    assert "25 ms" in told
+    assert json.loads(capsys.readouterr().out) == {"y": ["ä"]}
+
+
 @pytest.mark.parametrize(("end", "code"), [("failed", FAILED), ("cancelled", CANCELLED)])
 async def test_the_exit_code_tells_how_the_run_ended(gateway, api, console, capsys, end, code):
     gateway.end, gateway.told_by_socket = end, [9]
