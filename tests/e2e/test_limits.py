@@ -23,6 +23,8 @@ async def mesh(stage):
         principal_burst=10,
         credentials_rate=60,
         credentials_burst=8,
+        hooks_rate=60,
+        hooks_burst=8,
         sockets_per_principal=2,
     )
     return stage
@@ -73,6 +75,17 @@ async def test_who_tries_credentials_is_held_back_sooner(stranger):
 
     assert set(refused) == {401, 429}
     assert refused[-1] == 429
+
+
+async def test_posts_to_hooks_are_held_back_and_spend_nothing_of_what_signing_in_has(stranger):
+    posted = []
+    for _ in range(12):
+        async with stranger.post("/api/v1/hooks/nothing", data=b"x") as answer:
+            posted.append(answer.status)
+    async with stranger.post("/api/v1/sign-in", json={"email": "a@example.org", "password": "x"}) as answer:
+        signed_in = answer.status
+
+    assert (set(posted), posted[-1], signed_in) == ({404, 429}, 429, 401)
 
 
 async def test_a_forwarded_address_is_not_believed_from_just_anybody(stranger):
