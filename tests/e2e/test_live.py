@@ -225,6 +225,12 @@ async def test_the_command_follows_a_run_and_what_it_did_is_seen_and_made_again(
     assert attempt["inputs"] == {"in": {"n": 1, "token": {"redacted": "secret"}}}
     picture = await ada.call("GET", f"/runs/{run['id']}/picture?format=mermaid")
     assert "n0 --> n1" in picture["content"]
+    async with ada._http.get(
+        f"{ada.address}/api/v1/runs/{run['id']}/drawing", headers=ada._headers
+    ) as answer:
+        assert answer.headers["content-type"] == "image/svg+xml; charset=utf-8"
+        assert "sandbox" in answer.headers["content-security-policy"]
+        assert (await answer.text()).startswith("<svg ")
     again = await ada.call("POST", f"/runs/{run['id']}/rerun", {"step": "say"})
     assert (again["origin"]["run_id"], again["origin"]["step"]) == (run["id"], "say")
     await eventually(lambda: _ended(ada, again["id"]))

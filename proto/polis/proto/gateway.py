@@ -30,7 +30,14 @@ from polis.proto.identity import (
     WrongCredentials,
     WrongProof,
 )
-from polis.proto.runtime import MAX_HOOK_BODY, Hooked, HookRefused, HookUnknown
+from polis.proto.runtime import (
+    MAX_HOOK_BODY,
+    Hooked,
+    HookRefused,
+    HookUnknown,
+    PictureFormat,
+    RunNotFound,
+)
 
 
 class BrowserSession(Struct, frozen=True):
@@ -141,3 +148,17 @@ class CallHook(Request[Hooked], frozen=True):
 
     trigger_id: UUID
     body: bytes
+
+
+@operation(
+    http="GET /runs/{run_id}/drawing",
+    scope="runtime:read",
+    problems=(RunNotFound,),
+    idempotent=False,
+    local=True,
+)
+class DrawRun(Request[bytes], frozen=True):
+    """Draw a run as GetRunPicture does, and answer with the image (`image/svg+xml`) or text (`text/vnd.mermaid`) itself."""
+
+    run_id: UUID
+    format: PictureFormat = "svg"

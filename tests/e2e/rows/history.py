@@ -30,6 +30,7 @@ ROWS = {
     "migrate_run": on_run("/runs/{}/migrate", {"dry_run": True}),
     "delete_run": on_run("/runs/{}"),
     "get_run_picture": on_run("/runs/{}/picture"),
+    "draw_run": on_run("/runs/{}/drawing"),
     "get_run_retention": fixed("/run-retention"),
     "set_run_retention": fixed("/run-retention", {"days": 365}),
 }

@@ -13,6 +13,7 @@ from polis.gateway.connection import Edge
 from polis.gateway.cookies import Cookies
 from polis.gateway.cors import Cors
 from polis.gateway.credentials import Credentials
+from polis.gateway.drawings import Drawings
 from polis.gateway.facades import OPEN, facade_routes, facades
 from polis.gateway.files import Files
 from polis.gateway.health import PATHS, Health, Operators
@@ -31,6 +32,7 @@ from polis.proto.gateway import (
     CallHook,
     CloseBrowserSession,
     ConfirmBrowserSession,
+    DrawRun,
     GetBrowserSession,
     OpenBrowserSession,
     ProveBrowserSession,
@@ -102,6 +104,7 @@ def _local(kernel: Kernel, browser: Browser) -> dict[type, Local]:
         CloseBrowserSession: browser.close,
         RunByName: Runs(kernel.caller).start,
         CallHook: hooks.receive,
+        DrawRun: Drawings(kernel.caller).show,
         EventByName: hooks.tell,
     }
 
