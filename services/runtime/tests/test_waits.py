@@ -211,6 +211,38 @@ async def test_nothing_is_brought_to_a_run_that_was_cancelled(ada, outside, star
     assert await waits.get(outside.database.tenant(ada.org_id), wait.id) is None
 
 
+async def test_what_a_graph_in_the_graph_waited_for_is_closed_when_that_has_failed(
+    ada, outside, start, ended, effects
+):
+    inner = {
+        "nodes": {
+            "ask": {"component": "test.ask"},
+            "later": {"component": "wait", "config": {"seconds": 0.2}},
+            "fail": {"component": "fail", "config": {"kind": "no.luck", "message": "not today"}},
+        },
+        "edges": [{"source": "later.out", "target": "fail.in"}],
+        "inputs": {"item": {"target": "ask.in"}, "also": {"target": "later.in", "default": 1}},
+        "outputs": {"result": {"source": "ask.out"}},
+    }
+    graph = Graph(
+        nodes={"each": Node("each.graph", {"graph": inner}), "busy": Node("test.effect")},
+        inputs={"x": GraphInput("each.in"), "z": GraphInput("busy.in", default=1)},
+        outputs={"y": GraphOutput("each.error"), "b": GraphOutput("busy.out")},
+    )
+    effects.gate.clear()
+    run = await start(graph, ["inner"])
+
+    async def closed():
+        query = "select closed_at is not null from runtime.waits where run_id = $1 and kind = 'test.kind'"
+        return await outside.admin.fetchval(query, run.id)
+
+    await eventually(closed, within_s=5)
+    assert (await ada.call(runtime.GetRun(run_id=run.id))).state == "running"
+    effects.gate.set()
+    assert (await ended(run)).state == "succeeded"
+    assert (await ada.call(runtime.GetOutput(run_id=run.id))).values["y"]["kind"] == "no.luck"
+
+
 async def test_what_nobody_brings_in_time_is_what_the_wait_holds_for_that(ada, start, ended):
     graph = Graph(
         nodes={"ask": Node("test.ask", {"due_s": 0.05, "late": True})},

@@ -54,7 +54,7 @@ async def _opened(tx: Transaction, waits: Sequence[OpenWait]) -> None:
 
 async def _closed(tx: Transaction, waits: Sequence[OpenWait], why: Why) -> None:
     """Who waited for too long abandons the run; whose own run has ended has abandoned all that it started."""
-    if why == "due":
+    if why in ("due", "dropped"):
         for wait in waits:
             await tx.emit(
                 runtime.ChildAbandoned(org_id=wait.org_id, run_id=UUID(wait.name), parent_id=wait.run_id)

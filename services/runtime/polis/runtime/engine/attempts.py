@@ -137,7 +137,7 @@ class Attempts:
         elif state == "recording":
             self.recording -= 1
         elif state == "waiting":
-            self._machine.outside.open.pop(activation.place, None)
+            self._machine.outside.drop(activation)
         if activation.bodies is not None:
             activation.bodies.close()
         activation.state = "done"

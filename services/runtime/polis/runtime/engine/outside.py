@@ -11,7 +11,7 @@ import msgspec
 from polis.proto.graph import ERROR_PORT
 from polis.runtime.component import Inline, Inputs, Task, Wait
 from polis.runtime.engine.activation import Activation, Attempt, Failure, Recorded
-from polis.runtime.engine.requests import Open
+from polis.runtime.engine.requests import Close, Open
 
 if TYPE_CHECKING:
     from polis.runtime.component import Step, Waiting
@@ -84,6 +84,11 @@ class Outside:
         activation.frame.touch(node)
         self._machine.attempts.advance(activation)
         return True
+
+    def drop(self, activation: Activation) -> None:
+        """The graph in the graph that it is in has ended, or the run: nobody waits for it any more."""
+        if self.open.pop(activation.place, None) is not None:
+            self._machine.requests.append(Close(activation))
 
     def settle(self, activation: Activation, outcome: Recorded) -> None:
         """Take an outcome as it was brought, now or before a crash; who brought it knows nothing of the graph."""

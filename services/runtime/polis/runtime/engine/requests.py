@@ -51,6 +51,12 @@ class Open(Struct, frozen=True, eq=False):
     data: bytes
 
 
+class Close(Struct, frozen=True, eq=False):
+    """Nobody waits any more for what an activation waited for."""
+
+    activation: Activation
+
+
 class Ended(Struct, frozen=True):
     """The run is over. It is the last request; attempts that still run are to be stopped.
 
@@ -62,4 +68,4 @@ class Ended(Struct, frozen=True):
     error: RunError | None = None
 
 
-Request = Launch | Abort | Room | Record | Open | Ended
+Request = Launch | Abort | Room | Record | Open | Close | Ended

@@ -18,7 +18,7 @@ import msgspec
 from polis.runtime.component import Logger
 from polis.runtime.engine.activation import Activation, Attempt, Recorded
 from polis.runtime.engine.machine import Machine
-from polis.runtime.engine.requests import Abort, Ended, Launch, Open, Record, Room
+from polis.runtime.engine.requests import Abort, Close, Ended, Launch, Open, Record, Room
 
 if TYPE_CHECKING:
     from polis.runtime.engine.item import Item
@@ -183,6 +183,10 @@ class World:
             self.after(self._process.look, 5 * self.chances.longest_delay_s if lost else None)
         return True
 
+    def close(self, epoch: int, activation: Activation) -> None:
+        if epoch == self.epoch:
+            self.open.discard(activation.place)
+
     def park(self, epoch: int, taken: int, *, paused: bool) -> bool:
         """The fenced commit of a run that rests: no process has it from now on. taken, paused: what that one has heard."""
         if epoch != self.epoch or self.ended:
@@ -303,8 +307,9 @@ class Process:
         elif self.alive and self.machine.state == "running":
             if self.machine.next_due < math.inf:
                 self.world.after(self._wake, max(0.0, self.machine.next_due - self._clock()))
-            if self.machine.rests and self.world.random.random() < 0.3:
-                self.world.after(self._park)
+            if self.machine.rests:
+                linger = (1 + 9 * self.world.random.random()) * self.world.chances.longest_delay_s
+                self.world.after(self._park, linger)
 
     def _wake(self) -> None:
         if self.alive and self.machine.state == "running" and self.machine.next_due <= self._clock():
@@ -326,14 +331,20 @@ class Process:
                     world.after(lambda attempt=attempt: self._resume(attempt))  # type: ignore[misc]
                 case Record(activation=activation, body=body):
                     world.after(lambda a=activation, b=body: self._commit(a, b))  # type: ignore[misc]
-                case Open():
-                    self._opening += 1
-                    world.after(lambda asked=request: self._open(asked))  # type: ignore[misc]
+                case Open() | Close():
+                    self._wait(request)
                 case Ended():
                     for work in self._work.values():
                         work.close()
                     self._work.clear()
                     world.after(lambda request=request: self._end(request))  # type: ignore[misc]
+
+    def _wait(self, request: Open | Close) -> None:
+        if isinstance(request, Open):
+            self._opening += 1
+            self.world.after(lambda: self._open(request))
+        else:
+            self.world.after(lambda: self.world.close(self.epoch, request.activation))
 
     def _launch(self, attempt: Attempt) -> None:
         if self.machine.paused:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from polis.runtime.component import Logger, StepFailed
 from polis.runtime.engine.activation import Activation, Attempt, Recorded
 from polis.runtime.engine.machine import Machine
-from polis.runtime.engine.requests import Abort, Ended, Launch, Open, Record, Request, Room
+from polis.runtime.engine.requests import Abort, Close, Ended, Launch, Open, Record, Request, Room
 from polis.runtime.shell import coroutines
 from polis.telemetry import current, log
 
@@ -44,7 +44,7 @@ class Owner(Protocol):
 class Execution:
     """A run that this process executes.
 
-    outcomes, opened: what waits to be made durable. ended: how it ended, once it has. held: it is not durable yet that
+    outcomes, opened, closed: what waits to be made durable. ended: how it ended, once it has. held: it is not durable yet that
     there is such a run, so only what has no effect is done.
     """
 
@@ -65,6 +65,7 @@ class Execution:
         self.ended: Ended | None = None
         self.outcomes: list[tuple[Activation, bytes]] = []
         self.opened: list[Open] = []
+        self.closed: list[Activation] = []
         self.held = True
         self.begun = time.monotonic()
         self.slow_told = False
@@ -115,8 +116,12 @@ class Execution:
     @property
     def rests(self) -> bool:
         """Whether nothing is under way but waits, and all of it is durable."""
-        idle = not (self.outcomes or self.opened or self.ended or self.held or self._pumping)
-        return idle and self.machine.rests
+        return self.machine.rests and not (self.unwritten or self.ended or self.held or self._pumping)
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether something waits to be made durable at once, besides the run's end."""
+        return bool(self.outcomes or self.opened or self.closed)
 
     def completed(self, node: str, item: Item, outcome: Recorded) -> bool:
         """What was waited for has come; false for what is not waited for (any more)."""
@@ -224,11 +229,23 @@ class Execution:
                     task.cancel()
             case Record(activation=activation, body=body):
                 self.outcomes.append((activation, body))
-            case Open():
-                self.opened.append(request)
+            case Open() | Close():
+                self._wait(request)
             case Ended():
                 self.ended = request
                 self._drop_work()
+
+    def _wait(self, request: Open | Close) -> None:
+        """What is opened or closed has not been written yet: one that takes the other back leaves nothing to write."""
+        activation = request.activation
+        if isinstance(request, Open):
+            self.closed = [other for other in self.closed if other.place != activation.place]
+            self.opened.append(request)
+            return
+        kept = [other for other in self.opened if other.activation is not activation]
+        if len(kept) == len(self.opened):
+            self.closed.append(activation)
+        self.opened = kept
 
     def _start_eager(self) -> bool:
         """Run steps that wait for nobody right here; whether any came to an end."""

@@ -259,7 +259,7 @@ class Executor:
         live = self._runs.get(execution.run.id)
         if live is None or live.execution is not execution or live.flushing:
             return
-        if execution.outcomes or execution.opened or execution.ended is not None:
+        if execution.unwritten or execution.ended is not None:
             self._flush_now(live)
         elif live.timer is None:
             live.timer = asyncio.get_running_loop().call_later(PROGRESS_S, self._flush_now, live)
@@ -322,7 +322,7 @@ class Executor:
                 live.execution.durable(activations)
                 self._opened(live, flush)
                 execution = live.execution
-                if not execution.outcomes and not execution.opened and execution.ended is None:
+                if not execution.unwritten and execution.ended is None:
                     return
         finally:
             live.flushing = False

@@ -47,11 +47,13 @@ class Progress:
         """
         outcomes, execution.outcomes = execution.outcomes, []
         opened, execution.opened = execution.opened, []
+        closed, execution.closed = execution.closed, []
         now, ended = time.monotonic(), execution.ended
         turned = execution.machine.paused != (self.run.state == "paused")
         tells = ended is not None or turned or not outcomes or now >= self._tell_at
         changes = execution.machine.changes() if tells else ()
-        if not (outcomes or changes or ended or opened or turned or self.run.state == "recovering"):
+        written = outcomes or opened or closed or ended
+        if not (written or changes or turned or self.run.state == "recovering"):
             return None
         transitions: tuple[Transition, ...] = ()
         if tells:
@@ -66,6 +68,7 @@ class Progress:
             output=ended.output if ended is not None else None,
             attempts=execution.machine.history.written() if ended is not None else None,
             opened=() if ended is not None else tuple(map(opening, opened)),
+            closed=tuple((node, items.text(item)) for node, item in (a.place for a in closed)),
             waits=execution.program.waits,
         )
         return flush, [activation for activation, _ in outcomes]

@@ -63,7 +63,8 @@ class Flush(Struct, frozen=True):
     """What happened in a run since its last record. `epoch` is its fencing token, `run` what it is from now on.
 
     transitions continue the run's sequence, the last of them is its new `seq`. Without any, only outcomes are written
-    and nothing is told of the run. attempts: those of its steps, with its last record. opened: what it waits for from now on. waits: whether it may have waited for anything.
+    and nothing is told of the run. attempts: those of its steps, with its last record. opened: what it waits for from now on; closed: for what no more, by node
+    and item. waits: whether it may have waited for anything.
     """
 
     run: Run
@@ -73,6 +74,7 @@ class Flush(Struct, frozen=True):
     outcomes: tuple[Outcome, ...] = ()
     output: bytes | None = None
     opened: tuple[Opening, ...] = ()
+    closed: tuple[tuple[str, str], ...] = ()
     waits: bool = False
     rest: Rest | None = None
     attempts: bytes | None = None

@@ -13,8 +13,8 @@ from polis.runtime.waits.rows import OpenWait
 if TYPE_CHECKING:
     from polis.db import Transaction
 
-Why = Literal["completed", "due", "ended"]
-"""Somebody brought the outcome; nobody did in time; the run has ended without it."""
+Why = Literal["completed", "due", "dropped", "ended"]
+"""Somebody brought the outcome; nobody did in time; nobody waits for it any more: a graph in the run's graph, or the run."""
 Opened = Callable[["Transaction", Sequence[OpenWait]], Awaitable[None]]
 Closed = Callable[["Transaction", Sequence[OpenWait], Why], Awaitable[None]]
 

@@ -62,7 +62,8 @@ def opening(asked: Open) -> Opening:
 async def insert(tx: Transaction, opened: Sequence[tuple[UUID, UUID, UUID, Opening]]) -> list[OpenWait]:
     """Open waits (org, run, the wait's id, what it is) of runs whose rows this transaction has locked.
 
-    Those that were not open before: a run that is repeated opens its waits again, and they count from the first time.
+    Those that were not open before: a run that is repeated opens its waits again, and they count from the first time. One
+    that was closed without an outcome, with the graph in the graph that it was in, is a new one when that is tried again.
     """
     return await tx.rows(
         OpenWait,
@@ -73,7 +74,12 @@ async def insert(tx: Transaction, opened: Sequence[tuple[UUID, UUID, UUID, Openi
         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
             $8::timestamptz[], $9::float8[], $10::bytea[], $11::bytea[])
             as w (org_id, run_id, id, node, item, kind, name, due_at, due_s, late, data)
-        on conflict (org_id, run_id, node, item) do nothing
+        on conflict (org_id, run_id, node, item) do update set id = excluded.id, kind = excluded.kind,
+            name = excluded.name, due_at = excluded.due_at, late = excluded.late, data = excluded.data,
+            created_at = excluded.created_at, closed_at = null
+            where waits.closed_at is not null and not exists (
+                select from runtime.journal j where j.org_id = excluded.org_id and j.run_id = excluded.run_id
+                    and j.node = excluded.node and j.item = excluded.item)
         returning id, org_id, run_id, node, item, kind, name, due_at, data, created_at
         """,
         [org_id for org_id, _, _, _ in opened],
@@ -87,6 +93,24 @@ async def insert(tx: Transaction, opened: Sequence[tuple[UUID, UUID, UUID, Openi
         [o.due_s for _, _, _, o in opened],
         [o.late for _, _, _, o in opened],
         [o.data for _, _, _, o in opened],
+    )
+
+
+async def close(tx: Transaction, places: Sequence[tuple[UUID, UUID, str, str]]) -> list[OpenWait]:
+    """Close waits (org, run, node, item) without an outcome. Those that were open."""
+    return await tx.rows(
+        OpenWait,
+        """
+        update runtime.waits w set closed_at = clock_timestamp()
+        from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as p (org_id, run_id, node, item)
+        where w.org_id = p.org_id and w.run_id = p.run_id and w.node = p.node and w.item = p.item
+            and w.closed_at is null
+        returning w.id, w.org_id, w.run_id, w.node, w.item, w.kind, w.name, w.due_at, w.data, w.created_at
+        """,
+        [org_id for org_id, _, _, _ in places],
+        [run_id for _, run_id, _, _ in places],
+        [node for _, _, node, _ in places],
+        [item for _, _, _, item in places],
     )
 
 

@@ -21,6 +21,9 @@ async def write(tx: Transaction, flushes: Sequence[tuple[UUID, Flush]]) -> None:
     opened = [(org, f.run.id, new_id(), o) for org, f in flushes for o in f.opened]
     if opened:
         await kinds.opened(tx, await rows.insert(tx, opened))
+    dropped = [(org, f.run.id, *place) for org, f in flushes for place in f.closed]
+    if dropped:
+        await kinds.closed(tx, await rows.close(tx, dropped), "dropped")
     over = [(org, f.run.id) for org, f in flushes if f.waits and ended(f.run.state)]
     if over:
         await kinds.closed(tx, await rows.close_all(tx, over), "ended")
