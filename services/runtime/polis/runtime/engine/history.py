@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 PER_STEP = 100
 """Attempts kept of one step, the last ones."""
-PER_RUN = 4_000
+PER_RUN = 2_000
 """Attempts kept of a run: with many steps, fewer of each."""
 VALUE_BYTES = 4_096
 """Bytes of JSON of one message that is kept."""
-VALUES_BYTES = 256 * 1024
-"""Bytes of all messages that are kept of a run."""
+VALUES_BYTES = 192 * 1024
+"""Bytes of all messages that are kept of a run: a timeline fits into one message of the bus."""
 MESSAGES = 8
 """Messages that are kept of one attempt."""
 
@@ -78,6 +78,7 @@ class History:
         """What was kept before this process had the run."""
         if written is not None:
             self._before = {step.node: step for step in _steps.decode(written)}
+            self._bytes -= sum(_size(attempt) for step in self._before.values() for attempt in step.attempts)
             self._resting = {
                 (step.node, items.parse(attempt.item)): None
                 for step in self._before.values()
@@ -179,7 +180,7 @@ class History:
             body = _encode(value)
         except (TypeError, ValueError):
             return msgspec.Raw(b'{"left_out":"no JSON value"}')
-        if len(body) > min(VALUE_BYTES, self._bytes):
+        if len(body) > min(VALUE_BYTES, max(0, self._bytes)):
             return msgspec.Raw(_encode({"left_out_bytes": len(body)}))
         self._bytes -= len(body)
         entry.size += len(body)
@@ -190,3 +191,8 @@ def _again(activation: Activation, failure: Failure) -> bool:
     """Whether another attempt follows."""
     retry = activation.node.stage.retry
     return retry is not None and failure.retryable and activation.attempt < retry.attempts
+
+
+def _size(attempt: AttemptFacts) -> int:
+    """Bytes of the messages that are kept of an attempt."""
+    return len(_encode((attempt.inputs or {}, attempt.outputs or ())))
