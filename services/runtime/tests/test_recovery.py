@@ -18,11 +18,12 @@ import asyncpg
 import pytest
 
 from polis.proto import Refused, runtime
-from polis.proto.graph import Component, Graph, GraphInput, GraphOutput, Node, Port
+from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
 from polis.proto.problems import DeadlineExceeded, InFlight, Unavailable
 from polis.testing import eventually
 
 ITEMS = 12
+TIMERS = 60
 LONG = 160
 """Items of a run that is still under way when another process has started: two at a time, 50 ms each."""
 SCRIPT = Path(__file__).with_name("sink_runtime.py")
@@ -140,6 +141,11 @@ class Mesh:
 
         await eventually(still, within_s=10)
 
+    async def timers(self, run, condition):
+        """Whether all timers of a run are open and in this condition."""
+        query = f"select count(*) from runtime.waits where run_id = $1 and closed_at is null and {condition}"
+        return await self.admin.fetchval(query, run.id) == TIMERS
+
     async def epoch(self, run):
         return await self.admin.fetchval("select epoch from runtime.runs where id = $1", run.id)
 
@@ -217,6 +223,30 @@ async def test_a_graph_in_a_graph_goes_on_where_it_was_when_its_process_is_kille
     ]
 
 
+async def test_timers_that_fall_due_while_no_process_runs_go_off_once_when_one_does(mesh, played):
+    """G7, with a real process that is gone: nothing is early, nothing is forgotten, and the late ones are quick."""
+    played.graphs["timers"] = Graph(
+        nodes={"split": Node("split"), "wait": Node("wait", {"seconds": 1.0}), "act": Node(SLOW.key)},
+        edges=(Edge("split.out", "wait.in"), Edge("wait.out", "act.in")),
+        inputs={"x": GraphInput("split.in")},
+        outputs={"y": GraphOutput("act.out", many=True)},
+    )
+    async with mesh.process("one") as first:
+        await mesh.seen("one")
+        run = await mesh.ask(runtime.StartRun(graph="timers", input={"x": list(range(TIMERS))}))
+        await eventually(lambda: mesh.timers(run, "true"), within_s=10)
+        first.kill()
+        await first.wait()
+    assert mesh.lines() == []
+    await eventually(lambda: mesh.timers(run, "due_at < clock_timestamp()"), within_s=10)
+
+    async with mesh.process("one"):
+        await mesh.seen("one")
+        assert (await mesh.ended(run, within_s=5)).state == "succeeded"
+
+    assert mesh.keys() == {f"{run.id}/act/{n}.0": 1 for n in range(TIMERS)}
+
+
 async def test_the_runs_of_a_killed_process_go_on_elsewhere_when_its_lease_is_over(mesh):
     async with mesh.process("one") as first:
         await mesh.seen("one")
@@ -236,8 +266,8 @@ async def test_a_frozen_process_that_wakes_up_cannot_commit(mesh):
         async with mesh.process("two"):
             await mesh.seen("two")
             first.send_signal(signal.SIGSTOP)
-            # What its open transaction has locked is free when PostgreSQL ends that: after 15 s.
-            await eventually(lambda: mesh.epoch_is(run, 2), within_s=45)
+            # What its open transaction has locked is free at once: who takes its runs over ends its sessions.
+            await eventually(lambda: mesh.epoch_is(run, 2), within_s=10)
             first.send_signal(signal.SIGCONT)
 
             await mesh.assert_right(run, LONG)
