@@ -112,14 +112,21 @@ _FIELDS = """
     array(select d.key from runtime.ask_addressees d where d.org_id = $1 and d.ask_id = a.id order by d.key) as keys
 """
 _MINE = " and a.state = $2 and not (a.no_self and (a.actor_id = any($4) or a.started_by = any($4)))"
-# Each way of being addressed gives its newest by the index, filtered on the way, so a page is read and not the inbox.
+# Each way of being addressed gives its newest by the index, filtered on the way, so a page is read and not the inbox. Rows that
+# are compared, and `offset 0`, keep the planner to that: where most asks are of one key it would go through all of the org's.
 _BY_KEY = f"""
     select {_FIELDS}
     from (
         select distinct f.ask_id as id from unnest($3::text[]) as k (key) cross join lateral (
-            select d.ask_id from runtime.ask_addressees d join runtime.asks a on a.org_id = $1 and a.id = d.ask_id
-            where d.org_id = $1 and d.open = ($2 = 'open') and d.key = k.key and d.ask_id < $5 {_MINE} {{more}}
-            order by d.ask_id desc limit $6
+            select d.ask_id from (
+                select d.org_id, d.open, d.key, d.ask_id from runtime.ask_addressees d
+                where (d.org_id, d.open, d.key) >= ($1, $2 = 'open', k.key)
+                    and (d.org_id, d.open, d.key, d.ask_id) < ($1, $2 = 'open', k.key, $5)
+                order by d.org_id desc, d.open desc, d.key desc, d.ask_id desc offset 0
+            ) as d cross join lateral (
+                select from runtime.asks a where a.org_id = $1 and a.id = d.ask_id {_MINE} {{more}} offset 0
+            ) as a
+            order by d.org_id desc, d.open desc, d.key desc, d.ask_id desc limit $6
         ) as f
     ) as found join runtime.asks a on a.org_id = $1 and a.id = found.id
     order by a.id desc limit $6
