@@ -99,6 +99,21 @@ async def _output(world, run_id):
     return json.loads(text)["values"] if status == 200 else None
 
 
+async def test_a_key_that_may_activate_and_start_nothing_gets_nothing_started(world):
+    scopes = ["catalog:read", "catalog:write"]
+    world.tokens["key"] = (await world.owner("POST", "/keys", {"name": "K", "scopes": scopes}))["secret"]
+    content = {"triggers": {"often": {"on": {"kind": "schedule", "every_s": 1}}}}
+    resource = await world.resource(published=True, **content)
+
+    status, text = await world.request(
+        "key", "PUT", f"/resources/{resource['id']}/activations/production", {"number": 1}
+    )
+
+    assert status == 200, text
+    (refused,) = await eventually(lambda: _of(world, resource["key"], "refused"), within_s=15)
+    assert (refused["error"]["kind"], refused["fired"]) == ("/problems/forbidden", 0)
+
+
 async def test_whoever_activated_it_and_is_no_member_any_more_starts_nothing(world):
     cem = await world.new_member(keep_as="cem")
     key = new_key()

@@ -9,10 +9,14 @@ from msgspec import Struct
 from polis.proto.catalog.activations import NotActive
 from polis.proto.catalog.words import Content, Environment, ResourceKey, ResourceType, Status, VersionNumber
 from polis.proto.contract import INTERNAL, Cursor, Limit, Page, Request, Time, operation
+from polis.proto.identity.words import Scopes
 
 
 class Effective(Struct, frozen=True):
-    """The version that an environment uses. `content` is empty for whatever is no graph."""
+    """The version that an environment uses. `content` is empty for whatever is no graph.
+
+    scopes: what the token could do by which it was activated.
+    """
 
     org_id: UUID
     resource_id: UUID
@@ -24,6 +28,7 @@ class Effective(Struct, frozen=True):
     activated_by: UUID
     activated_at: Time
     content: Content
+    scopes: Scopes = ()
 
 
 class EffectiveGraph(Struct, frozen=True):

@@ -33,6 +33,7 @@ class Viewer(Struct, frozen=True):
     """Somebody who looks. `manages`: an owner or admin, who sees the private resources of others in the org too.
 
     reading, writing: regular expressions of the names (`graph/digest`, `artifact/<id>`) that grants open to them.
+    scopes: what their token may do.
     """
 
     org_id: UUID
@@ -40,10 +41,11 @@ class Viewer(Struct, frozen=True):
     manages: bool
     reading: str | None = None
     writing: str | None = None
+    scopes: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, actor: Actor) -> Viewer:
-        return cls(actor.org_id, actor.principal_id, actor.role in _MANAGERS)
+        return cls(actor.org_id, actor.principal_id, actor.role in _MANAGERS, scopes=actor.scopes)
 
     @property
     def opens(self) -> str | None:

@@ -74,6 +74,7 @@ class Grants:
             viewer.manages,
             expression(reading + writing),
             expression(writing),
+            viewer.scopes,
         )
 
     def forget(self, org_id: UUID) -> None:

@@ -14,7 +14,7 @@ from polis.bus.permissions import ADMIN
 from polis.graph import digest
 from polis.proto import Page, catalog, runtime
 from polis.proto.contract import operation_of
-from polis.proto.identity import LeaseSecret, SecretLease, SignInClient
+from polis.proto.identity import ROLE_SCOPES, LeaseSecret, SecretLease, SignInClient
 from polis.service import call
 from polis.service.wire import encode_problem
 from polis.testing import Person, eventually
@@ -37,7 +37,7 @@ class Catalog:
         await self.bus.subscribe(operation_of(LeaseSecret).subject, self._lease, queue="identity")
 
     async def activate(
-        self, person, key, graph, *, resource_id=None, number=1, told=True, status="published"
+        self, person, key, graph, *, resource_id=None, number=1, told=True, status="published", scopes=None
     ):
         """Make a version active in production, as this person."""
         resource_id = resource_id or uuid4()
@@ -45,7 +45,7 @@ class Catalog:
         self.played.graphs[key] = graph
         self.active[person.org_id, resource_id] = catalog.Effective(
             person.org_id, resource_id, "graph", key, "production", number, status, person.principal_id,
-            datetime.now(UTC), content,
+            datetime.now(UTC), content, tuple(ROLE_SCOPES["member"] if scopes is None else scopes),
         )  # fmt: skip
         assert digest(content)
         if told:

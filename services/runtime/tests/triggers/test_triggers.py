@@ -180,6 +180,19 @@ async def test_somebody_who_may_not_starts_nothing_and_the_trigger_says_why(
     await active.deactivate(gone, resource)
 
 
+async def test_a_trigger_may_do_no_more_than_the_token_that_activated_it(
+    ada, active, with_triggers, trigger_of
+):
+    graph = with_triggers(narrow=TriggerSpec(Schedule(every_s=1), into="x"))
+    resource = await active.activate(ada, "narrow", graph, scopes=("catalog:write", "catalog:read"))
+
+    trigger = await trigger_of(ada, "narrow", lambda t: t.refused)
+
+    assert (trigger.error.kind, trigger.fired) == ("/problems/forbidden", 0)
+    assert "runtime:run" in trigger.error.message
+    await active.deactivate(ada, resource)
+
+
 async def test_a_trigger_is_fired_by_hand_with_the_rights_of_whoever_does_it(
     actors, ada, active, with_triggers, trigger_of, refused, caller
 ):

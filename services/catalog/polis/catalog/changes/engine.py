@@ -278,7 +278,13 @@ class _Work:
         number = change.number or await self._number(change, resource)
         previous = await activations.number(self.tx, resource, environment)
         await activations.activate(
-            self.tx, self.known[change.type, change.key], environment, number, by=self.by, at=self.at
+            self.tx,
+            self.known[change.type, change.key],
+            environment,
+            number,
+            by=self.by,
+            at=self.at,
+            scopes=self.viewer.scopes,
         )
         effect: Effect = "none" if previous == number else "create" if previous is None else "change"
         return PlannedStep(

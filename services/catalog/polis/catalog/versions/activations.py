@@ -44,17 +44,25 @@ class MovePosition(Struct, frozen=True):
 
 
 async def activate(
-    tx: Transaction, resource: Resource, environment: str, number: int, *, by: UUID, at: datetime
+    tx: Transaction,
+    resource: Resource,
+    environment: str,
+    number: int,
+    *,
+    by: UUID,
+    at: datetime,
+    scopes: frozenset[str] = frozenset(),
 ) -> Activation:
     """Point an environment at a version of a locked resource; where it points there already, nothing happens.
 
+    scopes: what the token could do by which it is done. What runs by the activation alone may do no more.
     Refused(VersionNotFound) or DependencyGone.
     """
     current = await _current(tx, resource, environment)
     if current is not None and current.number == number:
         return current
     await uses.demand_used(tx, resource, number)
-    if not await _move(tx, resource, environment, number, by=by, at=at):
+    if not await _move(tx, resource, environment, number, by=by, at=at, scopes=scopes):
         raise Refused(VersionNotFound(version=str(number)))
     await tx.emit(VersionActivated(resource.org_id, resource.id, environment, number))
     return Activation(resource.id, environment, number, by, at)
@@ -167,7 +175,14 @@ async def _current(tx: Transaction, resource: Resource, environment: str) -> Act
 
 
 async def _move(
-    tx: Transaction, resource: Resource, environment: str, number: int, *, by: UUID, at: datetime
+    tx: Transaction,
+    resource: Resource,
+    environment: str,
+    number: int,
+    *,
+    by: UUID,
+    at: datetime,
+    scopes: frozenset[str],
 ) -> bool:
     """Write pointer and history together; False when there is no such version."""
     moved = await tx.execute(
@@ -181,14 +196,14 @@ async def _move(
             where a.org_id = $1 and a.resource_id = $2 and a.environment = $3
         ), pointer as (
             insert into catalog.activations as a (org_id, resource_id, visibility, environment, number, change,
-                activated_by, activated_at)
+                activated_by, activated_at, scopes)
             select t.org_id, t.resource_id, t.visibility, $3, t.number, 1 + (
                 select coalesce(max(h.change), 0) from catalog.activation_history h
                 where h.org_id = $1 and h.resource_id = $2 and h.environment = $3
-            ), $5::uuid, $6::timestamptz from target t
+            ), $5::uuid, $6::timestamptz, $7::text[] from target t
             on conflict (org_id, resource_id, environment) do update
                 set number = excluded.number, change = a.change + 1, activated_by = excluded.activated_by,
-                    activated_at = excluded.activated_at
+                    activated_at = excluded.activated_at, scopes = excluded.scopes
             returning a.org_id, a.resource_id, a.environment, a.change, a.number
         )
         insert into catalog.activation_history (org_id, resource_id, environment, change, number, previous,
@@ -203,5 +218,6 @@ async def _move(
         number,
         by,
         at,
+        sorted(scopes),
     )
     return moved == 1

@@ -35,6 +35,7 @@ class _Row(Struct, frozen=True):
     activated_by: UUID
     activated_at: datetime
     content: str
+    scopes: list[str]
 
 
 @handlers.handles(catalog.GetEffective)
@@ -44,7 +45,8 @@ async def get_effective(request: catalog.GetEffective, ctx: Context[Own]) -> cat
             _Row,
             """
             select r.org_id, r.id as resource_id, r.type, r.key, a.environment, a.number, r.status, a.activated_by,
-                a.activated_at, case when r.type = 'graph' then v.content else '{}' end as content
+                a.activated_at, case when r.type = 'graph' then v.content else '{}' end as content,
+                a.scopes
             from catalog.resources r
             join catalog.activations a on a.org_id = r.org_id and a.resource_id = r.id and a.environment = $3
             join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id and v.number = a.number
@@ -58,6 +60,7 @@ async def get_effective(request: catalog.GetEffective, ctx: Context[Own]) -> cat
         raise Refused(catalog.NotActive(environment=request.environment))
     fields = msgspec.structs.asdict(row)
     fields["content"] = msgspec.json.decode(row.content, type=dict[str, object])
+    fields["scopes"] = tuple(row.scopes)
     return catalog.Effective(**fields)
 
 

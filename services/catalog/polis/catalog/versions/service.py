@@ -53,7 +53,13 @@ async def activate(request: catalog.Activate, ctx: Context[Own]) -> catalog.Acti
     async with ctx.transaction() as tx:
         resource = await resources.lock(tx, await ctx.own.grants.viewer(ctx.actor), request.resource_id)
         activation = await activations.activate(
-            tx, resource, request.environment, request.number, by=ctx.actor.principal_id, at=ctx.now()
+            tx,
+            resource,
+            request.environment,
+            request.number,
+            by=ctx.actor.principal_id,
+            at=ctx.now(),
+            scopes=ctx.actor.scopes,
         )
         return tx.answer(activation)
 

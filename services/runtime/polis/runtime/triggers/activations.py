@@ -209,7 +209,9 @@ class Activations:
         request = StartRun(graph=effective.key, agent=spec.agent, environment=effective.environment)
         acts_as = None
         try:
-            ctx = await self._stand_in.context(self._own, request, effective.org_id, effective.activated_by)
+            ctx = await self._stand_in.context(
+                self._own, request, effective.org_id, effective.activated_by, effective.scopes
+            )
             demand_reading(ctx.actor, spec)
             if spec.agent is not None:
                 acts_as = await resolve.actor_id(ctx, spec.agent)

@@ -143,7 +143,7 @@ async def _take(tx: Transaction) -> list[Due]:
         )
         update runtime.triggers t set due_at = clock_timestamp() + make_interval(secs => $2)
         from due where t.org_id = due.org_id and t.id = due.id
-        returning t.org_id, t.id, t.name, t.graph, t.environment, t.activated_by, t.acts_as, t.spec, t.slot_at,
+        returning t.org_id, t.id, t.name, t.graph, t.environment, t.activated_by, t.scopes, t.acts_as, t.spec, t.slot_at,
             t.pending, t.pending_id, clock_timestamp() as now
         """,
         _TAKEN_AT_ONCE,

@@ -85,7 +85,9 @@ class Firing:
             agent=agent_of(trigger, spec),
             environment=trigger.environment,
         )
-        ctx = await self.stand_in.context(self._own, request, trigger.org_id, trigger.activated_by)
+        ctx = await self.stand_in.context(
+            self._own, request, trigger.org_id, trigger.activated_by, trigger.scopes
+        )
         demand_reading(ctx.actor, spec)
         return await start.start_with(request, ctx, _mark(trigger, occasion))
 

@@ -31,6 +31,7 @@ class Armed(Struct, frozen=True):
     graph: str
     environment: str
     activated_by: UUID
+    scopes: list[str]
     acts_as: UUID | None
     spec: bytes
 
@@ -121,7 +122,7 @@ async def armed(db: Tenant | Transaction, trigger_id: UUID) -> Armed:
     row = await db.row(
         Armed,
         """
-        select t.org_id, t.id, t.name, t.graph, t.environment, t.activated_by, t.acts_as, t.spec
+        select t.org_id, t.id, t.name, t.graph, t.environment, t.activated_by, t.scopes, t.acts_as, t.spec
         from runtime.triggers t where t.org_id = $1 and t.id = $2 and t.ended_at is null
         """,
         db.org_id,
@@ -137,7 +138,7 @@ async def listening(db: Tenant, event: str) -> Sequence[Armed]:
     return await db.rows(
         Armed,
         """
-        select t.org_id, t.id, t.name, t.graph, t.environment, t.activated_by, t.acts_as, t.spec
+        select t.org_id, t.id, t.name, t.graph, t.environment, t.activated_by, t.scopes, t.acts_as, t.spec
         from runtime.triggers t
         where t.org_id = $1 and t.listens is not null and $2 = any(t.listens) and t.ended_at is null
             and t.paused_at is null
@@ -153,7 +154,7 @@ async def hook(tx: Transaction, trigger_id: UUID) -> Hook | None:
     return await tx.row(
         Hook,
         """
-        select t.org_id, t.id, t.name, t.graph, t.environment, t.activated_by, t.acts_as, t.spec,
+        select t.org_id, t.id, t.name, t.graph, t.environment, t.activated_by, t.scopes, t.acts_as, t.spec,
             array_remove(array[t.token_hash, case when t.old_token_until > clock_timestamp() then t.old_token_hash end],
                 null) as tokens
         from runtime.triggers t

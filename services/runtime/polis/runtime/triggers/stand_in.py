@@ -1,9 +1,13 @@
-"""Acting for whoever activated a trigger: with what they may do in their org at this moment, and no more."""
+"""Acting for whoever activated a trigger.
+
+With what they may do in their org at this moment, and no more than the token could by which they activated it.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from polis.db import Deadline
@@ -31,12 +35,14 @@ class StandIn:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._known: OrderedDict[tuple[UUID, UUID], tuple[float, Actor]] = OrderedDict()
-        self._scopes = tuple(sorted({o.scope for o in operations() if ":" in o.scope}))
+        self._known: OrderedDict[tuple[UUID, UUID, tuple[str, ...]], tuple[float, Actor]] = OrderedDict()
+        self._scopes = frozenset(o.scope for o in operations() if ":" in o.scope)
 
-    async def context(self, own: Own, request: StartRun, org_id: UUID, principal_id: UUID) -> Context[Own]:
-        """As if they had sent the request now. Refused(PrincipalNotFound), or Forbidden when they may start no run."""
-        actor = await self._actor(org_id, principal_id)
+    async def context(
+        self, own: Own, request: StartRun, org_id: UUID, principal_id: UUID, scopes: Sequence[str]
+    ) -> Context[Own]:
+        """As if they had sent the request now, by a token of these scopes. Refused(PrincipalNotFound), or Forbidden when they may start no run."""
+        actor = await self._actor(org_id, principal_id, tuple(sorted(set(scopes) & self._scopes)))
         operation = operation_of(StartRun)
         admit(operation, actor)
         return Context(
@@ -51,17 +57,17 @@ class StandIn:
             headers={},
         )
 
-    async def _actor(self, org_id: UUID, principal_id: UUID) -> Actor:
-        kept = self._known.get((org_id, principal_id))
+    async def _actor(self, org_id: UUID, principal_id: UUID, scopes: tuple[str, ...]) -> Actor:
+        kept = self._known.get((org_id, principal_id, scopes))
         if kept is not None and time.monotonic() < kept[0]:
             return kept[1]
         keys = self._kernel.keys
         token = await self._kernel.caller.call(
-            Delegate(org_id, principal_id, self._scopes), token=await keys.own_token(), timeout_s=TIMEOUT_S
+            Delegate(org_id, principal_id, scopes), token=await keys.own_token(), timeout_s=TIMEOUT_S
         )
         actor = await keys.actor(token.access_token, None)
-        self._known[org_id, principal_id] = (time.monotonic() + TTL_S, actor)
-        self._known.move_to_end((org_id, principal_id))
+        self._known[org_id, principal_id, scopes] = (time.monotonic() + TTL_S, actor)
+        self._known.move_to_end((org_id, principal_id, scopes))
         if len(self._known) > _KEPT:
             self._known.popitem(last=False)
         return actor

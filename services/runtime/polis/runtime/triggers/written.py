@@ -141,11 +141,11 @@ async def put(
     await tx.execute(
         """
         insert into runtime.triggers as t (org_id, id, resource_id, environment, name, graph, number, kind, spec,
-            activated_by, acts_as, listens, slot_at, due_at, error)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+            activated_by, scopes, acts_as, listens, slot_at, due_at, error)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         on conflict (org_id, resource_id, environment, name) do update set graph = excluded.graph,
             number = excluded.number, kind = excluded.kind, spec = excluded.spec,
-            activated_by = excluded.activated_by, acts_as = excluded.acts_as, listens = excluded.listens,
+            activated_by = excluded.activated_by, scopes = excluded.scopes, acts_as = excluded.acts_as, listens = excluded.listens,
             slot_at = excluded.slot_at,
             due_at = case when excluded.kind = 'event' and t.pending is not null then t.due_at else excluded.due_at end,
             pending = case when excluded.kind = 'event' then t.pending end,
@@ -164,6 +164,7 @@ async def put(
         kind_of(wanted.spec),
         spec,
         effective.activated_by,
+        list(effective.scopes),
         wanted.acts_as,
         listens(wanted.spec),
         slot,
