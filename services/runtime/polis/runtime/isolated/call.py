@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2
 SECONDS = 30.0
-"""How long one piece of work takes at the most; as much again it may wait for its turn."""
+"""How long one piece of work takes at the most, once it has its turn."""
 MAX_ANSWER = 32 * 1024 * 1024
 _slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 

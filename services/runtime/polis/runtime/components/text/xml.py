@@ -9,6 +9,8 @@ from polis.runtime.components.text.given import Budget, the_text
 from polis.runtime.components.worker import off_loop
 
 Element = dict[str, object]
+MAX_NODES = 100_000
+"""Elements and attributes: each element takes half a kilobyte."""
 
 
 @component("xml.parse")
@@ -41,7 +43,7 @@ class _Building:
     def __init__(self) -> None:
         self.root: Element | None = None
         self._open: list[tuple[Element, list[Element], list[str]]] = []
-        self._budget = Budget("xml")
+        self._budget = Budget("xml", MAX_NODES)
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self._budget.spend(len(self._open) + 1, 1 + len(attributes))
