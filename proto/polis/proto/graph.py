@@ -171,11 +171,24 @@ class Retry(Struct, frozen=True, omit_defaults=True):
     not_on: Annotated[tuple[ErrorPattern, ...], Meta(max_length=20)] = ()
 
 
+class Compensation(Struct, frozen=True, omit_defaults=True):
+    """What undoes the effect of a step, when its run fails or is cancelled: a component, which may run a graph.
+
+    Its one input takes an object: `step` and `key` of what is undone, its `inputs` by port, and its `outputs`, a list by port.
+    """
+
+    component: ComponentKey
+    config: dict[str, object] = {}
+    retry: Retry | None = field(default_factory=Retry)
+    timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+
+
 class Node(Struct, frozen=True, omit_defaults=True):
     """One step of a graph: a component with its configuration.
 
     merge: how several inputs come together, where it is another way than the component's. heartbeat_timeout_s: an attempt that
-    has given no sign of life for longer has failed.
+    has given no sign of life for longer has failed. compensate: what undoes it: of the steps that took effect, in the reverse
+    order in which they did.
     """
 
     component: ComponentKey
@@ -186,6 +199,7 @@ class Node(Struct, frozen=True, omit_defaults=True):
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
     merge: Merge | None = None
     heartbeat_timeout_s: Annotated[float, Meta(gt=0, le=86400)] | None = None
+    compensate: Compensation | None = None
 
 
 class Edge(Struct, frozen=True):

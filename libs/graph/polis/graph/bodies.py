@@ -61,20 +61,23 @@ def graph_uses(graph: Graph) -> dict[GraphUse, str]:
     found: dict[GraphUse, str] = {}
     for inner, at in _written(graph):
         for name, node in inner.nodes.items():
-            use = use_of(node)
-            if use is not None:
-                found.setdefault(use, at + pointer("nodes", name, "config", CONFIG))
+            for config, place in _configs(name, node):
+                use = use_of(config)
+                if use is not None:
+                    found.setdefault(use, at + place + pointer(CONFIG))
     return found
 
 
 def component_keys(graph: Graph) -> set[str]:
     """The components that a graph names, also in the graphs that stand in it."""
-    return {node.component for inner, _ in _written(graph) for node in inner.nodes.values()}
+    nodes = [node for inner, _ in _written(graph) for node in inner.nodes.values()]
+    undos = {node.compensate.component for node in nodes if node.compensate is not None}
+    return {node.component for node in nodes} | undos
 
 
-def use_of(node: Node) -> GraphUse | None:
-    """The graph of the catalog that a node names as its body."""
-    named = node.config.get(CONFIG)
+def use_of(config: Mapping[str, object]) -> GraphUse | None:
+    """The graph of the catalog that a configuration names."""
+    named = config.get(CONFIG)
     match = _NAME.fullmatch(str(named[USE])) if isinstance(named, dict) and USE in named else None
     if match is None or not isinstance(named, dict):
         return None
@@ -98,14 +101,27 @@ def unordered(component: Component, node: Node) -> bool:
 def _written(graph: Graph, at: str = "", depth: int = 0) -> Iterator[tuple[Graph, str]]:
     yield graph, at
     for name, node in graph.nodes.items():
-        written = inline_body(node)
-        if written is None or "nodes" not in written or depth == MAX_DEPTH:
-            continue
-        try:
-            inner = read_graph(written)
-        except GraphFaults:
-            continue  # `check` says what is wrong with it
-        yield from _written(inner, at + pointer("nodes", name, "config", CONFIG), depth + 1)
+        for config, place in _configs(name, node):
+            written = config.get(CONFIG)
+            if (
+                not isinstance(written, dict)
+                or "nodes" not in written
+                or USE in written
+                or depth == MAX_DEPTH
+            ):
+                continue
+            try:
+                inner = read_graph(written)
+            except GraphFaults:
+                continue  # `check` says what is wrong with it
+            yield from _written(inner, at + place + pointer(CONFIG), depth + 1)
+
+
+def _configs(name: str, node: Node) -> Iterator[tuple[dict[str, object], str]]:
+    """The configurations of a node that may hold a graph: its own, and that of what undoes it."""
+    yield node.config, pointer("nodes", name, "config")
+    if node.compensate is not None:
+        yield node.compensate.config, pointer("nodes", name, "compensate", "config")
 
 
 def joined(component: Component, node: Node, body: Plan) -> Component:
@@ -194,7 +210,7 @@ class Bodies:
         written = inline_body(node)
         if written is not None:
             return read_graph(written), None
-        use = use_of(node)
+        use = use_of(node.config)
         if use is None:
             raise GraphFaults([Fault(pointer(USE), "a graph is named `graph/key` or `graph/key@version`")])
         if use in self.open or (use.key == self.key and not use.number):

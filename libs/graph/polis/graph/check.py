@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from polis.graph import undo
 from polis.graph.bodies import (
     CONFIG,
     MAX_DEPTH,
@@ -120,6 +121,9 @@ class _Draft:
             if component is not None and merge is not None:
                 self.kinds[name] = msgspec.structs.replace(component, merge=merge)
                 self.more_faults += _merge_faults(component, merge, name)
+        self.undos: dict[str, Plan] = {}
+        for name in graph.nodes:
+            self._add_undo(name, bodies)
 
     def component(self, node: str) -> Component | None:
         return self.kinds[node]
@@ -132,6 +136,17 @@ class _Draft:
             else:
                 yield from _config_faults(component, node.config, name)
         yield from self.more_faults
+
+    def _add_undo(self, name: str, bodies: Bodies) -> None:
+        """What undoes a node is checked as a graph of its own."""
+        node, kind = self.graph.nodes[name], self.kinds[name]
+        if node.compensate is None or kind is None:
+            return
+        try:
+            undone = undo.graph_of(node.compensate, kind, self.components)
+            self.undos[name] = _checked(undone, self.components, bodies)
+        except GraphFaults as error:
+            self.more_faults += undo.at(name, error.faults)
 
     def _join(self, name: str, component: Component, bodies: Bodies) -> None:
         """Make of a node what the graph makes of it that it runs."""
@@ -195,7 +210,8 @@ class _Draft:
         names = order(self._successors())
         kinds = {name: kind for name, kind in self.kinds.items() if kind is not None}
         edges = dict(self.edges)
-        return plan(self.graph, kinds, names, edges=edges, entries=self.entries, bodies=self.bodies)
+        inner = {"bodies": self.bodies, "undos": self.undos}
+        return plan(self.graph, kinds, names, edges=edges, entries=self.entries, **inner)
 
     def _port_faults(self, reference: str, side: str, at: str) -> Iterator[Fault]:
         node, _, port = reference.partition(".")

@@ -38,7 +38,8 @@ class PlannedNode(Struct, frozen=True):
     wires: graph inputs by name first, then edges as the graph lists them.
     exits: for each port, the graph outputs that it feeds.
     ordered: whether what it emits has the same order each time: not where branches meet as they come.
-    body: the graph that it runs. Its component is then the one that this graph makes of it.
+    body: the graph that it runs. Its component is then the one that this graph makes of it. undo: what undoes it, as a graph of
+    one node, `@undo`, whose input is `of`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class PlannedNode(Struct, frozen=True):
     exits: Mapping[str, tuple[str, ...]]
     ordered: bool
     body: Plan | None = None
+    undo: Plan | None = None
 
 
 class Plan(Struct, frozen=True):
@@ -73,10 +75,11 @@ def plan(
     edges: Mapping[Edge, bool],
     entries: Mapping[str, bool],
     bodies: Mapping[str, Plan],
+    undos: Mapping[str, Plan],
 ) -> Plan:
     """The plan of a graph without faults. names: its nodes in topological order; edges, entries: whether proven.
 
-    components, bodies: what each node is, and the graph that it runs.
+    components, bodies, undos: what each node is, the graph that it runs, and the one that undoes it.
     """
     position = {name: index for index, name in enumerate(names)}
     wires: dict[str, list[Wire]] = {name: [] for name in names}
@@ -104,10 +107,12 @@ def plan(
                 exits=exits[name],
                 ordered=_ordered(node, component, wires[name], nodes),
                 body=bodies.get(name),
+                undo=undos.get(name),
             )
         )
-    depth = max((1 + body.depth for body in bodies.values()), default=0)
-    size = len(nodes) + sum(body.size for body in bodies.values())
+    inner = (*bodies.values(), *undos.values())
+    depth = max((1 + body.depth for body in inner), default=0)
+    size = len(nodes) + sum(body.size for body in inner)
     return Plan(graph, tuple(nodes), targets, depth, size)
 
 

@@ -32,8 +32,8 @@ GraphOutputs = Annotated[
 StepPath = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z][a-z0-9_]{0,62}(/[a-z][a-z0-9_]{0,62})*$(?!\n)",
-        description="Name of a node, behind those of the nodes that run the graph that it is in.",
+        pattern=r"^[a-z][a-z0-9_]{0,62}(/@?[a-z][a-z0-9_]{0,62})*$(?!\n)",
+        description="Name of a node, behind those of the nodes that run the graph that it is in; `/@undo`: what undoes it.",
         examples=["each/read"],
     ),
 ]
@@ -354,7 +354,10 @@ class GetRunTree(Request[RunTree], frozen=True):
 
 @operation(http="POST /runs/{run_id}/cancel", scope="runtime:run", problems=(RunNotFound, RunEnded))
 class CancelRun(Request[Run], frozen=True):
-    """End a run now: nothing that it does takes effect any more."""
+    """End a run now: nothing that it does takes effect any more.
+
+    One whose graph says how steps are undone (`compensate`) goes on to do that, and ends then; its state tells.
+    """
 
     run_id: UUID
 

@@ -36,6 +36,8 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
 
     sent: what a pure step had emitted before it failed; that is recomputed and cut off there. attempts: how many it took.
     chosen: no outcome, but which messages came together, by wire and lineage (`latest`).
+    nth, inputs: of what can be undone: which outcome of the run it was, and what it was made of.
+    ended, at_ms: no outcome either, but how the run ends when all that can be has been undone, and when that was certain.
     """
 
     emitted: tuple[tuple[str, object], ...] = ()
@@ -43,6 +45,10 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
     sent: int = 0
     attempts: int = 0
     chosen: tuple[tuple[int, Item], ...] = ()
+    nth: int = 0
+    inputs: dict[str, object] = {}
+    ended: Literal["", "failed", "cancelled"] = ""
+    at_ms: int = 0
 
 
 CHOICE = "/@latest"

@@ -34,11 +34,11 @@ _recorded = msgspec.json.Decoder(Recorded)
 class Attempts:
     """Every item of a run that is followed by itself.
 
-    running: attempts at work; waiting: those of them that wait for room; recording, retrying: activations in between.
+    undoable: outcomes so far that can be undone. running: attempts at work; waiting: those of them that wait for room; recording, retrying: activations in between.
     """
 
     __slots__ = (
-        "_machine", "_random", "_recorded", "recording", "retrying", "running", "timers", "waiting",
+        "_machine", "_random", "_recorded", "recording", "retrying", "running", "timers", "undoable", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +47,7 @@ class Attempts:
         self._machine = machine
         self._random = random
         self._recorded = dict(recorded)
+        self.undoable = max((known.nth for known in recorded.values()), default=0)
         self.timers = Timers(machine)
         self.running = self.waiting = self.recording = self.retrying = 0
 
@@ -313,6 +314,10 @@ class Attempts:
 
     def _record(self, activation: Activation, outcome: Recorded) -> None:
         """Ask for an outcome to be made durable. What goes on afterwards is what a recovery would read."""
+        if activation.node.stage.undo is not None and outcome.failure is None:
+            self.undoable += 1
+            inputs = dict(activation.inputs)
+            outcome = msgspec.structs.replace(outcome, nth=self.undoable, inputs=inputs)
         try:
             body = msgspec.json.encode(outcome)
         except TypeError as error:

@@ -46,6 +46,11 @@ class Bodies:
         except Exception as error:  # noqa: BLE001 - a component may raise anything: it is its run's failure
             self.activation.machine.attempts.failed(self.attempt, error)
 
+    def hear(self, turn: Frame) -> None:
+        """Something can happen in a turn."""
+        self.ready.append(turn)
+        self.activation.frame.mark_ready(self.activation.node)
+
     def close(self) -> None:
         """Stop all turns: nobody waits for them any more."""
         turns, self.turns = self.turns, {}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
+from polis.graph.undo import NODE
 from polis.proto.runtime import Step, StepState
 from polis.runtime.engine.node import first, since
 
@@ -24,6 +26,7 @@ class Tally(Struct):
     attempts: int = 0
     missed: int = 0
     started_at: float | None = None
+    ended_at: float | None = None
     error: str | None = None
 
     def add(self, node: NodeRun) -> None:
@@ -34,6 +37,8 @@ class Tally(Struct):
         self.error = node.error or self.error
         if node.started_at is not None:
             self.started_at = min(node.started_at, self.started_at or node.started_at)
+        if node.ended_at is not None:
+            self.ended_at = max(node.ended_at, self.ended_at or node.ended_at)
 
     def state(self, outer: StepState) -> StepState:
         """What it is, by what the node is that runs its graph."""
@@ -103,10 +108,14 @@ class Facts:
 
     def _step(self, stage: Stage, tallies: dict[str, Tally]) -> Step:
         machine = self._machine
+        undoes = f"/{NODE}" in stage.path
+        if machine.undoing is not None and not undoes:
+            return self._left(stage)
         if stage.outer is None:
             return machine.nodes[stage.index].facts(machine.created_at)
         outer = self._steps[stage.outer.number]
         tally = tallies.get(stage.path) or Tally()
+        ended_ms = since(tally.ended_at, machine.created_at) if undoes else outer.ended_ms
         started_ms, before = since(tally.started_at, machine.created_at), self.before.get(stage.path)
         if started_ms is not None and before is not None:
             started_ms = first(before.started_ms, started_ms)
@@ -120,6 +129,16 @@ class Facts:
             emitted=tally.emitted,
             attempts=tally.attempts,
             started_ms=started_ms,
-            ended_ms=None if tally.started_at is None else outer.ended_ms,
+            ended_ms=None if tally.started_at is None else ended_ms,
             error=tally.error,
         )
+
+    def _left(self, stage: Stage) -> Step:
+        """What a step was when the run had to end: nothing comes to it while its effects are undone."""
+        before = self.before.get(stage.path)
+        if before is None:
+            component = stage.component
+            return Step(stage.path, component.key, stage.title, component.activity, "skipped")
+        if before.state in ("succeeded", "failed", "skipped", "cancelled"):
+            return before
+        return msgspec.structs.replace(before, state="skipped" if before.state == "pending" else "cancelled")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from polis.runtime.engine.bodies import Bodies
     from polis.runtime.engine.machine import Machine
     from polis.runtime.engine.program import Program
+    from polis.runtime.engine.undoing import Undoing
 
 MESSAGES_PER_CLOCK = 8
 """Messages that a function takes before the time is looked at; each takes microseconds, as components promise."""
@@ -44,7 +45,7 @@ class Frame:
     )  # fmt: skip
 
     def __init__(
-        self, machine: Machine, program: Program, bodies: Bodies | None = None, item: Item = ROOT
+        self, machine: Machine, program: Program, bodies: Bodies | Undoing | None = None, item: Item = ROOT
     ) -> None:
         self.machine = machine
         self.program = program
@@ -121,9 +122,7 @@ class Frame:
         """Let those around it know that it can go on, or has ended."""
         if self.bodies is not None and not self.stirred:
             self.stirred = True
-            self.bodies.ready.append(self)
-            around = self.bodies.activation
-            around.frame.mark_ready(around.node)
+            self.bodies.hear(self)
 
     def touch(self, node: NodeRun) -> None:
         """Something about the node has changed that is worth telling."""

@@ -12,6 +12,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
+from polis.graph.undo import NODE
 from polis.proto.runtime import RunError, Step
 from polis.runtime.engine.activation import Activation, Attempt, Failure, Host, Recorded
 from polis.runtime.engine.attempts import Attempts
@@ -22,7 +25,8 @@ from polis.runtime.engine.history import History
 from polis.runtime.engine.item import Item
 from polis.runtime.engine.node import NodeRun
 from polis.runtime.engine.outside import Outside
-from polis.runtime.engine.requests import Ended, Record, Request
+from polis.runtime.engine.requests import Close, Ended, HandOver, Record, Request
+from polis.runtime.engine.undoing import END, Undoing
 
 if TYPE_CHECKING:
     from polis.runtime.engine.program import Program
@@ -67,6 +71,8 @@ class Machine:
         self.attempts = Attempts(self, random, recorded or {})
         self.outside = Outside(self, waits)
         self.frame = Frame(self, program)
+        verdict = recorded.get(END) if recorded else None
+        self.undoing = None if verdict is None else Undoing(self, verdict, recorded or {})
         self.turns: dict[Frame, None] = {}
         """The graphs in graphs that are at work."""
         self._facts = Facts(self)
@@ -84,21 +90,31 @@ class Machine:
         self._facts.before = known
 
     def start(self, inputs: Mapping[str, object]) -> None:
-        """Deliver what the run starts with: values by the names of the graph's inputs, checked before."""
-        self.frame.start(inputs)
+        """Deliver what the run starts with: values by the names of the graph's inputs, checked before.
+
+        One of which it is certain how it ends, has all begun that it begins: only what it did is undone.
+        """
+        if self.undoing is None:
+            self.frame.start(inputs)
+        else:
+            self.frame.close()
+            self.deadline = self.undoing.deadline
 
     def turn(self, budget_s: float) -> bool:
         """Run what can run now for about this long; whether more is ready."""
         self.now = self.clock()
         self.turn_ends = self.now + budget_s
-        inboxes = self.frame.inboxes
         if self.paused:
             return False
         if self.state == "running":
-            self.frame.turn()
-        if not inboxes.ready and self.state == "running" and self.attempts.stuck:
+            (self.frame if self.undoing is None else self.undoing).turn()
+        if not self._is_ready and self.state == "running" and self.attempts.stuck:
             self._grow()
-        return inboxes.ready != 0 and self.state == "running"
+        return self._is_ready and self.state == "running"
+
+    @property
+    def _is_ready(self) -> bool:
+        return self.frame.inboxes.ready != 0 if self.undoing is None else self.undoing.goes_on
 
     def finished(self, attempt: Attempt) -> None:
         """An attempt has returned. Here and in `failed`, one that nobody waits for any more is ignored."""
@@ -125,7 +141,7 @@ class Machine:
         """Whether nothing happens until what is waited for comes: the run needs no process until then."""
         if self.paused:
             return self.state == "running" and self.attempts.quiet
-        idle = self.state == "running" and not self.frame.inboxes.ready
+        idle = self.state == "running" and not self._is_ready
         return idle and self.attempts.rests and bool(self.outside.open)
 
     def pause(self) -> None:
@@ -145,7 +161,9 @@ class Machine:
     def wake(self) -> None:
         """Do what the time has come for: attempts to be repeated, attempts and runs that took too long."""
         self.now = self.clock()
-        if self.now >= self.deadline and self.state == "running" and not self.paused:
+        if self.undoing is not None and self.now >= self.deadline and self.state == "running":
+            self.undoing.out_of_time()
+        elif self.now >= self.deadline and self.state == "running" and not self.paused:
             late = next(
                 (n for n in self.nodes if n.state in ("running", "waiting", "retrying")), self.nodes[0]
             )
@@ -162,7 +180,7 @@ class Machine:
     def cancel(self) -> None:
         """End the run: nothing that happens afterwards has a consequence."""
         if self.state == "running":
-            self._end(Ended("cancelled"))
+            self._end(Ended("cancelled"), "cancelled")
 
     def wait_for_room(self, attempt: Attempt) -> bool:
         """Whether an attempt must wait before it emits more; a Room request ends the wait."""
@@ -180,12 +198,23 @@ class Machine:
     # For the parts of this run.
 
     def succeed(self, output: bytes) -> None:
-        self._end(Ended("succeeded", output))
+        self._end(Ended("succeeded", output), "succeeded")
 
     def fail(self, failure: Failure) -> None:
         """End the run because of one of its steps."""
-        if self.state == "running":
-            self._end(Ended("failed", error=RunError(failure.step, failure.kind, failure.message)))
+        if self.state != "running":
+            return
+        if self.attempts.undoable and self.program.undoes:
+            at_ms = max(0, int((self.now - self.created_at) * 1000))
+            verdict = Recorded(failure=failure, ended="failed", at_ms=at_ms)
+            self._end(HandOver(msgspec.json.encode(verdict)), "failed")
+        else:
+            error = RunError(failure.step, failure.kind, failure.message)
+            self._end(Ended("failed", error=error), "failed")
+
+    def conclude(self, ended: Ended) -> None:
+        """All is undone that can be."""
+        self._end(ended, ended.state)
 
     @property
     def may_begin(self) -> bool:
@@ -205,18 +234,22 @@ class Machine:
         grown = [frame for frame in (self.frame, *self.turns) if frame.inboxes.grow()]
         for frame in grown:
             frame.stir()
-        if not grown:
+        if not grown and self.undoing is not None:
+            self.undoing.give_up(Failure("engine.stalled", "nothing in it can go on", step=NODE))
+        elif not grown:
             waiting = next(node for node in self.nodes if not node.ended)
             self.frame.fail(waiting, Failure("engine.stalled", "nothing in the run can go on"))
 
-    def _end(self, ended: Ended) -> None:
-        self.state = ended.state
+    def _end(self, ended: Ended | HandOver, state: Literal["succeeded", "failed", "cancelled"]) -> None:
+        self.state = state
         self.frame.close()
-        self.requests = [*(request for request in self.requests if isinstance(request, Record)), ended]
+        # What it waits for is closed with the end; before that, somebody could still be asked in vain.
+        kept = (Record, Close) if isinstance(ended, HandOver) else Record
+        self.requests = [*(request for request in self.requests if isinstance(request, kept)), ended]
         for node in self.nodes:
             if not node.ended and node.state != "failed":
                 # A node that the run's end has interrupted.
                 begun = node.started_at is not None
-                node.state = "cancelled" if begun or ended.state == "cancelled" else "skipped"
+                node.state = "cancelled" if begun or state == "cancelled" else "skipped"
                 node.ended_at = self.now if begun else None
                 self.changed |= node.stage.mark

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from polis.graph import GraphFaults, GraphUse, Plan, check, pointer, signature
+from polis.graph import GraphFaults, GraphUse, Plan, check, pointer, signature, undo
 from polis.proto.graph import Component, Graph
 from polis.proto.problems import Fault
 from polis.runtime.component import Implementation
@@ -24,7 +24,18 @@ class Program:
     path: what the names of its nodes begin with. last: whether nothing that comes after it has an effect.
     """
 
-    __slots__ = ("graph", "ordered_exits", "plan", "quick", "roots", "scopes", "stages", "steps", "waits")
+    __slots__ = (
+        "graph",
+        "ordered_exits",
+        "plan",
+        "quick",
+        "roots",
+        "scopes",
+        "stages",
+        "steps",
+        "undoes",
+        "waits",
+    )
 
     def __init__(
         self,
@@ -50,18 +61,20 @@ class Program:
             stage.record(exposure, plan.graph.record)
             if planned.body is not None:
                 stage.contain(_body(stage, planned.body, implementations, exposure.taint))
+            if planned.undo is not None:
+                path, taint_ = f"{stage.path}/", exposure.taint
+                stage.be_undone(Program(planned.undo, implementations, path=path, last=False, taint=taint_))
         self.steps: tuple[Stage, ...] = tuple(
-            step
-            for stage in self.stages
-            for step in (stage, *(stage.body.steps if stage.body is not None else ()))
+            step for stage in self.stages for step in (stage, *_inner(stage.body), *_inner(stage.undo))
         )
-        """Every node, each followed by those of the graph that it runs."""
+        """Every node, each followed by those of the graph that it runs, and of what undoes it."""
+        self.undoes: bool = any(stage.undo is not None for stage in self.steps)
         self.roots = sum(stage.bit for stage in self.stages if not stage.sources)
         """The bits of the nodes that have something to do when a run begins."""
         self.ordered_exits = frozenset(
             name for node in plan.nodes if node.ordered for names in node.exits.values() for name in names
         )
-        self.scopes = tuple(sorted({scope for stage in self.stages for scope in stage.scopes}))
+        self.scopes = tuple(sorted({scope for stage in self.steps for scope in stage.scopes}))
         """What the run's token must allow: the sum of what its components declare."""
         self.quick: bool = not any(stage.effects for stage in self.stages) and all(
             stage.body.quick if stage.body is not None else stage.inline or stage.eager
@@ -70,6 +83,10 @@ class Program:
         """Whether nothing in it has an effect or waits for others."""
         self.waits = any(stage.waits for stage in self.steps)
         """Whether it may wait for what comes from outside."""
+
+
+def _inner(program: Program | None) -> tuple[Stage, ...]:
+    return () if program is None else program.steps
 
 
 def _body(
@@ -116,6 +133,12 @@ def _implementation_faults(
             continue
         for fault in implementation.check(planned.node.config):
             yield Fault(pointer("nodes", planned.name, "config") + fault.pointer, fault.detail)
+        if planned.undo is not None:
+            if implementation.waiting is not None:
+                detail = "what takes effect elsewhere, while it is waited for, is not undone here"
+                yield Fault(pointer("nodes", planned.name, "compensate"), detail)
+            found = _implementation_faults(planned.undo, components, implementations)
+            yield from undo.at(planned.name, found)
         if planned.body is not None:
             at = pointer("nodes", planned.name, "config", "graph")
             for fault in _implementation_faults(planned.body, components, implementations):

@@ -68,4 +68,13 @@ class Ended(Struct, frozen=True):
     error: RunError | None = None
 
 
-Request = Launch | Abort | Room | Record | Open | Close | Ended
+class HandOver(Struct, frozen=True, eq=False):
+    """The run is to end, but not before what it did is undone: like Ended it is the last request.
+
+    Make `verdict` durable with the outcomes before it (as that of `undoing.END`), and leave the run: whoever takes it up undoes.
+    """
+
+    verdict: bytes
+
+
+Request = Launch | Abort | Room | Record | Open | Close | HandOver | Ended

@@ -18,7 +18,8 @@ import msgspec
 from polis.runtime.component import Logger
 from polis.runtime.engine.activation import Activation, Attempt, Recorded
 from polis.runtime.engine.machine import Machine
-from polis.runtime.engine.requests import Abort, Close, Ended, Launch, Open, Record, Room
+from polis.runtime.engine.requests import Abort, Close, Ended, HandOver, Launch, Open, Record, Room
+from polis.runtime.engine.undoing import END
 
 if TYPE_CHECKING:
     from polis.runtime.engine.item import Item
@@ -115,10 +116,16 @@ class World:
 
     def cancel(self) -> None:
         """The run's row says `cancelled` from now on; its process hears of it later."""
-        if self.ended:
+        if self.ended or END in self.journal:
+            return
+        self.open.clear()
+        if any(_recorded.decode(body).nth for body in self.journal.values()):
+            verdict = Recorded(ended="cancelled", at_ms=int(self.now * 1000))
+            self.journal[END] = msgspec.json.encode(verdict)
+            self.paused = False
+            self._boot()
             return
         self.ends.append(Ended("cancelled"))
-        self.open.clear()
         process = self._process
         if process is not None:
             self.after(process.hear_of_cancel)
@@ -146,6 +153,16 @@ class World:
             return False
         self.journal[activation.place] = body
         return True
+
+    def hand_over(self, epoch: int, outcomes: Mapping[tuple[str, Item], bytes], verdict: bytes) -> None:
+        """The fenced commit of how the run ends, with the last outcomes: another process undoes what they did."""
+        if epoch != self.epoch or self.ended:
+            self.refused += 1
+            return
+        self.journal |= outcomes
+        self.journal[END] = verdict
+        self.open.clear()
+        self._boot()
 
     def end(self, epoch: int, ended: Ended) -> None:
         if epoch == self.epoch and not self.ended:
@@ -215,6 +232,7 @@ class Process:
         self._machine: Machine | None = None
         self._work: dict[Attempt, Work] = {}
         self._waiting_for_room: set[Attempt] = set()
+        self._recording: dict[Activation, bytes] = {}
         self._opening = 0
         self._taken = 0
 
@@ -329,14 +347,17 @@ class Process:
                 case Room(attempt=attempt):
                     self._waiting_for_room.discard(attempt)
                     world.after(lambda attempt=attempt: self._resume(attempt))  # type: ignore[misc]
+                case HandOver(verdict=verdict):
+                    self._drop_work()
+                    outcomes = {a.place: body for a, body in self._recording.items()}
+                    world.after(lambda v=verdict, o=outcomes: self._hand_over(o, v))  # type: ignore[misc]
                 case Record(activation=activation, body=body):
+                    self._recording[activation] = body
                     world.after(lambda a=activation, b=body: self._commit(a, b))  # type: ignore[misc]
                 case Open() | Close():
                     self._wait(request)
                 case Ended():
-                    for work in self._work.values():
-                        work.close()
-                    self._work.clear()
+                    self._drop_work()
                     world.after(lambda request=request: self._end(request))  # type: ignore[misc]
 
     def _wait(self, request: Open | Close) -> None:
@@ -384,6 +405,7 @@ class Process:
         # A process that dies now leaves behind what was committed, whether or not it hears of it.
         if not self.alive:
             return
+        self._recording.pop(activation, None)
         if not self.world.commit(self.epoch, activation, body):
             self.kill()  # fenced: it is a zombie, or the run has been cancelled
             return
@@ -408,6 +430,16 @@ class Process:
         if self.alive and self.machine.rests and not self._opening:
             self.world.park(self.epoch, self._taken, paused=self.machine.paused)
             self.kill()
+
+    def _drop_work(self) -> None:
+        for work in self._work.values():
+            work.close()
+        self._work.clear()
+
+    def _hand_over(self, outcomes: Mapping[tuple[str, Item], bytes], verdict: bytes) -> None:
+        if self.alive:
+            self.kill()
+            self.world.hand_over(self.epoch, outcomes, verdict)
 
     def _end(self, ended: Ended) -> None:
         if self.alive:

@@ -60,6 +60,7 @@ class Stage:
         "task",
         "timeout_s",
         "title",
+        "undo",
         "unordered",
         "waits",
     )
@@ -90,6 +91,8 @@ class Stage:
         self.driver = implementation.driver
         self.body: Program | None = None
         """The graph that it runs, as its driver says."""
+        self.undo: Program | None = None
+        """What undoes its effect, when the run fails or is cancelled."""
         self.effects = not component.pure
         self.pure = component.pure or planned.body is not None
         """Whether it is done again after a crash; where it runs a graph, the effects in that are replayed."""
@@ -145,6 +148,12 @@ class Stage:
         if what == "all" or (what == "effects" and self.effects):
             self.exposure = exposure
             self.plain = False
+
+    def be_undone(self, undo: Program) -> None:
+        """Have its effect undone by this graph."""
+        self.undo = undo
+        for stage in undo.stages:
+            stage.outer = self
 
     def contain(self, body: Program) -> None:
         """Run this graph."""

@@ -76,3 +76,5 @@ def cancelled(own: Own, run: runtime.Run, transitions: tuple[runtime.Transition,
     own.executor.drop(run.id)
     own.executor.peers.tell([run.id])
     own.executor.publish(run, transitions)
+    if run.ended_at is None:
+        own.executor.look_for_work()

@@ -15,6 +15,7 @@ from polis.proto.runtime import Run, RunError, Step, Transition
 from polis.runtime.children import ends
 from polis.runtime.engine.activation import Recorded
 from polis.runtime.engine.item import Item, parse
+from polis.runtime.runs import undo
 from polis.runtime.shell.journal import end_events
 from polis.runtime.shell.records import RunRow, decode_steps, decode_transitions
 from polis.runtime.waits import kinds, rows
@@ -179,6 +180,7 @@ async def cancel(
 ) -> tuple[Run, tuple[Transition, ...]]:
     """End a run for good: from this commit on no outcome of it is accepted. Refused(RunNotFound | RunEnded).
 
+    One that has done what can be undone goes on to that: nobody has it from this commit on, and it ends when that is done.
     why: told of a run that nobody asked to end.
     """
     row = await tx.row(
@@ -195,9 +197,11 @@ async def cancel(
         raise Refused(runtime.RunNotFound(run_id=run_id))
     if row.ended_at is not None:
         raise Refused(runtime.RunEnded(state=row.state))
+    at_ms = max(0, int((at - row.created_at).total_seconds() * 1000))
+    if (undoing := await undo.begin(tx, row.run, at_ms, why)) is not None:
+        return undoing, ()
     run = msgspec.structs.replace(row.run, state="cancelled", ended_at=at, error=why)
     before = decode_steps(row.steps)
-    at_ms = max(0, int((at - run.created_at).total_seconds() * 1000))
     steps = tuple(_cancelled(step, at_ms) for step in before)
     changed = [step for step, old in zip(steps, before, strict=True) if step != old]
     transitions = _numbered(row.seq, at_ms, changed, why)

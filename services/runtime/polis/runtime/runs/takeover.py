@@ -32,7 +32,10 @@ class Takeover(Struct, frozen=True):
             """
             insert into runtime.journal (org_id, run_id, node, item, body)
             select $1, $3, j.node, j.item, j.body from runtime.journal j
-            where j.org_id = $1 and j.run_id = $2 and not exists (
+            where j.org_id = $1 and j.run_id = $2 and j.node <> '@end' and j.node !~ '/@undo(/|$)' and not exists (
+                select from runtime.journal u
+                where u.org_id = $1 and u.run_id = $2 and u.node = j.node || '/@undo' and u.item = j.item
+            ) and not exists (
                 select from unnest($4::text[], $5::text[]) as d (node, item)
                 where d.node = split_part(j.node, '/', 1)
                     and (d.item = '' or d.item = '-' or j.item = d.item or starts_with(j.item, d.item || '.'))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from polis.runtime.component import Logger, StepFailed
 from polis.runtime.engine.activation import Activation, Attempt, Recorded
 from polis.runtime.engine.machine import Machine
-from polis.runtime.engine.requests import Abort, Close, Ended, Launch, Open, Record, Request, Room
+from polis.runtime.engine.requests import Abort, Close, Ended, HandOver, Launch, Open, Record, Request, Room
 from polis.runtime.shell import coroutines
 from polis.telemetry import current, log
 
@@ -63,6 +63,8 @@ class Execution:
         self.program = program
         self.owner = owner
         self.ended: Ended | None = None
+        self.handed_over: HandOver | None = None
+        """It is to end, when what it did is undone."""
         self.outcomes: list[tuple[Activation, bytes]] = []
         self.opened: list[Open] = []
         self.closed: list[Activation] = []
@@ -116,12 +118,12 @@ class Execution:
     @property
     def rests(self) -> bool:
         """Whether nothing is under way but waits, and all of it is durable."""
-        return self.machine.rests and not (self.unwritten or self.ended or self.held or self._pumping)
+        return self.machine.rests and not (self.must_write or self.held or self._pumping)
 
     @property
-    def unwritten(self) -> bool:
-        """Whether something waits to be made durable at once, besides the run's end."""
-        return bool(self.outcomes or self.opened or self.closed)
+    def must_write(self) -> bool:
+        """Whether something waits to be made durable at once."""
+        return bool(self.outcomes or self.opened or self.closed or self.ended or self.handed_over)
 
     def completed(self, node: str, item: Item, outcome: Recorded) -> bool:
         """What was waited for has come; false for what is not waited for (any more)."""
@@ -231,9 +233,15 @@ class Execution:
                 self.outcomes.append((activation, body))
             case Open() | Close():
                 self._wait(request)
-            case Ended():
-                self.ended = request
-                self._drop_work()
+            case HandOver() | Ended():
+                self._end(request)
+
+    def _end(self, request: HandOver | Ended) -> None:
+        if isinstance(request, Ended):
+            self.ended = request
+        else:
+            self.handed_over = request
+        self._drop_work()
 
     def _wait(self, request: Open | Close) -> None:
         """What is opened or closed has not been written yet: one that takes the other back leaves nothing to write."""

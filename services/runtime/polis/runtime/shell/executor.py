@@ -259,7 +259,7 @@ class Executor:
         live = self._runs.get(execution.run.id)
         if live is None or live.execution is not execution or live.flushing:
             return
-        if execution.unwritten or execution.ended is not None:
+        if execution.must_write:
             self._flush_now(live)
         elif live.timer is None:
             live.timer = asyncio.get_running_loop().call_later(PROGRESS_S, self._flush_now, live)
@@ -319,10 +319,14 @@ class Executor:
                 if ended(flush.run.state):
                     self._end(live, flush.run)
                     return
+                if flush.rest is not None:
+                    self.drop(run_id)
+                    self.look_for_work()
+                    return
                 live.execution.durable(activations)
                 self._opened(live, flush)
                 execution = live.execution
-                if not execution.unwritten and execution.ended is None:
+                if not execution.must_write:
                     return
         finally:
             live.flushing = False

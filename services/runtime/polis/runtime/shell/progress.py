@@ -10,6 +10,7 @@ import msgspec
 
 from polis.proto.runtime import Run, RunState, Step, Transition
 from polis.runtime.engine import item as items
+from polis.runtime.engine.undoing import END
 from polis.runtime.shell.records import Flush, Outcome, Rest
 from polis.runtime.waits.rows import opening
 
@@ -49,25 +50,33 @@ class Progress:
         opened, execution.opened = execution.opened, []
         closed, execution.closed = execution.closed, []
         now, ended = time.monotonic(), execution.ended
+        handed_over = execution.handed_over
         turned = execution.machine.paused != (self.run.state == "paused")
-        tells = ended is not None or turned or not outcomes or now >= self._tell_at
+        tells = ended is not None or handed_over is not None or turned or not outcomes or now >= self._tell_at
         changes = execution.machine.changes() if tells else ()
-        written = outcomes or opened or closed or ended
-        if not (written or changes or turned or self.run.state == "recovering"):
+        urgent = outcomes or opened or closed or ended or handed_over
+        if not (urgent or changes or turned or self.run.state == "recovering"):
             return None
         transitions: tuple[Transition, ...] = ()
         if tells:
             self._tell_at = now + PROGRESS_S
             transitions = self.transitions(execution, changes)
+        written = tuple(_outcome(*outcome) for outcome in outcomes)
+        if handed_over is not None:
+            # Whoever takes it up next undoes what it did: at once, and whatever it waited for.
+            written += (Outcome(END[0], items.text(END[1]), handed_over.verdict),)
         flush = Flush(
             run=self.run,
             epoch=self.epoch,
             steps=execution.machine.steps() if transitions else None,
             transitions=transitions,
-            outcomes=tuple(_outcome(*outcome) for outcome in outcomes),
+            outcomes=written,
+            rest=None
+            if handed_over is None
+            else Rest(self.heard, self.run.created_at, execution.machine.paused),
             output=ended.output if ended is not None else None,
-            attempts=execution.machine.history.written() if ended is not None else None,
-            opened=() if ended is not None else tuple(map(opening, opened)),
+            attempts=execution.machine.history.written() if ended or handed_over else None,
+            opened=() if ended or handed_over else tuple(map(opening, opened)),
             closed=tuple((node, items.text(item)) for node, item in (a.place for a in closed)),
             waits=execution.program.waits,
         )
