@@ -9,6 +9,7 @@ import msgspec
 from polis.proto.documents import DOCUMENTS
 from polis.proto.registry import SERVICES
 from polis.specs.asyncapi import asyncapi
+from polis.specs.components import components
 from polis.specs.llms import llms, llms_full
 from polis.specs.openapi import openapi
 from polis.specs.schemas import Json, schemas
@@ -29,8 +30,11 @@ _RENDERERS: dict[str, Callable[[str], Json | str]] = {
 
 
 def documents() -> dict[str, bytes]:
-    """Every document by `<service>/<name>`."""
-    return {f"{entry.name}/{name}": _render(name, entry.name) for entry in SERVICES for name in DOCUMENTS}
+    """Every document by `<service>/<name>`, and the page of components."""
+    of_services = {
+        f"{entry.name}/{name}": _render(name, entry.name) for entry in SERVICES for name in DOCUMENTS
+    }
+    return of_services | {"components.md": components().encode()}
 
 
 def write(folder: Path) -> list[str]:
