@@ -240,7 +240,7 @@ class Graph(Struct, frozen=True, omit_defaults=True):
     inputs: dict[PortName, GraphInput] = {}
     outputs: dict[PortName, GraphOutput] = {}
     description: str = ""
-    timeout_s: Annotated[float, Meta(gt=0, le=604800)] = 3600.0
+    timeout_s: Annotated[float, Meta(gt=0, le=31622400)] = 3600.0
     record: Literal["none", "effects", "all"] = "none"
     slow_after_s: Annotated[float, Meta(gt=0, le=604800)] | None = None
     triggers: Annotated[dict[TriggerName, TriggerSpec], Meta(max_length=MAX_TRIGGERS)] = {}
