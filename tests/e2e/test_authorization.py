@@ -14,7 +14,19 @@ from polis.proto.contract import operations
 from polis.proto.identity import ROLE_SCOPES, Delegate, ListRevocations
 from polis.proto.problems import Forbidden, Unauthenticated
 from polis.proto.registry import load
-from tests.e2e.rows import access, asks, catalog, gateway, history, jobs, people, steering, triggers, vault
+from tests.e2e.rows import (
+    access,
+    asks,
+    catalog,
+    gateway,
+    history,
+    jobs,
+    messaging,
+    people,
+    steering,
+    triggers,
+    vault,
+)
 from tests.e2e.rows.making import fixed, on_artifact, on_resource, on_run, with_account
 from tests.e2e.world import GRAPH, NARROW, World, new_id, new_key
 
@@ -29,7 +41,7 @@ SCOPES_OF = ROLE_SCOPES | {"api_key": NARROW, "own_role": NARROW}
 NOBODY = ("anonymous", "revoked_session", "suspended_agent")
 NOT_IN_PERSON = ("agent", "service", "api_key")
 
-PARTS = (access, asks, catalog, gateway, history, jobs, people, steering, triggers, vault)
+PARTS = (access, asks, catalog, gateway, history, jobs, messaging, people, steering, triggers, vault)
 USERS_ONLY = {"create_org", "switch_org", "accept_invitation"}.union(*(part.USERS_ONLY for part in PARTS))
 """Only people are members of orgs: agents and services are refused although they are signed in."""
 

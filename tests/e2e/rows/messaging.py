@@ -1,0 +1,139 @@
+"""Conversations and what is said in them: on a channel of the owner's that is open to the org."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from polis.proto.messaging import CheckWatches
+from polis.testing import eventually
+from tests.e2e.rows.making import fixed
+from tests.e2e.world import new_key
+
+if TYPE_CHECKING:
+    from polis.cli.api import Api
+    from tests.e2e.world import World
+
+_kept: dict[int, tuple[str, int]] = {}
+
+
+async def live(api: Api, known: Any) -> None:
+    """Leave a row in every table. known: whether a table has rows of the org by now."""
+    made = await api.call("POST", "/conversations", {"kind": "group", "name": "Kept"})
+    path = f"/conversations/{made['id']}"
+    headers = api._headers | {"Idempotency-Key": new_key()}
+    async with api._http.post(
+        f"{api.address}/api/v1{path}/messages", json={"text": "Hello"}, headers=headers
+    ) as answer:
+        assert answer.status == 200, await answer.text()
+        posted = await answer.json()
+    await api.call("PATCH", f"{path}/messages/{posted['seq']}", {"text": "Hello again"})
+    await api.call("PUT", f"{path}/draft", {"text": "And"})
+    for table in ("words", "indexed"):
+        await eventually(lambda table=table: known("messaging", table))
+
+
+async def channel(world: World) -> str:
+    """The id of a new channel in which the admin and the member take part."""
+    made = await world.owner("POST", "/conversations", {"kind": "channel", "name": new_key()})
+    for role in ("admin", "member"):
+        body = {"principal_id": world.me[role], "role": role}
+        await world.owner("POST", f"/conversations/{made['id']}/participants", body)
+    return made["id"]
+
+
+async def kept(world: World) -> tuple[str, int]:
+    """A channel that stays, and a message in it."""
+    if id(world) not in _kept:
+        made = await channel(world)
+        posted = await world.owner("POST", f"/conversations/{made}/messages", {"text": "Hello"})
+        _kept[id(world)] = made, posted["seq"]
+    return _kept[id(world)]
+
+
+def on(path: str, body: object = None):
+    async def row(world: World):
+        return path.format(*(await kept(world))), body
+
+    return row
+
+
+def on_member(path: str, body: object = None):
+    """On somebody in a channel of its own."""
+
+    async def row(world: World):
+        return f"/conversations/{await channel(world)}/participants/{world.me['member']}{path}", body
+
+    return row
+
+
+async def add_participant(world: World):
+    return f"/conversations/{(await kept(world))[0]}/participants", {"principal_id": world.me["viewer"]}
+
+
+async def open_direct(world: World):
+    return "/conversations/direct", {"principal_id": world.me["viewer"]}
+
+
+async def delete_message(world: World):
+    made, _ = await kept(world)
+    posted = await world.owner("POST", f"/conversations/{made}/messages", {"text": "Hello"})
+    return f"/conversations/{made}/messages/{posted['seq']}", None
+
+
+async def leave(world: World):
+    return f"/conversations/{await channel(world)}/leave", None
+
+
+_C, _M = "/conversations/{0}", "/conversations/{0}/messages/{1}"
+ROWS: dict[str, Any] = {
+    "create_conversation": fixed("/conversations", {"kind": "group", "name": "A"}),
+    "open_direct": open_direct,
+    "list_conversations": fixed("/conversations"),
+    "list_channels": fixed("/channels"),
+    "get_conversation": on(_C),
+    "change_conversation": on(_C, {"topic": "This and that"}),
+    "list_participants": on(_C + "/participants"),
+    "add_participant": add_participant,
+    "change_participant": on_member("", {"role": "observer"}),
+    "remove_participant": on_member(""),
+    "ban_participant": on_member("/ban"),
+    "join_conversation": on(_C + "/join"),
+    "leave_conversation": leave,
+    "post_message": on(_C + "/messages", {"text": "Hello"}),
+    "list_messages": on(_C + "/messages"),
+    "get_message": on(_M),
+    "list_message_revisions": on(_M + "/revisions"),
+    "edit_message": on(_M, {"text": "Hello"}),
+    "delete_message": delete_message,
+    "react_to_message": on(_M + "/reactions", {"emoji": "ok"}),
+    "pin_message": on(_M + "/pin", {}),
+    "mark_conversation": on(_C + "/marks", {"read_seq": 1}),
+    "list_marks": on(_C + "/marks"),
+    "keep_message_draft": on(_C + "/draft", {"text": "And"}),
+    "get_message_draft": on(_C + "/draft"),
+    "drop_message_draft": on(_C + "/draft"),
+    "search_messages": fixed("/messages/search?text=hello"),
+    "watch_conversation": on(_C + "/snapshot"),
+    "pull_missed": fixed("/conversations/missed", {}),
+    "say_typing": on(_C + "/typing", {}),
+    "say_presence": fixed("/presence", {"state": "online"}),
+    "list_presence": on(_C + "/presence"),
+    "export_conversation": on(_C + "/export"),
+    "check_watches": lambda _: CheckWatches(watched=()),
+}
+# Who may see a channel has yet to take part in it, and to manage it, or to have said what is to be edited.
+ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
+    (name, "allowed"): {403}
+    for name in (
+        *(
+            "change_conversation",
+            "add_participant",
+            "change_participant",
+            "remove_participant",
+            "ban_participant",
+        ),
+        *("post_message", "edit_message", "delete_message", "react_to_message", "pin_message"),
+        *("mark_conversation", "keep_message_draft", "say_typing", "export_conversation"),
+    )
+} | {("get_message_draft", "allowed"): {404}}
+USERS_ONLY: set[str] = set()
