@@ -3,7 +3,8 @@
 Client to server: {"op": "subscribe", "topic": "run/<id>", "after": 17?}, {"op": "unsubscribe", "topic": ...}, and on the
 topic `asks` {"op": "answer", "topic": "asks", "answer": {"ask_id": ..., "decision": ...}}, told by `answered` or `problem`.
 Server to client, each with its topic: `snapshot`, `events` (transitions, gap-free, their `seq` is the cursor to resume
-with; of `asks` changes, and a snapshot at each beginning), `end`, `problem`. Close codes: 4401 token expired or session ended, 4408 too slow, 4400 not understood, 1012 restart.
+with; of `conversation/<id>` changes: entries, gap-free too, and typing, presence and marks, which are never kept; of `asks`
+changes, and a snapshot at each beginning), `end`, `problem`. Close codes: 4401 token expired or session ended, 4408 too slow, 4400 not understood, 1012 restart.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from polis.gateway.http import AsgiExchange
-from polis.gateway.topics import Channels, Slow, following
+from polis.gateway.slow import Slow
+from polis.gateway.topics import Channels, following
 from polis.proto import Refused
 from polis.proto.problems import Forbidden, Internal, NotFound, Overloaded, Unauthenticated
 from polis.proto.runtime import AnswerAsk

@@ -1,4 +1,4 @@
-"""Topics that clients follow: runs, and what they may answer (inbox.py). A run's cursor is its own transition number: exact, whatever happened to the broker.
+"""Topics that clients follow: runs, conversations (conversations.py), what they may answer (inbox.py). A run's cursor is its own transition number: exact, whatever happened to the broker.
 
 The gateway listens on the run's live subject while somebody watches it; what is missed there is read from the runtime,
 which also authorises each watcher. One subscription and one re-reading serve all watchers of a run.
@@ -13,7 +13,9 @@ from uuid import UUID
 
 import msgspec
 
+from polis.gateway.conversations import ConversationChannels, ConversationWatch
 from polis.gateway.inbox import InboxChannel, InboxWatch
+from polis.gateway.slow import Slow
 from polis.proto import Refused
 from polis.proto.problems import Fault, Invalid
 from polis.proto.runtime import RUN_LIVE, TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
@@ -47,10 +49,6 @@ class Following(Protocol):
     async def __aenter__(self) -> Snapshot: ...
     async def __aexit__(self, *error: object) -> None: ...
     async def next(self) -> Sequence[Snapshot]: ...
-
-
-class Slow(Exception):
-    """The watcher took too long; it has to come back with its cursor."""
 
 
 class Channel:
@@ -89,6 +87,7 @@ class Channels:
         self._kernel = kernel
         self._channels: dict[str, Channel] = {}
         self.inboxes: dict[UUID, InboxChannel] = {}
+        self.conversations = ConversationChannels(kernel)
 
     async def join(self, watch: Watch) -> Channel:
         subject = RUN_LIVE.subject(watch.actor.org_id, watch.run_id)
@@ -173,14 +172,12 @@ def following(
     """What follows a topic. actor: who that is by now. Refused(Invalid) for a topic that there is not."""
     if topic == "asks":
         return InboxWatch(kernel, channels.inboxes, actor)
-    return Watch(kernel, channels, actor(), _run_of(topic), after)
-
-
-def _run_of(topic: str) -> UUID:
     kind, _, name = topic.partition("/")
     try:
         if kind == "run":
-            return UUID(name)
+            return Watch(kernel, channels, actor(), UUID(name), after)
+        if kind == "conversation":
+            return ConversationWatch(kernel, channels.conversations, actor, UUID(name), after)
     except ValueError:
         pass
-    raise Refused(Invalid(faults=(Fault("/topic", "expected run/<id> or asks"),)))
+    raise Refused(Invalid(faults=(Fault("/topic", "expected run/<id>, conversation/<id> or asks"),)))

@@ -1,0 +1,176 @@
+"""Following a conversation over WebSocket and SSE: every entry once and in order, resumed anywhere, over for who is removed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import count
+
+import aiohttp
+import pytest
+
+from polis.cli.api import Api
+from tests.e2e.world import new_key
+
+
+class Socket:
+    """One client of the live edge, which follows one conversation."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, topic: str) -> None:
+        self._ws = ws
+        self._topic = topic
+        self.changes: list[dict] = []
+
+    async def subscribe(self, after: int | None = None) -> dict:
+        await self._ws.send_json({"op": "subscribe", "topic": self._topic, "after": after})
+        return await self.frame()
+
+    async def frame(self) -> dict:
+        return await self._ws.receive_json(timeout=10)
+
+    async def until(self, wanted) -> dict:
+        """The first change of which this holds."""
+        while True:
+            for change in (await self.frame())["data"]:
+                self.changes.append(change)
+                if wanted(change):
+                    return change
+
+    @property
+    def numbers(self) -> list[int]:
+        return [change["seq"] for change in self.changes if change.get("entry")]
+
+
+@pytest.fixture
+async def tom(ada, address):
+    """Somebody whom Ada has invited into her org."""
+    invitation = await ada.call("POST", "/invitations", {"email": f"{new_key()}@example.org"})
+    async with Api(address) as api:
+        account = {"email": invitation["email"], "password": "long enough", "name": "Tom"}
+        session = await api.call("POST", "/sign-up", account | {"invitation": invitation["token"]})
+        api.token = session["access_token"]
+        yield api
+
+
+@pytest.fixture
+async def group(ada, tom):
+    me = (await tom.call("GET", "/me"))["principal"]["id"]
+    made = await ada.call("POST", "/conversations", {"kind": "group", "participants": [me]})
+    return made | {"path": f"/conversations/{made['id']}", "topic": f"conversation/{made['id']}", "tom": me}
+
+
+@pytest.fixture
+async def follow(address):
+    async with aiohttp.ClientSession() as http:
+
+        async def follow(api, topic):
+            headers = {"Authorization": f"Bearer {api.token}"}
+            return Socket(await http.ws_connect(f"{address}/api/v1/live", headers=headers), topic)
+
+        yield follow
+
+
+async def say(api, group, *texts):
+    return [await api.call("POST", f"{group['path']}/messages", {"text": text}) for text in texts]
+
+
+async def test_what_is_said_reaches_who_follows_once_and_in_order_wherever_they_resume(
+    ada, tom, group, follow
+):
+    socket = await follow(tom, group["topic"])
+    snapshot = await socket.subscribe()
+    numbered = count(snapshot["seq"] + 1)
+
+    posted = await say(ada, group, "one", "two", "three")
+    await ada.call("PATCH", f"{group['path']}/messages/{posted[0]['seq']}", {"text": "first"})
+    last = await socket.until(lambda change: (change.get("entry") or {}).get("kind") == "edited")
+
+    assert socket.numbers == [next(numbered) for _ in range(4)]
+    assert last["entry"]["message"]["text"] == "first"
+    for cursor in range(last["seq"]):
+        resumed = (await (await follow(tom, group["topic"])).subscribe(after=cursor))["data"]
+        assert resumed["recovered"]
+        assert [e["seq"] for e in resumed["entries"]] == list(range(cursor + 1, last["seq"] + 1))
+
+
+async def test_who_is_removed_is_told_so_and_hears_nothing_more(ada, tom, group, follow):
+    socket = await follow(tom, group["topic"])
+    await socket.subscribe()
+
+    await ada.call("DELETE", f"{group['path']}/participants/{group['tom']}")
+    await say(ada, group, "between us")
+
+    removed = await socket.until(lambda change: (change.get("entry") or {}).get("kind") == "participant")
+    assert removed["entry"]["participant"]["state"] == "removed"
+    end = await socket.frame()
+    assert (end["op"], end["problem"]["status"]) == ("problem", 404)
+    again = await socket.subscribe(after=1)
+    assert again["problem"]["type"] == "/problems/messaging/conversation-not-found"
+
+
+async def test_a_grant_opens_a_conversation_and_ends_what_is_followed_by_it_when_it_is_taken(
+    ada, tom, address, follow
+):
+    made = await ada.call("POST", "/conversations", {"kind": "group"})
+    socket = await follow(tom, f"conversation/{made['id']}")
+    assert (await socket.subscribe())["problem"]["status"] == 404
+    me = (await tom.call("GET", "/me"))["principal"]["id"]
+    grant = await ada.call(
+        "POST",
+        "/grants",
+        {
+            "holder": {"kind": "principal", "id": me},
+            "verb": "messaging:read",
+            "resource": f"conversation/{made['id']}",
+        },
+    )
+    assert (await socket.subscribe())["op"] == "snapshot"
+
+    await ada.call("DELETE", f"/grants/{grant['id']}")
+
+    async with asyncio.timeout(5):
+        assert (await socket.frame())["op"] == "problem"
+
+
+async def test_typing_marks_and_presence_are_heard_and_take_no_number(ada, tom, group, follow):
+    socket = await follow(tom, group["topic"])
+    seq = (await socket.subscribe())["seq"]
+
+    await ada.call("POST", f"{group['path']}/typing", {})
+    await ada.call("POST", f"{group['path']}/marks", {"read_seq": seq})
+    await ada.call("POST", "/presence", {"state": "busy"})
+    await socket.until(lambda change: change.get("presence"))
+
+    assert {
+        key for change in socket.changes for key in ("typing", "mark", "presence") if change.get(key)
+    } == {
+        "typing",
+        "mark",
+        "presence",
+    }
+    assert {change["seq"] for change in socket.changes} == {seq}
+    assert [p["state"] for p in (await tom.call("GET", f"{group['path']}/presence"))["items"]] == ["busy"]
+
+
+async def test_server_sent_events_tell_the_same(ada, tom, group, address):
+    await say(ada, group, "one")
+    topic = group["topic"]
+    headers = {"Authorization": f"Bearer {tom.token}", "Last-Event-ID": "3"}
+
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{address}/api/v1/live?topic={topic}", headers=headers) as answer,
+    ):
+        lines = answer.content
+        told = []
+        await say(ada, group, "two")
+        async with asyncio.timeout(10):
+            async for line in lines:
+                if line.startswith(b"data: "):
+                    told.append(json.loads(line.removeprefix(b"data: ")))
+                if len(told) == 2 or (told and len(told[0]["entries"]) == 2):
+                    break
+
+    entries = [*told[0]["entries"], *(change["entry"] for change in told[1:])]
+    assert [entry["message"]["text"] for entry in entries] == ["one", "two"]
+    assert [entry["seq"] for entry in entries] == [4, 5]
