@@ -112,7 +112,7 @@ async def test_configuration_port_and_many_messages_reach_the_script_and_come_ba
     ("source", "said"),
     [
         ("function process(ctx) {\n  let x = ;\n}", "line 2, column"),
-        ("const proces = () => 1;", "it defines no function `process`"),
+        ("const handle = () => 1;", "it defines no function `process`"),
         ("const process = 5;", "it defines no function `process`"),
         ("throw new Error('no'); function process() {}", "Error: no"),
         ("export function process() {}", "without `export`"),

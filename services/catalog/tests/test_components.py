@@ -53,7 +53,7 @@ async def again(client, resource_id, content=None):
     ("fields", "pointer", "said"),
     [
         ({"source": "function process(ctx) { let x = ; }"}, "/execution/source", "SyntaxError"),
-        ({"source": "const proces = 1;"}, "/execution/source", "no function `process`"),
+        ({"source": "const handle = 1;"}, "/execution/source", "no function `process`"),
         ({"source": "for (;;) {} function process() {}"}, "/execution/source", "interrupted"),
         ({"source": "throw new Error('x'); function process() {}"}, "/execution/source", "Error: x"),
         ({"scopes": ["catalog:read"]}, "/scopes", "rights"),
