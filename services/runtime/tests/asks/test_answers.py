@@ -11,6 +11,7 @@ from polis.proto import Refused, runtime
 from polis.proto.graph import Node
 from polis.proto.problems import Fault
 from polis.runtime.asks import clock
+from polis.runtime.asks.spec import MAX_BYTES
 from polis.runtime.waits.due import complete_due
 
 FORM = {
@@ -229,6 +230,31 @@ async def test_an_open_ask_is_brought_to_mind_and_then_to_others(person, ben, as
     await asking.grow_old(ask, 600)
     await clock.turn(database)
     assert (await asking.facts(ask))[-1] == "ask_answered"
+
+
+async def test_texts_that_the_database_takes_in_no_column_are_asked_and_answered(ben, asking, asks):
+    nul = "a\0b"
+    run = await asking.start(
+        asks(kind="input", title="{{.}}", text="{{.}}", subject="x/{{.}}", verb=nul), nul
+    )
+    (ask,) = await asking.of(run, ben)
+
+    await ben.call(runtime.AnswerAsk(ask.id, "submit", {nul: [nul]}, nul))
+
+    assert (ask.title, ask.subject, ask.verb) == ("ab", "x/ab", "ab")
+    assert (await asking.output(run))["y"] == [{nul: [nul]}]
+
+
+async def test_more_than_anybody_reads_is_neither_asked_nor_answered(ben, asking, asks, refused):
+    large = "x" * MAX_BYTES
+    run = await asking.start(asks(), large)
+    assert (await asking.ended(run)).error.kind == "ask.too_large"
+    run = await asking.start(asks(kind="input"), 1)
+    (ask,) = await asking.of(run, ben)
+
+    problem = await refused(ben.call(runtime.AnswerAsk(ask.id, "submit", large)))
+
+    assert [fault.pointer for fault in problem.faults] == ["/value"]
 
 
 async def test_who_cannot_be_named_fails_the_step(asking, asks):

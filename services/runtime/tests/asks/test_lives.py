@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import uuid4
 
 import msgspec
 import pytest
 
-from polis.proto import runtime
+from polis.proto import catalog, runtime
+from polis.proto.contract import event_type_of
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.runtime.waits.due import complete_due
 
@@ -85,6 +87,39 @@ async def test_another_version_of_the_graph_changes_nothing_for_what_was_asked(b
     await ben.call(runtime.AnswerAsk(ask.id, "b"))
 
     assert (await asking.output(run))["y"] == [{"choice": "b", "value": 1}]
+
+
+async def test_a_run_that_is_brought_to_another_version_keeps_what_it_asks(ada, ben, asking, asks):
+    run = await asking.start(asks(), 1)
+    (ask,) = await asking.of(run, ben)
+    await asking.at_rest(run)
+    longer = msgspec.structs.replace(
+        asks(),
+        nodes={**asks().nodes, "more": Node("map", config={"expression": "[item]"})},
+        edges=(Edge("ask.out", "more.in"),),
+        outputs={"y": GraphOutput("more.out")},
+    )
+    asking.played.graphs[run.graph] = longer
+    changed = catalog.VersionActivated(ada.org_id, uuid4(), "production", 2)
+    asking.played.bus.publish(event_type_of(type(changed)).subject_at_once(changed), b"{}")
+    await asking.played.bus.flush(5)
+
+    await ada.call(runtime.MigrateRun(run_id=run.id))
+    assert [a.id for a in await asking.of(run, ben)] == [ask.id]
+    await ben.call(runtime.AnswerAsk(ask.id, "approve"))
+
+    assert await asking.output(run) == {"y": [1]}
+    assert await asking.facts(ask) == ["ask_opened", "ask_answered"]
+
+
+async def test_a_run_that_takes_longer_than_its_graph_allows_takes_its_asks_back(ben, asking, asks):
+    run = await asking.start(msgspec.structs.replace(asks(), timeout_s=0.6), 1)
+    (ask,) = await asking.of(run, ben)
+
+    ended = await asking.ended(run)
+
+    assert (ended.state, ended.error.kind) == ("failed", "run.timeout")
+    assert await asking.facts(ask) == ["ask_opened", "ask_withdrawn"]
 
 
 def branches(**right) -> Graph:
