@@ -48,6 +48,8 @@ async def test_runs_are_found_by_whatever_is_asked_of_them(ada, actors, played, 
     assert await ids(ada, tag="nightly", started_by=eve.principal_id) == []
     assert await ids(ada, graph="found", state="failed") == [failed.id]
     assert await ids(ada, actor_id=agent.id) == [acting.id]
+    assert await ids(ada, agent="finder", graph="other") == [acting.id]
+    assert await ids(ada, agent="finder", actor_id=ada.principal_id) == []
     assert await ids(ada, actor_id=ada.principal_id) == [failed.id, first.id]
     assert await ids(ada, started_by=ada.principal_id) == [acting.id, failed.id, first.id]
     assert await ids(ada, started_by=ada.principal_id, graph="other") == [acting.id]

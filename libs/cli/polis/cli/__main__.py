@@ -214,6 +214,7 @@ def runs(
     *,
     state: str = "",
     graph: str = "",
+    agent: str = "",
     tag: str = "",
     since: str = "",
     until: str = "",
@@ -221,10 +222,18 @@ def runs(
     address: str = "",
     token: str = "",
 ) -> int:
-    """List the org's newest runs, of a state, a graph, a tag, or between two moments (RFC 3339)."""
+    """List the org's newest runs, of a state, a graph, an agent, a tag, or between two moments (RFC 3339)."""
     from polis.cli.runs import listed
 
-    asked = {"state": state, "graph": graph, "tag": tag, "since": since, "until": until, "limit": str(limit)}
+    asked = {
+        "state": state,
+        "graph": graph,
+        "agent": agent,
+        "tag": tag,
+        "since": since,
+        "until": until,
+        "limit": str(limit),
+    }
 
     async def work() -> int:
         async with Api(_gateway(address), _token(token)) as api:

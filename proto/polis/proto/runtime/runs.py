@@ -315,16 +315,18 @@ class StartRun(Request[Run], frozen=True):
     tags: Tags = ()
 
 
-@operation(http="GET /runs", scope="runtime:read")
+@operation(http="GET /runs", scope="runtime:read", problems=(AgentUnknown,))
 class ListRuns(Request[Page[Run]], frozen=True):
     """List the org's runs, newest first: those for which everything holds that is asked for.
 
-    actor_id: who they act as. since, until: when they were created, from the first moment to before the second.
+    agent, actor_id: who they act as; an agent that was deleted is found by its id alone. since, until: when they were created, from the first moment to before the second; what a step
+    started counts from when the run of that step was created.
     parent_id: the run that started them. origin_id: the run that they were made from.
     """
 
     state: RunState | None = None
     graph: ResourceKey | None = None
+    agent: AgentRef | None = None
     actor_id: UUID | None = None
     started_by: UUID | None = None
     tag: Tag | None = None

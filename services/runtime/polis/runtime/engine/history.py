@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from polis.proto.runtime import AttemptFacts, AttemptsOfStep, PortValue
 from polis.runtime.engine import item as items
+from polis.runtime.engine.failure import may_help
 
 if TYPE_CHECKING:
     from polis.runtime.engine.activation import Activation, Attempt, Failure
@@ -190,7 +191,7 @@ class History:
 def _again(activation: Activation, failure: Failure) -> bool:
     """Whether another attempt follows."""
     retry = activation.node.stage.retry
-    return retry is not None and failure.retryable and activation.attempt < retry.attempts
+    return retry is not None and may_help(retry, failure) and activation.attempt < retry.attempts
 
 
 def _size(attempt: AttemptFacts) -> int:

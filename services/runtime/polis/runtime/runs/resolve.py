@@ -141,16 +141,21 @@ async def actor_id(ctx: Context[Any], agent: str | None) -> UUID:
     """
     if agent is None:
         return ctx.actor.principal_id
-    try:
-        found = await ctx.call(identity.GetAgent(agent=agent))
-    except Refused as refusal:
-        if isinstance(refusal.problem, identity.AgentNotFound):
-            raise Refused(runtime.AgentUnknown(agent=agent)) from None
-        raise
+    found = await agent_named(ctx, agent)
     if found.suspended_at is not None:
         raise Refused(runtime.AgentUnknown(agent=agent))
     await _demand_agent(ctx, found)
     return found.id
+
+
+async def agent_named(ctx: Context[Any], agent: str) -> identity.Agent:
+    """An agent of the org by id or key. Refused(AgentUnknown)."""
+    try:
+        return await ctx.call(identity.GetAgent(agent=agent))
+    except Refused as refusal:
+        if isinstance(refusal.problem, identity.AgentNotFound):
+            raise Refused(runtime.AgentUnknown(agent=agent)) from None
+        raise
 
 
 async def demand_actor(ctx: Context[Any], run: runtime.Run) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from polis.proto import Page, Refused, runtime
 from polis.proto.problems import StaleCursor
 from polis.runtime.own import Own
-from polis.runtime.runs import search, store
+from polis.runtime.runs import resolve, search, store
 from polis.runtime.runs.search import Wanted
 from polis.service import Context, Handlers
 
@@ -26,6 +27,11 @@ class Position(Struct, frozen=True):
 @handlers.handles(runtime.ListRuns)
 async def list_runs(request: runtime.ListRuns, ctx: Context[Own]) -> Page[runtime.Run]:
     wanted = search.wanted(request)
+    if request.agent is not None:
+        agent = await resolve.agent_named(ctx, request.agent)
+        if wanted.actor_id not in (None, agent.id):
+            return Page(items=())
+        wanted = msgspec.structs.replace(wanted, actor_id=agent.id)
     after = ctx.position(request.after, Position) or Position(wanted)
     if after.wanted != wanted:
         raise Refused(StaleCursor())
