@@ -43,10 +43,12 @@ def longer(graph):
 
 @pytest.fixture
 def hold(played, components):
-    """A component of the tests that waits until it is let go."""
+    """A component of the tests that waits until it is let go; `begun` holds what is behind durable outcomes."""
     gate = asyncio.Event()
+    gate.begun = []
 
     async def effect(step, inputs):
+        gate.begun.append(step.key)
         await gate.wait()
         step.emit("out", inputs["in"])
 
@@ -65,7 +67,7 @@ async def test_an_open_run_goes_on_by_another_version_and_does_nothing_again_tha
     first = graph_of("split", "test.effect", "test.hold", "test.effect")
     await activate("moves", first)
     run = await ada.call(runtime.StartRun(graph="moves", input={"x": [1, 2]}))
-    await eventually(lambda: len(effects.keys) == 2)
+    await eventually(lambda: len(hold.begun) == 2)
     await activate("moves", longer(first))
 
     dry = await ada.call(runtime.MigrateRun(run_id=run.id, dry_run=True))
@@ -102,7 +104,7 @@ async def test_what_does_not_hold_under_the_other_version_is_listed_and_nothing_
     first.nodes["n0"] = Node("map", config={"expression": "item"})
     await activate("stays", first)
     run = await ada.call(runtime.StartRun(graph="stays", input={"x": 1}))
-    await eventually(lambda: effects.keys)
+    await eventually(lambda: hold.begun)
     other = graph_of("map", "test.wait", "passthrough")
     other.nodes["n0"] = Node("map", config={"expression": "item * 2"})
     other = msgspec.structs.replace(other, inputs={"z": GraphInput("n0.in")})

@@ -182,10 +182,16 @@ async def test_a_rerun_asks_people_again_on_its_way(graph_of):
             self.component = component.implementation("passthrough").component
             self.component = type(self.component)(key, key)
 
+    class Outer(Stage):
+        class Body:
+            steps = (Stage(0, "ask", ()),)
+
+        body = Body
+
     class Program:
         stages = (
             Stage(0, "passthrough", ()), Stage(1, "ask", (0,)), Stage(2, "passthrough", (1,)),
-            Stage(3, "passthrough", (2,)), Stage(4, "ask", (0,)), Stage(5, "passthrough", (4,)),
+            Stage(3, "passthrough", (2,)), Outer(4, "graph", (0,)), Stage(5, "passthrough", (4,)),
         )  # fmt: skip
 
     assert takeover.of_step(Program(), "n3").nodes == ("n1", "n2", "n3")

@@ -54,7 +54,7 @@ def of_step(program: Program, step: str) -> Takeover:
     start = next(stage for stage in program.stages if stage.name == step)
     anew = _behind(program, start)
     for stage in program.stages[: start.index]:
-        if stage.component.key == ASK and start.index in (behind := _behind(program, stage)):
+        if _asks(stage) and start.index in (behind := _behind(program, stage)):
             anew |= behind
     names = [stage.name for stage in program.stages if stage.index in anew]
     return Takeover(tuple(names), (_ALL,) * len(names))
@@ -84,6 +84,12 @@ def _behind(program: Program, start: Stage) -> dict[int, bool]:
         if ways:
             found[stage.index] = _gathers(stage) or any(found[source] for source in ways)
     return found
+
+
+def _asks(stage: Stage) -> bool:
+    """Whether a node asks people, itself or in the graph that it runs."""
+    inner = stage.body.steps if stage.body is not None else ()
+    return any(step.component.key == ASK for step in (stage, *inner))
 
 
 def _gathers(stage: Stage) -> bool:
