@@ -1,4 +1,4 @@
-"""A runtime process for tests that break it. It has one component more, which acts on the outside and fails at times.
+"""A runtime process for tests that break it. One of its components acts on the outside instead, and fails at times.
 
 The first argument is the file that gets a line for each act: its key, its item and the process. Settings come from the
 environment as for any service.
@@ -10,14 +10,13 @@ import asyncio
 import os
 import sys
 
-from polis.proto.graph import Component, Port
+from polis.graph import builtin
 from polis.runtime import component
 from polis.runtime.component import Implementation, StepFailed, implementations
 from polis.runtime.service import service
 
-ACT = Component(
-    "test.act", "Acts on the outside", inputs={"in": Port()}, outputs={"out": Port()}, pure=False, effects=("files",)
-)  # fmt: skip
+ACT = builtin.components()["uuid"]
+"""What is no part of the runtime is in no graph, so it acts under the name of a component with the same ports."""
 ACT_S = 0.02
 _tried: set[str] = set()
 

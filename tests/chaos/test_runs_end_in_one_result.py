@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from polis.proto import Refused, runtime
+from polis.proto.problems import DeadlineExceeded, Unavailable
 from polis.testing import eventually
 from tests.chaos.runs import ACTS, ACTS_AT_ONCE, Runs, key, request
 
@@ -122,8 +123,8 @@ async def frozen_in_mid_run(runs, process, condition):
     return None
 
 
-async def test_a_run_that_is_accepted_by_a_runtime_after_its_lease_is_executed_by_others(runs):
-    """Its acceptance was on its way when the process froze, and is committed when the others have forgotten that one."""
+async def test_a_run_whose_acceptance_was_on_its_way_when_its_runtime_froze_is_started_once(runs):
+    """Who takes the frozen one for dead ends its sessions: who asked is told that, and asks another under the same key."""
     await runs.settled()
     blocker = await asyncpg.connect(runs.mesh.stage.database.admin_url)
     async with blocker.transaction():
@@ -136,10 +137,21 @@ async def test_a_run_that_is_accepted_by_a_runtime_after_its_lease_is_executed_b
         await eventually(lambda: runs.forgotten(frozen))
     await blocker.close()
     frozen.resume()
-    started = await asyncio.gather(*starts)
+    started = await asyncio.gather(
+        *(once_more(runs, n, start) for n, start in zip(numbers, starts, strict=True))
+    )
 
     await runs.settled()
     assert await runs.wrong_of({run.id: str(n) for n, run in zip(numbers, started, strict=True)}) == {}
+
+
+async def once_more(runs, number, start):
+    try:
+        return await start
+    except Refused as refusal:
+        if not isinstance(refusal.problem, Unavailable | DeadlineExceeded):
+            raise
+        return await runs.ask(request(number), key=key(number))
 
 
 async def all_wait(runs, count):
