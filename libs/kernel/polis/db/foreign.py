@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_CHARS = 700_000
 """Characters of all values of a result, together."""
 _CONNECT_S = 10.0
+_GRACE_S = 5.0
 _EXACT = 2**53
 _AT_ONCE = 50
 _TLS = ("disable", "require", "verify-full")
@@ -85,7 +86,7 @@ def server(dsn: str) -> Server:
 async def ask(where: Server, address: str, statement: Statement) -> list[Row]:
     """The rows of one statement, in a transaction of its own. `address`: what the host has been found to be."""
     try:
-        async with asyncio.timeout(statement.timeout_s + _CONNECT_S):
+        async with asyncio.timeout(statement.timeout_s + _CONNECT_S + _GRACE_S):
             connection = await _connect(where, address, statement)
             try:
                 return await _result(connection, statement)
@@ -131,7 +132,8 @@ async def _connect(where: Server, address: str, statement: Statement) -> Connect
         database=where.database,
         ssl=_tls(where),
         timeout=_CONNECT_S,
-        command_timeout=statement.timeout_s,
+        # The server ends it; this is for a server that does not answer any more.
+        command_timeout=statement.timeout_s + _GRACE_S,
         statement_cache_size=0,
         server_settings=settings,
     )

@@ -38,7 +38,7 @@ class Server:
                 body = gzip.compress(b"\0" * 50_000_000)
                 return web.Response(body=body, headers={"Content-Encoding": "gzip"})
             case ["slow"]:
-                await asyncio.sleep(30)
+                await asyncio.sleep(1)
             case ["latin"]:
                 return web.Response(body=b"\xfc", headers={"Content-Type": "text/plain; charset=latin-1"})
             case ["back"]:
@@ -72,8 +72,9 @@ async def server(servers, within):
     for each in servers:
         each.asked.clear()
     within.secrets[SECRET_ID] = TOKEN
-    within.egress = Egress(Allowed(f"127.0.0.1:{servers[0].port}"))
+    first = within.egress = Egress(Allowed(f"127.0.0.1:{servers[0].port}"))
     yield servers[0]
+    await first.close()
     await within.egress.close()
 
 
@@ -225,6 +226,7 @@ HIDDEN = [
     "127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0", "10.0.0.1", "172.16.0.1",
     "192.168.0.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "255.255.255.255", "[::]", "[::1]", "[fe80::1]", "[fd00::1]",
     "[::ffff:127.0.0.1]", "[::ffff:a9fe:a9fe]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[ff02::1]",
+    "[fec0::1]", "[64:ff9b:1::7f00:1]", "[::ffff:0:127.0.0.1]", "192.0.0.1", "198.18.0.1", "240.0.0.1",
 ]  # fmt: skip
 
 

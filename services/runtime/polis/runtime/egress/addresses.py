@@ -16,6 +16,11 @@ from polis.runtime.component import StepFailed
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_INWARDS = tuple(
+    ipaddress.ip_network(network)
+    for network in ("fec0::/10", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "192.88.99.0/24", "192.0.0.0/24")
+)
+"""Networks that lead inwards, or to nobody, and that not every Python's list of those has."""
 _NOWHERE = ipaddress.IPv4Address(0)
 RESOLVE_S = 5.0
 
@@ -88,7 +93,8 @@ def refused(host: str) -> StepFailed:
 
 
 def is_public(address: Address) -> bool:
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    inwards = address.is_multicast or address.is_reserved or any(address in network for network in _INWARDS)
+    return address.is_global and not inwards
 
 
 def _judged(address: Address) -> Address:
