@@ -6,12 +6,15 @@ import pytest
 
 from polis.proto.catalog import (
     Activate,
+    BreaksGraphs,
     ContentInvalid,
     CreateResource,
     GetDraft,
     PublishVersion,
     PutDraft,
+    ResolveResource,
 )
+from services.catalog.tests.changing import activate, put
 
 DOUBLE = "function process(ctx, port, value) { ctx.emit('out', value * 2); }"
 
@@ -117,3 +120,27 @@ async def test_a_graph_is_refused_when_it_is_written_against_ports_that_the_acti
     assert [f.pointer for f in wrong.faults] == ["/inputs/x/schema"]
     assert [f.pointer for f in unknown.faults] == ["/nodes/n/component"]
     await ada.call(CreateResource(type="graph", key="fresh", content=line("mine", "done", "text")))
+
+
+async def test_a_version_that_active_graphs_do_not_fit_is_not_activated_but_in_one_set_with_them(
+    ada, refused, make
+):
+    first = component()
+    made = await publish(ada, "mine", first)
+    await make(put("flow", line("mine"), "graph"), activate("flow", kind="graph"))
+    wider = first | {"outputs": {"out": {}, "more": {}}}
+    other = first | {"outputs": {"done": {}}}
+
+    await again(ada, made, wider)
+    problem = await refused(again(ada, made, other))
+    assert (await ada.call(ResolveResource("component", "mine"))).number == 2
+    await make(
+        put("mine", other, "component"),
+        activate("mine", kind="component"),
+        put("flow", line("mine", "done"), "graph"),
+        activate("flow", kind="graph"),
+    )
+
+    assert isinstance(problem, BreaksGraphs)
+    assert problem.graphs == ("flow",)
+    assert (await ada.call(ResolveResource("component", "mine"))).content["outputs"] == {"done": {}}

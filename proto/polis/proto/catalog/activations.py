@@ -57,10 +57,17 @@ class VersionDeactivated(Event, frozen=True):
     number: VersionNumber
 
 
+@problem(status=409)
+class BreaksGraphs(Problem, frozen=True):
+    """Graphs that are active would not run any more: their ports and the component's come in one change set."""
+
+    graphs: tuple[str, ...]
+
+
 @operation(
     http="PUT /resources/{resource_id}/activations/{environment}",
     scope="catalog:write",
-    problems=(ResourceNotFound, ForeignResource, VersionNotFound, DependencyGone),
+    problems=(ResourceNotFound, ForeignResource, VersionNotFound, DependencyGone, BreaksGraphs),
 )
 class Activate(Request[Activation], frozen=True):
     """Make an environment use a version."""

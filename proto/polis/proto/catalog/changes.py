@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from polis.proto.catalog.activations import BreaksGraphs
 from polis.proto.catalog.resources import ContentInvalid, InUse, KeyTaken, ResourceNotFound
 from polis.proto.catalog.signatures import PublicKey, SignatureText
 from polis.proto.catalog.versions import DependencyGone, VersionNotFound
@@ -243,6 +244,7 @@ class ListChanges(Request[Page[Change]], frozen=True):
         ResourceNotFound,
         KeyTaken,
         ContentInvalid,
+        BreaksGraphs,
         VersionNotFound,
         InUse,
         DependencyGone,
@@ -278,6 +280,7 @@ class ReviewChangeSet(Request[ChangeSet], frozen=True):
         ResourceNotFound,
         KeyTaken,
         ContentInvalid,
+        BreaksGraphs,
         VersionNotFound,
         InUse,
         DependencyGone,
@@ -293,7 +296,15 @@ class ApplyChangeSet(Request[ChangeSet], frozen=True):
 @operation(
     http="POST /change-sets/{set_id}/undo",
     scope="catalog:write",
-    problems=(ChangeSetNotFound, ChangeSetState, ChangedSince, ContentInvalid, InUse, DependencyGone),
+    problems=(
+        ChangeSetNotFound,
+        ChangeSetState,
+        ChangedSince,
+        ContentInvalid,
+        InUse,
+        DependencyGone,
+        BreaksGraphs,
+    ),
 )
 class UndoChangeSet(Request[ChangeSet], frozen=True):
     """Make everything that an applied set changed as it was before, or nothing of it."""

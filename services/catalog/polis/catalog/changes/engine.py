@@ -16,7 +16,7 @@ from polis.catalog.changes import state
 from polis.catalog.resources import content, life
 from polis.catalog.resources import rows as resources
 from polis.catalog.signatures import bring
-from polis.catalog.versions import activations, uses
+from polis.catalog.versions import activations, breaking, uses
 from polis.catalog.versions import rows as versions
 from polis.db import new_id
 from polis.proto import Refused
@@ -98,10 +98,12 @@ async def make(
     await work.lock_whole(changes)
     before = await work.states(names)
     ids = {name: resource.id for name, resource in work.known.items()}
-    steps = [
-        step for _, step in sorted([(n, await work.make(changes[n])) for n in _order(changes)], key=_first)
-    ]
-    await work.conclude()
+    async with breaking.unbroken(tx, viewer, _served(changes), scripts):
+        steps = [
+            step
+            for _, step in sorted([(n, await work.make(changes[n])) for n in _order(changes)], key=_first)
+        ]
+        await work.conclude()
     after = {
         name: None if now is None else state.digest(now) for name, now in (await work.states(names)).items()
     }
@@ -115,6 +117,18 @@ async def look(
     work = _Work(tx, viewer, by, at)
     await work.lock(names)
     return await work.states(names), {name: resource.id for name, resource in work.known.items()}
+
+
+def _served(changes: Sequence[Change]) -> list[str]:
+    """The components whose version changes that graphs are run with."""
+    return sorted(
+        {
+            change.key
+            for change in changes
+            if (change.action, change.type) == ("activate", "component")
+            and change.environment == content.COMPONENTS_FROM
+        }
+    )
 
 
 def _first(pair: tuple[int, PlannedStep]) -> int:

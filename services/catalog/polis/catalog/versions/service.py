@@ -5,7 +5,7 @@ from __future__ import annotations
 from polis.catalog.own import Own
 from polis.catalog.resources import content
 from polis.catalog.resources import rows as resources
-from polis.catalog.versions import activations, comparison, effective, uses
+from polis.catalog.versions import activations, breaking, comparison, effective, uses
 from polis.catalog.versions import rows as versions
 from polis.proto import Page, Refused, catalog
 from polis.proto.problems import StaleCursor
@@ -50,17 +50,20 @@ async def get_version(request: catalog.GetVersion, ctx: Context[Own]) -> catalog
 
 @handlers.handles(catalog.Activate)
 async def activate(request: catalog.Activate, ctx: Context[Own]) -> catalog.Activation:
+    viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
-        resource = await resources.lock(tx, await ctx.own.grants.viewer(ctx.actor), request.resource_id)
-        activation = await activations.activate(
-            tx,
-            resource,
-            request.environment,
-            request.number,
-            by=ctx.actor.principal_id,
-            at=ctx.now(),
-            scopes=ctx.actor.scopes,
-        )
+        resource = await resources.lock(tx, viewer, request.resource_id)
+        serves = resource.type == "component" and request.environment == content.COMPONENTS_FROM
+        async with breaking.unbroken(tx, viewer, [resource.key] if serves else [], ctx.own.scripts):
+            activation = await activations.activate(
+                tx,
+                resource,
+                request.environment,
+                request.number,
+                by=ctx.actor.principal_id,
+                at=ctx.now(),
+                scopes=ctx.actor.scopes,
+            )
         return tx.answer(activation)
 
 
