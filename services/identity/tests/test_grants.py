@@ -32,6 +32,7 @@ from polis.proto.identity import (
     NoApprovalAwaited,
     NotApproved,
     NotYoursToApprove,
+    Opened,
     PrincipalNotFound,
     RemoveMember,
     SignInKey,
@@ -277,7 +278,9 @@ async def test_a_service_is_told_what_somebody_is_now_who_made_it_and_what_grant
     sarah = (await cem.call(CreateAgent("sarah", "Sarah", scopes=("catalog:read",)))).agent
     await ada.call(to(sarah))
     await ada.call(to(sarah, resource="graph/other", approval=True))
-    await ada.call(GiveGrant(Holder("role", role="agent"), ASK.verb, "graph/agents-**"))
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    of_agents = Holder("role", role="agent")
+    await ada.call(GiveGrant(of_agents, ASK.verb, "graph/agents-**", Conditions(expires_at=soon)))
 
     async def standing(principal):
         return await runtime.call(GetStanding(ada.org_id, principal.id, ASK.verb))
@@ -285,7 +288,7 @@ async def test_a_service_is_told_what_somebody_is_now_who_made_it_and_what_grant
     told = await standing(sarah)
     assert (told.kind, told.role, told.makers) == ("agent", "agent", (cem.id,))
     assert told.scopes == ("catalog:read",)
-    assert told.opened == ("graph/secret-*", "graph/agents-**")
+    assert told.opened == (Opened("graph/secret-*"), Opened("graph/agents-**", soon))
     assert (await standing(cem)).role == "member"
     assert (await standing(cem)).opened == ()
     assert await refused(cem.call(GetStanding(ada.org_id, sarah.id, ASK.verb))) == Forbidden(scope="internal")

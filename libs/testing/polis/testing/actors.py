@@ -17,6 +17,7 @@ from polis.proto.identity import (
     ROLE_SCOPES,
     AccessToken,
     Agent,
+    AgentNotFound,
     CheckAccess,
     Decision,
     Delegate,
@@ -26,6 +27,7 @@ from polis.proto.identity import (
     Jwk,
     Jwks,
     ListRevocations,
+    Opened,
     PrincipalNotFound,
     Revocations,
     SignInClient,
@@ -156,7 +158,8 @@ class Actors:
 
     def _get_agent(self, payload: bytes) -> object:
         wanted = msgspec.json.decode(payload, type=GetAgent).agent
-        return next((a for (_, name), a in self.agents.items() if name == wanted), None)
+        found = (a for (_, name), a in self.agents.items() if name == wanted)
+        return next(found, AgentNotFound(agent=wanted))
 
     def _check_access(self, payload: bytes) -> Decision:
         asked = msgspec.json.decode(payload, type=CheckAccess)
@@ -180,7 +183,7 @@ class Actors:
             makers=(agent.created_by,) if agent else (),
             second_factor=agent is None and asked.org_id in self.strict,
             opened=tuple(
-                grant.resource
+                Opened(grant.resource, grant.conditions.expires_at)
                 for grant in self.grants
                 if grant.org_id == asked.org_id and grant.verb == asked.verb and holds(grant.holder, who)
             ),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from polis.proto.contract import EVERY_SERVICE, INTERNAL, Request, operation
+from polis.proto.contract import EVERY_SERVICE, INTERNAL, Request, Time, operation
 from polis.proto.identity.grants import ResourcePattern
 from polis.proto.identity.tokens import PrincipalNotFound
 from polis.proto.identity.words import PrincipalKind, Role, Scope, Scopes
@@ -15,6 +15,13 @@ from polis.proto.identity.words import PrincipalKind, Role, Scope, Scopes
 Makers = Annotated[
     tuple[UUID, ...], Meta(description="Who made an agent, and who made that one; the nearest first.")
 ]
+
+
+class Opened(Struct, frozen=True):
+    """What a grant opens, and until when."""
+
+    resource: ResourcePattern
+    until: Time | None = None
 
 
 class Standing(Struct, frozen=True):
@@ -28,7 +35,7 @@ class Standing(Struct, frozen=True):
     role: Role
     scopes: Scopes
     makers: Makers = ()
-    opened: tuple[ResourcePattern, ...] = ()
+    opened: tuple[Opened, ...] = ()
     second_factor: bool = False
 
 

@@ -204,6 +204,7 @@ class StandingApproval(Struct, frozen=True):
     given_at: Time
     graph: ResourceKey | None = None
     agent_id: UUID | None = None
+    expires_at: Time | None = None
 
 
 @problem(status=404)

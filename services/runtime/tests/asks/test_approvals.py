@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -155,6 +155,26 @@ async def test_one_that_was_given_by_a_grant_ends_with_it_and_others_stay(
 
     await eventually(lambda: gone(cem, lost), within_s=5)
     assert not [approval for approval in kept if await gone(ben, approval) and await gone(cem, approval)]
+
+
+async def test_one_that_was_given_by_a_grant_stands_no_longer_than_that(
+    actors, ada, person, always, asking, asks
+):
+    cem = person()
+    holder, until = Holder("principal", cem.principal_id), datetime.now(UTC) + timedelta(hours=1)
+    actors.grants.append(
+        Grant(uuid4(), ada.org_id, holder, ANSWERS, "mails/**", uuid4(), datetime.now(UTC), Conditions(until))
+    )
+    first = await asking.start(asks(to=[{"grant": "mails/in"}]), 1)
+    approval = await always(first, cem)
+    assert approval.expires_at == until
+
+    await asking.admin.execute("update runtime.approvals set expires_at = now() where id = $1", approval.id)
+    again = await ada.call(runtime.StartRun(graph=first.graph, input={"x": 1}))
+
+    assert await asking.of(again, cem)
+    assert await gone(cem, approval)
+    assert (await always(again, cem)).id != approval.id
 
 
 async def gone(who, approval):

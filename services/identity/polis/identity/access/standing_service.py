@@ -39,7 +39,7 @@ async def get_standing(request: identity.GetStanding, ctx: Context[Own]) -> iden
         second_factor=await _wants_factor(db, bearer),
         makers=() if agent is None else await agents.makers(db, org_id, principal_id),
         opened=tuple(
-            grant.resource
+            identity.Opened(grant.resource, grant.conditions.expires_at)
             for grant in held
             if weigh(grant, who, Question(request.verb, grant.resource), now) == "counts"
         ),

@@ -14,9 +14,10 @@ from polis.service import Context
 from polis.service.access import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
-    from polis.proto.identity import Standing
+    from polis.proto.identity import Opened, Standing
     from polis.runtime.own import Own
     from polis.service import EventContext
 
@@ -31,7 +32,7 @@ class Answerer(Struct, frozen=True):
 
     id: UUID
     role: str
-    opened: tuple[str, ...] = ()
+    opened: tuple[Opened, ...] = ()
     makers: tuple[UUID, ...] = ()
     second_factor: bool = False
 
@@ -50,9 +51,16 @@ class Answerer(Struct, frozen=True):
         return min((key for key in addressed if self.is_meant(key)), key=_nearness, default=None)
 
     def is_meant(self, key: str) -> bool:
-        if key.startswith(_GRANT):
-            return any(matches(pattern, key.removeprefix(_GRANT)) for pattern in self.opened)
-        return key in self.keys
+        return any(True for _ in self._opening(key)) if key.startswith(_GRANT) else key in self.keys
+
+    def until(self, key: str) -> datetime | None:
+        """Until when it is meant by a key, as far as that is known: as long as the last of its grants holds."""
+        ends = [opened.until for opened in self._opening(key)] if key.startswith(_GRANT) else []
+        return max((end for end in ends if end is not None), default=None) if None not in ends else None
+
+    def _opening(self, key: str) -> Iterator[Opened]:
+        """The grants that open a resource to it."""
+        return (opened for opened in self.opened if matches(opened.resource, key.removeprefix(_GRANT)))
 
 
 async def answerer(ctx: Context[Own]) -> Answerer:

@@ -80,7 +80,7 @@ async def answer(tx: Transaction, ask_id: UUID, who: Answerer, given: Given, pee
         votes = {}
         decided = AskAnswer(given.decision, given.at, given.via, who.id, given.value, given.note)
     if given.decision == "always" and row.kind == "approval":
-        giving = approvals.Giving(new_id(), key, who.id, given.at)
+        giving = approvals.Giving(new_id(), key, who.id, given.at, who.until(key))
         await approvals.give(tx, row, given.always or Always(), giving)
     await _complete(tx, row, decided, votes, peers)
     await tx.emit(_event(row, decided, given.acting))

@@ -44,6 +44,7 @@ class ApprovalRow(Struct, frozen=True):
     given_at: datetime
     graph: str | None
     agent_id: UUID | None
+    expires_at: datetime | None
 
     @property
     def approval(self) -> StandingApproval:
@@ -58,6 +59,7 @@ class Giving(Struct, frozen=True):
     key: str
     by: UUID
     at: datetime
+    until: datetime | None = None
 
 
 class Subject(Struct, frozen=True):
@@ -92,12 +94,18 @@ async def give(tx: Transaction, ask: FullRow, always: Always, approval: Giving) 
     if subject != ask.subject and not matches(subject, ask.subject):
         fault = Fault("/always/subject", "it does not cover what this ask is about")
         raise Refused(AnswerInvalid(faults=(fault,)))
+    await tx.execute(
+        "delete from runtime.approvals where org_id = $1 and given_by = $2 and expires_at <= $3",
+        ask.org_id,
+        approval.by,
+        approval.at,
+    )
     row = await tx.row(
         ApprovalRow,
         """
-        insert into runtime.approvals (org_id, id, graph, agent_id, verb, subject, key, given_by, given_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing
-        returning id, org_id, verb, subject, key, given_by, given_at, graph, agent_id
+        insert into runtime.approvals (org_id, id, graph, agent_id, verb, subject, key, given_by, given_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing
+        returning id, org_id, verb, subject, key, given_by, given_at, graph, agent_id, expires_at
         """,
         ask.org_id,
         approval.id,
@@ -108,6 +116,7 @@ async def give(tx: Transaction, ask: FullRow, always: Always, approval: Giving) 
         approval.key,
         approval.by,
         approval.at,
+        approval.until,
     )
     if row is not None:
         await tx.emit(ApprovalGiven(row.org_id, row.id, row.approval))
@@ -121,9 +130,10 @@ async def standing(tx: Transaction, subjects: Sequence[Subject]) -> list[Approva
     rows = await tx.rows(
         ApprovalRow,
         """
-        select a.id, a.org_id, a.verb, a.subject, a.key, a.given_by, a.given_at, a.graph, a.agent_id
+        select a.id, a.org_id, a.verb, a.subject, a.key, a.given_by, a.given_at, a.graph, a.agent_id, a.expires_at
         from runtime.approvals a
         where a.org_id = any($1) and a.verb = any($2) and a.key = any($3)
+            and (a.expires_at is null or a.expires_at > now())
         order by a.id limit $4
         """,
         orgs,
@@ -139,9 +149,10 @@ async def page(db: Tenant, *, given_by: UUID | None, before: UUID | None, limit:
     return await db.rows(
         ApprovalRow,
         """
-        select a.id, a.org_id, a.verb, a.subject, a.key, a.given_by, a.given_at, a.graph, a.agent_id
+        select a.id, a.org_id, a.verb, a.subject, a.key, a.given_by, a.given_at, a.graph, a.agent_id, a.expires_at
         from runtime.approvals a
         where a.org_id = $1 and ($2::uuid is null or a.given_by = $2) and ($3::uuid is null or a.id < $3)
+            and (a.expires_at is null or a.expires_at > now())
         order by a.id desc limit $4
         """,
         db.org_id,
@@ -175,7 +186,7 @@ async def by_grant(tx: Transaction) -> list[ApprovalRow]:
     return await tx.rows(
         ApprovalRow,
         """
-        select a.id, a.org_id, a.verb, a.subject, a.key, a.given_by, a.given_at, a.graph, a.agent_id
+        select a.id, a.org_id, a.verb, a.subject, a.key, a.given_by, a.given_at, a.graph, a.agent_id, a.expires_at
         from runtime.approvals a where a.org_id = $1 and a.key like 'grant:%' order by a.id
         """,
         tx.org_id,
@@ -190,7 +201,7 @@ async def _of(tx: Transaction, column: str, principal_id: UUID) -> list[Approval
     return await tx.rows(
         ApprovalRow,
         f"""
-        select a.id, a.org_id, a.verb, a.subject, a.key, a.given_by, a.given_at, a.graph, a.agent_id
+        select a.id, a.org_id, a.verb, a.subject, a.key, a.given_by, a.given_at, a.graph, a.agent_id, a.expires_at
         from runtime.approvals a where a.org_id = $1 and a.{column} = $2 order by a.id
         """,  # noqa: S608 - a name of this module
         tx.org_id,
