@@ -133,6 +133,8 @@ class Component(Struct, frozen=True, omit_defaults=True):
     collects: it takes the messages of its input one by one and emits as it likes (it ends with the input's stream).
     body: it runs the graph in its configuration (`graph`): once for each message, with that graph's inputs and outputs as its
     ports; for each of the items of a list (inputs `item`, `index`); or in rounds over a state (`state`, `round`).
+    trust: whose word its results are: of a `model`, or what they are made of, but with the `approval` of people; whatever is made
+    of them carries that on, and nothing takes it off.
     effects: what it does or asks outside the run; what is pure has none. limits: its bounds, by name.
     execution: what runs it; without one it is part of the runtime.
     """
@@ -154,6 +156,7 @@ class Component(Struct, frozen=True, omit_defaults=True):
     execution: JavaScript | External | None = None
     body: Literal["once", "items", "rounds"] | None = None
     merges: tuple[Merge, ...] = ()
+    trust: Literal["model", "approval"] | None = None
 
 
 class Retry(Struct, frozen=True, omit_defaults=True):

@@ -95,7 +95,8 @@ class Step(Struct, frozen=True):
     """What a node of the graph has done in a run so far. Times are milliseconds since the run was created.
 
     A node of a graph in the graph is one step, behind the node that runs it, with all that it has done in all its turns.
-    done, total: how far it says that it is, in a unit of its own.
+    done, total: how far it says that it is, in a unit of its own. model: the steps with a model's results that what it gave was
+    made of; approved: those of which people have approved of all that was.
     """
 
     node: StepPath
@@ -111,6 +112,8 @@ class Step(Struct, frozen=True):
     error: str | None = None
     done: int | None = None
     total: int | None = None
+    model: tuple[StepPath, ...] = ()
+    approved: tuple[StepPath, ...] = ()
 
 
 class PortValue(Struct, frozen=True):

@@ -64,6 +64,11 @@ class Step(Protocol):
         """Return when what was emitted so far fits the bounds of the nodes behind; for steps that emit many."""
         ...
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The steps with a model's results that its inputs were made of, and of which nobody has approved."""
+        ...
+
     def heartbeat(self) -> None:
         """Say that the step is alive; one that is silent for longer than its node allows has failed. Progress says so too."""
         ...

@@ -64,6 +64,10 @@ class Double:
     async def room(self) -> None:
         self.on_room()
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return ()
+
     def heartbeat(self) -> None:
         """Nobody waits for it."""
 

@@ -25,6 +25,7 @@ MODULES = {
     "git.read": "outside.git",
     "graph": "nested",
     "group": "data.groups",
+    "guard": "guard",
     "html.clean": "text.hypertext",
     "html.links": "text.hypertext",
     "html.select": "text.hypertext",

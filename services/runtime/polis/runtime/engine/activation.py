@@ -11,6 +11,7 @@ from polis.proto.graph import Graph
 from polis.runtime.component import Inputs, Logger, StepFailed, Wait
 from polis.runtime.engine import item as items
 from polis.runtime.engine.item import Item
+from polis.runtime.engine.provenance import unapproved
 
 if TYPE_CHECKING:
     from polis.runtime.engine.bodies import Bodies
@@ -72,13 +73,13 @@ class Activation:
     held: emissions that wait, because an earlier item of the node has not ended or the result is not durable yet.
     sent: emissions that have gone on, so the ordinal of the next one. accepted: sent and held together; a repeated
     attempt of a pure step emits the same again, and that many are skipped.
-    choice: the messages that came together in it, until that is durable. at_work: its attempt that the shell runs. bodies: the graph that it runs, at work.
+    origins: what its inputs were made of. choice: the messages that came together in it, until that is durable. at_work: its attempt that the shell runs. bodies: the graph that it runs, at work.
     streams: emissions go on at once. waits: the attempt that waits for room. cut: a recorded failure of a pure step, which
     ends it at the same emission again. outside: what it waits for that another process or the time will bring.
     """
 
     __slots__ = (
-        "accepted", "at_work", "attempt", "bodies", "choice", "cut", "failure", "frame", "held", "inputs", "item", "node", "outside", "sent",
+        "accepted", "at_work", "attempt", "bodies", "choice", "cut", "failure", "frame", "held", "inputs", "item", "node", "origins", "outside", "sent",
         "state", "streams", "waits",
     )  # fmt: skip
 
@@ -99,6 +100,7 @@ class Activation:
         self.waits: Attempt | None = None
         self.cut: Recorded | None = None
         self.failure: Failure | None = None
+        self.origins = node.origins
         self.outside: Wait | None = None
 
     @property
@@ -167,6 +169,10 @@ class Attempt:
             raise AssertionError("it runs none")
         return body.graph
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return unapproved(self.activation.origins)
+
     def listens(self, port: str) -> bool:
         stage = self.activation.node.stage
         return port in stage.routes or port in stage.exits
@@ -175,6 +181,7 @@ class Attempt:
         """Emit under an ordinal of one's own: results of a nested graph that go on as they come."""
         activation = self.activation
         if self.current and activation.node.stage.unordered:
+            activation.node.origins = activation.origins
             activation.frame.send(activation.node, activation.item, number, port, value)
         else:
             self.emit(port, value)
@@ -229,6 +236,10 @@ class InlineStep:
         ordinal = self.count
         self.count = ordinal + 1
         self._frame.send(self._node, self.item, ordinal, port, value)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return unapproved(self._node.origins)
 
     async def room(self) -> None:
         """A function cannot wait: what it emits is one activation's worth."""

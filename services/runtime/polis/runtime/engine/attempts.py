@@ -202,6 +202,7 @@ class Attempts:
         activation.accepted += 1
         if activation.streams:
             activation.sent += 1
+            activation.node.origins = activation.origins
             activation.frame.send(activation.node, activation.item, activation.sent - 1, port, value)
             activation.frame.stir()
         elif len(activation.held) >= MAX_QUEUE:
@@ -255,6 +256,7 @@ class Attempts:
                 break
             window.popleft()
             if head.failure is not None:
+                node.origins = head.origins
                 frame.send(node, head.item, head.sent, ERROR_PORT, _error_of(head))
         frame.mark_ready(node)
 
@@ -352,6 +354,7 @@ class Attempts:
         activation.state = "done"
 
     def _let_go(self, activation: Activation) -> None:
+        activation.node.origins = activation.origins
         for port, value in activation.held:
             activation.sent += 1
             activation.frame.send(activation.node, activation.item, activation.sent - 1, port, value)

@@ -13,6 +13,7 @@ from polis.runtime.component import BodyFailed
 from polis.runtime.engine import frame as frames
 from polis.runtime.engine import item as items
 from polis.runtime.engine.failure import misfit
+from polis.runtime.engine.provenance import Origins
 
 if TYPE_CHECKING:
     from polis.runtime.component import Driver
@@ -45,6 +46,11 @@ class Bodies:
             self._drive()
         except Exception as error:  # noqa: BLE001 - a component may raise anything: it is its run's failure
             self.activation.machine.attempts.failed(self.attempt, error)
+
+    @property
+    def origins(self) -> Origins:
+        """What all that a turn is given was made of."""
+        return self.activation.origins
 
     def hear(self, turn: Frame) -> None:
         """Something can happen in a turn."""
@@ -113,6 +119,7 @@ class Bodies:
         self.attempt.heartbeat()
         self.activation.machine.leave(turn)
         failure = turn.failed
+        self.activation.origins |= turn.origins
         if failure is None:
             self._driver.ended(number, turn.given())
         else:

@@ -62,6 +62,7 @@ def _receive(frame: Frame, node: NodeRun, taken: Taken) -> bool:
     if attempt is None or node.collector is None:
         return False
     _, inputs, wrong = taken
+    attempt.activation.origins |= node.origins
     if wrong is None:
         try:
             node.collector.receive(inputs)

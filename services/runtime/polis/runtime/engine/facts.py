@@ -10,6 +10,7 @@ from msgspec import Struct
 from polis.graph.undo import NODE
 from polis.proto.runtime import Step, StepState
 from polis.runtime.engine.node import first, since
+from polis.runtime.engine.provenance import NONE, Origins, approved, unapproved
 
 if TYPE_CHECKING:
     from polis.runtime.engine.frame import Frame
@@ -28,6 +29,7 @@ class Tally(Struct):
     started_at: float | None = None
     ended_at: float | None = None
     error: str | None = None
+    made: Origins = NONE
 
     def add(self, node: NodeRun) -> None:
         self.received += node.received
@@ -35,6 +37,7 @@ class Tally(Struct):
         self.attempts += node.attempts
         self.missed += node.missed
         self.error = node.error or self.error
+        self.made |= node.made
         if node.started_at is not None:
             self.started_at = min(node.started_at, self.started_at or node.started_at)
         if node.ended_at is not None:
@@ -131,6 +134,8 @@ class Facts:
             started_ms=started_ms,
             ended_ms=None if tally.started_at is None else ended_ms,
             error=tally.error,
+            model=unapproved(tally.made),
+            approved=approved(tally.made),
         )
 
     def _left(self, stage: Stage) -> Step:

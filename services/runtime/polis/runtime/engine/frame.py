@@ -21,6 +21,7 @@ from polis.runtime.engine.intake import Taken, take
 from polis.runtime.engine.item import ROOT, Item
 from polis.runtime.engine.node import NodeRun, node_of
 from polis.runtime.engine.outputs import MAX_OUTPUT_BYTES, Gathered, Outputs, OutputTooLarge
+from polis.runtime.engine.provenance import NONE, Made, Origins, marked
 
 if TYPE_CHECKING:
     from polis.runtime.engine.bodies import Bodies
@@ -41,7 +42,7 @@ class Frame:
 
     __slots__ = (
         "_left", "bodies", "clock", "failed", "inboxes", "item", "machine", "nodes", "outputs", "over", "program",
-        "stirred",
+        "stirred", "traced",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,7 @@ class Frame:
         self.item = item
         self.clock = machine.clock
         self.over = self.stirred = False
+        self.traced = machine.program.traced
         self.failed: Failure | None = None
         self.nodes = [node_of(self, stage) for stage in program.stages]
         self.inboxes = Inboxes(self.nodes, program.roots)
@@ -65,6 +67,8 @@ class Frame:
         for name in sorted(graph.inputs):
             value = inputs.get(name, graph.inputs[name].default)
             if value is not None or name in inputs:
+                if self.traced and self.bodies is not None and self.bodies.origins:
+                    value = Made(value, self.bodies.origins)
                 self.inboxes.deliver(entries[name].node, entries[name].wire, ROOT, value)
         for node in self.nodes:
             if node.queues is not None or node.stage.latest:
@@ -102,6 +106,8 @@ class Frame:
         if targets is None and exits is None and port not in stage.component.outputs and port != ERROR_PORT:
             raise unknown_port(node, port)
         node.emitted += 1
+        if self.traced:
+            value = marked(value, node)
         lineage = (*item, ordinal)
         if targets is not None:
             for index, wire in targets:
@@ -113,6 +119,11 @@ class Frame:
     def given(self) -> dict[str, object]:
         """What a graph in a graph gave."""
         return self.outputs.values() if isinstance(self.outputs, Gathered) else {}
+
+    @property
+    def origins(self) -> Origins:
+        """What that was made of."""
+        return self.outputs.origins if isinstance(self.outputs, Gathered) else NONE
 
     def mark_ready(self, node: NodeRun) -> None:
         self.inboxes.ready |= node.bit

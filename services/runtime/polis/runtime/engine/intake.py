@@ -9,6 +9,7 @@ from polis.runtime.engine import latest
 from polis.runtime.engine.activation import Failure
 from polis.runtime.engine.failure import misfit, misfits
 from polis.runtime.engine.item import ROOT, Item
+from polis.runtime.engine.provenance import NONE, opened
 
 if TYPE_CHECKING:
     from polis.runtime.engine.frame import Frame
@@ -20,6 +21,8 @@ Taken = tuple[Item, Inputs, Failure | None]
 def take(frame: Frame, node: NodeRun) -> Taken | None:
     """The next item of a node, what is in it, and what is wrong with that."""
     stage = node.stage
+    if frame.traced:
+        node.origins = NONE
     if stage.pairs:
         return _take_pair(frame, node)
     if stage.latest:
@@ -35,6 +38,8 @@ def take(frame: Frame, node: NodeRun) -> Taken | None:
     if node.started_at is None:
         frame.begin(node)
     lineage, wire, value = frame.inboxes.take(node)
+    if frame.traced:
+        value = opened(value, node)
     port, check = stage.ports[wire], stage.checks[wire]
     wrong = None if check is None else misfit(check, port, value)
     return ((*lineage, wire) if stage.marks else lineage), {port: value}, wrong
@@ -55,6 +60,8 @@ def _take_pair(frame: Frame, node: NodeRun) -> Taken | None:
         return None
     if node.started_at is None:
         frame.begin(node)
+    if frame.traced:
+        messages = [(lineage, wire, opened(value, node)) for lineage, wire, value in messages]
     wrong = misfits(stage, ((wire, value) for _, wire, value in messages))
     node.paired += 1
     return (node.paired - 1,), {stage.ports[wire]: value for _, wire, value in messages}, wrong
@@ -63,7 +70,7 @@ def _take_pair(frame: Frame, node: NodeRun) -> Taken | None:
 def _uneven(frame: Frame, node: NodeRun) -> Taken | None:
     """Under `zip`, every message has its partners: an item that fails, for the first that has not."""
     queues = node.queues or {}
-    more = {port: queues[port][0][2] for port in node.live if queues[port]}
+    more = {port: opened(queues[port][0][2], node) for port in node.live if queues[port]}
     if node.open or not more or len(more) == len(node.live):
         return None
     ended = next(port for port in node.live if port not in more)

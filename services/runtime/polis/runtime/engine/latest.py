@@ -9,6 +9,7 @@ from polis.runtime.engine.activation import Failure, Recorded
 from polis.runtime.engine.failure import misfits
 from polis.runtime.engine.inboxes import MAX_QUEUE
 from polis.runtime.engine.item import Item
+from polis.runtime.engine.provenance import opened
 
 if TYPE_CHECKING:
     from polis.runtime.engine.frame import Frame
@@ -54,5 +55,6 @@ def _repeated(frame: Frame, node: NodeRun, known: Recorded) -> tuple[Item, Input
 
 def _item(node: NodeRun) -> tuple[Item, Inputs, Failure | None]:
     node.paired += 1
-    inputs = {port: node.last[port][1] for port in node.live}
-    return (node.paired - 1,), inputs, misfits(node.stage, node.last.values())
+    last = {port: (wire, opened(value, node)) for port, (wire, value) in node.last.items()}
+    inputs = {port: last[port][1] for port in node.live}
+    return (node.paired - 1,), inputs, misfits(node.stage, last.values())

@@ -12,6 +12,7 @@ from polis.proto.runtime import Step, StepState
 from polis.runtime.component import Collector
 from polis.runtime.engine.activation import Activation, Attempt, InlineStep
 from polis.runtime.engine.item import Item
+from polis.runtime.engine.provenance import NONE, Origins, approved, unapproved
 from polis.runtime.engine.stage import Stage
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class NodeRun(Struct, eq=False, weakref=False):
     last: dict[str, tuple[int, object]] = {}
     choice: list[Place] = []
     aside: dict[Place, object] = {}
+    origins: Origins = NONE
+    made: Origins = NONE
     collector: Collector | None = None
     collecting: Attempt | None = None
     blocked: int = 0
@@ -83,6 +86,7 @@ class NodeRun(Struct, eq=False, weakref=False):
         if self.before is not None and started_ms is not None:
             started_ms = first(self.before.started_ms, started_ms)
             ended_ms = None if ended_ms is None else first(self.before.ended_ms, ended_ms)
+        made = self.made
         return Step(
             node=self.stage.path,
             component=component.key,
@@ -97,6 +101,8 @@ class NodeRun(Struct, eq=False, weakref=False):
             error=self.error,
             done=None if self.progress is None else self.progress[0],
             total=None if self.progress is None else self.progress[1],
+            model=unapproved(made) if made else (),
+            approved=approved(made) if made else (),
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.runtime.engine.inboxes import MAX_QUEUE
+from polis.runtime.engine.provenance import NONE, Made, Origins
 
 if TYPE_CHECKING:
     from polis.runtime.engine.item import Item
@@ -23,14 +24,18 @@ class OutputTooLarge(Exception):
 class Gathered:
     """The outputs of a graph in a graph: they are messages, bounded as those are."""
 
-    __slots__ = ("_program", "_taken")
+    __slots__ = ("_program", "_taken", "origins")
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self._taken: dict[str, list[tuple[Item, object]]] = {}
+        self.origins: Origins = NONE
 
     def take(self, name: str, item: Item, value: object) -> None:
         """A message for an output. OutputTooLarge."""
+        if isinstance(value, Made):
+            self.origins |= value.origins
+            value = value.value
         taken = self._taken.setdefault(name, [])
         program = self._program
         if program.graph.outputs[name].many:
@@ -70,6 +75,8 @@ class Outputs:
 
     def take(self, name: str, item: Item, value: object) -> None:
         """A message for an output. OutputTooLarge as soon as it is certain; TypeError when it is no JSON value."""
+        if isinstance(value, Made):
+            value = value.value
         if name in self._many:
             encoded = msgspec.json.encode(value)
             self._bytes += len(encoded) + 1

@@ -33,6 +33,7 @@ class Program:
         "scopes",
         "stages",
         "steps",
+        "traced",
         "undoes",
         "waits",
     )
@@ -68,6 +69,8 @@ class Program:
             step for stage in self.stages for step in (stage, *_inner(stage.body), *_inner(stage.undo))
         )
         """Every node, each followed by those of the graph that it runs, and of what undoes it."""
+        self.traced: bool = any(stage.component.trust == "model" for stage in self.steps)
+        """Whether a model has a word in it, so that values carry what they were made of."""
         self.undoes: bool = any(stage.undo is not None for stage in self.steps)
         self.roots = sum(stage.bit for stage in self.stages if not stage.sources)
         """The bits of the nodes that have something to do when a run begins."""

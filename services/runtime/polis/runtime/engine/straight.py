@@ -75,6 +75,10 @@ class _Emitter:
     def progress(self, done: int, total: int | None = None) -> None:
         """Nobody sees the progress of what is over at once."""
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return ()
+
     def heartbeat(self) -> None:
         """Nobody waits for what is over at once."""
 
@@ -180,6 +184,8 @@ def straight(program: Program) -> Straight | None:
     Every node is a pure function, and no messages meet by chance: each port has one source.
     """
     parts = []
+    if program.traced:
+        return None
     for stage in program.stages:
         if not stage.plain or stage.inline is None or stage.marks or stage.sorted_ports or stage.latest:
             return None

@@ -16,6 +16,7 @@ from polis.proto.runtime import RunError
 from polis.runtime.engine import item as items
 from polis.runtime.engine.activation import Failure, Recorded
 from polis.runtime.engine.frame import Frame
+from polis.runtime.engine.provenance import NONE, Origins
 from polis.runtime.engine.requests import Ended
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ class Undoing:
         self._at_work: tuple[Undoable, Frame] | None = None
         self._failures: list[Failure] = []
         self.ready: deque[Frame] = deque()
+
+    @property
+    def origins(self) -> Origins:
+        """What undoes an effect takes what that was made of as it stands in the journal."""
+        return NONE
 
     @property
     def deadline(self) -> float:
