@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from polis.proto import runtime
-from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
+from polis.proto.graph import Compensation, Edge, Graph, GraphInput, GraphOutput, Node
 from polis.proto.problems import Forbidden, KeyReused
 from polis.runtime import component
 from polis.runtime.component import Implementation, StepFailed
@@ -175,7 +175,7 @@ async def test_a_rerun_asks_people_again_on_its_way(graph_of):
     """An approval is given once: what it let through is not done again on the strength of it."""
 
     class Stage:
-        collector = body = None
+        collector = body = undo = None
 
         def __init__(self, index, key, sources):
             self.index, self.name, self.sources = index, f"n{index}", sources
@@ -193,6 +193,7 @@ async def test_a_rerun_asks_people_again_on_its_way(graph_of):
             Stage(0, "passthrough", ()), Stage(1, "ask", (0,)), Stage(2, "passthrough", (1,)),
             Stage(3, "passthrough", (2,)), Outer(4, "graph", (0,)), Stage(5, "passthrough", (4,)),
         )  # fmt: skip
+        steps = stages
 
     assert takeover.of_step(Program(), "n3").nodes == ("n1", "n2", "n3")
     assert takeover.of_step(Program(), "n5").nodes == ("n4", "n5")
@@ -218,3 +219,36 @@ async def test_many_runs_start_in_one_commit_and_each_input_has_its_outcome(
     assert len(effects.keys) == 59
     other = runtime.StartRuns(graph="batch", inputs=inputs[:1])
     assert isinstance(await refused(ada.call(other, key="once")), KeyReused)
+
+
+async def test_a_retry_does_again_what_was_undone_and_does_not_undo_what_another_run_did(
+    ada, played, fragile, effects
+):
+    """`stays` cannot be undone: it is taken over. `act` was undone when the run failed, and is done again."""
+    undone = Compensation("test.effect")
+    played.graphs["undone"] = Graph(
+        nodes={
+            "stays": Node("test.effect"), "act": Node("test.effect", compensate=undone),
+            "then": Node("test.effect"), "stop": Node("test.fragile"),
+        },
+        edges=(Edge("stays.out", "act.in"), Edge("act.out", "then.in"), Edge("then.out", "stop.in")),
+        inputs={"x": GraphInput("stays.in")},
+        outputs={"y": GraphOutput("stop.out")},
+    )  # fmt: skip
+    fragile.fails = [1]
+    first = await ada.call(runtime.StartRun(graph="undone", input={"x": 1}))
+    assert (await ended(ada, first.id)).state == "failed"
+    assert places(effects.keys, first.id) == ["act/0", "act/@undo/0", "stays/-", "then/0.0"]
+
+    again = await ada.call(runtime.RetryRun(run_id=first.id))
+    assert (await ended(ada, again.id)).state == "failed"
+    fragile.fails = []
+    last = await ada.call(runtime.RetryRun(run_id=again.id))
+
+    assert (await ended(ada, last.id)).state == "succeeded"
+    assert places(effects.keys, again.id) == ["act/0", "act/@undo/0", "then/0.0"]
+    assert places(effects.keys, last.id) == ["act/0", "then/0.0"]
+    fragile.fails = [1]
+    rerun = await ada.call(runtime.RerunRun(run_id=last.id, step="stop"))
+    assert (await ended(ada, rerun.id)).state == "failed"
+    assert places(effects.keys, rerun.id) == []

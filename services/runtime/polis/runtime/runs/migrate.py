@@ -12,6 +12,8 @@ import msgspec
 
 from polis.graph import GraphFaults, differences, obstacles
 from polis.proto import Refused, runtime
+from polis.proto.problems import Fault
+from polis.runtime.engine.undoing import END
 from polis.runtime.own import Own
 from polis.runtime.runs import resolve
 from polis.runtime.shell.records import RunRow, decode_steps
@@ -119,6 +121,7 @@ async def _compare(ctx: Context[Own], row: _OpenRow, active: Active) -> runtime.
         obstacles=(
             *resolve.input_faults(new.graph, row.inputs),
             *obstacles(old.plan, new.plan, row.done),
+            *(() if END[0] not in row.done else (Fault("", "what the run did is being undone"),)),
         ),
     )
 

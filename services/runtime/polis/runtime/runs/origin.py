@@ -58,7 +58,8 @@ async def rerun_run(request: runtime.RerunRun, ctx: Context[Own]) -> Run:
         if request.step not in bound.program.graph.nodes:
             raise Refused(runtime.StepUnknown(step=request.step))
         origin = runtime.Origin(source.id, "rerun", request.step)
-        return _Wanted(bound, source, origin, inputs, of_step(bound.program, request.step))
+        takes = of_step(bound.program, request.step, await _places(ctx.db, source.id, _UNDONE))
+        return _Wanted(bound, source, origin, inputs, takes)
 
     return await _make(ctx, wanted)
 
@@ -71,7 +72,8 @@ async def retry_run(request: runtime.RetryRun, ctx: Context[Own]) -> Run:
             raise Refused(runtime.RunOpen(state=source.state))
         if source.state == "succeeded":
             raise Refused(runtime.NothingFailed(state=source.state))
-        takes = of_failed(bound.program, await _failed(ctx.db, source.id))
+        failed = await _places(ctx.db, source.id, _FAILED)
+        takes = of_failed(bound.program, failed, await _places(ctx.db, source.id, _UNDONE))
         return _Wanted(bound, source, runtime.Origin(source.id, "retry"), inputs, takes)
 
     return await _make(ctx, wanted)
@@ -170,11 +172,12 @@ async def _lock(tx: Transaction, run_id: UUID) -> None:
         raise Refused(runtime.RunNotFound(run_id=run_id))
 
 
-async def _failed(db: Tenant, run_id: UUID) -> list[tuple[str, str]]:
-    """Node and item of every outcome in a journal that is a failure; where they are too many to tell apart, the nodes."""
-    rows = await db.rows(_PlaceRow, _FAILED, db.org_id, run_id, MOST_ITEMS + 1)
+async def _places(db: Tenant, run_id: UUID, sql: str) -> list[tuple[str, str]]:
+    """Node and item of certain outcomes in a journal; where they are too many to tell apart, the nodes."""
+    rows = await db.rows(_PlaceRow, sql + " order by node, item limit $3", db.org_id, run_id, MOST_ITEMS + 1)
     if len(rows) > MOST_ITEMS:
-        rows = await db.rows(_PlaceRow, _FAILED_NODES, db.org_id, run_id, MOST_ITEMS)
+        nodes = f"select distinct p.node, '' as item from ({sql}) p order by node limit $3"  # noqa: S608 - constants
+        rows = await db.rows(_PlaceRow, nodes, db.org_id, run_id, MOST_ITEMS)
     return [(row.node, row.item) for row in rows]
 
 
@@ -182,12 +185,14 @@ async def _failed(db: Tenant, run_id: UUID) -> list[tuple[str, str]]:
 _FAILED = """
     select node, item from runtime.journal
     where org_id = $1 and run_id = $2 and substring(body for 11) = '{"failure":'::bytea
-    order by node, item limit $3
+        and node not like '@%' and position('/@undo' in node) = 0
 """
-_FAILED_NODES = """
-    select distinct node, '' as item from runtime.journal
-    where org_id = $1 and run_id = $2 and substring(body for 11) = '{"failure":'::bytea
-    order by node limit $3
+# What was undone, by what has undone it; of what a whole graph has undone, all items of the step.
+_UNDONE = """
+    select distinct split_part(node, '/@undo', 1) as node, case when node like '%/@undo' then item else '' end as item
+    from runtime.journal
+    where org_id = $1 and run_id = $2 and position('/@undo' in node) > 0
+        and substring(body for 11) <> '{"failure":'::bytea
 """
 
 
