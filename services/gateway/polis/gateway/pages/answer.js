@@ -50,6 +50,7 @@ function showFields({ ask, form, value, editable }) {
   const edits = ask.kind === "approval";
   if (edits && !(editable && form)) return;
   if (!edits && !form && ask.kind !== "input") return;
+  if (edits) at("legend").textContent = "As it goes on: change what should be otherwise";
   at("fields").append(...fieldsOf(form ?? {}, edits ? value : undefined));
   at("fields").hidden = false;
 }
