@@ -1,0 +1,255 @@
+"""What is said is there once, whatever is repeated; what may not be said spoils nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from polis.messaging.bounds import Bucket
+from polis.proto import catalog
+from polis.proto import messaging as m
+from polis.proto.contract import operation_of
+from polis.proto.problems import Forbidden, Invalid, Overloaded
+from polis.service import call
+from polis.service.wire import encode_problem
+
+
+@pytest.fixture
+async def group(person):
+    ada, tom = (ada := person()), person(of=ada)
+    made = await ada.call(m.CreateConversation(kind="group", participants=(tom.principal_id,)))
+    return ada, tom, made.id
+
+
+@pytest.fixture(scope="module")
+async def files(stage):
+    """Artifacts that a played catalog knows."""
+    bus = await stage.bus("catalog")
+    known = {}
+
+    def answer(message):
+        asked = msgspec.json.decode(message.payload, type=catalog.GetArtifact).artifact_id
+        if asked in known:
+            bus.publish(message.reply, msgspec.json.encode(known[asked]))
+            return
+        problem = catalog.ArtifactNotFound(artifact_id=asked)
+        headers = {call.ERROR_CODE: "404", call.ERROR: problem.title}
+        bus.publish(message.reply, encode_problem(problem), headers=headers)
+
+    await bus.subscribe(operation_of(catalog.GetArtifact).subject, answer, queue="catalog")
+
+    def make(media_type, size=3):
+        made = catalog.Artifact(
+            uuid4(), uuid4(), "a.wav", media_type, size, "0" * 64, uuid4(), datetime.now(UTC)
+        )
+        known[made.id] = made
+        return made.id
+
+    return make
+
+
+async def test_a_repeat_answers_what_the_first_did_also_when_both_come_at_once(group):
+    ada, tom, id_ = group
+
+    answers = await asyncio.gather(
+        *(ada.call(m.PostMessage(id_, text="one", client_id="1")) for _ in range(8))
+    )
+    other = await tom.call(m.PostMessage(id_, text="one", client_id="1"))
+    again = await ada.call(m.PostMessage(id_, text="something else", client_id="1"))
+
+    assert {answer.seq for answer in answers} == {again.seq}
+    assert sum(not answer.repeated for answer in answers) == 1
+    assert other.seq == again.seq + 1
+    said = (await ada.call(m.ListMessages(id_))).items
+    assert [(s.seq, s.text) for s in said] == [(other.seq, "one"), (again.seq, "one")]
+
+
+async def test_a_bad_post_fails_alone_among_those_of_its_moment(group, person, refused):
+    ada, tom, id_ = group
+    stranger, colleague = person(), person(of=ada)
+    posts = [
+        *(ada.call(m.PostMessage(id_, text=f"{n}")) for n in range(10)),
+        stranger.call(m.PostMessage(id_, text="mine")),
+        colleague.call(m.PostMessage(id_, text="mine")),
+        tom.call(m.PostMessage(id_, text="to nothing", reply_to=10_000)),
+        tom.call(m.PostMessage(uuid4(), text="nowhere")),
+        *(tom.call(m.PostMessage(id_, text=f"{n}")) for n in range(10)),
+    ]
+
+    answers = await asyncio.gather(*posts, return_exceptions=True)
+
+    problems = [answer.problem for answer in answers[10:14]]
+    assert [type(problem) for problem in problems] == [
+        *[m.ConversationNotFound] * 2,
+        m.MessageNotFound,
+        m.ConversationNotFound,
+    ]
+    assert sorted(answer.seq for answer in answers[:10] + answers[14:]) == list(range(4, 24))
+
+
+async def test_who_looks_on_is_muted_or_comes_too_late_says_nothing(group, refused):
+    ada, tom, id_ = group
+    post = m.PostMessage(id_, text="Hello")
+
+    await ada.call(m.ChangeParticipant(id_, tom.principal_id, role="observer"))
+    assert isinstance(await refused(tom.call(post)), Forbidden)
+    until = datetime.now(UTC) + timedelta(hours=1)
+    await ada.call(m.ChangeParticipant(id_, tom.principal_id, role="member", muted_until=until))
+    assert await refused(tom.call(post)) == m.MutedInConversation(until=until)
+    await ada.call(m.ChangeParticipant(id_, tom.principal_id, muted_until=datetime(2001, 1, 1, tzinfo=UTC)))
+    await tom.call(post)
+    await ada.call(m.ChangeConversation(id_, archived=True))
+    assert isinstance(await refused(tom.call(post)), m.ConversationArchived)
+    await ada.call(m.ChangeConversation(id_, archived=False))
+    await tom.call(post)
+
+
+async def test_what_is_empty_too_large_or_out_of_place_is_named(group, refused):
+    ada, _, id_ = group
+    card = m.MessagePart("card", content={"title": "x"})
+
+    async def pointers(**fields):
+        problem = await refused(ada.call(m.PostMessage(id_, **fields)))
+        assert isinstance(problem, Invalid)
+        return [fault.pointer for fault in problem.faults]
+
+    assert await pointers(text=" \n") == ["/text"]
+    assert await pointers(text="ä" * 32_768, parts=(card,)) == ["/text"]
+    assert await pointers(text="x", attributes={str(n): n for n in range(17)}) == ["/attributes"]
+    assert await pointers(parts=(card, m.MessagePart("form"))) == ["/parts/1/content"]
+    assert await pointers(parts=(m.MessagePart("file"),)) == ["/parts/0/artifact_id"]
+    assert await pointers(parts=(msgspec.structs.replace(card, artifact_id=uuid4()),)) == [
+        "/parts/0/artifact_id"
+    ]
+
+
+async def test_files_are_looked_at_before_they_are_sent(group, files, refused):
+    ada, _, id_ = group
+
+    async def send(kind, artifact_id):
+        posted = await ada.call(
+            m.PostMessage(id_, parts=(m.MessagePart(kind, artifact_id=artifact_id, size=9),))
+        )
+        return (await ada.call(m.GetMessage(id_, posted.seq))).parts[0]
+
+    sent = await send("audio", files("audio/wav"))
+    assert (sent.name, sent.media_type, sent.size) == ("a.wav", "audio/wav", 3)
+    for kind, artifact_id in (
+        ("audio", files("text/plain")),
+        ("file", files("application/x-msdownload")),
+        ("file", files("model/obj")),
+        ("file", files("image/png", 2**30)),
+        ("file", uuid4()),
+    ):
+        assert (await refused(send(kind, artifact_id))).artifact_id == artifact_id
+
+
+async def test_whom_a_message_addresses_is_found_by_id_key_or_number(group, actors):
+    ada, tom, id_ = group
+    sarah = actors.agent(ada.org_id, "sarah")
+    actors.agents[ada.org_id, "7"] = sarah
+
+    text = f"@sarah and @7, not @nobody or me@sarah.example, but @{tom.principal_id}."
+    posted = await ada.call(m.PostMessage(id_, text=text, mentions=(str(ada.principal_id),)))
+
+    assert posted.mentions == (ada.principal_id, sarah.id, tom.principal_id)
+    assert (await tom.call(m.GetMessage(id_, posted.seq))).mentions == posted.mentions
+
+
+async def test_replies_threads_and_attributes_stay_with_a_message(group):
+    ada, tom, id_ = group
+    root = await ada.call(m.PostMessage(id_, text="root", attributes={"mood_at_time": "calm"}))
+    first = await tom.call(m.PostMessage(id_, text="first", thread=root.seq))
+    await ada.call(m.PostMessage(id_, text="aside", reply_to=root.seq))
+    deeper = await ada.call(m.PostMessage(id_, text="deeper", thread=first.seq))
+
+    thread = (await tom.call(m.ListMessages(id_, thread=root.seq))).items
+
+    assert [message.seq for message in thread] == [deeper.seq, first.seq, root.seq]
+    assert [message.thread for message in thread] == [root.seq, root.seq, None]
+    assert thread[-1].attributes == {"mood_at_time": "calm"}
+
+
+async def test_an_edit_keeps_what_was_said_and_a_deletion_keeps_nothing(stage, group, refused):
+    ada, tom, id_ = group
+    posted = await tom.call(m.PostMessage(id_, text="teh secret"))
+    assert isinstance(await refused(ada.call(m.EditMessage(id_, posted.seq, text="x"))), Forbidden)
+
+    edited = await tom.call(m.EditMessage(id_, posted.seq, text="the secret"))
+    said = (await ada.call(m.ListMessageRevisions(id_, posted.seq))).items
+    await ada.call(m.DeleteMessage(id_, posted.seq))
+
+    assert (edited.revision, [r.text for r in said]) == (2, ["teh secret"])
+    gone = await tom.call(m.GetMessage(id_, posted.seq))
+    assert (gone.text, gone.deleted_by, gone.sender_id) == ("", ada.principal_id, tom.principal_id)
+    for request in (
+        m.EditMessage(id_, posted.seq, text="x"),
+        m.ReactToMessage(id_, posted.seq, "a"),
+        m.PinMessage(id_, posted.seq),
+        m.DeleteMessage(id_, posted.seq),
+    ):
+        assert isinstance(await refused(tom.call(request)), m.MessageDeleted)
+    for table in ("messages", "entries", "revisions", "words", "outbox"):
+        async with stage.running["messaging"].kernel.database.across_orgs() as tx:
+            rows = await tx.rows(
+                str, f"select t::text from messaging.{table} t where t.org_id = $1", ada.org_id
+            )
+        assert not [row for row in rows if "secret" in row]
+
+
+async def test_signs_are_counted_once_by_each_and_pins_are_listed(group):
+    ada, tom, id_ = group
+    posted = await ada.call(m.PostMessage(id_, text="x"))
+    head = (await ada.call(m.ReactToMessage(id_, posted.seq, "👍"))).seq
+    for who, emoji, on in ((tom, "👍", True), (tom, "👍", True), (tom, "ok", True), (ada, "👍", False)):
+        message = await who.call(m.ReactToMessage(id_, posted.seq, emoji, on=on))
+    await tom.call(m.PinMessage(id_, posted.seq))
+
+    assert {r.emoji: r.principal_ids for r in message.reactions} == {
+        "👍": (tom.principal_id,),
+        "ok": (tom.principal_id,),
+    }
+    assert [pinned.seq for pinned in (await ada.call(m.ListMessages(id_, pinned=True))).items] == [posted.seq]
+    now = await ada.call(m.GetConversation(id_))
+    assert now.head_seq == head + 5  # one sign was there already
+
+
+async def test_an_idempotency_key_and_a_conversation_of_another_org_are_what_they_are_elsewhere(
+    group, person, refused
+):
+    ada, _, id_ = group
+    first = await ada.call(m.PostMessage(id_, text="once"), key="k")
+    assert await ada.call(m.PostMessage(id_, text="once"), key="k") == first
+    other = person()
+    for request in (
+        m.GetConversation(id_),
+        m.WatchConversation(id_),
+        m.JoinConversation(id_),
+        m.ListMessages(id_),
+    ):
+        assert isinstance(await refused(other.call(request)), m.ConversationNotFound)
+
+
+def test_a_bucket_gives_its_burst_and_then_its_rate():
+    bucket = Bucket(10.0, 5)
+
+    assert [bucket.wait("a") for _ in range(5)] == [0.0] * 5
+    assert 0.0 < bucket.wait("a") <= 0.1
+    assert bucket.wait("b") == 0.0
+
+
+async def test_who_says_too_much_has_to_wait(stage, group, refused, actors):
+    ada, _, id_ = group
+    await stage.start("messaging", posts_per_second=0.2, conversation_posts_per_second=100_000)
+
+    answers = await asyncio.gather(
+        *(ada.call(m.PostMessage(id_, text="x")) for _ in range(40)), return_exceptions=True
+    )
+
+    problems = [answer.problem for answer in answers if isinstance(answer, Exception)]
+    assert problems
+    assert all(isinstance(problem, Overloaded) and problem.retry_after_s > 0 for problem in problems)
