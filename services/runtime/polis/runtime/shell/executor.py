@@ -19,6 +19,7 @@ from polis.runtime.shell import ended as told
 from polis.runtime.shell.artifacts import Artifacts
 from polis.runtime.shell.execution import Execution
 from polis.runtime.shell.journal import Journal
+from polis.runtime.shell.live import Live
 from polis.runtime.shell.peers import Peers
 from polis.runtime.shell.programs import Programs
 from polis.runtime.shell.progress import PROGRESS_S, Progress, first, over
@@ -32,8 +33,7 @@ from polis.telemetry import current, log
 
 if TYPE_CHECKING:
     from polis.runtime.config import Config
-    from polis.runtime.engine.activation import Attempt, Recorded
-    from polis.runtime.engine.item import Item
+    from polis.runtime.engine.activation import Attempt
     from polis.runtime.engine.program import Program
     from polis.runtime.reach import Reach
     from polis.runtime.shell.execution import Work
@@ -43,46 +43,6 @@ if TYPE_CHECKING:
 
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Between attempts to write while the database cannot be reached."""
-
-
-class Live:
-    """A run in this process. resting: it is being laid to rest; stirred: something has come for it meanwhile."""
-
-    __slots__ = (
-        "execution", "flushing", "over", "progress", "rest_timer", "resting", "stirred", "timer",
-    )  # fmt: skip
-
-    def __init__(self, execution: Execution, progress: Progress) -> None:
-        self.execution = execution
-        self.progress = progress
-        self.flushing = self.resting = self.stirred = False
-        self.timer: asyncio.TimerHandle | None = None
-        self.rest_timer: asyncio.TimerHandle | None = None
-        self.over = asyncio.Event()
-
-    @property
-    def rests(self) -> bool:
-        return self.execution.rests and not self.resting
-
-    def take(self, node: str, item: Item, outcome: Recorded) -> None:
-        """What it waited for. While it is laid to rest that is for whoever takes it up again."""
-        if self.resting:
-            self.stirred = True
-        elif self.execution.completed(node, item, outcome):
-            self.progress.heard += 1
-
-    def pause(self, *, paused: bool) -> None:
-        if self.resting:
-            self.stirred = True
-        else:
-            self.execution.pause(paused=paused)
-
-    def stop(self) -> None:
-        self.over.set()
-        for timer in (self.timer, self.rest_timer):
-            if timer is not None:
-                timer.cancel()
-        self.execution.stop()
 
 
 class Started(msgspec.Struct, frozen=True):

@@ -88,9 +88,13 @@ async def beat(database: Database, incarnation: UUID, *, lease_s: float) -> tupl
         dead = await tx.rows(
             str,
             """
-            select sessions from runtime.instances
-            where seen_at < clock_timestamp() - make_interval(secs => $1) and sessions not in ('', $2)
-            order by sessions
+            select i.sessions from runtime.instances i
+            where i.seen_at < clock_timestamp() - make_interval(secs => $1) and i.sessions not in ('', $2)
+                and not exists (
+                    select from runtime.instances o where o.sessions = i.sessions
+                        and o.seen_at >= clock_timestamp() - make_interval(secs => $1)
+                )
+            order by i.sessions
             """,
             lease_s,
             database.sessions,

@@ -21,7 +21,8 @@ from polis.telemetry import log
 
 if TYPE_CHECKING:
     from polis.bus import Message
-    from polis.runtime.shell.executor import Executor, Live
+    from polis.runtime.shell.executor import Executor
+    from polis.runtime.shell.live import Live
     from polis.service import Kernel
 
 SUBJECT = "peer.runtime.changed"

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from polis.runtime.shell.executor import Executor, Live
+    from polis.runtime.shell.executor import Executor
+    from polis.runtime.shell.live import Live
 
 LINGER_S = 0.25
 """How long a run is kept after its last move: what comes soon finds it at work, and nothing is computed again."""
