@@ -123,3 +123,39 @@ async def test_what_is_wrong_with_a_source_is_said_before_it_is_ever_called(pool
         await pool.check(script(source))
 
     assert caught.value.kind == "invalid"
+
+
+async def test_the_largest_messages_come_and_go_and_larger_ones_are_refused(pool):
+    wide = script("function process(c, p, v) { c.emit('out', '€'.repeat(4e6)); }", memory_mb=128)
+    same = script("function process(c, p, v) { c.emit('out', v.length); }")
+
+    assert await pool.call(wide, number(0)) == [("out", "€" * 4_000_000)]
+    assert await pool.call(same, number("x" * 4_000_000)) == [("out", 4_000_000)]
+    with pytest.raises(ScriptFailed) as caught:
+        await pool.call(same, number("x" * 5_000_000))
+    assert caught.value.kind == "too_large"
+
+
+@pytest.mark.parametrize("length", [10, 600, 1999, 9_000, 100_000])
+async def test_a_long_error_is_told_and_cut_off_also_where_it_was_put_together(pool, length):
+    failing = f"let m = ''; while (m.length < {length}) m += 'é'.repeat(997) + m; throw new Error(m);"
+
+    with pytest.raises(ScriptFailed) as called:
+        await pool.call(script(f"function process() {{ {failing} }}"), number(0))
+    with pytest.raises(ScriptFailed) as checked:
+        await pool.check(script(f"{failing} function process() {{}}"))
+
+    assert [(e.value.kind, str(e.value)[:9], len(str(e.value)) <= 2000) for e in (called, checked)] == [
+        ("error", "Error: éé", True),
+        ("invalid", "Error: éé", True),
+    ]
+
+
+async def test_the_same_source_of_two_owners_has_a_realm_for_each(pool):
+    ada, ben = script(DOUBLE, "ada"), script(DOUBLE, "ben")
+    for owned in (ada, ben, ada):
+        await pool.call(owned, number(1))
+
+    (worker,) = pool.processes
+    assert ada.key != ben.key
+    assert set(worker._known) == {ada.key, ben.key}

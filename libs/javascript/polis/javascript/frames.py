@@ -8,7 +8,8 @@ HEAD = Struct("<IIB")
 """Bytes of the body, kind, and between them the number of a script, or the microseconds that an answer took."""
 LOAD, CALL, DROP, CHECK = range(4)
 READY, DONE, FAILED, RETIRED = range(4)
-MAX_BODY = 8 * 1024 * 1024
+MAX_BODY = 16 * 1024 * 1024
+"""What a script may emit fits: 4 Mi characters, of three bytes at the most."""
 
 
 class Frames:

@@ -30,6 +30,7 @@ DEEP = 8
 """So many quick calls in front of a worker are reason to start another."""
 QUICK_S = 0.002
 """A script whose calls took longer lately gets a worker to itself for each."""
+MAX_CALL_BYTES = 4 * 1024 * 1024
 MAX_WAITING = 10_000
 """Calls of one owner that may wait."""
 _TIMES = 1024
@@ -106,6 +107,10 @@ class Pool:
             raise ScriptFailed("invalid", wrong)
 
     async def _ask(self, script: Script, kind: int, body: bytes) -> bytes:
+        if len(body) > MAX_CALL_BYTES:
+            raise ScriptFailed(
+                "too_large", f"a message of {len(body):,} bytes; {MAX_CALL_BYTES:,} are the most"
+            )
         queue = self._waiting.setdefault(script.owner, deque())
         if self._closed or len(queue) >= MAX_WAITING:
             raise ScriptFailed("overloaded", "too many calls wait")

@@ -117,17 +117,17 @@
   // factory: makes the component's own functions anew; outputs: its ports.
   return function harness(factory, outputs) {
     const ports = new Set(parse(outputs));
-    let emitted = "", count = 0, state = "", error = "";
+    let emitted = [], size = 0, state = "", error = "";
 
     const emit = freeze((port, value) => {
       if (state !== "open") throw new TypeError("process has ended");
       if (!ports.has(port)) throw new TypeError(`there is no output ${typeof port === "string" ? `\`${port.slice(0, 80)}\`` : "of this name"}`);
       const text = stringify(value);
       if (text === undefined) throw new TypeError(`what is emitted at \`${port}\` is no JSON value`);
-      if (count >= MAX_EMITTED) throw new RangeError(`more than ${MAX_EMITTED} messages are emitted`);
-      if (emitted.length + text.length > MAX_CHARS) throw new RangeError(`more than ${MAX_CHARS} characters are emitted`);
-      emitted += `${count ? "," : ""}[${stringify(port)},${text}]`;
-      count += 1;
+      if (emitted.length >= MAX_EMITTED) throw new RangeError(`more than ${MAX_EMITTED} messages are emitted`);
+      if (size + text.length > MAX_CHARS) throw new RangeError(`more than ${MAX_CHARS} characters are emitted`);
+      size += text.length;
+      emitted[emitted.length] = `[${stringify(port)},${text}]`;
     });
 
     function failed(reason) {
@@ -136,8 +136,9 @@
     }
 
     function answer() {
-      if (state === "done") return `[[${emitted}],null]`;
-      if (state === "failed") return `[[],${error}]`;
+      // Joined, because a long text that was put together by `+` is a rope, which the engine's embedding does not read.
+      if (state === "done") return ["[[", emitted.join(","), "],null]"].join("");
+      if (state === "failed") return ["[[],", error, "]"].join("");
       return "";
     }
 
@@ -145,7 +146,7 @@
       const [port, value, config, key, at, seed] = parse(text);
       now = at;
       [a, b, c, d] = seed;
-      emitted = ""; count = 0; state = "open"; error = "";
+      emitted = []; size = 0; state = "open"; error = "";
       try {
         const process = factory();
         if (typeof process !== "function") throw new TypeError("it defines no function `process`");
@@ -165,6 +166,7 @@
       if (state === "open") failed(new TypeError("what process returned is a promise that nothing settles"));
       const text = answer();
       state = "";
+      emitted = [];
       return text;
     }
 

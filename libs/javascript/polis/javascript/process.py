@@ -79,7 +79,7 @@ class Process:
             self._arm(START_S)
             self._flush()
             await self._read()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self.why = str(error)
         finally:
             self.stop()

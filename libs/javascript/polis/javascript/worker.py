@@ -82,7 +82,7 @@ class Worker:
             if failed.spoilt:
                 self._realms.pop(script, None)
             kind, body = frames.FAILED, _failure(failed.kind, str(failed))
-        except (MemoryError, SystemError, UnicodeError) as error:
+        except (MemoryError, SystemError, TypeError, UnicodeError) as error:
             self._realms.pop(script, None)
             kind, body = frames.FAILED, _failure("memory" if isinstance(error, MemoryError) else "error", "")
         took = time.monotonic() - began
