@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import uuid4, uuid5
 
 import msgspec
 import pytest
@@ -110,12 +110,12 @@ async def test_a_step_tells_an_event_that_commits_with_its_run(ended, rows):
     run = await ended(one("event.emit", topic="order.placed", data="{'n': item.n}"), {"n": 3, "more": 1})
 
     assert run.state == "succeeded"
-    query = "select payload from runtime.outbox where entity = $1 and fact = 'run_emitted'"
-    told = [
-        msgspec.json.decode(row["payload"], type=runtime.RunEmitted) for row in await rows(query, str(run.id))
-    ]
+    query = "select id, payload from runtime.outbox where entity = $1 and fact = 'run_emitted'"
+    found = await rows(query, str(run.id))
+    told = [msgspec.json.decode(row["payload"], type=runtime.RunEmitted) for row in found]
     assert [(t.run_id, t.topic, t.data) for t in told] == [(run.id, "order.placed", {"n": 3})]
     assert told[0].key.startswith(str(run.id))
+    assert found[0]["id"] == uuid5(run.id, told[0].key)
 
 
 async def test_a_step_calls_an_operation_with_the_scope_that_it_wants_alone(ended, ada, peers):

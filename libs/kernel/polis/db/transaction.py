@@ -75,16 +75,17 @@ class Transaction:
         count = _COUNT.search(await (await self._begun()).execute(sql, args))
         return int(count[1]) if count else 0
 
-    async def emit(self, event: Event, *, trace: Trace | None = None) -> UUID:
+    async def emit(self, event: Event, *, trace: Trace | None = None, event_id: UUID | None = None) -> UUID:
         """Commit an event with this transaction; its id. Lock its entity's row first: that is what orders its events.
 
         The outbox row is written together with the commit, in its round trip. trace: what led to it, if not this task.
+        event_id: one that is the same when the same is told again, so that listeners take it once.
         """
         if self.org_ids and event.org_id not in self.org_ids:
             raise ValueError(f"{type(event).__name__} of an org that this transaction is not in")
-        event_id = new_id()
-        self._events.append((event_id, event, trace or current()))
-        return event_id
+        given = event_id or new_id()
+        self._events.append((given, event, trace or current()))
+        return given
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call back once this transaction has committed, and not at all if it does not."""

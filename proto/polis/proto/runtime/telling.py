@@ -23,7 +23,7 @@ Topic = Annotated[
 
 @event(entity="run_id")
 class RunEmitted(Event, frozen=True):
-    """A step of a run tells something. `key` is the same when it is told again, after a crash in between."""
+    """A step of a run tells something. Its id and `key` are the same when it is told again, after a crash in between."""
 
     run_id: UUID
     graph: ResourceKey

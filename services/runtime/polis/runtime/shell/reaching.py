@@ -7,7 +7,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -144,11 +144,11 @@ class RunReach:
                 )
                 if not own:
                     raise StepFailed("run.lost", "the run has ended, or goes on elsewhere")
-                await tx.emit(
-                    runtime.RunEmitted(
-                        org_id=run.org_id, run_id=run.id, graph=run.graph, topic=topic, key=key, data=data
-                    )
+                told = runtime.RunEmitted(
+                    org_id=run.org_id, run_id=run.id, graph=run.graph, topic=topic, key=key, data=data
                 )
+                # The same after a crash in between: the stream and every listener's inbox know it by its id.
+                await tx.emit(told, event_id=uuid5(run.id, key))
         except Refused as refusal:
             raise _failed(refusal) from refusal
 
