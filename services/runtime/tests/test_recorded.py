@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-import asyncpg
 import msgspec
 import pytest
 
+from polis.db import Database
 from polis.proto import runtime
 from polis.proto.graph import Graph
 from polis.runtime.engine import item as items
@@ -74,11 +74,12 @@ async def recorded(ada, played, stage, name: str) -> Recording:
         return (await ada.call(runtime.GetRun(run_id=run.id))).state in runtime.TERMINAL
 
     await eventually(over, within_s=10)
-    connection = await asyncpg.connect(stage.database.admin_url)
+    settings = stage.settings("runtime")
+    database = await Database.open(str(settings.postgres_url), service="runtime", size=1)
     try:
-        return await record(connection, run.id)
+        return await record(database, ada.org_id, run.id)
     finally:
-        await connection.close()
+        await database.close()
 
 
 @pytest.mark.parametrize("name", ["nested", "undone"])

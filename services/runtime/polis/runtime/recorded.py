@@ -1,6 +1,6 @@
 """Recorded runs: what a run executed, what its journal held and how it ended, so that any later version can be held to it.
 
-`python -m polis.runtime.recorded RUN --postgres URL > NAME.json` records one that has ended; its values are in the file as they
+`python -m polis.runtime.recorded ORG RUN --postgres URL > NAME.json` records one that has ended; its values are in the file as they
 are, so only record what may be shown. The tests replay every file in `services/runtime/tests/recorded`.
 """
 
@@ -15,10 +15,10 @@ from random import Random
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
-import asyncpg
 import msgspec
 from msgspec import Struct
 
+from polis.db import Database
 from polis.graph import GraphUse
 from polis.proto.runtime import RunError, Step
 from polis.runtime.component import Implementation, Inputs, StepFailed, implementation
@@ -80,29 +80,50 @@ class Replayed(Struct, frozen=True):
     done: tuple[Place, ...]
 
 
-async def record(connection: asyncpg.Connection[asyncpg.Record], run_id: UUID) -> Recording:
+class _RunRow(Struct, frozen=True):
+    input: bytes
+    state: str
+    output: bytes | None
+    error: bytes | None
+    steps: bytes
+    content: bytes
+
+
+class _OutcomeRow(Struct, frozen=True):
+    node: str
+    item: str
+    body: bytes
+
+
+async def record(database: Database, org_id: UUID, run_id: UUID) -> Recording:
     """A run that has ended. LookupError when there is none."""
-    row = await connection.fetchrow(
-        """
-        select r.input, r.state, r.output, r.error, r.steps, p.content
-        from runtime.runs r join runtime.programs p on p.org_id = r.org_id and p.digest = r.program
-        where r.id = $1 and r.ended_at is not null
-        """,
-        run_id,
-    )
-    if row is None:
-        raise LookupError(f"no run {run_id} that has ended")
-    rows = await connection.fetch(
-        "select node, item, body from runtime.journal where run_id = $1 order by node, item", run_id
-    )
+    async with database.transaction([org_id]) as tx:
+        row = await tx.row(
+            _RunRow,
+            """
+            select r.input, r.state, r.output, r.error, r.steps, p.content
+            from runtime.runs r join runtime.programs p on p.org_id = r.org_id and p.digest = r.program
+            where r.org_id = $1 and r.id = $2 and r.ended_at is not null
+            """,
+            org_id,
+            run_id,
+        )
+        if row is None:
+            raise LookupError(f"no run {run_id} of this org that has ended")
+        rows = await tx.rows(
+            _OutcomeRow,
+            "select node, item, body from runtime.journal where org_id = $1 and run_id = $2 order by node, item",
+            org_id,
+            run_id,
+        )
     return Recording(
-        bundle=msgspec.json.decode(row["content"], type=Bundle),
-        input=msgspec.json.decode(row["input"], type=dict[str, object]),
-        journal=tuple(Outcome(r["node"], r["item"], msgspec.Raw(r["body"])) for r in rows),
-        state=row["state"],
-        output=None if row["output"] is None else msgspec.json.decode(row["output"]),
-        error=None if row["error"] is None else msgspec.json.decode(row["error"], type=RunError),
-        steps=_facts(msgspec.json.decode(row["steps"], type=tuple[Step, ...])),
+        bundle=msgspec.json.decode(row.content, type=Bundle),
+        input=msgspec.json.decode(row.input, type=dict[str, object]),
+        journal=tuple(Outcome(r.node, r.item, msgspec.Raw(r.body)) for r in rows),
+        state=row.state,
+        output=None if row.output is None else msgspec.json.decode(row.output),
+        error=None if row.error is None else msgspec.json.decode(row.error, type=RunError),
+        steps=_facts(msgspec.json.decode(row.steps, type=tuple[Step, ...])),
     )
 
 
@@ -217,14 +238,15 @@ def _facts(steps: Collection[Step]) -> tuple[Fact, ...]:
 
 async def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m polis.runtime.recorded", description=__doc__)
+    parser.add_argument("org", type=UUID)
     parser.add_argument("run", type=UUID)
-    parser.add_argument("--postgres", required=True, help="URL of the database, as its administrator")
+    parser.add_argument("--postgres", required=True, help="URL of the database, as `app_runtime`")
     given = parser.parse_args()
-    connection = await asyncpg.connect(given.postgres)
+    database = await Database.open(given.postgres, service="runtime", size=1)
     try:
-        recording = await record(connection, given.run)
+        recording = await record(database, given.org, given.run)
     finally:
-        await connection.close()
+        await database.close()
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(recording), indent=1) + b"\n")
 
 

@@ -111,10 +111,13 @@ def _components(path: tuple[str | int, ...], document: object) -> Iterator[tuple
     """The components of a graph's nodes, and of those of the graphs that are written in it."""
     nodes = document.get("nodes") if isinstance(document, dict) else None
     for name, node in nodes.items() if isinstance(nodes, dict) else ():
-        yield Use("component", node["component"]), pointer(*path, "nodes", name, "component")
-        config = node.get("config")
-        if isinstance(config, dict):
-            yield from _components((*path, "nodes", name, "config", "graph"), config.get("graph"))
+        at = (*path, "nodes", name)
+        for place, named in ((at, node), ((*at, "compensate"), node.get("compensate"))):
+            if isinstance(named, dict):
+                yield Use("component", named["component"]), pointer(*place, "component")
+                config = named.get("config")
+                inner = config.get("graph") if isinstance(config, dict) else None
+                yield from _components((*place, "config", "graph"), inner)
 
 
 def _marked(path: tuple[str | int, ...], value: object) -> Iterator[tuple[Use | None, str]]:
