@@ -1,11 +1,18 @@
 """Components on lists, streams and objects: what the examples of their descriptors do not show."""
 
+from itertools import pairwise
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polis.graph import builtin
+from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.runtime.component import StepFailed, implementation
 from polis.runtime.components.data.lists import identity, rank
+from polis.runtime.engine.program import compile_program
+from polis.runtime.engine.simulation import Chances, World
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 
@@ -109,3 +116,23 @@ async def test_a_missing_field_is_named(run):
 )
 def test_a_configuration_that_cannot_work_is_found_before_the_run(key, config, pointer):
     assert [fault.pointer for fault in implementation(key).check(config)][:1] == [pointer]
+
+
+def test_streams_go_through_a_whole_graph_in_order():
+    """In the engine, which holds back, replays and takes graphs of pure functions straight through."""
+    keys = ("split", "dedupe", "limit", "window", "map", "collect")
+    configs = ({}, {}, {"skip": 1, "take": 200}, {"size": 3}, {"expression": "item[0]"}, {})
+    names = [f"n{place}" for place in range(len(keys))]
+    graph = Graph(
+        nodes={name: Node(*each) for name, *each in zip(names, keys, configs, strict=True)},
+        edges=tuple(Edge(f"{one}.out", f"{other}.in") for one, other in pairwise(names)),
+        inputs={"x": GraphInput("n0.in")},
+        outputs={"y": GraphOutput("n5.out")},
+    )
+    program = compile_program(graph, builtin.components(), implementation)
+    world = World(1, program, {"x": [n // 2 for n in range(1000)]}, Chances())
+
+    world.run()
+
+    (end,) = world.ends
+    assert msgspec.json.decode(end.output) == {"y": list(range(1, 201, 3))}
