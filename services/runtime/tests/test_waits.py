@@ -13,6 +13,7 @@ from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, N
 from polis.runtime import component, waits
 from polis.runtime.component import Implementation, StepFailed, Wait
 from polis.runtime.engine.activation import Failure, Recorded
+from polis.runtime.waits import kinds
 from polis.testing import eventually
 
 KIND = "test.kind"
@@ -62,7 +63,13 @@ def ask(step, inputs):
     if asked == "nothing":
         raise StepFailed("ask.nothing", "there is nothing to ask")
     late = (("late", asked),) if step.config.get("late") else None
-    return Wait(KIND, str(asked), due_s=step.config.get("due_s"), late=late, data={"asked": asked})
+    return Wait(
+        step.config.get("kind", KIND),
+        str(asked),
+        due_s=step.config.get("due_s"),
+        late=late,
+        data={"asked": asked},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +264,19 @@ async def test_what_nobody_brings_in_time_is_what_the_wait_holds_for_that(ada, s
     error = (await ended(failed)).error
     assert error is not None
     assert error.kind == "wait.timeout"
+
+
+async def test_a_wait_that_cannot_be_completed_holds_no_other_up(ada, outside, start, ended):
+    async def broken(tx, waits, why):
+        if why == "due":
+            raise RuntimeError("a defect")
+
+    kinds.register("test.broken", kinds.Kind(closed=broken))
+    stuck = await start(line(Node("test.ask", {"due_s": 0.01, "kind": "test.broken"})), "stuck")
+    fine = await start(line(Node("test.ask", {"due_s": 0.05, "late": True})), "fine")
+
+    assert (await ended(fine)).state == "succeeded"
+    assert (await ada.call(runtime.CancelRun(run_id=stuck.id))).state == "cancelled"
 
 
 async def test_a_run_that_rests_still_ends_at_its_time(outside, start, ended):

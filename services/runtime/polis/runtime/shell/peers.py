@@ -65,6 +65,8 @@ class Peers:
                 await self.look(wanted)
             except Refused as refusal:
                 log.warning("peers.postponed", problem=refusal.problem.type)
+            except Exception as error:  # noqa: BLE001 - a defect of ours: the next beat looks again
+                log.error("peers.failed", exc_info=error)
 
     def tell(self, runs: Iterable[UUID]) -> None:
         """Runs have changed, in a transaction that has committed; one that nobody executes is to be executed now."""

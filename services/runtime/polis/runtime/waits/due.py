@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from polis.proto import Refused
 from polis.runtime.waits.complete import Completed, Outcome, complete_all
 from polis.runtime.waits.rows import OpenWait
+from polis.telemetry import log
 
 if TYPE_CHECKING:
-    from polis.db import Database
+    from polis.db import Database, Transaction
 
 AT_ONCE = 500
 """Waits completed in one transaction."""
@@ -21,18 +23,10 @@ async def complete_due(database: Database) -> tuple[list[Completed], float]:
     Runs that another process has in hand are passed over: it does the same, or a later turn finds them again.
     """
     async with database.across_orgs() as tx:
-        due = await tx.rows(
-            OpenWait,
-            """
-            select w.id, w.org_id, w.run_id, w.node, w.item, w.kind, w.name, w.due_at, w.data, w.created_at
-            from runtime.waits w join runtime.runs r on r.org_id = w.org_id and r.id = w.run_id
-            where w.closed_at is null and w.due_at <= statement_timestamp()
-            order by w.due_at limit $1 for update of r skip locked
-            """,
-            AT_ONCE,
-        )
+        due = await _due(tx)
         if due:
-            return await complete_all(tx, [Outcome(wait, None) for wait in due], "due"), 0.0
+            completed = await complete_all(tx, [Outcome(wait, None) for wait in due], "due")
+            return completed, 0.0 if completed else math.inf
         next_s: float | None = await tx.value(
             """
             select extract(epoch from min(due_at) - clock_timestamp())::float8
@@ -40,3 +34,34 @@ async def complete_due(database: Database) -> tuple[list[Completed], float]:
             """
         )
     return [], math.inf if next_s is None else next_s
+
+
+async def complete_singly(database: Database) -> list[Completed]:
+    """Complete what is due, each in a transaction of its own: one that cannot be completed holds no other up."""
+    async with database.across_orgs() as tx:
+        due = await _due(tx)
+    completed: list[Completed] = []
+    for wait in due:
+        try:
+            async with database.across_orgs() as tx:
+                done = await complete_all(tx, [Outcome(wait, None)], "due")
+        except Refused:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect of ours, or of who added to this kind
+            log.error("wait.stuck", kind=wait.kind, run_id=str(wait.run_id), node=wait.node, exc_info=error)
+        else:
+            completed += done
+    return completed
+
+
+async def _due(tx: Transaction) -> list[OpenWait]:
+    return await tx.rows(
+        OpenWait,
+        """
+        select w.id, w.org_id, w.run_id, w.node, w.item, w.kind, w.name, w.due_at, w.data, w.created_at
+        from runtime.waits w join runtime.runs r on r.org_id = w.org_id and r.id = w.run_id
+        where w.closed_at is null and w.due_at <= statement_timestamp() and r.ended_at is null
+        order by w.due_at limit $1 for update of r skip locked
+        """,
+        AT_ONCE,
+    )

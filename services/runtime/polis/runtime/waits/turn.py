@@ -6,14 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from polis.proto import Refused
-from polis.runtime.waits.due import complete_due
+from polis.runtime.waits.due import complete_due, complete_singly
 from polis.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polis.db import Database
-    from polis.runtime.waits.complete import Told
+    from polis.runtime.waits.complete import Completed, Told
     from polis.runtime.waits.rows import Opening
 
 TURN_S = 1.0
@@ -49,9 +49,18 @@ class Turn:
     async def _take(self) -> float:
         """Complete what is due; how long until more is."""
         try:
-            completed, next_s = await complete_due(self._database)
+            completed, next_s = await self._complete()
         except Refused as refusal:
             log.warning("waits.postponed", problem=refusal.problem.type)
             return TURN_S
         self._peers.tell([each.run_id for each in completed])
         return next_s
+
+    async def _complete(self) -> tuple[list[Completed], float]:
+        try:
+            return await complete_due(self._database)
+        except Refused:
+            raise
+        except Exception as error:  # noqa: BLE001 - one of them has a defect: the others go on
+            log.error("waits.stuck", exc_info=error)
+            return await complete_singly(self._database), TURN_S
