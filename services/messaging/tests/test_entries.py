@@ -44,13 +44,14 @@ class Crowd:
 
     def __init__(self, chance, people, conversation):
         self.chance = chance
+        self.others = people[1:]
         self.people = [people[0], people[0], *people]
         self.id = conversation.id
         self.refused = 0
         self.said = [1]
 
     async def turn(self):
-        somebody, other = self.chance.choice(self.people), self.chance.choice(self.people[1:])
+        somebody, other = self.chance.choice(self.people), self.chance.choice(self.others)
         requests = self.requests(self.chance.choice(self.said), other.principal_id)
         try:
             answer = await somebody.call(self.chance.choice(requests))
