@@ -254,6 +254,20 @@ class AskLinkRefused(Problem, frozen=True):
     """The link is not valid, has expired, or was used."""
 
 
+@problem(status=409)
+class TooManyAskLinks(Problem, frozen=True):
+    """The caller has as many links to this ask as one may have at a time."""
+
+    most: int
+
+
+@problem(status=409)
+class TooManyApprovals(Problem, frozen=True):
+    """The org has as many standing approvals as it may have."""
+
+    most: int
+
+
 @problem(status=404)
 class ApprovalNotFound(Problem, frozen=True):
     """The caller has no standing approval of this id."""
@@ -396,7 +410,7 @@ class GetAsk(Request[AskSheet], frozen=True):
 @operation(
     http="POST /asks/{ask_id}/answer",
     scope=ANSWERS,
-    problems=(AskNotFound, NotAddressed, AskEnded, AlreadyVoted, AnswerInvalid),
+    problems=(AskNotFound, NotAddressed, AskEnded, AlreadyVoted, AnswerInvalid, TooManyApprovals),
 )
 class AnswerAsk(Request[Ask], frozen=True):
     """Answer an ask: its run goes on with that, or, for a vote, when enough have voted.
@@ -426,7 +440,7 @@ class DelegateAsk(Request[Ask], frozen=True):
 @operation(
     http="POST /asks/{ask_id}/links",
     scope=ANSWERS,
-    problems=(AskNotFound, NotAddressed, AskEnded),
+    problems=(AskNotFound, NotAddressed, AskEnded, TooManyAskLinks),
     idempotent=False,
 )
 class CreateAskLink(Request[AskLink], frozen=True):

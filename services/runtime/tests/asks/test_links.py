@@ -8,7 +8,7 @@ import pytest
 
 from polis.proto import Refused, runtime
 from polis.proto.problems import Fault, Forbidden
-from polis.runtime.asks.links import Signer
+from polis.runtime.asks.links import MOST, Signer
 from polis.service import Secret
 
 GONE = runtime.AskLinkRefused()
@@ -140,6 +140,23 @@ async def test_a_mail_says_what_is_asked_and_has_a_link_of_its_own(
     assert (await nobody(runtime.AnswerAskLink(token, "approve"))).state == "answered"
     assert await refused(as_identity(ask, ben)) == runtime.AskEnded("answered")
     assert await refused(as_identity(ask, person())) == runtime.NotAddressed(ask.id)
+
+
+async def test_one_has_so_many_links_to_an_ask_and_no_more(ben, ask, admin, linked, as_identity, refused):
+    token = await linked()
+    await admin.execute(
+        """
+        insert into runtime.ask_links (org_id, hash, ask_id, principal_id, expires_at)
+        select org_id, hash || n::text::bytea, ask_id, principal_id, expires_at
+        from runtime.ask_links, generate_series(1, $2) as n where ask_id = $1
+        """,
+        ask.id,
+        MOST - 1,
+    )
+
+    assert await refused(linked()) == runtime.TooManyAskLinks(most=MOST)
+    assert (await as_identity(ask, ben)).path == "/"
+    assert token
 
 
 async def test_who_needs_a_second_factor_answers_by_no_link(

@@ -18,6 +18,7 @@ from polis.proto.runtime import (
     ApprovalNotFound,
     ApprovalRevoked,
     StandingApproval,
+    TooManyApprovals,
 )
 from polis.runtime.asks.access import addressee_of
 from polis.service.access import matches
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
     from polis.runtime.asks.rows import FullRow
 
+MOST = 1_000
+"""Standing approvals of one org."""
 MAX_LOOKED_AT = 1_000
 """Standing approvals that the asks of one commit are compared with."""
 
@@ -88,7 +91,7 @@ class Subject(Struct, frozen=True):
 async def give(tx: Transaction, ask: FullRow, always: Always, approval: Giving) -> None:
     """Let an approval stand from now on; one that stands already is not given twice.
 
-    Refused(AnswerInvalid) for a pattern that does not cover what the ask is about.
+    Refused(AnswerInvalid) for a pattern that does not cover what the ask is about, Refused(TooManyApprovals).
     """
     subject = ask.subject if always.subject is None else always.subject
     if subject != ask.subject and not matches(subject, ask.subject):
@@ -100,6 +103,9 @@ async def give(tx: Transaction, ask: FullRow, always: Always, approval: Giving) 
         approval.by,
         approval.at,
     )
+    held = await tx.value("select count(*) from runtime.approvals where org_id = $1", ask.org_id)
+    if held >= MOST:
+        raise Refused(TooManyApprovals(most=MOST))
     row = await tx.row(
         ApprovalRow,
         """

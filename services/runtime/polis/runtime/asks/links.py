@@ -17,7 +17,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from polis.proto import Refused
-from polis.proto.runtime import AskLinkRefused
+from polis.proto.runtime import AskLinkRefused, TooManyAskLinks
 
 if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PATH = "/answer#"
 """Behind the `#`, so that the token reaches no server's log."""
+MOST = 20
+"""Links of one person to one ask at a time."""
 LONGEST = timedelta(days=7)
 """For which a link holds that is mailed."""
 _PREFIX = "pak_"
@@ -70,7 +72,24 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+async def demand_room(tx: Transaction, ask_id: UUID, principal_id: UUID) -> None:
+    """Refused(TooManyAskLinks) when somebody has as many links to a locked ask as may hold at a time."""
+    held = await tx.value(
+        """
+        select count(*) from runtime.ask_links
+        where org_id = $1 and ask_id = $2 and principal_id = $3 and used_at is null and expires_at > now()
+        """,
+        tx.org_id,
+        ask_id,
+        principal_id,
+    )
+    if held >= MOST:
+        raise Refused(TooManyAskLinks(most=MOST))
+
+
 async def keep(tx: Transaction, ask_id: UUID, principal_id: UUID, token: str, until: datetime) -> None:
+    """Keep a new link. Refused as `demand_room`."""
+    await demand_room(tx, ask_id, principal_id)
     await tx.execute(
         """
         insert into runtime.ask_links (org_id, hash, ask_id, principal_id, expires_at) values ($1, $2, $3, $4, $5)

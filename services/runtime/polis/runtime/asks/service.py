@@ -17,6 +17,7 @@ from polis.runtime.own import Own
 from polis.service import Context, EventContext, Handlers
 
 if TYPE_CHECKING:
+    from polis.db import Transaction
     from polis.runtime.asks.access import Answerer
 
 handlers = Handlers()
@@ -120,13 +121,22 @@ async def describe_ask(request: runtime.DescribeAsk, ctx: Context[Own]) -> runti
             raise Refused(runtime.NotAddressed(ask_id=request.ask_id))
         row, _ = await answering.lock(tx, request.ask_id, who)
         answering.demand_open(row)
-        if not request.link or who.second_factor:
+        if not request.link or who.second_factor or not await _has_room(tx, row.id, who.id):
             return runtime.AskNotice(row.title, "/")
         token = ctx.own.links.mint(row.org_id)
         until = min(at + links.LONGEST, row.due_at or LATEST)
         await links.keep(tx, row.id, who.id, token, until)
         await tx.emit(runtime.AskLinkMade(row.org_id, row.id, who.id, expires_at=until, at=at))
     return runtime.AskNotice(row.title, links.PATH + token)
+
+
+async def _has_room(tx: Transaction, ask_id: UUID, principal_id: UUID) -> bool:
+    """Whether somebody may have one link more; who is reminded again and again has enough of them."""
+    try:
+        await links.demand_room(tx, ask_id, principal_id)
+    except Refused:
+        return False
+    return True
 
 
 @handlers.handles(runtime.ShowAskLink)
