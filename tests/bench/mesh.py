@@ -70,6 +70,8 @@ class Mesh:
         for name, rate in _LIMITS.items():
             environment[f"POLIS_GATEWAY__{name}_RATE"] = str(rate)
             environment[f"POLIS_GATEWAY__{name}_BURST"] = str(_BURST)
+        for name in ("POSTS", "CONVERSATION_POSTS"):
+            environment[f"POLIS_MESSAGING__{name}_PER_SECOND"] = str(_RATE)
         command = [sys.executable, "-P", "-m", "polis.local", *arguments]
         return subprocess.run(
             command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout_s
