@@ -195,6 +195,15 @@ async def test_what_cannot_start_says_why(gateway, api, console, tmp_path, capsy
         assert words in told
 
 
+async def test_without_a_gateway_it_says_so(console):
+    async with Api("http://127.0.0.1:1") as nowhere:
+        assert await run(nowhere, Wish("g"), console) == REFUSED
+        assert await listed(nowhere, {}, console) == REFUSED
+        assert await timeline(nowhere, RUN, console) == REFUSED
+
+    assert console.file.getvalue().count("no connection: ") == 3
+
+
 async def test_runs_and_their_timelines_are_shown(gateway, api, console):
     gateway.end = "failed"
 

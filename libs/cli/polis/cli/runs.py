@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import aiohttp
 from msgspec import Struct
 from rich.live import Live
 from rich.table import Table
@@ -58,9 +59,8 @@ async def run(api: Api, wish: Wish, console: Console) -> int:
             print(started["id"])
             return SUCCEEDED
         return await _follow(api, started, console)
-    except Problem as problem:
-        console.print(f"[red]refused:[/red] {problem}", soft_wrap=True)
-        return REFUSED
+    except (Problem, aiohttp.ClientError) as problem:
+        return _refused(problem, console)
 
 
 async def listed(api: Api, asked: dict[str, str], console: Console) -> int:
@@ -68,9 +68,8 @@ async def listed(api: Api, asked: dict[str, str], console: Console) -> int:
     query = urlencode({name: value for name, value in asked.items() if value})
     try:
         page = await api.call("GET", f"/runs?{query}")
-    except Problem as problem:
-        console.print(f"[red]refused:[/red] {problem}", soft_wrap=True)
-        return REFUSED
+    except (Problem, aiohttp.ClientError) as problem:
+        return _refused(problem, console)
     table = Table("run", "graph", "state", "created", "took", "tags")
     for found in page["items"]:
         table.add_row(
@@ -89,9 +88,8 @@ async def timeline(api: Api, run_id: str, console: Console, *, attempts: bool = 
     """Print what each step of a run did and when; the exit code is that of the run's state."""
     try:
         found = await api.call("GET", f"/runs/{run_id}/timeline")
-    except Problem as problem:
-        console.print(f"[red]refused:[/red] {problem}", soft_wrap=True)
-        return REFUSED
+    except (Problem, aiohttp.ClientError) as problem:
+        return _refused(problem, console)
     console.print(_heading(found["run"]))
     console.print(_board(found["steps"]))
     if attempts:
@@ -123,6 +121,13 @@ async def _end(api: Api, run_id: str, console: Console) -> int:
         output = await api.call("GET", f"/runs/{run_id}/output")
         print(json.dumps(output["values"], indent=2, ensure_ascii=False))
     return _code(ended["state"])
+
+
+def _refused(problem: Exception, console: Console) -> int:
+    """Say why nothing can be shown: what the gateway says, or that there is none."""
+    word = "refused" if isinstance(problem, Problem) else "no connection"
+    console.print(Text.assemble((f"{word}: ", "red"), str(problem)), soft_wrap=True)
+    return REFUSED
 
 
 def _read(file: str) -> object:
