@@ -18,7 +18,7 @@ FULL_CASES, FULL_S = 10_000, 1500
 """Cases of each service, and seconds that they may take."""
 ROUND_S = 600
 """Shorter than an access token lives: behind that every case would be the same 401."""
-SERVED = ("identity", "catalog", "runtime", "gateway")
+SERVED = ("identity", "catalog", "messaging", "runtime", "gateway")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
