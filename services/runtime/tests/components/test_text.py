@@ -107,6 +107,19 @@ async def test_no_script_comes_through_the_cleaning_of_html_or_markdown(html, ru
         )
 
 
+async def test_a_selector_that_goes_back_and_forth_for_ever_is_ended(run, monkeypatch):
+    """Where it is looked for in a thread, nothing would end it."""
+    monkeypatch.setattr("polis.runtime.components.text.hypertext.SECONDS", 0.5)
+
+    assert (
+        await failing(run, "html.select", "<div>" * 2_000 + "<p>", selector="b div div div div p")
+        == "work.too_long"
+    )
+    assert (await run("html.select", "<ul><li><b>x</b></ul>", selector="ul > li b")).out()[0][0][
+        "text"
+    ] == "x"
+
+
 async def test_a_path_over_what_multiplies_is_refused(run):
     assert await failing(run, "json.path", [[0] * 1000] * 1000, path="$..*") == "json.too_large"
 

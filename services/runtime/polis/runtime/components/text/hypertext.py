@@ -1,11 +1,12 @@
 """Components that read HTML: html.text, html.select, html.links, and html.clean, which keeps what cannot do harm.
 
 Elements in elements in elements cost a parser of HTML the square of their number: a page of very many tags is read in
-a process of its own.
+a process of its own, and so is one that a selector with many parts is looked for in.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -21,6 +22,13 @@ from polis.runtime.isolated.work import find
 
 NEAR_TAGS = 5_000
 """With as many tags the worst page takes less than 100 ms."""
+NEAR_STEPS = 100_000_000
+"""Steps of a search, at some nanoseconds each: for every combinator the library may go through all elements again."""
+MANY_LEVELS = 8
+SECONDS = 10.0
+_COMBINED = re.compile(r"\s*[>+~]\s*|\s+|\(")
+_HAS = ":has("
+"""It looks at all that is below an element, for every element."""
 
 
 class Select(Struct, frozen=True):
@@ -58,7 +66,8 @@ async def html_text(step: Step, inputs: Inputs) -> None:
 async def html_select(step: Step, inputs: Inputs) -> None:
     wanted = msgspec.convert(step.config, Select)
     how = (wanted.selector, list(wanted.attributes), wanted.html, wanted.max_items)
-    step.emit("out", await of("html.select", the_text(inputs), *how))
+    levels = len(_COMBINED.findall(wanted.selector.strip())) + wanted.selector.lower().count(_HAS)
+    step.emit("out", await of("html.select", the_text(inputs), *how, levels=levels))
 
 
 @component("html.links")
@@ -72,10 +81,11 @@ async def html_clean(step: Step, inputs: Inputs) -> None:
     step.emit("out", await of("html.clean", the_text(inputs)))
 
 
-async def of(work: str, html: str, *how: object) -> object:
-    """Work on HTML, here or in a process of its own."""
-    if html.count("<") > NEAR_TAGS:
-        return await isolated(work, html, *how)
+async def of(work: str, html: str, *how: object, levels: int = 1) -> object:
+    """Work on HTML, here or in a process of its own. levels: how often a search may begin anew in itself."""
+    tags = html.count("<")
+    if tags > NEAR_TAGS or tags ** min(levels, MANY_LEVELS) > NEAR_STEPS:
+        return await isolated(work, html, *how, seconds=SECONDS)
     return await off_loop(_near, work, html, how)
 
 
