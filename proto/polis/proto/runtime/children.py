@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
+
+from msgspec import Meta
 
 from polis.proto.catalog import Environment, ResourceKey, VersionNumber
 from polis.proto.contract import Event, Problem, Request, event, operation, problem
@@ -57,7 +60,7 @@ class StartChild(Request[Run], frozen=True):
     """
 
     parent_id: UUID
-    key: str
+    key: Annotated[str, Meta(max_length=4000, description="`run/step/item` of the step.")]
     graph: ResourceKey
     input: GraphInputs = {}  # noqa: RUF012 - msgspec copies it
     environment: Environment = "production"
