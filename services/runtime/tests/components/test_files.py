@@ -119,7 +119,11 @@ async def test_what_is_written_is_what_the_message_holds(run, within):
     ]
 
 
-@pytest.mark.parametrize("content", [zipped(a__b=b"1234", c=b""), tarred(a__b=b"1234", c=b""), tarred("w:xz", a__b=b"1234", c=b"")])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [zipped(a__b=b"1234", c=b""), tarred(a__b=b"1234", c=b""), tarred("w:xz", a__b=b"1234", c=b"")],
+    ids=["zip", "tar.gz", "tar.xz"],
+)
 async def test_an_archive_tells_what_it_holds_and_gives_one_file(content, on, within):
     (entries,) = await on("archive.list", content)
     (found,) = await on("archive.extract", content, name="a/b", media_type="text/plain")
@@ -214,6 +218,7 @@ NONSENSE = b"\x00\x01 nothing of any kind \xff" * 10
         ("sheet.read", NONSENSE, {}, "sheet.none"),
         ("sheet.read", sheet_bomb(), {}, ("sheet.too_wide", "sheet.none", "work.failed", "work.too_large")),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 async def test_what_is_broken_or_over_a_bound_is_an_error_that_names_it(key, content, config, kinds, failing):
     assert await failing(key, content, **config) in (kinds if isinstance(kinds, tuple) else (kinds,))
