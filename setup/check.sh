@@ -11,17 +11,18 @@ run() {
 bin=.venv/bin
 documents() {
     fresh=$(mktemp -d)
-    "$bin/python" -m polis.specs "$fresh" >/dev/null && diff -r "$fresh" proto/generated >/dev/null
+    "$bin/python" -m polis.specs "$fresh/documents" "$fresh/client" >/dev/null && diff -r "$fresh/documents" proto/generated >/dev/null &&
+        diff -r "$fresh/client" clients/typescript/generated >/dev/null
     same=$?
     rm -rf "$fresh"
-    [ $same = 0 ] || echo "proto/generated is not what the contract says: run \`make specs\`" >&2
+    [ $same = 0 ] || echo "what is generated is not what the contract says: run \`make specs\`" >&2
     return $same
 }
 run format "$bin/ruff" format --check --quiet .
 run lint "$bin/ruff" check --quiet .
-MYPYPATH=$(echo proto libs/* services/* | tr " " ":")
+MYPYPATH=$(echo proto libs/* clients/python services/* | tr " " ":")
 export MYPYPATH
-run types "$bin/mypy" proto libs services
+run types "$bin/mypy" proto libs clients services
 run layers "$bin/python" setup/layers.py
 run documents documents
 run spelling "$bin/codespell" --ignore-words-list=ans,strin,strng --skip='.venv,.polis,.git,*.lock,*.lock.txt,generated,samples,*.mbox,.mypy_cache,.ruff_cache,*/components/mail/*,*/components/summary/*,*/pages/vendor/*,*/tests/components/*,*/polis/testing/mailbox.py' .

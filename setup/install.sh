@@ -9,7 +9,7 @@ native=services/identity/polis/identity/people/argon2id.c
 wanted() {
     pwd
     readlink -f "$venv/bin/python" 2>/dev/null || true
-    cat requirements.lock setup/uv.lock.txt setup/install.sh setup/native.sh proto/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml $native | cksum
+    cat requirements.lock setup/uv.lock.txt setup/install.sh setup/native.sh proto/pyproject.toml libs/*/pyproject.toml clients/*/pyproject.toml services/*/pyproject.toml $native | cksum
 }
 
 is_installed() { [ -x "$venv/bin/python" ] && [ "$(cat "$venv/stamp" 2>/dev/null || true)" = "$(wanted)" ]; }
@@ -62,7 +62,7 @@ fi
 echo "installing what requirements.lock names"
 "$uv" pip sync --quiet --python "$venv/bin/python" --compile-bytecode --require-hashes requirements.lock
 set --
-for package in proto libs/* services/*; do
+for package in proto libs/* clients/* services/*; do
     [ -f "$package/pyproject.toml" ] && set -- "$@" -e "./$package"
 done
 "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation "$@"

@@ -15,7 +15,7 @@ from polis.proto.registry import SERVICES
 NAMES = [f"polis.{service.name}" for service in SERVICES]
 KERNEL = ["polis.service", "polis.bus", "polis.db", "polis.telemetry", "polis.proto"]
 ALONE = ["polis.graph", "polis.javascript"]
-BESIDE = ["polis.specs", "polis.local", "polis.testing", "polis.cli", "polis.worker"]
+BESIDE = ["polis.specs", "polis.local", "polis.testing", "polis.cli", "polis.client", "polis.worker"]
 ONLY_IN = {
     "nats": ["polis.bus"],
     "asyncpg": ["polis.db"],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 PACKAGES = {
     tomllib.loads(file.read_text(encoding="utf-8"))["project"]["name"]: file
-    for pattern in ("proto", "libs/*", "services/*")
+    for pattern in ("proto", "libs/*", "clients/*", "services/*")
     for file in Path().glob(f"{pattern}/pyproject.toml")
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from polis.proto.documents import DOCUMENTS, document
-from polis.specs.render import documents, write
+from polis.specs.render import documents, of_client, write
 
 GENERATED = Path(__file__).parents[2] / "proto" / "generated"
 
@@ -24,9 +24,15 @@ def test_the_committed_documents_are_fresh():
     assert not drifted, f"run `make specs`: {', '.join(drifted)}"
 
 
+def test_what_the_javascript_client_is_made_from_is_fresh():
+    folder = Path(__file__).parents[2] / "clients" / "typescript" / "generated"
+
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == of_client(), "run `make specs`"
+
+
 def test_the_same_contract_gives_the_same_bytes_in_whichever_order_its_modules_were_imported():
     imported_first = "import polis.proto.gateway, polis.proto.runtime"
-    render = "from polis.specs.render import documents; print(hash_of(documents()))"
+    render = "from polis.specs.render import documents, of_client; print(hash_of(documents() | of_client()))"
     hash_of = "import hashlib, json; hash_of = lambda d: hashlib.sha256(repr(sorted(d.items())).encode()).hexdigest()"
     script = f"{imported_first}; {hash_of}; {render}"
 
@@ -34,7 +40,10 @@ def test_the_same_contract_gives_the_same_bytes_in_whichever_order_its_modules_w
         [sys.executable, "-c", script], capture_output=True, check=True, text=True, timeout=30
     )
 
-    assert other.stdout.strip() == hashlib.sha256(repr(sorted(documents().items())).encode()).hexdigest()
+    assert (
+        other.stdout.strip()
+        == hashlib.sha256(repr(sorted((documents() | of_client()).items())).encode()).hexdigest()
+    )
 
 
 def test_writing_replaces_what_drifted_and_removes_what_is_no_longer_rendered(tmp_path):

@@ -115,7 +115,7 @@ class Gateway:
 @pytest.fixture
 async def gateway(monkeypatch):
     monkeypatch.setattr(following, "POLL_S", 0.01)
-    monkeypatch.setattr("polis.cli.api._RESUME_S", 0.01)
+    monkeypatch.setattr("polis.client.pauses._LONGEST_S", 0.01)
     played = Gateway()
     server = TestServer(played.app())
     await server.start_server()

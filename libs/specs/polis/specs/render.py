@@ -14,6 +14,7 @@ from polis.specs.llms import llms, llms_full
 from polis.specs.openapi import openapi
 from polis.specs.schemas import Json, schemas
 from polis.specs.tools import tools
+from polis.specs.typescript import table, types
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +38,14 @@ def documents() -> dict[str, bytes]:
     return of_services | {"components.md": components().encode()}
 
 
-def write(folder: Path) -> list[str]:
-    """Make the folder hold exactly the documents; the names of those that changed, came or went."""
-    fresh = documents()
+def of_client() -> dict[str, bytes]:
+    """What the JavaScript client is made from, by name; it is committed with the client."""
+    return {"operations.js": table().encode(), "contract.d.ts": types().encode()}
+
+
+def write(folder: Path, fresh: dict[str, bytes] | None = None) -> list[str]:
+    """Make the folder hold exactly these, or the documents; the names of those that changed, came or went."""
+    fresh = documents() if fresh is None else fresh
     present = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     gone = present.keys() - fresh.keys()
     for name in gone:

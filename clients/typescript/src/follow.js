@@ -1,0 +1,70 @@
+import { pause, pauseMs } from "./pause.js";
+import { events } from "./events.js";
+import { socket } from "./socket.js";
+
+const ATTEMPTS = 20;
+
+// What continues a cursor stands in a snapshot under these names; what is told beside it (typing, presence) is never kept.
+const ORDERED = {
+  run: { behind: (data) => data.transitions, kept: () => true },
+  conversation: {
+    behind: (data) => data.entries.map((entry) => ({ seq: entry.seq, entry })),
+    kept: (change) => Boolean(change.entry),
+  },
+};
+
+// Each change of a topic once and in order: {kind: "snapshot", seq, data} stands for all before it, {kind: "change", seq, data} is
+// one after it. A cut is resumed behind the last one; where that cannot be done, a snapshot comes again.
+export async function* follow(link, topic, { after, signal, attempts = ATTEMPTS } = {}) {
+  const place = new Place(topic, after);
+  const transport = link.byCookies ? socket : events;
+  for (let attempt = 0; ; attempt++) {
+    let lost = null;
+    try {
+      for await (const frame of transport(link, topic, place.cursor, signal)) {
+        attempt = 0;
+        if (frame.op === "end") return;
+        for (const change of place.changes(frame)) yield change;
+        if (place.gap) break;
+      }
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      if (!error.passing) throw error;
+      lost = error;
+    }
+    place.gap = false;
+    if (attempt + 1 >= attempts) throw lost?.cause ?? new Error(`${topic} could not be followed: ${lost?.message ?? "it ended"}`);
+    await pause(pauseMs(attempt, lost?.retryAfter), signal);
+  }
+}
+
+// How far somebody has come on a topic.
+class Place {
+  constructor(topic, after) {
+    this.ordered = ORDERED[topic.split("/", 1)[0]] ?? null;
+    this.cursor = this.ordered ? after : undefined;
+    this.gap = false;
+  }
+
+  *changes({ op, seq, data }) {
+    if (op === "change") return yield* this.#change(data);
+    const continues = this.ordered && this.cursor !== undefined && data.recovered !== false;
+    if (continues) {
+      for (const change of this.ordered.behind(data)) yield* this.#change(change);
+      return;
+    }
+    if (this.ordered) this.cursor = seq;
+    yield { kind: "snapshot", seq, data };
+  }
+
+  *#change(data) {
+    const { seq } = data;
+    if (this.ordered?.kept(data)) {
+      if (this.gap || seq <= this.cursor) return;
+      this.gap = seq > this.cursor + 1;
+      if (this.gap) return;
+      this.cursor = seq;
+    }
+    yield { kind: "change", seq, data };
+  }
+}

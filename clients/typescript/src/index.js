@@ -1,0 +1,2 @@
+export { Polis } from "./polis.js";
+export { Problem } from "./problem.js";

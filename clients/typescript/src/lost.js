@@ -1,0 +1,16 @@
+// A cut, which another attempt may mend.
+export class Lost extends Error {
+  constructor(message, { cause, retryAfter = null } = {}) {
+    super(message, { cause });
+    this.passing = true;
+    this.retryAfter = retryAfter;
+  }
+}
+
+const LATER = new Set([408, 429]);
+
+// What a problem means to a follower: a cut when it may pass, or itself.
+export function refused(problem) {
+  if (problem.status < 500 && !LATER.has(problem.status)) return problem;
+  return new Lost(problem.message, { cause: problem, retryAfter: problem.retryAfter });
+}
