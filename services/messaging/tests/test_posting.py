@@ -10,11 +10,12 @@ import msgspec
 import pytest
 
 from polis.messaging.bounds import Bucket
+from polis.messaging.service import service
 from polis.proto import catalog
 from polis.proto import messaging as m
 from polis.proto.contract import operation_of
 from polis.proto.problems import Forbidden, Invalid, Overloaded
-from polis.service import call
+from polis.service import call, serving
 from polis.service.wire import encode_problem
 
 
@@ -242,13 +243,14 @@ def test_a_bucket_gives_its_burst_and_then_its_rate():
     assert bucket.wait("b") == 0.0
 
 
-async def test_who_says_too_much_has_to_wait(stage, group, refused, actors):
+async def test_who_says_too_much_has_to_wait(stage, group):
     ada, _, id_ = group
-    await stage.start("messaging", posts_per_second=0.2, conversation_posts_per_second=100_000)
+    slow = stage.settings("messaging", posts_per_second=0.2, conversation_posts_per_second=100_000)
 
-    answers = await asyncio.gather(
-        *(ada.call(m.PostMessage(id_, text="x")) for _ in range(40)), return_exceptions=True
-    )
+    async with serving(service, slow):
+        answers = await asyncio.gather(
+            *(ada.call(m.PostMessage(id_, text="x")) for _ in range(40)), return_exceptions=True
+        )
 
     problems = [answer.problem for answer in answers if isinstance(answer, Exception)]
     assert problems

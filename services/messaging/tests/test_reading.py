@@ -57,6 +57,23 @@ async def test_a_page_is_bounded_by_bytes_and_loses_none(group):
     assert len(pages) == 2
 
 
+async def test_what_json_writes_at_length_fits_into_answers_too(group):
+    """A text of control characters takes six bytes for each."""
+    ada, tom, id_ = group
+    seqs = await say(ada, id_, *["\x01" * 30_000] * 5)
+    second = (await ada.call(m.CreateConversation(kind="group", participants=(tom.principal_id,)))).id
+    await say(ada, second, *["\x01" * 30_000] * 2)
+
+    pages = await all_of(tom, m.ListMessages(id_))
+    assert [seq for page in pages for seq in page] == seqs[::-1]
+    known, missed = {}, await tom.call(m.PullMissed(known=(m.Known(id_, 0), m.Known(second, 0))))
+    while missed.more:
+        known |= {each.conversation.id: each.seq for each in missed.conversations}
+        missed = await tom.call(m.PullMissed(known=tuple(m.Known(*pair) for pair in known.items())))
+    known |= {each.conversation.id: each.seq for each in missed.conversations}
+    assert known == {id_: seqs[-1], second: 5}
+
+
 async def test_words_find_what_one_may_see_and_nothing_that_was_edited_away_or_deleted(
     group, person, refused
 ):

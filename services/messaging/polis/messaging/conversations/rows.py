@@ -30,21 +30,14 @@ class Mine(Struct, frozen=True):
 
 
 class Channels(Struct, frozen=True):
-    """Where a list of channels goes on: behind the name, as it is sorted, in the list of those that begin like this."""
+    """Where a list of channels goes on: behind this one, in the list of those whose names begin like the digest says."""
 
     begins: str
-    name: str = ""
-    id: UUID = UUID(int=0)
+    id: UUID | None = None
 
 
 class _MineRow(ConversationRow, frozen=True, kw_only=True):
     unread: int = 0
-
-
-class ChannelRow(ConversationRow, frozen=True, kw_only=True):
-    """A channel, and its name as it is sorted by."""
-
-    sort: str = ""
 
 
 async def insert(tx: Transaction, conversation: Conversation) -> bool:
@@ -154,25 +147,27 @@ def _mine(row: _MineRow) -> MyConversation:
     )
 
 
-async def channels(db: Tenant, at: Channels, limit: int) -> list[ChannelRow]:
-    """Channels that are open to the org, by name."""
-    return await db.rows(
-        ChannelRow,
+async def channels(db: Tenant, begins: str, after: UUID | None, limit: int) -> list[Conversation]:
+    """Channels that are open to the org and whose names begin like this, by name."""
+    rows = await db.rows(
+        ConversationRow,
         """
         select c.id, c.org_id, c.kind, c.name, c.topic, c.visibility, c.data_class, c.created_by, c.created_at, c.head_seq,
-            c.last_at, c.kept_from, c.retention_days, c.archived_at, c.first_id, c.second_id,
-            lower(c.name) as sort
+            c.last_at, c.kept_from, c.retention_days, c.archived_at, c.first_id, c.second_id
         from messaging.conversations c
         where c.org_id = $1 and c.kind = 'channel' and c.visibility = 'org' and c.archived_at is null
-            and starts_with(lower(c.name), $2) and (lower(c.name) collate "C", c.id) > ($3 collate "C", $4)
-        order by lower(c.name) collate "C", c.id limit $5
+            and starts_with(lower(c.name), $2)
+            and ($3::uuid is null or (lower(c.name) collate "C", c.id) > (
+                select lower(l.name) collate "C", l.id from messaging.conversations l where l.org_id = $1 and l.id = $3
+            ))
+        order by lower(c.name) collate "C", c.id limit $4
         """,
         db.org_id,
-        at.begins,
-        at.name,
-        at.id,
+        begins,
+        after,
         limit,
     )
+    return [row.conversation for row in rows]
 
 
 async def of_principal(tx: Transaction, principal_id: UUID) -> list[UUID]:

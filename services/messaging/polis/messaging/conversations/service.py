@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -75,12 +76,12 @@ async def list_conversations(
 @handlers.handles(messaging.ListChannels)
 async def list_channels(request: messaging.ListChannels, ctx: Context[Own]) -> Page[Conversation]:
     begins = request.name.lower()
-    at = ctx.position(request.after, rows.Channels) or rows.Channels(begins)
-    if at.begins != begins:
+    listed = sha256(begins.encode()).hexdigest()[:16]
+    at = ctx.position(request.after, rows.Channels) or rows.Channels(listed)
+    if at.begins != listed:
         raise Refused(StaleCursor())
-    found = await rows.channels(ctx.db, at, request.limit + 1)
-    page = ctx.page(found, limit=request.limit, key=lambda row: rows.Channels(begins, row.sort, row.id))
-    return Page(tuple(row.conversation for row in page.items), page.next_cursor)
+    found = await rows.channels(ctx.db, begins, at.id, request.limit + 1)
+    return ctx.page(found, limit=request.limit, key=lambda channel: rows.Channels(listed, channel.id))
 
 
 @handlers.handles(messaging.GetConversation)

@@ -74,7 +74,7 @@ def _merged(
             entries.append(_entry(row, message))
         else:
             break
-        left -= 400 if message is None else messages.size_of(message.text, messages.more_of(message))
+        left -= len(msgspec.json.encode(entries[-1]))
     return entries
 
 

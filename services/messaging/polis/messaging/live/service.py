@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from polis.messaging import access
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from polis.db import Transaction
 
 handlers = Handlers()
-_MISSED_ENTRIES = 500
-"""Entries and messages in one answer to what somebody missed."""
+_MISSED_BYTES = 800 * 1024
+"""Of one answer to what somebody missed: the broker takes a mebibyte."""
 
 
 @handlers.handles(messaging.WatchConversation)
@@ -49,12 +50,13 @@ async def pull_missed(request: messaging.PullMissed, ctx: Context[Own]) -> Misse
         rows = await _taken_part(tx, ctx.actor.principal_id)
         behind = [row for row in rows if known.get(row.id) != row.head_seq]
         found: list[ConversationSnapshot] = []
-        told = 0
+        left = _MISSED_BYTES
         for row in behind[: request.limit]:
-            found.append(await log.caught_up(tx, row, known.get(row.id)))
-            told += len(found[-1].entries) + len(found[-1].messages)
-            if told >= _MISSED_ENTRIES:
+            missed = await log.caught_up(tx, row, known.get(row.id))
+            left -= len(msgspec.json.encode(missed))
+            if found and left < 0:
                 break
+            found.append(missed)
     there = {row.id for row in rows}
     whole = len(found) == len(behind) and all(each.seq == each.conversation.head_seq for each in found)
     return Missed(tuple(found), tuple(each for each in known if each not in there), more=not whole)

@@ -150,6 +150,7 @@ async def _demand_room(turn: Turn) -> None:
 async def _put(turn: Turn, message: Message) -> None:
     """Store a message as it is from now on, and forget its words: they are found anew."""
     more = more_of(message)
+    reactions = msgspec.json.encode(message.reactions).decode() if message.reactions else None
     await turn.tx.execute(
         """
         update messaging.messages set text = $4, more = $5, size = $6, revision = $7, edited_at = $8, deleted_at = $9,
@@ -161,14 +162,14 @@ async def _put(turn: Turn, message: Message) -> None:
         message.seq,
         message.text,
         more,
-        size_of(message.text, more),
+        size_of(message.text, more, reactions),
         message.revision,
         message.edited_at,
         message.deleted_at,
         message.deleted_by,
         message.pinned_at,
         message.pinned_by,
-        msgspec.json.encode(message.reactions).decode() if message.reactions else None,
+        reactions,
     )
     await turn.tx.execute(
         """

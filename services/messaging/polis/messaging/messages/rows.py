@@ -86,8 +86,9 @@ def more_of(message: Message) -> str | None:
     return None if more == _NOTHING else msgspec.json.encode(more).decode()
 
 
-def size_of(text: str, more: str | None) -> int:
-    return _OVERHEAD + len(text.encode()) + len((more or "").encode())
+def size_of(text: str, *more: str | None) -> int:
+    """Bytes on the wire, about: JSON writes some characters as six. more: what is JSON already."""
+    return _OVERHEAD + len(msgspec.json.encode(text)) + sum(len(each.encode()) for each in more if each)
 
 
 COLUMNS = """
@@ -184,7 +185,7 @@ async def revisions(db: Tenant, conversation_id: UUID, seq: int) -> list[Message
         _RevisionRow,
         f"""
         select r.revision, r.text, r.parts, r.until from (
-            select r.*, sum(octet_length(r.text) + coalesce(octet_length(r.parts), 0)) over (order by r.revision) as total
+            select r.*, sum(octet_length(to_json(r.text)::text) + coalesce(octet_length(r.parts), 0)) over (order by r.revision) as total
             from messaging.revisions r where r.org_id = $1 and r.conversation_id = $2 and r.seq = $3
         ) r where r.total < {2 * PAGE_BYTES} order by r.revision
         """,  # noqa: S608 - a constant

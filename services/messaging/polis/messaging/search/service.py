@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from polis.messaging import access
@@ -32,7 +34,7 @@ _SEARCHED = 1_000
 class Position(Struct, frozen=True):
     """Where a search goes on, and which it is: behind a moment, and a message of that moment."""
 
-    asked: tuple[str, UUID | None, UUID | None, datetime | None, datetime | None]
+    asked: str
     sent_at: datetime = LATEST
     conversation_id: UUID = UUID(int=2**128 - 1)
     seq: int = 0
@@ -45,7 +47,7 @@ class _Hit(Struct, frozen=True):
 
 @handlers.handles(messaging.SearchMessages)
 async def search_messages(request: messaging.SearchMessages, ctx: Context[Own]) -> Page[FoundMessage]:
-    asked = (request.text, request.conversation_id, request.sender_id, request.since, request.until)
+    asked = _name(request)
     at = ctx.position(request.after, Position) or Position(asked)
     if at.asked != asked:
         raise Refused(StaleCursor())
@@ -63,6 +65,12 @@ async def search_messages(request: messaging.SearchMessages, ctx: Context[Own]) 
         limit=request.limit if len(hits) > request.limit else max(len(found), 1),
         key=lambda hit: Position(asked, hit.message.sent_at, hit.message.conversation_id, hit.message.seq),
     )
+
+
+def _name(request: messaging.SearchMessages) -> str:
+    """What tells two searches apart, whatever page of them is asked for."""
+    asked = (request.text, request.conversation_id, request.sender_id, request.since, request.until)
+    return sha256(msgspec.json.encode(asked)).hexdigest()[:16]
 
 
 def query_of(text: str) -> str:
