@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polis.runtime.component import StepFailed, implementation
@@ -130,7 +130,19 @@ async def test_a_page_keeps_its_text_apart_from_its_code(run):
     assert (await run("html.text", html)).out() == ["a&b"]
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])), inner, max_size=3), max_leaves=8))  # fmt: skip
+odd = st.text(alphabet="aé0.5eE+-~ \n:#'\"[]{}&*!|>%@?,<=", max_size=12) | st.sampled_from(
+    ["null", "yes", "0x1F"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | odd,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(odd, inner, max_size=3),
+        max_leaves=6,
+    )
+)
 def test_what_is_written_as_yaml_is_read_back_as_it_was(value):
     from polis.runtime.components.text import yaml
 
