@@ -1,11 +1,13 @@
-"""Runs that are undone, on real servers: the end comes when all is undone, whoever ends them."""
+"""Runs that are undone, and what a model had a word in, on real servers."""
 
 from __future__ import annotations
 
 import pytest
 
 from polis.proto import runtime
-from polis.proto.graph import Compensation, Edge, Graph, GraphInput, Node
+from polis.proto.graph import Compensation, Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
+from polis.runtime import component
+from polis.runtime.component import Implementation
 from polis.testing import eventually
 
 
@@ -79,3 +81,24 @@ async def test_a_run_that_is_cancelled_ends_when_all_is_undone(ada, effects, und
     assert again.ended_at is None
     assert (over.state, over.error) == ("cancelled", None)
     assert effects.keys == undone(run)
+
+
+async def test_an_output_says_which_of_it_a_model_had_a_word_in(ada, played, effects):
+    described = Component(
+        "test.model", "", inputs={"in": Port()}, outputs={"out": Port()}, pure=False, trust="model"
+    )
+    played.components[described.key] = described
+    component._implementations[described.key] = Implementation(described, task=effects.effect)
+    played.graphs["words"] = Graph(
+        nodes={"draft": Node(described.key), "plain": Node("passthrough"), "tell": Node("passthrough")},
+        edges=(Edge("draft.out", "tell.in"),),
+        inputs={"x": GraphInput("draft.in"), "z": GraphInput("plain.in")},
+        outputs={"told": GraphOutput("tell.out"), "plain": GraphOutput("plain.out")},
+    )
+    run = await ada.call(runtime.StartRun(graph="words", input={"x": 1, "z": 2}))
+
+    await ended(ada, run)
+    output = await ada.call(runtime.GetOutput(run_id=run.id))
+    del component._implementations[described.key]
+
+    assert (output.values, output.model) == ({"told": 1, "plain": 2}, {"told": ("draft",)})

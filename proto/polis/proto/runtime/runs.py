@@ -162,10 +162,14 @@ class Timeline(Struct, frozen=True):
 
 
 class Output(Struct, frozen=True):
-    """What a succeeded run gave, by the names of the graph's outputs."""
+    """What a succeeded run gave, by the names of the graph's outputs.
+
+    model: of what a model had a word in, the steps that gave its results, unless people have approved of it.
+    """
 
     run_id: UUID
     values: GraphOutputs
+    model: Annotated[dict[str, tuple[StepPath, ...]], Meta(examples=[{"text": ["draft"]}])] = {}
 
 
 class RunTree(Struct, frozen=True):

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from polis.proto import Refused, runtime
+from polis.proto.graph import Graph
 from polis.proto.runtime import Run, RunError, Step, Transition
 from polis.runtime.children import ends
 from polis.runtime.engine.activation import Recorded
@@ -60,6 +61,8 @@ class _TimelineRow(_FullRow, frozen=True):
 class _OutputRow(Struct, frozen=True):
     state: str
     output: bytes | None
+    steps: bytes
+    content: bytes
 
 
 async def get(db: Tenant | Transaction, run_id: UUID) -> Run:
@@ -104,7 +107,12 @@ async def timeline(db: Tenant, run_id: UUID) -> runtime.Timeline:
 async def output(db: Tenant, run_id: UUID) -> runtime.Output:
     row = await db.row(
         _OutputRow,
-        "select state, output from runtime.runs where org_id = $1 and id = $2",
+        """
+        select r.state, r.output, r.steps, case when position('"model":["'::bytea in r.steps) > 0
+            then p.content else '' end as content
+        from runtime.runs r join runtime.programs p on p.org_id = r.org_id and p.digest = r.program
+        where r.org_id = $1 and r.id = $2
+        """,
         db.org_id,
         run_id,
     )
@@ -112,7 +120,22 @@ async def output(db: Tenant, run_id: UUID) -> runtime.Output:
         raise Refused(runtime.RunNotFound(run_id=run_id))
     if row.output is None:
         raise Refused(runtime.NoOutputYet(state=row.state))
-    return runtime.Output(run_id=run_id, values=msgspec.json.decode(row.output, type=dict[str, object]))
+    values = msgspec.json.decode(row.output, type=dict[str, object])
+    return runtime.Output(run_id=run_id, values=values, model=_model(row))
+
+
+def _model(row: _OutputRow) -> dict[str, tuple[str, ...]]:
+    """What each output is made of, by the step that gave it."""
+    if not row.content:
+        return {}
+    made = {step.node: step.model for step in decode_steps(row.steps) if step.model}
+    outputs = msgspec.json.decode(row.content, type=_Bundle).graph.outputs
+    sources = {name: output.source.partition(".")[0] for name, output in outputs.items()}
+    return {name: made[source] for name, source in sources.items() if source in made}
+
+
+class _Bundle(Struct, frozen=True):
+    graph: Graph
 
 
 async def watch(db: Tenant, run_id: UUID, *, after: int | None) -> Watched:
