@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
 import pytest
@@ -130,6 +130,16 @@ def _told(problem: Problem) -> dict:
         "status": problem.status,
         "at": [fault["pointer"] for fault in problem.faults],
     }
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node on this machine")
+async def test_the_javascript_client_does_what_its_own_tests_say():
+    node = await asyncio.create_subprocess_exec(
+        NODE, "--test", str(ROOT / "clients/typescript/tests"), stdout=PIPE, stderr=STDOUT
+    )
+    told, _ = await node.communicate()
+
+    assert node.returncode == 0, told.decode()
 
 
 @pytest.mark.skipif(NODE is None, reason="no Node on this machine")

@@ -2938,11 +2938,12 @@ export interface Origin {
   step: string | null;
 }
 
-/** What a succeeded run gave, by the names of the graph's outputs. */
+/** What a succeeded run gave, by the names of the graph's outputs. model: of what a model had a word in, the steps that gave its results, unless people have approved of it. */
 export interface Output {
   run_id: string;
   /** Values by the names of the graph's outputs. */
   values: { [name: string]: unknown };
+  model: { [name: string]: string[] };
 }
 
 /** A quota leaves too little for this in its period. */

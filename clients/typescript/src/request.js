@@ -7,9 +7,11 @@ export function request(name, fields) {
   const rest = { ...fields };
   const path = operation.path.replace(/{(\w+)}/g, (_, field) => {
     if (rest[field] === undefined || rest[field] === "") throw new TypeError(`${name} needs ${field}`);
-    const value = encodeURIComponent(rest[field]);
+    const value = String(rest[field]);
+    // A URL takes these for steps up and down, however they are written.
+    if (value === "." || value === "..") throw new TypeError(`${name} takes no ${field} ${value}`);
     delete rest[field];
-    return value;
+    return encodeURIComponent(value);
   });
   if (operation.raw) {
     const body = rest[operation.raw];

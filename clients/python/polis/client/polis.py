@@ -94,12 +94,18 @@ def _placed(operation: Operation, request: Request[Any]) -> tuple[str, dict[str,
     if operation.path is None:
         raise TypeError(f"{operation.name} has no route")
     fields: dict[str, Any] = msgspec.to_builtins(request, builtin_types=(bytes,))
-    path = re.sub(r"{(\w+)}", lambda match: quote(str(fields.pop(match[1])), safe=""), operation.path)
+    path = re.sub(r"{(\w+)}", lambda match: _segment(str(fields.pop(match[1]))), operation.path)
     raw = fields.pop(operation.raw_body) if operation.raw_body else None
     if raw is None and operation.verb not in ("GET", "DELETE"):
         return path, fields, None
     given = {name: _text(value) for name, value in fields.items() if value is not None}
     return path + (f"?{urlencode(given)}" if given else ""), None, raw
+
+
+def _segment(value: str) -> str:
+    if value in ("", ".", ".."):
+        raise ValueError(f"{value!r} cannot stand in a path: a URL takes it for a step")
+    return quote(value, safe="")
 
 
 def _text(value: object) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "services": "service",
     "libs": "unit",
+    "clients": "unit",
     "proto": "unit",
     "contract": "contract",
     "e2e": "e2e",

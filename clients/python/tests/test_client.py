@@ -1,0 +1,120 @@
+"""The client without a mesh: what it makes of frames that repeat, gaps, answers that are lost, and values in paths."""
+
+from __future__ import annotations
+
+import json
+
+import aiohttp
+import pytest
+
+from polis.client import Polis, Problem
+from polis.proto.identity import GetAgent, SignOut
+from polis.proto.runtime import CancelRun, GetOutput, ListRuns
+
+LOST = aiohttp.ClientConnectionError("cut")
+RUN = "0190c0de-0000-7000-8000-000000000001"
+
+
+class Scripted(Polis):
+    """A client whose gateway gives these frames, connection by connection, and these answers, one by one."""
+
+    def __init__(self, *, connections=(), answers=()):
+        super().__init__("http://gateway.example", "secret")
+        self.connections = list(connections)
+        self.answers = list(answers)
+        self.asked = []
+
+    async def live(self, topic, after):
+        self.asked.append(after)
+        for frame in self.connections.pop(0):
+            if isinstance(frame, Exception):
+                raise frame
+            yield frame
+
+    async def request(self, method, path, body=None, *, headers, **_):
+        self.asked.append((method, path, headers.get("Idempotency-Key")))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return json.dumps(answer).encode()
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch):
+    monkeypatch.setattr("polis.client.pauses._LONGEST_S", 0.0)
+
+
+def snapshot(seq, *numbers, recovered=True):
+    data = {"seq": seq, "transitions": [{"seq": n} for n in numbers], "recovered": recovered}
+    return {"op": "snapshot", "seq": seq, "data": data}
+
+
+def events(*numbers):
+    return {"op": "events", "seq": numbers[-1], "data": [{"seq": n} for n in numbers]}
+
+
+END = {"op": "end", "seq": 99}
+
+
+async def told(client, topic="run/a", **options):
+    return [f"{c.kind} {c.seq}" async for c in client.follow(topic, **options)]
+
+
+async def test_what_was_told_twice_is_given_once_and_a_gap_is_read_again_behind_the_last():
+    client = Scripted(
+        connections=[
+            [snapshot(2, 1, 2), events(2), events(5)],
+            [snapshot(5, 3, 4, 5), LOST],
+            [snapshot(5), END],
+        ]
+    )
+
+    assert await told(client, after=0) == [f"change {n}" for n in (1, 2, 3, 4, 5)]
+    assert client.asked == [0, 2, 5]
+
+
+async def test_where_what_was_missed_cannot_be_told_a_snapshot_comes_again():
+    client = Scripted(
+        connections=[[snapshot(3), events(4), LOST], [snapshot(90, recovered=False), events(91), END]]
+    )
+
+    assert await told(client) == ["snapshot 3", "change 4", "snapshot 90", "change 91"]
+
+
+async def test_a_refusal_ends_it_and_so_do_attempts_in_vain():
+    refused = Scripted(connections=[[LOST], [Problem({"status": 503})], [Problem({"status": 403})]])
+    with pytest.raises(Problem) as problem:
+        await told(refused)
+    assert problem.value.status == 403
+
+    away = Scripted(connections=[[LOST], [LOST]])
+    with pytest.raises(Problem, match="was lost"):
+        await told(away, attempts=2)
+    assert len(away.asked) == 2
+
+
+async def test_a_call_is_sent_again_under_its_key_and_never_without_one():
+    in_flight = Problem({"status": 409, "type": "/problems/in-flight"})
+    client = Scripted(answers=[LOST, in_flight, Problem({"status": 404})])
+    with pytest.raises(Problem) as problem:
+        await client.call(CancelRun(run_id=RUN))
+    assert problem.value.status == 404
+    assert len(client.asked) == 3
+    assert len({key for _, _, key in client.asked}) == 1
+
+    once = Scripted(answers=[LOST])
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await once.call(SignOut())
+    assert len(once.asked) == 1
+
+
+async def test_fields_stand_where_the_contract_says():
+    client = Scripted(answers=[{"items": []}, LOST, Problem({"status": 404})])
+    await client.call(ListRuns(limit=3, tag="a b"))
+    with pytest.raises(Problem):
+        await client.call(GetOutput(run_id=RUN))
+
+    paths = [path for _, path, _ in client.asked]
+    assert paths == ["/runs?tag=a+b&limit=3", *[f"/runs/{RUN}/output"] * 2]
+    with pytest.raises(ValueError, match="path"):
+        await client.call(GetAgent(agent=".."))
