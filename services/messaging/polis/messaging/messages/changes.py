@@ -148,7 +148,7 @@ async def _demand_room(turn: Turn) -> None:
 
 
 async def _put(turn: Turn, message: Message) -> None:
-    """Store a message as it is from now on, and forget its words: they are found anew."""
+    """Store a message as it is from now on, and its words: whoever indexes behind it leaves those that are there."""
     more = more_of(message)
     reactions = msgspec.json.encode(message.reactions).decode() if message.reactions else None
     await turn.tx.execute(
@@ -173,8 +173,9 @@ async def _put(turn: Turn, message: Message) -> None:
     )
     await turn.tx.execute(
         """
-        update messaging.words set search = messaging.lexemes($4) || array_to_tsvector(array[' ' || $2::text])
-        where org_id = $1 and conversation_id = $2 and seq = $3
+        insert into messaging.words (org_id, conversation_id, seq, search)
+        values ($1, $2, $3, messaging.lexemes($4) || array_to_tsvector(array[' ' || $2::text]))
+        on conflict (org_id, conversation_id, seq) do update set search = excluded.search
         """,
         turn.row.org_id,
         turn.row.id,

@@ -90,7 +90,7 @@ class Indexer:
     async def _index(self, org_id: UUID, conversation_id: UUID) -> bool:
         """Index the next messages of a conversation; whether there may be more.
 
-        They are locked as they are read: who edits or deletes one either was before, and is seen, or finds its words.
+        Nothing is locked: who edits or deletes one meanwhile writes its words itself, and those that are there stay.
         """
         async with self._database.transaction([org_id]) as tx:
             done = await tx.value(
@@ -111,7 +111,7 @@ class Indexer:
                 with said as materialized (
                     select m.seq, m.text from messaging.messages m
                     where m.org_id = $1 and m.conversation_id = $2 and m.seq > $3 and m.seq <= $4
-                    order by m.seq limit $5 for share
+                    order by m.seq limit $5
                 ), put as (
                     insert into messaging.words (org_id, conversation_id, seq, search)
                     select $1, $2, s.seq, messaging.lexemes(s.text) || array_to_tsvector(array[' ' || $2::text])
