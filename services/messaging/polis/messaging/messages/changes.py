@@ -174,7 +174,7 @@ async def _put(turn: Turn, message: Message) -> None:
     await turn.tx.execute(
         """
         insert into messaging.words (org_id, conversation_id, seq, search)
-        values ($1, $2, $3, messaging.lexemes($4) || array_to_tsvector(array[' ' || $2::text]))
+        values ($1, $2, $3, messaging.lexemes($4) || array_to_tsvector(array[' ' || $2::uuid::text]))
         on conflict (org_id, conversation_id, seq) do update set search = excluded.search
         """,
         turn.row.org_id,
