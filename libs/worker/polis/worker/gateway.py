@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
+
+from polis.client import Connection, Problem
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
 
 WAIT_S = 5.0
 """For how long an answer without jobs may take."""
-_TIMEOUT_S = 30.0
 _PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -31,19 +33,18 @@ class Gateway:
     """The gateway at an address, with an API key, or as the agent or application whose client id and secret these are."""
 
     def __init__(self, address: str, credential: str | tuple[str, str]) -> None:
-        self._address = f"{address.rstrip('/')}/api/v1"
         self._client = credential if isinstance(credential, tuple) else None
-        self._token = credential if isinstance(credential, str) else ""
-        self._http: aiohttp.ClientSession
+        self._token = ""
+        self._connection = Connection(address, credential if isinstance(credential, str) else self._trade)
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S))
+        await self._connection.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._http.close()
+        await self._connection.__aexit__(kind, error, traceback)
 
     async def claim(self, components: list[str], limit: int) -> list[dict[str, Any]]:
         wanted = {"components": components, "limit": limit, "wait_s": WAIT_S}
@@ -67,42 +68,38 @@ class Gateway:
         while True:
             try:
                 return await self._once(path, body, key)
-            except (aiohttp.ClientConnectionError, aiohttp.ServerTimeoutError, TimeoutError, _LaterError):
+            except (aiohttp.ClientConnectionError, TimeoutError, _LaterError):
                 longest = _PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]
                 await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - nothing secret
                 attempt += 1
 
     async def _once(self, path: str, body: dict[str, Any], key: str) -> Any:
-        if self._client and not self._token:
-            self._token = await self._trade(*self._client)
-        headers = {"Authorization": f"Bearer {self._token}"} | ({"Idempotency-Key": key} if key else {})
-        async with self._http.post(self._address + path, json=body, headers=headers) as answer:
-            if answer.status < 300:
-                return None if answer.status == 204 else await answer.json()
-            if answer.status == 401 and self._client:
-                self._token = ""
-                raise _LaterError
-            raise await _refusal(answer, path)
+        headers = {"Idempotency-Key": key} if key else {}
+        try:
+            answer = await self._connection.request("POST", path, body, headers=headers)
+        except Problem as problem:
+            raise self._refusal(problem, path) from None
+        return json.loads(answer) if answer else None
 
-    async def _trade(self, client_id: str, client_secret: str) -> str:
+    async def _trade(self, renew: bool) -> str:  # noqa: FBT001 - what a connection asks of a token
         """An access token, which holds for minutes."""
-        body = {"client_id": client_id, "client_secret": client_secret}
-        async with self._http.post(f"{self._address}/token", json=body) as answer:
-            if answer.status >= 300:
-                raise await _refusal(answer, "/token")
-            return str((await answer.json())["access_token"])
+        if self._client and (renew or not self._token):
+            body = dict(zip(("client_id", "client_secret"), self._client, strict=True))
+            async with Connection(self._connection.address) as nobody:
+                answer = json.loads(await nobody.request("POST", "/token", body))
+            self._token = str(answer["access_token"])
+        return self._token
+
+    def _refusal(self, problem: Problem, path: str) -> Exception:
+        if problem.may_pass or problem.status > 500:
+            return _LaterError()
+        if problem.status in (404, 409) and path.startswith("/jobs/") and path != "/jobs/claim":
+            return Gone()
+        return Refused(f"{problem.status} {problem}"[:2000])
 
 
 class _LaterError(Exception):
     """The gateway says that it may do it later."""
-
-
-async def _refusal(answer: aiohttp.ClientResponse, path: str) -> Exception:
-    if answer.status in (404, 409) and path.startswith("/jobs/") and path != "/jobs/claim":
-        return Gone()
-    if answer.status == 429 or answer.status >= 500:
-        return _LaterError()
-    return Refused(f"{answer.status} {(await answer.text())[:2000]}")
 
 
 def _key(job: Job) -> str:
