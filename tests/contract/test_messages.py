@@ -46,7 +46,8 @@ def _values(info) -> st.SearchStrategy:
         case inspect.Metadata():
             return _values(info.type)
         case inspect.StructType():
-            required = {f.encode_name: _values(f.type) for f in info.fields if f.required}
+            tag = {} if info.tag_field is None else {info.tag_field: st.just(info.tag)}
+            required = tag | {f.encode_name: _values(f.type) for f in info.fields if f.required}
             optional = {f.encode_name: _values(f.type) for f in info.fields if not f.required}
             return st.fixed_dictionaries(required, optional=optional)
         case inspect.UnionType():
@@ -73,7 +74,9 @@ def _scalars(info) -> st.SearchStrategy:
                 -(2**53) if info.ge is None else info.ge, 2**53 if info.le is None else info.le
             )
         case inspect.FloatType():
-            floats = st.floats(info.ge or info.gt, info.le, allow_nan=False, allow_infinity=False)
+            floats = st.floats(
+                info.gt if info.ge is None else info.ge, info.le, allow_nan=False, allow_infinity=False
+            )
             return floats.filter(lambda number: info.gt is None or number > info.gt)
         case inspect.LiteralType():
             return st.sampled_from(info.values)

@@ -15,7 +15,7 @@ from polis.cli.api import Api
 from polis.db.lint import faults
 from polis.proto.registry import SERVICES
 from polis.testing import eventually
-from tests.e2e.rows import access, asks, catalog, history, messaging, steering, triggers, vault
+from tests.e2e.rows import access, asks, catalog, history, jobs, messaging, steering, triggers, vault
 from tests.e2e.world import new_key
 
 OWNERS = [service.name for service in SERVICES if service.schema]
@@ -82,6 +82,7 @@ async def orgs(mesh, address):
             await steering.live(api)
             await triggers.live(api)
             await history.live(api)
+            await jobs.live(api)
             await told(api, mesh, found[-1])
     return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+from polis.cli.api import Api
+from polis.testing import eventually
 from tests.e2e.rows.making import fixed
 
 _JOB = f"/jobs/{uuid4()}"
@@ -15,3 +17,31 @@ ROWS = {
 }
 ALSO_ALLOWED = {(name, "allowed"): {404} for name in ("heartbeat_job", "complete_job", "fail_job")}
 USERS_ONLY: set[str] = set()
+
+
+PRICED = {
+    "key": "told.price",
+    "title": "Price",
+    "inputs": {"in": {}},
+    "outputs": {"out": {}},
+    "pure": False,
+    "execution": {"type": "external"},
+}
+PRICING = {
+    "nodes": {"price": {"component": "told.price"}},
+    "inputs": {"x": {"target": "price.in", "required": False, "default": 1}},
+}
+
+
+async def live(api: Api) -> None:
+    """Leave a job that somebody has claimed."""
+    for kind, key, content in (("component", "told.price", PRICED), ("graph", "pricing", PRICING)):
+        made = await api.call("POST", "/resources", {"type": kind, "key": key, "content": content})
+        await api.call("POST", f"/resources/{made['id']}/versions", {})
+        await api.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
+    await api.call("POST", "/runs", {"graph": "pricing"})
+
+    async def claimed():
+        return (await api.call("POST", "/jobs/claim", {"components": ["told.price"]}))["jobs"]
+
+    await eventually(claimed, within_s=20)

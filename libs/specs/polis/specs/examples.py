@@ -33,8 +33,8 @@ def _of(info: inspect.Type, *, full: bool) -> Any:
             given = (info.extra_json_schema or {}).get("examples")
             return given[0] if given else _of(info.type, full=full)
         case inspect.StructType():
-            fields = [f for f in info.fields if f.required or full]
-            return {f.encode_name: _field(f, full=full) for f in fields}
+            tag = {} if info.tag_field is None else {info.tag_field: info.tag}
+            return tag | {f.encode_name: _field(f, full=full) for f in info.fields if f.required or full}
         case inspect.UnionType():
             members = [t for t in info.types if not isinstance(t, inspect.NoneType)]
             return _of(members[0], full=full)

@@ -10,10 +10,11 @@ from msgspec import Meta, Struct
 from polis.proto.contract import Problem, Request, Time, operation, problem
 from polis.proto.graph import ComponentKey, PortName
 from polis.proto.problems import Invalid
+from polis.proto.runtime.runs import MAX_SEQ
 
 MAX_WAIT_S = 5.0
 Token = Annotated[
-    int, Meta(ge=1, description="The fencing token that the job was claimed with.", examples=[1])
+    int, Meta(ge=1, le=MAX_SEQ, description="The fencing token that the job was claimed with.", examples=[1])
 ]
 
 
