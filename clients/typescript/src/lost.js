@@ -1,9 +1,10 @@
 // A cut, which another attempt may mend.
 export class Lost extends Error {
-  constructor(message, { cause, retryAfter = null } = {}) {
+  constructor(message, { cause, retryAfter = null, revoked = false } = {}) {
     super(message, { cause });
     this.passing = true;
     this.retryAfter = retryAfter;
+    this.revoked = revoked;
   }
 }
 

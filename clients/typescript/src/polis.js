@@ -8,6 +8,7 @@ const PREFIX = "/api/v1";
 const TIMEOUT_MS = 30_000;
 const LATER = new Set([429, 502, 503, 504]);
 const RETRIES = 4;
+const RACED_MS = 300;
 
 // One caller of one mesh: with a token, or, in a page of the gateway's own origin, with the cookies of its session.
 export class Polis {
@@ -15,6 +16,7 @@ export class Polis {
   #token;
   #org;
   #csrf = "";
+  #recovering = null;
   #fetch;
 
   constructor({ url = "", token = "", org = "", retries = RETRIES, timeoutMs = TIMEOUT_MS, fetch } = {}) {
@@ -123,10 +125,21 @@ export class Polis {
     if (this.#token || typeof document !== "object") return false;
     const lacksCsrf = type === "/problems/forbidden" && content.scope === "csrf";
     if (!lacksCsrf && type !== "/problems/unauthenticated") return false;
-    const answer = await this.#send(
-      { operation: { method: lacksCsrf ? "GET" : "POST" }, path: lacksCsrf ? "/session" : "/session/refresh" },
-      "",
-    );
+    this.#recovering ??= this.#renewed(lacksCsrf).finally(() => (this.#recovering = null));
+    return this.#recovering;
+  }
+
+  // Another tab may have been faster, and its cookies are ours as soon as they are here.
+  async #renewed(lacksCsrf) {
+    if (await this.#session("GET", "/session")) return true;
+    if (lacksCsrf) return false;
+    if (await this.#session("POST", "/session/refresh")) return true;
+    await pause(RACED_MS * (1 + Math.random()));
+    return this.#session("GET", "/session");
+  }
+
+  async #session(method, path) {
+    const answer = await this.#send({ operation: { method }, path }, "");
     if (answer.ok) this.#csrf = (await answer.json()).csrf_token;
     return answer.ok;
   }

@@ -26,11 +26,3 @@ export class Problem extends Error {
     return new Problem({ ...content, status: answer.status }, Number.isFinite(after) ? after : null);
   }
 }
-
-export function unauthenticated() {
-  return new Problem({
-    type: "/problems/unauthenticated",
-    status: 401,
-    title: "The token does not hold any more, or the session has ended.",
-  });
-}

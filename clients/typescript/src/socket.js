@@ -1,5 +1,5 @@
 import { Lost, refused } from "./lost.js";
-import { Problem, unauthenticated } from "./problem.js";
+import { Problem } from "./problem.js";
 
 const MOVED = 1012;
 const UNDERSTOOD_NOT = 4400;
@@ -17,8 +17,8 @@ export async function* socket(link, topic, cursor, signal) {
     if (signal?.aborted) throw signal.reason;
     for (let frame; (frame = await frames.next()) !== null; ) yield* split(frame);
   } catch (error) {
-    // Why a handshake is refused is not told to pages: a call is.
-    if (error.passing && !frames.opened) await asked(link, error);
+    // Why a handshake is refused is not told to pages: a call is. It renews a session whose token has expired, too.
+    if (error.passing && (!frames.opened || error.revoked)) await asked(link, error);
     throw error;
   } finally {
     signal?.removeEventListener("abort", abort);
@@ -92,7 +92,7 @@ class Frames {
 }
 
 function reason(code) {
-  if (code === REVOKED) return unauthenticated();
+  if (code === REVOKED) return new Lost("the session does not hold any more", { revoked: true });
   if (code === UNDERSTOOD_NOT) return new Error("the gateway does not understand this client");
   return new Lost(code === MOVED ? "the gateway asks to come back" : `the connection was closed with ${code}`);
 }

@@ -10,6 +10,10 @@ const event = (name, seq, data) => `id: ${seq}\nevent: ${name}\ndata: ${JSON.str
 
 // A gateway that gives these answers in turn, and remembers what it was asked. Bodies come byte by byte.
 function gateway(...answers) {
+  return gatewayOf({ token: "secret" }, ...answers);
+}
+
+function gatewayOf(options, ...answers) {
   const asked = [];
   const fetch = async (address, init) => {
     asked.push({ address, headers: init.headers, body: init.body });
@@ -24,7 +28,7 @@ function gateway(...answers) {
     });
     return new Response(status === 204 ? null : body, { status });
   };
-  return { asked, polis: new Polis({ url, token: "secret", fetch }) };
+  return { asked, polis: new Polis({ url, fetch, ...options }) };
 }
 
 async function all(changes) {
@@ -100,4 +104,30 @@ test("fields stand where the contract says", async () => {
   await assert.rejects(polis.call("GetRun"), /run_id/);
   await assert.rejects(polis.call("GetAgent", { agent: ".." }), /takes no agent/);
   await assert.rejects(polis.call("toString"), /no operation/);
+});
+
+test("a page's session is renewed once for all calls that find it expired, and its CSRF token goes along", async (t) => {
+  globalThis.document = {};
+  t.after(() => delete globalThis.document);
+  const expired = { status: 401, text: '{"type": "/problems/unauthenticated"}' };
+  const { asked, polis } = gatewayOf({}, expired, expired, expired, { text: '{"csrf_token": "c"}' }, { text: "{}" }, { text: "{}" });
+
+  await Promise.all([polis.call("StartRun", { graph: "a" }), polis.call("StartRun", { graph: "b" })]);
+
+  assert.deepEqual(
+    asked.map(({ address }) => address.slice(url.length + 7)),
+    ["/runs", "/runs", "/session", "/session/refresh", "/runs", "/runs"],
+  );
+  assert.equal(asked.at(-1).headers["x-csrf-token"], "c");
+});
+
+test("a token that is refused is asked for anew", async () => {
+  const wanted = [];
+  const token = ({ renew }) => (wanted.push(renew), renew ? "new" : "old");
+  const { asked, polis } = gatewayOf({ token }, { status: 401, text: '{"type": "/problems/unauthenticated"}' }, { text: "{}" });
+
+  await polis.call("GetMe");
+
+  assert.deepEqual(wanted, [false, true]);
+  assert.equal(asked.at(-1).headers.authorization, "Bearer new");
 });
