@@ -25,5 +25,5 @@ export MYPYPATH
 run types "$bin/mypy" proto libs clients services
 run layers "$bin/python" setup/layers.py
 run documents documents
-run spelling "$bin/codespell" --ignore-words-list=ans,strin,strng --skip='.venv,.polis,.git,*.lock,*.lock.txt,generated,samples,*.mbox,.mypy_cache,.ruff_cache,*/components/mail/*,*/components/summary/*,*/pages/vendor/*,*/tests/components/*,*/polis/testing/mailbox.py' .
+run spelling "$bin/codespell" --ignore-words-list=ans,pares,strin,strng,te --skip='.venv,.polis,.git,*.lock,*.lock.txt,generated,samples,*.mbox,.mypy_cache,.ruff_cache,*/components/mail/*,*/components/summary/*,*/pages/vendor/*,*/tests/components/*,*/polis/testing/mailbox.py' .
 [ -z "$failed" ] || { echo "make check failed:$failed" >&2; exit 1; }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
 import asyncpg
 import pytest
+import structlog
 from aiohttp import web
 
 from polis.cli.api import Problem
 from polis.proto.registry import SERVICES
+from polis.telemetry import configure
 
 TOKEN = "a-secret-that-stands-nowhere"
 
@@ -80,8 +83,17 @@ async def ended(api, key, value):
     return run
 
 
+@pytest.fixture
+def log():
+    """What all services log meanwhile."""
+    stream = io.BytesIO()
+    configure("mesh", stream=stream)
+    yield stream
+    structlog.reset_defaults()
+
+
 async def test_a_run_reaches_out_by_a_secret_and_keeps_what_it_got_and_the_secret_stands_nowhere(
-    ada, mesh, outside, capsys
+    ada, mesh, outside, log
 ):
     port, asked = outside
     secret = await ada.call("POST", "/secrets", {"name": "orders", "value": TOKEN, "used_by": ["runtime"], "protection": "org"})  # fmt: skip
@@ -96,9 +108,9 @@ async def test_a_run_reaches_out_by_a_secret_and_keeps_what_it_got_and_the_secre
     (listed,) = output["listed"]["items"]
     assert (listed["id"], listed["name"]) == (output["file"]["artifact_id"], "orders.xlsx")
     await _stands_nowhere(mesh)
-    told = capsys.readouterr()
-    assert "run.ended" in told.out
-    assert TOKEN not in told.out + told.err
+    told = log.getvalue().decode()
+    assert "run.ended" in told
+    assert TOKEN not in told
 
 
 async def _stands_nowhere(mesh):

@@ -177,14 +177,14 @@ async def test_replies_threads_and_attributes_stay_with_a_message(group):
 
 async def test_an_edit_keeps_what_was_said_and_a_deletion_keeps_nothing(stage, group, refused):
     ada, tom, id_ = group
-    posted = await tom.call(m.PostMessage(id_, text="teh secret"))
+    posted = await tom.call(m.PostMessage(id_, text="thy secret"))
     assert isinstance(await refused(ada.call(m.EditMessage(id_, posted.seq, text="x"))), Forbidden)
 
     edited = await tom.call(m.EditMessage(id_, posted.seq, text="the secret"))
     said = (await ada.call(m.ListMessageRevisions(id_, posted.seq))).items
     await ada.call(m.DeleteMessage(id_, posted.seq))
 
-    assert (edited.revision, [r.text for r in said]) == (2, ["teh secret"])
+    assert (edited.revision, [r.text for r in said]) == (2, ["thy secret"])
     gone = await tom.call(m.GetMessage(id_, posted.seq))
     assert (gone.text, gone.deleted_by, gone.sender_id) == ("", ada.principal_id, tom.principal_id)
     for request in (
