@@ -13,7 +13,7 @@ from tests.bench.mesh import ROOT, Mesh
 
 PARTS = {
     ("B6", "GET", "POST", "B4"): http_paths.measure,
-    ("B2",): runs.measure,
+    ("B1", "B2", "B3"): runs.measure,
     ("B8",): credentials.measure,
     ("B10",): tenancy.measure,
     ("B7",): posts.measure,

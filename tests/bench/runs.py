@@ -27,14 +27,17 @@ _DRAIN_S = 20.0
 
 
 def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
-    """Figures of B2. Without DBOS (no network, no wheel) ours stand alone, and the figures say so."""
-    del wanted
+    """Figures of B1, B2 and B3. Without DBOS (no network, no wheel) ours stand alone, and the figures say so."""
     ours = _ours(mesh)
+    alone = _measure_alone(mesh, ours, wanted)
+    if "B2" not in wanted:
+        return alone
     try:
         peer = _dbos(mesh)
         kind = max(("threads", "tasks"), key=lambda k: peer.ask(kind=k, callers=CALLERS, seconds=POINT_S)[0])
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        return [_without(ours, effects, f"no DBOS to compare with: {error}") for effects in (True, False)]
+        why = f"no DBOS to compare with: {error}"
+        return [*alone, *(_without(ours, effects, why) for effects in (True, False))]
     points: dict[str, list[Point]] = {"dbos": [], "steps": [], "pure": []}
     for _ in range(ROUNDS):
         points["steps"].append(_run(ours, effects=True))
@@ -44,10 +47,39 @@ def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
         _drained(mesh)
     name = f"DBOS 3.4 ({kind})"
     return [
+        *alone,
         beside("B2", _name(effects=True), points["steps"], name, points["dbos"], bar=3.0, unit="runs/s"),
         beside("B2", _name(effects=False), points["pure"], name, points["dbos"], bar=3.0, unit="runs/s"),
         Figure("DBOS", "durable 5-step runs, 50 callers", *_alone(points["dbos"])),
     ]
+
+
+def _measure_alone(mesh: Mesh, ours: Child, wanted: set[str]) -> list[Figure]:
+    """Figures of B1 and B3, whose bars are rates."""
+    figures = []
+    if "B1" in wanted:
+        for callers in (200, 1):
+            found = []
+            for _ in range(ROUNDS):
+                found.append(Point(*ours.ask(steps=1, effects=False, callers=callers, seconds=POINT_S)))
+                _drained(mesh)
+            middle = sorted(found)[ROUNDS // 2]
+            name = f"durable 1-step runs, {callers} caller{'s' if callers > 1 else ''}"
+            figures.append(
+                Figure(
+                    "B1",
+                    name,
+                    middle.rate,
+                    "runs/s",
+                    bar=12_000.0 if callers > 1 else None,
+                    p50_ms=middle.p50_ms,
+                    p99_ms=middle.p99_ms,
+                )
+            )
+    if "B3" in wanted:
+        rates = sorted(ours.ask(in_memory=1.0) for _ in range(ROUNDS))
+        figures.append(Figure("B3", "5-node graphs in memory", rates[ROUNDS // 2], "graphs/s", bar=60_000.0))
+    return figures
 
 
 def _alone(points: list[Point]) -> tuple[float, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uvloop
 
-from polis.runtime.bench import durable_runs
+from polis.runtime import bench
 from polis.runtime.config import Config
 from polis.service.config import read
 from polis.service.kernel import open_kernel
@@ -15,11 +15,14 @@ async def main() -> None:
     output, config = own_output(), read(Config)
     async with open_kernel("runtime", config) as kernel:
 
-        async def measure(effects: bool, callers: int, seconds: float, steps: int = 5) -> object:
-            found = await durable_runs(
+        async def measure_durable(effects: bool, callers: int, seconds: float, steps: int = 5) -> object:
+            found = await bench.durable_runs(
                 config, kernel, steps=steps, effects=effects, callers=callers, seconds=seconds
             )
             return found.runs_per_s, found.p50_ms, found.p99_ms
+
+        async def measure(in_memory: float = 0.0, **asked: object) -> object:
+            return bench.in_memory(seconds=in_memory) if in_memory else await measure_durable(**asked)
 
         await serve(measure, output)
 
