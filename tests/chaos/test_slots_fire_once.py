@@ -75,6 +75,8 @@ async def test_every_slot_and_every_event_starts_one_run_although_processes_are_
         for process in victims:
             await process.ready()
     await eventually(lambda: _all_told(mesh, triggers["told"], events), within_s=60)
+    for name in schedules:
+        await eventually(lambda name=name: _twice(mesh, triggers[name]), within_s=20)
     await mesh.call(catalog.Deactivate(resource, PRODUCTION))
     await eventually(lambda: _ended(mesh, triggers), within_s=60)
 
@@ -103,3 +105,7 @@ async def _all_told(mesh: Mesh, trigger_id, events) -> bool:
 async def _ended(mesh: Mesh, triggers) -> bool:
     found = [await mesh.call(runtime.GetTrigger(trigger_id)) for trigger_id in triggers.values()]
     return all(trigger.ended_at for trigger in found)
+
+
+async def _twice(mesh: Mesh, trigger_id) -> bool:
+    return len(await occurrences(mesh, trigger_id)) > 1

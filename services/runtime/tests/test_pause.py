@@ -157,3 +157,21 @@ async def test_a_paused_run_can_be_cancelled_and_an_ended_one_not_paused(ada, st
 
     for request in (runtime.PauseRun(run_id=run.id), runtime.ResumeRun(run_id=run.id)):
         assert isinstance(await refused(ada.call(request)), runtime.RunEnded)
+
+
+async def test_a_pause_that_nobody_was_told_of_is_seen_with_the_next_outcome(
+    ada, start, state, effects, admin, monkeypatch
+):
+    effects.gate.clear()
+    run = await start(one_by_one(), list(range(EFFECTS)))
+    await eventually(lambda: len(effects.begun) == 1, within_s=5)
+    monkeypatch.setattr("polis.runtime.shell.peers.Peers.hear", lambda *_: None)
+
+    await ada.call(runtime.PauseRun(run_id=run.id))
+    effects.gate.set()
+    await at_rest(admin, run)
+
+    assert effects.begun == [f"{run.id}/act/0"]
+    monkeypatch.undo()
+    await ada.call(runtime.ResumeRun(run_id=run.id))
+    await state(run, "succeeded")

@@ -26,6 +26,8 @@ LATER = 75
 """EX_TEMPFAIL of sysexits.h: the job is to be offered again."""
 MAX_OUTPUT = 1024 * 1024
 _MAX_SAID = 2000
+_LEAVE_S = 5.0
+"""A process that was killed is gone by then, unless what it started has left its group and holds its output."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,14 @@ async def _converse(process: asyncio.subprocess.Process, job: Job) -> tuple[byte
     with suppress(ConnectionError):
         process.stdin.write(json.dumps(given).encode() + b"\n")
         process.stdin.close()
-    output, said, _ = await asyncio.gather(_read(process.stdout), _read(process.stderr), process.wait())
+    reading = [asyncio.create_task(_read(stream)) for stream in (process.stdout, process.stderr)]
+    try:
+        output, said = await asyncio.gather(*reading)
+        await process.wait()
+    finally:
+        for task in reading:
+            task.cancel()
+        await asyncio.wait(reading)
     return output, said
 
 
@@ -134,10 +143,21 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Nothing of it is left: neither it nor what it has started."""
+    """Nothing of it is left: neither it nor what it has started.
+
+    asyncio tells of its end when its pipes are at theirs, so what it still had to say is taken, and forgotten.
+    """
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LEAVE_S):
+            await asyncio.gather(*(_drain(stream) for stream in (process.stdout, process.stderr)))
+            await process.wait()
+
+
+async def _drain(stream: asyncio.StreamReader | None) -> None:
+    while stream is not None and await stream.read(64 * 1024):
+        pass
 
 
 def _messages(output: bytes) -> list[tuple[str, Any]]:

@@ -304,7 +304,7 @@ class Executor:
         attempt = 0
         while self._runs.get(flush.run.id) is live:
             try:
-                return await self.journal.flush(flush)
+                written = await self.journal.flush(flush)
             except Refused as refusal:
                 log.warning(
                     "run.unwritten", run_id=str(flush.run.id), problem=refusal.problem.type, attempt=attempt
@@ -312,6 +312,11 @@ class Executor:
             except Exception as error:  # noqa: BLE001 - a defect of ours: the run is begun anew from its journal
                 log.error("run.unwritable", run_id=str(flush.run.id), exc_info=error)
                 return False
+            else:
+                if written.paused and not live.execution.machine.paused:
+                    live.pause(paused=True)  # before anything begins that waited for this
+                    self.peers.hear([flush.run.id])
+                return written.own
             await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
             attempt += 1
         return False

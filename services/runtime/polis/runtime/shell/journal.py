@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from polis.db import Caller, GroupCommit
 from polis.db.errors import ConstraintViolation
 from polis.proto import Refused, runtime
 from polis.runtime import metrics
-from polis.runtime.shell.records import Admission, Flush
+from polis.runtime.shell.records import Admission, Flush, Written
 from polis.runtime.waits import written as waits
 
 if TYPE_CHECKING:
@@ -31,14 +32,14 @@ class Journal:
     def __init__(self, database: Database, owner: UUID) -> None:
         self.owner = owner
         self._admissions: GroupCommit[Admission, None] = GroupCommit(database, _admit_each)
-        self._flushes: GroupCommit[Flush, bool] = GroupCommit(database, self._flush)
+        self._flushes: GroupCommit[Flush, Written] = GroupCommit(database, self._flush)
 
     async def admit(self, admission: Admission, *, deadline: Deadline | None = None) -> None:
         """Accept a run: when this returns, it is durable, with its events."""
         await self._admissions.put(admission.org_id, admission, deadline=deadline)
 
-    async def flush(self, flush: Flush) -> bool:
-        """Write what happened; false when the run is not this process's any more, or has ended: then nothing is written.
+    async def flush(self, flush: Flush) -> Written:
+        """Write what happened, unless the run is not this process's any more, or has ended: then nothing is written.
 
         Repeating a flush whose answer was lost is harmless.
         """
@@ -46,7 +47,7 @@ class Journal:
 
     async def _flush(
         self, tx: Transaction, callers: Sequence[Caller], flushes: Sequence[Flush]
-    ) -> Sequence[bool]:
+    ) -> Sequence[Written]:
         metrics.flushed_together.observe(len(flushes))
         return await write_flushes(tx, callers, flushes, owner=self.owner)
 
@@ -161,10 +162,15 @@ async def _keep_programs(tx: Transaction, orgs: Sequence[UUID], admissions: Sequ
         )
 
 
+class _Own(Struct, frozen=True):
+    id: UUID
+    paused: bool
+
+
 async def write_flushes(
     tx: Transaction, callers: Sequence[Caller], flushes: Sequence[Flush], *, owner: UUID
-) -> list[bool]:
-    """Write what happened in runs of this owner; which of them were still its own and open.
+) -> list[Written]:
+    """Write what happened in runs of this owner; which of them were still its own and open, and which are paused.
 
     Locking or updating the run's row is the fence: a cancel or another owner comes before it, and then nothing is
     written, or after it. Outcomes, transitions and events follow from the rows that were found.
@@ -174,7 +180,7 @@ async def write_flushes(
     quiet = [(org, f) for org, f in taken if not f.transitions]
     outcomes = [(org, f.run.id, o) for org, f in taken for o in f.outcomes]
     written = await tx.rows(
-        UUID,
+        _Own,
         """
         with flushed as (
             update runtime.runs r set
@@ -187,14 +193,14 @@ async def write_flushes(
                 $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[], $22::bytea[])
                 as f (org_id, id, epoch, state, started_at, ended_at, seq, steps, output, error, attempts)
             where r.org_id = f.org_id and r.id = f.id and r.owner = $1 and r.epoch = f.epoch and r.ended_at is null
-            returning r.org_id, r.id
+            returning r.org_id, r.id, r.paused_at is not null as paused
         ), locked as (
-            select r.org_id, r.id from unnest($14::uuid[], $15::uuid[], $16::integer[]) as q (org_id, id, epoch)
+            select r.org_id, r.id, r.paused_at is not null as paused from unnest($14::uuid[], $15::uuid[], $16::integer[]) as q (org_id, id, epoch)
             join runtime.runs r on r.org_id = q.org_id and r.id = q.id
             where r.owner = $1 and r.epoch = q.epoch and r.ended_at is null
             for share of r
         ), own as (
-            select org_id, id from flushed union all select org_id, id from locked
+            select org_id, id, paused from flushed union all select org_id, id, paused from locked
         ), told as (
             insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body)
             select t.org_id, t.run_id, t.last_seq, t.first_seq, t.body
@@ -210,7 +216,7 @@ async def write_flushes(
             join own on own.org_id = j.org_id and own.id = j.run_id
             on conflict do nothing
         )
-        select id from own
+        select id, paused from own
         """,
         owner,
         [org for org, _ in told],
@@ -235,12 +241,12 @@ async def write_flushes(
         [o.body for _, _, o in outcomes],
         [f.attempts for _, f in told],
     )
-    own = set(written)
+    own = {row.id: row.paused for row in written}
     await waits.write(tx, [(org, f) for org, f in taken if f.run.id in own])
     for caller, flush in zip(callers, flushes, strict=True):
         for event in end_events(flush.run) if flush.transitions and flush.run.id in own else ():
             await tx.emit(event, trace=caller.trace)
-    return [flush.run.id in own for flush in flushes]
+    return [Written(flush.run.id in own, own.get(flush.run.id, False)) for flush in flushes]
 
 
 def end_events(run: Run) -> tuple[Event, ...]:

@@ -84,6 +84,13 @@ class Flush(Struct, frozen=True):
         return self.run.org_id
 
 
+class Written(Struct, frozen=True):
+    """What became of a flush. own: it was written, for the run is this owner's and open. paused: it is paused by now."""
+
+    own: bool
+    paused: bool
+
+
 class Claimed(Struct, frozen=True):
     """An open run that this process has taken over, or taken from the queue."""
 

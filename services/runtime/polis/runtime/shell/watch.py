@@ -143,7 +143,7 @@ class Watch:
         )
         transition = Transition(claimed.seq + 1, at_ms, "failed", error=error)
         flush = Flush(ended, claimed.epoch, claimed.steps, (transition,), waits=True)
-        if await self._executor.journal.flush(flush):
+        if (await self._executor.journal.flush(flush)).own:
             self._executor.publish(ended, flush.transitions)
 
 
