@@ -159,7 +159,7 @@ async def test_a_paused_run_can_be_cancelled_and_an_ended_one_not_paused(ada, st
         assert isinstance(await refused(ada.call(request)), runtime.RunEnded)
 
 
-async def test_a_pause_that_nobody_was_told_of_is_seen_with_the_next_outcome(
+async def test_nothing_begins_once_a_pause_is_answered_although_nobody_was_told_of_it_yet(
     ada, start, state, effects, admin, monkeypatch
 ):
     effects.gate.clear()

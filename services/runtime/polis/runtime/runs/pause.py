@@ -122,4 +122,6 @@ async def _told(tx: Transaction, row: _Row, state: RunState, at: datetime) -> St
 
 def _tell(own: Own, steered: Steered) -> None:
     own.executor.publish(steered.run, steered.transitions)
+    if (live := own.executor.find(steered.run.id)) is not None:
+        live.pause(paused=steered.run.state == "paused")
     own.executor.peers.tell([steered.run.id])
