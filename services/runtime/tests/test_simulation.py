@@ -23,7 +23,7 @@ from polis.runtime.engine.node import NodeRun
 from polis.runtime.engine.program import Program, compile_program
 from polis.runtime.engine.simulation import Chances, World, pause
 
-SEEDS = 200
+SEEDS = 340
 KEPT: tuple[int, ...] = ()
 """Seeds that once failed."""
 

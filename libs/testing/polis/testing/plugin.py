@@ -38,12 +38,22 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{marker}: given by the place of the test")
 
 
+_LONG_FIRST = ("chaos", "e2e", "local", "testing", "services")
+"""Where files take long: they begin first, so that no worker is left with one of them when the others are through."""
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _rank(Path(item.path).relative_to(config.rootpath).parts))
     for item in items:
         parts = Path(item.path).relative_to(config.rootpath).parts
         key = parts[1] if parts[0] == "tests" and len(parts) > 2 else parts[0]
         if key in _PLACES:
             item.add_marker(_PLACES[key])
+
+
+def _rank(parts: tuple[str, ...]) -> int:
+    return min((n for n, place in enumerate(_LONG_FIRST) if place in parts[:2]), default=len(_LONG_FIRST))
 
 
 @pytest.fixture(scope="session")
