@@ -197,6 +197,16 @@ async def test_a_socket_is_closed_when_its_session_ends(ada, address):
         assert await eventually(closed, within_s=5) == 4401
 
 
+async def test_server_sent_events_end_with_their_session(ada, address):
+    url, headers = f"{address}/api/v1/live?topic=asks", {"Authorization": f"Bearer {ada.token}"}
+    async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:
+        assert (await answer.content.readline()).startswith(b"id: ")
+        await ada.call("POST", "/sign-out")
+
+        async with asyncio.timeout(5):
+            await answer.read()
+
+
 async def test_the_command_follows_a_run_and_what_it_did_is_seen_and_made_again(ada, capsys, tmp_path):
     content = {
         "nodes": {"all": {"component": "split"}, "say": {"component": "log"}},

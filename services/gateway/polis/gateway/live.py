@@ -39,6 +39,8 @@ _MAX_MESSAGE = 4096
 _FRAMES = 256
 _CHECK_S = 1.0
 _SSE_HEARTBEAT_S = 15.0
+_SSE_LOOK_S = 2.0
+"""How often it is looked whether who follows still may: within 5 s a session that has ended is at its end everywhere."""
 UNDERSTOOD_NOT, UNAUTHORISED, TOO_SLOW, RESTART = 4400, 4401, 4408, 1012
 
 
@@ -162,13 +164,18 @@ class Live:
     ) -> None:
         name = watch.event.encode()
         await exchange.part(b"id: %d\nevent: snapshot\ndata: %s\n\n" % (seq, snapshot))
+        silent_s = 0.0
         while await self.renewed(exchange, actor) is not None:
             try:
-                async with asyncio.timeout(_SSE_HEARTBEAT_S):
+                async with asyncio.timeout(_SSE_LOOK_S):
                     transitions = await watch.next()
             except TimeoutError:
-                await exchange.part(b": still here\n\n")
+                silent_s += _SSE_LOOK_S
+                if silent_s >= _SSE_HEARTBEAT_S:
+                    silent_s = 0.0
+                    await exchange.part(b": still here\n\n")
                 continue
+            silent_s = 0.0
             for transition in transitions:
                 data = msgspec.json.encode(transition)
                 await exchange.part(b"id: %d\nevent: %s\ndata: %s\n\n" % (transition.seq, name, data))
