@@ -1,5 +1,7 @@
 """The runtime answers for runs: durable executions of one graph version."""
 
+from polis.proto.runtime.approvals import *
+from polis.proto.runtime.ask_links import *
 from polis.proto.runtime.asks import *
 from polis.proto.runtime.children import *
 from polis.proto.runtime.history import *
@@ -12,3 +14,4 @@ from polis.proto.runtime.runs import *
 from polis.proto.runtime.steering import *
 from polis.proto.runtime.telling import *
 from polis.proto.runtime.triggers import *
+from polis.proto.runtime.words import *

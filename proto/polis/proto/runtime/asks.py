@@ -10,7 +10,6 @@ from msgspec import Meta, Struct
 from polis.proto.catalog import ResourceKey
 from polis.proto.contract import (
     INTERNAL,
-    PUBLIC,
     Cursor,
     Event,
     Limit,
@@ -23,12 +22,10 @@ from polis.proto.contract import (
     problem,
 )
 from polis.proto.graph import JsonSchema
-from polis.proto.identity import ResourceName, Role, Token
 from polis.proto.problems import Fault
+from polis.proto.runtime.approvals import Always, TooManyApprovals
+from polis.proto.runtime.words import ANSWERS, Addressee, Addressees
 
-ANSWERS = "runtime:answer"
-"""The scope of whoever answers, and the verb of the grants that asks are addressed by."""
-MAX_ADDRESSEES = 20
 MAX_CHOICES = 20
 
 AskKind = Annotated[
@@ -54,15 +51,6 @@ Decision = Annotated[
     ),
 ]
 Note = Annotated[str, Meta(max_length=2000, description="Why, in words.", examples=["Fine with me."])]
-SubjectPattern = Annotated[
-    str,
-    Meta(
-        max_length=200,
-        pattern=r"^[^\x00]*$",
-        description="`*` stands for any characters of one part, `**` at the end for all further parts.",
-        examples=["mail/*@example.org"],
-    ),
-]
 AnsweredBy = Annotated[
     Literal["api", "link", "standing", "default", "votes"],
     Meta(
@@ -76,18 +64,6 @@ AskMail = Annotated[
         description="What those who are addressed by name or role are mailed: nothing, that they are asked, or with a link to answer by."
     ),
 ]
-
-
-class Addressee(Struct, frozen=True):
-    """Who may answer: a principal by `id`, all with a `role`, or whoever holds a grant of `runtime:answer` on a `resource`."""
-
-    kind: Literal["principal", "role", "grant"]
-    id: UUID | None = None
-    role: Role | None = None
-    resource: ResourceName | None = None
-
-
-Addressees = Annotated[tuple[Addressee, ...], Meta(max_length=MAX_ADDRESSEES)]
 
 
 class Choice(Struct, frozen=True):
@@ -166,45 +142,11 @@ class InboxChange(Struct, frozen=True):
     left: UUID | None = None
 
 
-class AskLink(Struct, frozen=True):
-    """A link by which one person answers one ask once, without a session. Its token is shown this once."""
-
-    ask_id: UUID
-    principal_id: UUID
-    path: str
-    expires_at: Time
-
-
 class AskNotice(Struct, frozen=True):
     """What somebody is mailed of an ask. `path`: where it is answered."""
 
     title: AskTitle
     path: str
-
-
-class Always(Struct, frozen=True):
-    """For what an approval stands from now on: this graph, or the agent that the run acts as; without a subject, for this one."""
-
-    of: Literal["graph", "agent"] = "graph"
-    subject: SubjectPattern | None = None
-
-
-class StandingApproval(Struct, frozen=True):
-    """An approval that was given for always: asks of this graph or agent, verb and subject are approved as they open.
-
-    It counts where the ask is addressed to `to`, by which its giver answered, and until the giver's place in the org changes.
-    """
-
-    id: UUID
-    org_id: UUID
-    verb: str
-    subject: SubjectPattern
-    to: Addressee
-    given_by: UUID
-    given_at: Time
-    graph: ResourceKey | None = None
-    agent_id: UUID | None = None
-    expires_at: Time | None = None
 
 
 @problem(status=404)
@@ -247,32 +189,6 @@ class AddresseeRefused(Problem, frozen=True):
     """Whom the ask would be handed to cannot answer it."""
 
     to: Addressee
-
-
-@problem(status=404)
-class AskLinkRefused(Problem, frozen=True):
-    """The link is not valid, has expired, or was used."""
-
-
-@problem(status=409)
-class TooManyAskLinks(Problem, frozen=True):
-    """The caller has as many links to this ask as one may have at a time."""
-
-    most: int
-
-
-@problem(status=409)
-class TooManyApprovals(Problem, frozen=True):
-    """The org has as many standing approvals as it may have."""
-
-    most: int
-
-
-@problem(status=404)
-class ApprovalNotFound(Problem, frozen=True):
-    """The caller has no standing approval of this id."""
-
-    approval_id: UUID
 
 
 @event(entity="ask_id", listeners=("identity",))
@@ -362,33 +278,6 @@ class AskReminded(Event, frozen=True):
     mail: AskMail = "none"
 
 
-@event(entity="ask_id", listeners=("identity",))
-class AskLinkMade(Event, frozen=True):
-    """Somebody may answer an ask by a link."""
-
-    ask_id: UUID
-    principal_id: UUID
-    expires_at: Time
-    at: Time
-
-
-@event(entity="approval_id", listeners=("identity",))
-class ApprovalGiven(Event, frozen=True):
-    """An approval stands from now on."""
-
-    approval_id: UUID
-    approval: StandingApproval
-
-
-@event(entity="approval_id", listeners=("identity",))
-class ApprovalRevoked(Event, frozen=True):
-    """An approval stands no longer. `by`: nobody, where its giver's place in the org has changed."""
-
-    approval_id: UUID
-    at: Time
-    by: UUID | None = None
-
-
 @operation(http="GET /asks", scope=ANSWERS)
 class ListAsks(Request[Page[Ask]], frozen=True):
     """List the asks that the caller may answer, or might have, the newest first."""
@@ -437,19 +326,6 @@ class DelegateAsk(Request[Ask], frozen=True):
     to: Addressee
 
 
-@operation(
-    http="POST /asks/{ask_id}/links",
-    scope=ANSWERS,
-    problems=(AskNotFound, NotAddressed, AskEnded, TooManyAskLinks),
-    idempotent=False,
-)
-class CreateAskLink(Request[AskLink], frozen=True):
-    """Make a link by which the caller answers an ask once, without a session."""
-
-    ask_id: UUID
-    ttl_s: Annotated[int, Meta(ge=60, le=604_800, description="Seconds for which it holds.")] = 86_400
-
-
 @operation(scope=INTERNAL, callers=("identity",), problems=(AskNotFound, NotAddressed, AskEnded))
 class DescribeAsk(Request[AskNotice], frozen=True):
     """Tell whoever mails it to somebody what an open ask is, with a link to answer by if there is to be one."""
@@ -458,40 +334,3 @@ class DescribeAsk(Request[AskNotice], frozen=True):
     ask_id: UUID
     principal_id: UUID
     link: bool
-
-
-@operation(http="POST /ask-links/show", scope=PUBLIC, problems=(AskLinkRefused,), idempotent=False)
-class ShowAskLink(Request[AskSheet], frozen=True):
-    """Read what is asked by a link; that does not use it up."""
-
-    token: Token
-
-
-@operation(
-    http="POST /ask-links/answer",
-    scope=PUBLIC,
-    problems=(AskLinkRefused, NotAddressed, AskEnded, AlreadyVoted, AnswerInvalid),
-    idempotent=False,
-)
-class AnswerAskLink(Request[Ask], frozen=True):
-    """Answer an ask by a link, which it uses up."""
-
-    token: Token
-    decision: Decision = "submit"
-    value: object = None
-    note: Note = ""
-
-
-@operation(http="GET /approvals", scope=ANSWERS)
-class ListApprovals(Request[Page[StandingApproval]], frozen=True):
-    """List the caller's standing approvals, the newest first; everybody's for who manages access."""
-
-    after: Cursor | None = None
-    limit: Limit = 50
-
-
-@operation(http="DELETE /approvals/{approval_id}", scope=ANSWERS, problems=(ApprovalNotFound,))
-class RevokeApproval(Request[None], frozen=True):
-    """Let a standing approval stand no longer: the caller's, or anybody's for who manages access."""
-
-    approval_id: UUID
