@@ -16,7 +16,8 @@ from polis.runtime.engine.machine import Machine
 from polis.runtime.engine.node import INBOX
 from polis.runtime.engine.program import compile_program
 from polis.runtime.engine.requests import Ended
-from polis.runtime.engine.simulation import Chances, World, pause
+from polis.runtime.engine.simulated import pause
+from polis.runtime.engine.simulation import Chances, World
 
 IN, OUT = {"in": Port()}, {"out": Port()}
 TEXT = {"type": "string"}

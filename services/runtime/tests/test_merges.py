@@ -11,7 +11,8 @@ from polis.graph import GraphFaults
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
 from polis.runtime.component import Implementation, Inputs, Step
 from polis.runtime.engine.program import compile_program
-from polis.runtime.engine.simulation import Chances, World, pause
+from polis.runtime.engine.simulated import pause
+from polis.runtime.engine.simulation import Chances, World
 
 IN, OUT = {"in": Port()}, {"out": Port()}
 BOTH = {"a": Port(), "b": Port()}

@@ -15,7 +15,8 @@ from polis.runtime.component import Implementation, Inputs, Step, StepFailed, im
 from polis.runtime.engine import item as items
 from polis.runtime.engine.machine import Machine
 from polis.runtime.engine.program import Program, compile_program
-from polis.runtime.engine.simulation import Chances, World, pause
+from polis.runtime.engine.simulated import pause
+from polis.runtime.engine.simulation import Chances, World
 
 IN, OUT = {"in": Port()}, {"out": Port()}
 AT_WORK: list[int] = []

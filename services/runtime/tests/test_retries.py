@@ -8,7 +8,8 @@ import pytest
 from polis.proto.graph import Component, Graph, GraphInput, GraphOutput, Node, Port, Retry
 from polis.runtime.component import Implementation, Inputs, Step, StepFailed
 from polis.runtime.engine.program import compile_program
-from polis.runtime.engine.simulation import Chances, World, pause
+from polis.runtime.engine.simulated import pause
+from polis.runtime.engine.simulation import Chances, World
 
 IN, OUT = {"in": Port()}, {"out": Port()}
 

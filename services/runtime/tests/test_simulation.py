@@ -21,7 +21,8 @@ from polis.runtime.engine.inboxes import Inboxes
 from polis.runtime.engine.machine import Machine
 from polis.runtime.engine.node import NodeRun
 from polis.runtime.engine.program import Program, compile_program
-from polis.runtime.engine.simulation import Chances, World, pause
+from polis.runtime.engine.simulated import pause
+from polis.runtime.engine.simulation import Chances, World
 
 SEEDS = 340
 KEPT: tuple[int, ...] = ()

@@ -12,7 +12,8 @@ from polis.proto.graph import Compensation, Component, Edge, Graph, GraphInput, 
 from polis.runtime.component import Implementation, Inputs, Step, StepFailed, implementations
 from polis.runtime.engine.activation import Recorded
 from polis.runtime.engine.program import compile_program
-from polis.runtime.engine.simulation import Chances, World, pause
+from polis.runtime.engine.simulated import pause
+from polis.runtime.engine.simulation import Chances, World
 from polis.runtime.engine.undoing import END
 
 IN, OUT = {"in": Port()}, {"out": Port()}
