@@ -1,5 +1,11 @@
 // Rendered from the contract by `make specs`.
 
+/** Say no more: what is shown stays as a partial message; where nothing is, nothing stays. */
+export interface AbandonStream {
+  stream_id: string;
+  reason?: string;
+}
+
 /** Join the org that an invitation for the caller's e-mail address names; SwitchOrg leads there. */
 export interface AcceptInvitation {
   /** An opaque token. */
@@ -571,6 +577,16 @@ export interface BatchOutcome {
   faults: Fault[];
 }
 
+/** Begin to say something in a conversation that the caller takes part in; a repeat with its `client_id` answers what has become of it. run_id: the run that says it, of the caller's own: it is cancelled with the stream. */
+export interface BeginStream {
+  conversation_id: string;
+  /** Chosen by the sender, one for each message: posting it again changes nothing. */
+  client_id: string;
+  reply_to?: number | null;
+  thread?: number | null;
+  run_id?: string | null;
+}
+
 /** Graphs that are active would not run any more: their ports and the component's come in one change set. */
 export interface BreaksGraphs {
   type: "/problems/catalog/breaks-graphs";
@@ -602,6 +618,18 @@ export interface BrowserSession {
 export interface CallHook {
   trigger_id: string;
   body: Blob | ArrayBuffer | Uint8Array | string;
+}
+
+/** End it here, and the run that says it. */
+export interface Cancel {
+  kind: "cancel";
+  /** Why, for people to read. */
+  reason?: string;
+}
+
+/** Ask nobody any more to take a conversation over: for who may hand it over. */
+export interface CancelHandoff {
+  handoff_id: string;
 }
 
 /** End a run now: nothing that it does takes effect any more. One whose graph says how steps are undone (`compensate`) goes on to do that, and ends then; its state tells. */
@@ -786,6 +814,11 @@ export interface ClaimAdministrator {
   name: string;
 }
 
+/** Take a conversation over, as one of those whom it is handed to: the caller comes in and is responsible for it from now on. */
+export interface ClaimHandoff {
+  handoff_id: string;
+}
+
 /** Claim jobs of components, those that wait the longest first. Without any, the answer waits for one as long as it is told to, or comes at once where too many workers wait. */
 export interface ClaimJobs {
   components: string[];
@@ -910,7 +943,40 @@ export interface ContentInvalid {
   faults: Fault[];
 }
 
-/** A conversation. `head_seq`: its last entry; `kept_from`: the first that is still kept; `with_ids`: the two of a direct one. */
+/** Say on, from `at`. What was taken before is passed over, what is said behind a gap is not taken; the answer tells where to say on. An empty text tells that who speaks is still there. */
+export interface ContinueStream {
+  stream_id: string;
+  /** Characters of a stream. */
+  at: number;
+  /** Some of what is said (CommonMark). */
+  text?: string;
+}
+
+/** The entry of it, none where it changed nothing; and what the streams are by now. */
+export interface ControlAnswer {
+  conversation_id: string;
+  seq: number | null;
+  streams: ControlledStream[];
+}
+
+/** Pause, resume or end what is being said in a conversation, or give it to somebody else. It is an entry of the conversation. stream_id: the stream that is meant; without one, all that are open. Who may say something there may pause, resume and preempt. Cancelling, priorities, routing and handing off are for owners and admins, either of two, and who holds a grant of `messaging:control` on `conversation/<id>`; and cancelling, for who is being answered. */
+export interface ControlConversation {
+  conversation_id: string;
+  control: Pause | Resume | Preempt | Cancel | Prioritize | Route | polis.proto.messaging.control.Handoff;
+  stream_id?: string | null;
+}
+
+/** What became of a stream: its state, how many characters are shown, and the message that it has become. */
+export interface ControlledStream {
+  stream_id: string;
+  /** It goes on; it waits; it is said to its end; it broke off; it was ended by somebody; its run was, too. */
+  state: "cancelled" | "complete" | "open" | "partial" | "paused" | "preempted";
+  /** Characters of a stream. */
+  shown: number;
+  message_seq: number | null;
+}
+
+/** A conversation. `head_seq`: its last entry; `kept_from`: the first that is still kept; `with_ids`: the two of a direct one. responsible_id: who answers for it, always exactly one: of two the agent, of others who owns it, until it is routed or claimed. */
 export interface Conversation {
   id: string;
   org_id: string;
@@ -928,6 +994,7 @@ export interface Conversation {
   created_at: string;
   head_seq: number;
   last_at: string;
+  responsible_id: string;
   kept_from: number;
   retention_days: number | null;
   archived_at: string | null;
@@ -954,6 +1021,7 @@ export interface ConversationChange {
   typing: Typing | null;
   presence: Presence | null;
   mark: ReadMark | null;
+  stream: StreamChange | null;
 }
 
 /** There is as much of this in the conversation as there may be. */
@@ -989,7 +1057,7 @@ export interface ConversationPage {
   next_cursor: string | null;
 }
 
-/** A conversation as it is; or, behind a cursor, what came after it. `seq` is the last entry contained. recovered: whether `entries` continue the caller's cursor; otherwise it starts from `participants` and the newest `messages`, oldest first. complete: whether all participants are there. When `seq` is below the conversation's `head_seq`, there is more to ask for. */
+/** A conversation as it is; or, behind a cursor, what came after it. `seq` is the last entry contained. handoff: the one that waits or was claimed. recovered: whether `entries` continue the caller's cursor; otherwise it starts from `participants` and the newest `messages`, oldest first. complete: whether all participants are there. streams: what is being said now, as far as it is shown. When `seq` is below the conversation's `head_seq`, there is more to ask for. */
 export interface ConversationSnapshot {
   conversation: Conversation;
   seq: number;
@@ -998,6 +1066,7 @@ export interface ConversationSnapshot {
   entries: Entry[];
   recovered: boolean;
   complete: boolean;
+  handoff: polis.proto.messaging.handoffs.Handoff | null;
 }
 
 /** Create an agent in the org; its secret is shown this once. It may do no more than its creator, and less with `scopes`. Without `number` it gets the next one. */
@@ -1357,20 +1426,30 @@ export interface EndSession {
   session_id: string;
 }
 
+/** Let what was said be a message of the conversation. A stream that has ended before stays what it is, as the answer tells. at: how many characters were said; it is refused when fewer were taken. */
+export interface EndStream {
+  stream_id: string;
+  at?: number | null;
+  parts?: MessagePart[];
+  /** What else is known of a message, by name: 16 at the most, 2 KiB in all. */
+  attributes?: { [name: string]: unknown };
+}
+
 /** Begin to set up a second factor. It counts once a code of it has come. */
 export interface EnrolTotp {
 }
 
-/** One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody. It carries what it happened to as that is since then (read later: as it is now): the message, the participant, or the conversation. So a snapshot with the entries behind it applied is the next snapshot. */
+/** One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody. It carries what it happened to as that is since then (read later, a message as it is now): the message, the participant, the conversation, or the handoff. So a snapshot with the entries behind it applied is the next snapshot. */
 export interface Entry {
   seq: number;
   at: string;
-  /** What happened: to the conversation, to somebody in it, or to a message. */
-  kind: "changed" | "created" | "deleted" | "edited" | "participant" | "pinned" | "posted" | "reacted";
+  /** What happened: to the conversation, to who is responsible for it, to somebody in it, or to a message. */
+  kind: "changed" | "created" | "deleted" | "edited" | "handoff" | "participant" | "pinned" | "posted" | "reacted" | "responsible";
   actor_id: string;
   message: Message | null;
   participant: Participant | null;
   conversation: Conversation | null;
+  handoff: polis.proto.messaging.handoffs.Handoff | null;
 }
 
 /** Tell whether the caller may do something to a resource, and why; or somebody else, for who manages access. For oneself the token counts: what a key does not hold is refused. `visibility` and `owner_id` are the resource's. */
@@ -1520,6 +1599,11 @@ export interface GetDraft {
   resource_id: string;
 }
 
+/** Read one handoff: of a conversation that the caller sees, or one that it may claim. */
+export interface GetHandoff {
+  handoff_id: string;
+}
+
 /** Read the keys that verify access tokens. */
 export interface GetJwks {
 }
@@ -1591,6 +1675,13 @@ export interface GetSecondFactor {
 /** Read what is known of a secret without its value. */
 export interface GetSecret {
   secret_id: string;
+}
+
+/** Read what is shown of a stream by now, from `at` on. Of one that has ended the message alone tells it. */
+export interface GetStream {
+  stream_id: string;
+  /** Characters of a stream. */
+  at?: number;
 }
 
 /** Read what each step of a run did and when. */
@@ -1695,6 +1786,65 @@ export interface GraphNotFound {
   /** The trace id. */
   instance?: string;
   graph: string;
+}
+
+/** Ask somebody to take a conversation over; until they do, who is responsible stays so. They are asked in their inbox, too. For who is responsible, for its owners and admins, and for either of two. */
+export interface HandOff {
+  conversation_id: string;
+  to: Addressee;
+  /** Why it is handed over, or given back. */
+  reason: string;
+  /** What whoever takes over has to know of the conversation. */
+  summary?: string;
+  /** Seconds in which somebody has to claim it. */
+  timeout_s?: number;
+  held_s?: number | null;
+}
+
+/** The handoff was claimed by somebody else, or is over. */
+export interface HandoffEnded {
+  type: "/problems/messaging/handoff-ended";
+  /** For people; may change. */
+  title: string;
+  status: 409;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  /** Waiting: for somebody to claim it. Returned: whoever claimed it has given the conversation back. Expired: nobody claimed it in time. Passed: the conversation went on to somebody else meanwhile. */
+  state: "cancelled" | "claimed" | "declined" | "expired" | "passed" | "returned" | "waiting";
+}
+
+/** No handoff that concerns the caller has this id. */
+export interface HandoffNotFound {
+  type: "/problems/messaging/handoff-not-found";
+  /** For people; may change. */
+  title: string;
+  status: 404;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  handoff_id: string;
+}
+
+/** One page of a list, and where the next one starts (absent on the last). */
+export interface HandoffPage {
+  items: polis.proto.messaging.handoffs.Handoff[];
+  next_cursor: string | null;
+}
+
+/** The conversation waits already for somebody to take it over. */
+export interface HandoffWaits {
+  type: "/problems/messaging/handoff-waits";
+  /** For people; may change. */
+  title: string;
+  status: 409;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  handoff_id: string;
 }
 
 /** Say that a job is still being done: it stays its claimer's for another `lease_s`. */
@@ -2222,6 +2372,15 @@ export interface ListGrants {
   holder_id?: string | null;
 }
 
+/** List the handoffs that wait for somebody like the caller, or those that it has claimed; or all of a conversation. The newest first. */
+export interface ListHandoffs {
+  state?: "cancelled" | "claimed" | "declined" | "expired" | "passed" | "returned" | "waiting" | null;
+  conversation_id?: string | null;
+  after?: string | null;
+  /** How many items a page holds at the most. */
+  limit?: number;
+}
+
 /** List the open invitations of the org, oldest first. */
 export interface ListInvitations {
   after?: string | null;
@@ -2372,7 +2531,7 @@ export interface ListSignatures {
 /** List the org's effective triggers, oldest first: all, those of a graph, of a kind, or in an environment. */
 export interface ListTriggers {
   graph?: string | null;
-  kind?: "event" | "manual" | "run_end" | "schedule" | "webhook" | null;
+  kind?: "event" | "manual" | "message" | "run_end" | "schedule" | "webhook" | null;
   environment?: string | null;
   after?: string | null;
   /** How many items a page holds at the most. */
@@ -2515,6 +2674,7 @@ export interface Message {
   pinned_at: string | null;
   pinned_by: string | null;
   reactions: Reaction[];
+  stream: Streamed | null;
 }
 
 /** The message was deleted; nothing can be done with it. */
@@ -2596,6 +2756,28 @@ export interface MessageRevision {
 export interface MessageRevisionPage {
   items: MessageRevision[];
   next_cursor: string | null;
+}
+
+/** A message that is being said: who says it, and its text from `at` on, of `length` characters that are shown so far. When `at` and the text's length make less than `length`, GetStream has the rest. message_seq: the message that it has become. */
+export interface MessageStream {
+  stream_id: string;
+  conversation_id: string;
+  producer_id: string;
+  /** It goes on; it waits; it is said to its end; it broke off; it was ended by somebody; its run was, too. */
+  state: "cancelled" | "complete" | "open" | "partial" | "paused" | "preempted";
+  began_at: string;
+  /** Markdown (CommonMark). */
+  text: string;
+  /** Characters of a stream. */
+  length: number;
+  /** Characters of a stream. */
+  at: number;
+  reply_to: number | null;
+  thread: number | null;
+  run_id: string | null;
+  /** How urgent something is; 0: as everything else. */
+  priority: number;
+  message_seq: number | null;
 }
 
 /** The path exists, with other methods. */
@@ -2806,6 +2988,19 @@ export interface NothingFailed {
   /** The trace id. */
   instance?: string;
   state: string;
+}
+
+/** No stream of the conversation is open that this could be done to. */
+export interface NothingIsSaid {
+  type: "/problems/messaging/nothing-is-said";
+  /** For people; may change. */
+  title: string;
+  status: 409;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  conversation_id: string;
 }
 
 /** No mails are sent here: SignUp makes an account at once. */
@@ -3028,6 +3223,13 @@ export interface ParticipantPage {
   next_cursor: string | null;
 }
 
+/** Show nothing further until it is resumed; nothing of what is said meanwhile is lost. */
+export interface Pause {
+  kind: "pause";
+  /** Why, for people to read. */
+  reason?: string;
+}
+
 /** Begin no further step of a run; what is at work ends and counts. Signals and answers wait, up to their bounds. */
 export interface PauseRun {
   run_id: string;
@@ -3134,6 +3336,13 @@ export interface PreconditionFailed {
   actual: number;
 }
 
+/** End it here: what was shown stays, as a message that says so. */
+export interface Preempt {
+  kind: "preempt";
+  /** Why, for people to read. */
+  reason?: string;
+}
+
 /** How somebody is about, until this moment if nothing else is heard. */
 export interface Presence {
   principal_id: string;
@@ -3167,6 +3376,15 @@ export interface PrincipalNotFound {
   /** The trace id. */
   instance?: string;
   principal_id: string;
+}
+
+/** Let it be this urgent, as who speaks is told. */
+export interface Prioritize {
+  kind: "priority";
+  /** How urgent something is; 0: as everything else. */
+  level: number;
+  /** Why, for people to read. */
+  reason?: string;
 }
 
 /** Finish signing in with cookies by a code of the second factor. */
@@ -3530,6 +3748,13 @@ export interface RestoreMoment {
   without_removed?: boolean;
 }
 
+/** Go on where it was paused. */
+export interface Resume {
+  kind: "resume";
+  /** Why, for people to read. */
+  reason?: string;
+}
+
 /** Let a suspended account sign in again. For administrators of the mesh. */
 export interface ResumeAccount {
   account_id: string;
@@ -3556,6 +3781,12 @@ export interface ResumeTrigger {
 /** Start a run that does once more what failed in a run, or was not reached by it: what succeeded is taken over. */
 export interface RetryRun {
   run_id: string;
+}
+
+/** Give a claimed conversation back to whom it came from: for whoever claimed it, and for who manages the conversation. One that waits is declined so, by the one whom it names. */
+export interface ReturnHandoff {
+  handoff_id: string;
+  note?: string | null;
 }
 
 /** Approve or reject an open set of somebody else. */
@@ -3679,6 +3910,14 @@ export interface RotateSecret {
   /** What is to be kept. */
   value: string;
   passphrase?: string | null;
+}
+
+/** Let another agent answer in the conversation from now on. */
+export interface Route {
+  kind: "route";
+  to: string;
+  /** Why, for people to read. */
+  reason?: string;
 }
 
 /** A durable execution of one graph version. `actor_id` is who it acts as, `parent_id` the run that started it. */
@@ -4208,6 +4447,83 @@ export interface StepUpRequired {
   max_age_s: number;
 }
 
+/** What a follower of a conversation is told of a stream: a further piece of its text, or what has become of it. Never kept. at: where the piece begins. Who has less than that has missed something: GetStream tells it. Who has more has heard it. message_seq: the message that it has become, which the entry of its posting holds. */
+export interface StreamChange {
+  stream_id: string;
+  producer_id: string;
+  /** Characters of a stream. */
+  at: number;
+  text: string;
+  /** It goes on; it waits; it is said to its end; it broke off; it was ended by somebody; its run was, too. */
+  state: "cancelled" | "complete" | "open" | "partial" | "paused" | "preempted";
+  reply_to: number | null;
+  message_seq: number | null;
+}
+
+/** Fewer characters of the stream were taken than were said: they are said again from `at` on. */
+export interface StreamIncomplete {
+  type: "/problems/messaging/stream-incomplete";
+  /** For people; may change. */
+  title: string;
+  status: 409;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  stream_id: string;
+  at: number;
+}
+
+/** There is no such stream that the caller may see, or it ended long ago. */
+export interface StreamNotFound {
+  type: "/problems/messaging/stream-not-found";
+  /** For people; may change. */
+  title: string;
+  status: 404;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  stream_id: string;
+}
+
+/** The stream is paused: it ends when it was resumed, or by being abandoned. */
+export interface StreamPaused {
+  type: "/problems/messaging/stream-paused";
+  /** For people; may change. */
+  title: string;
+  status: 409;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  stream_id: string;
+}
+
+/** What has become of a stream, for who speaks in it: while it is `open` go on, while it is `paused` wait, else stop. at: characters that were taken: say on from there, and again what was said behind it. shown: how many of them readers see. lease_s: it is taken to be lost when nothing is heard of it for so long. message_seq: the message that it has become. */
+export interface StreamStatus {
+  stream_id: string;
+  /** It goes on; it waits; it is said to its end; it broke off; it was ended by somebody; its run was, too. */
+  state: "cancelled" | "complete" | "open" | "partial" | "paused" | "preempted";
+  /** Characters of a stream. */
+  at: number;
+  /** Characters of a stream. */
+  shown: number;
+  lease_s: number;
+  /** How urgent something is; 0: as everything else. */
+  priority: number;
+  message_seq: number | null;
+}
+
+/** How a message came about that was shown while it was said: its stream, how that ended, after how many characters, and why. */
+export interface Streamed {
+  id: string;
+  state: "cancelled" | "complete" | "partial" | "preempted";
+  characters: number;
+  reason: string;
+  by: string | null;
+}
+
 /** Whose use is counted: `id` names a unit, a principal or a key, and is absent for the org. */
 export interface Subject {
   /** The org, a unit with its parts, a user or agent, or an API key. */
@@ -4444,7 +4760,7 @@ export interface Trigger {
   number: number;
   /** Name of a trigger, unique in its graph. */
   name: string;
-  kind: "event" | "manual" | "run_end" | "schedule" | "webhook";
+  kind: "event" | "manual" | "message" | "run_end" | "schedule" | "webhook";
   /** The trigger as the graph names it (`TriggerSpec`). */
   spec: { [name: string]: unknown };
   activated_by: string;
@@ -4835,7 +5151,42 @@ export interface WrongProof {
   instance?: string;
 }
 
+/** Hand the conversation to somebody, or to whoever claims it; `summary`: what they have to know. */
+export interface polis.proto.messaging.control.Handoff {
+  kind: "handoff";
+  to?: string | null;
+  /** Why, for people to read. */
+  reason?: string;
+  /** What the next one has to know, for them to read. */
+  summary?: string;
+}
+
+/** A conversation on its way from who is responsible for it to somebody else, as it is now. from_id: to whom it goes back. by: who began it; claimed_by: who is responsible since then. due_at: when it expires that waits, or goes back by itself that was claimed. note: why it ended as it did. */
+export interface polis.proto.messaging.handoffs.Handoff {
+  id: string;
+  org_id: string;
+  conversation_id: string;
+  /** Waiting: for somebody to claim it. Returned: whoever claimed it has given the conversation back. Expired: nobody claimed it in time. Passed: the conversation went on to somebody else meanwhile. */
+  state: "cancelled" | "claimed" | "declined" | "expired" | "passed" | "returned" | "waiting";
+  to: Addressee;
+  from_id: string;
+  by: string;
+  /** Why it is handed over, or given back. */
+  reason: string;
+  /** What whoever takes over has to know of the conversation. */
+  summary: string;
+  created_at: string;
+  due_at: string | null;
+  held_s: number | null;
+  claimed_by: string | null;
+  claimed_at: string | null;
+  ended_at: string | null;
+  note: string;
+}
+
 export interface Operations {
+  /** Say no more: what is shown stays as a partial message; where nothing is, nothing stays. */
+  AbandonStream: { request: AbandonStream; answer: StreamStatus };
   /** Join the org that an invitation for the caller's e-mail address names; SwitchOrg leads there. */
   AcceptInvitation: { request: AcceptInvitation; answer: Membership };
   /** Make an environment use a version. */
@@ -4860,8 +5211,12 @@ export interface Operations {
   AskToSignUp: { request: AskToSignUp; answer: null };
   /** Remove somebody and let nobody bring them back until they are removed from the banned. */
   BanParticipant: { request: BanParticipant; answer: Participant };
+  /** Begin to say something in a conversation that the caller takes part in; a repeat with its `client_id` answers what has become of it. */
+  BeginStream: { request: BeginStream; answer: StreamStatus };
   /** Post to a webhook: signed by Standard Webhooks (webhook-id, -timestamp, -signature), or with its token in X-Hook-Token. */
   CallHook: { request: CallHook; answer: Hooked };
+  /** Ask nobody any more to take a conversation over: for who may hand it over. */
+  CancelHandoff: { request: CancelHandoff; answer: polis.proto.messaging.handoffs.Handoff };
   /** End a run now: nothing that it does takes effect any more. */
   CancelRun: { request: CancelRun; answer: Run };
   /** Give an open upload up: its parts are removed, and its room is free again. */
@@ -4880,6 +5235,8 @@ export interface Operations {
   ChangeRole: { request: ChangeRole; answer: Member };
   /** Create the first administrator with the one-time link of the first start. */
   ClaimAdministrator: { request: ClaimAdministrator; answer: Session };
+  /** Take a conversation over, as one of those whom it is handed to: the caller comes in and is responsible for it from now on. */
+  ClaimHandoff: { request: ClaimHandoff; answer: polis.proto.messaging.handoffs.Handoff };
   /** Claim jobs of components, those that wait the longest first. */
   ClaimJobs: { request: ClaimJobs; answer: Jobs };
   /** Sign out and drop the cookies. */
@@ -4898,6 +5255,10 @@ export interface Operations {
   ConfirmIdentity: { request: ConfirmIdentity; answer: AccessToken };
   /** Finish setting up a second factor with its first code. */
   ConfirmTotp: { request: ConfirmTotp; answer: RecoveryCodes };
+  /** Say on, from `at`. */
+  ContinueStream: { request: ContinueStream; answer: StreamStatus };
+  /** Pause, resume or end what is being said in a conversation, or give it to somebody else. */
+  ControlConversation: { request: ControlConversation; answer: ControlAnswer };
   /** Create an agent in the org; its secret is shown this once. */
   CreateAgent: { request: CreateAgent; answer: AgentCredential };
   /** Make a link by which the caller answers an ask once, without a session. */
@@ -4956,6 +5317,8 @@ export interface Operations {
   EndOtherSessions: { request: EndOtherSessions; answer: null };
   /** End one of the caller's sessions: its tokens are refused everywhere. */
   EndSession: { request: EndSession; answer: null };
+  /** Let what was said be a message of the conversation. */
+  EndStream: { request: EndStream; answer: StreamStatus };
   /** Begin to set up a second factor. */
   EnrolTotp: { request: EnrolTotp; answer: NewTotp };
   /** Tell whether the caller may do something to a resource, and why; or somebody else, for who manages access. */
@@ -4982,6 +5345,8 @@ export interface Operations {
   GetConversation: { request: GetConversation; answer: Conversation };
   /** Read the draft of a resource of the org. */
   GetDraft: { request: GetDraft; answer: Draft };
+  /** Read one handoff: of a conversation that the caller sees, or one that it may claim. */
+  GetHandoff: { request: GetHandoff; answer: polis.proto.messaging.handoffs.Handoff };
   /** Read the keys that verify access tokens. */
   GetJwks: { request: GetJwks; answer: Jwks };
   /** Read a key; its secret is not known. */
@@ -5010,6 +5375,8 @@ export interface Operations {
   GetSecondFactor: { request: GetSecondFactor; answer: SecondFactor };
   /** Read what is known of a secret without its value. */
   GetSecret: { request: GetSecret; answer: Secret };
+  /** Read what is shown of a stream by now, from `at` on. */
+  GetStream: { request: GetStream; answer: MessageStream };
   /** Read what each step of a run did and when. */
   GetTimeline: { request: GetTimeline; answer: Timeline };
   /** Read a trigger: when it last fired and why not, and when it is due. */
@@ -5022,6 +5389,8 @@ export interface Operations {
   GetVersion: { request: GetVersion; answer: Version };
   /** Let a holder do something that the caller's role may do to resources of a pattern, under conditions. */
   GiveGrant: { request: GiveGrant; answer: Grant };
+  /** Ask somebody to take a conversation over; until they do, who is responsible stays so. */
+  HandOff: { request: HandOff; answer: polis.proto.messaging.handoffs.Handoff };
   /** Say that a job is still being done: it stays its claimer's for another `lease_s`. */
   HeartbeatJob: { request: HeartbeatJob; answer: JobLease };
   /** Tell what a token is worth: the caller's own, one for the caller's org, and to services of the mesh any. */
@@ -5066,6 +5435,8 @@ export interface Operations {
   ListDependents: { request: ListDependents; answer: DependencyPage };
   /** List the grants of the org, oldest first: all, or those that name a principal or a unit. */
   ListGrants: { request: ListGrants; answer: GrantPage };
+  /** List the handoffs that wait for somebody like the caller, or those that it has claimed; or all of a conversation. */
+  ListHandoffs: { request: ListHandoffs; answer: HandoffPage };
   /** List the open invitations of the org, oldest first. */
   ListInvitations: { request: ListInvitations; answer: OpenInvitationPage };
   /** List the caller's keys, or with `everyones` those of the org for whoever manages its members. */
@@ -5182,6 +5553,8 @@ export interface Operations {
   ResumeTrigger: { request: ResumeTrigger; answer: Trigger };
   /** Start a run that does once more what failed in a run, or was not reached by it: what succeeded is taken over. */
   RetryRun: { request: RetryRun; answer: Run };
+  /** Give a claimed conversation back to whom it came from: for whoever claimed it, and for who manages the conversation. */
+  ReturnHandoff: { request: ReturnHandoff; answer: polis.proto.messaging.handoffs.Handoff };
   /** Approve or reject an open set of somebody else. */
   ReviewChangeSet: { request: ReviewChangeSet; answer: ChangeSet };
   /** Let a standing approval stand no longer: the caller's, or anybody's for who manages access. */
@@ -5281,6 +5654,22 @@ export interface Streams {
   ExportResources: { request: ExportResources; answer: Change };
 }
 
+/** What may be called over the live socket, too. */
+export type OnSocket =
+  | "AnswerAsk"
+  | "CancelRun"
+  | "DeleteMessage"
+  | "EditMessage"
+  | "KeepMessageDraft"
+  | "MarkConversation"
+  | "PauseRun"
+  | "PostMessage"
+  | "ReactToMessage"
+  | "ResumeRun"
+  | "SayPresence"
+  | "SayTyping"
+  | "SignalRun";
+
 export interface Topics {
   [topic: `run/${string}`]: { snapshot: RunSnapshot; change: Transition };
   [topic: `conversation/${string}`]: { snapshot: ConversationSnapshot; change: ConversationChange };
@@ -5326,6 +5715,9 @@ export type AnyProblem =
   | GrantNotFound
   | GraphInvalid
   | GraphNotFound
+  | HandoffEnded
+  | HandoffNotFound
+  | HandoffWaits
   | HolderNotFound
   | HookRefused
   | HookUnknown
@@ -5362,6 +5754,7 @@ export type AnyProblem =
   | NotFound
   | NotYoursToApprove
   | NothingFailed
+  | NothingIsSaid
   | NothingToConfirm
   | OrgNotFound
   | OverQuota
@@ -5401,6 +5794,9 @@ export type AnyProblem =
   | StaleCursor
   | StepUnknown
   | StepUpRequired
+  | StreamIncomplete
+  | StreamNotFound
+  | StreamPaused
   | SubjectNotFound
   | TooLarge
   | TooManyApprovals

@@ -98,6 +98,7 @@ class Operation(Struct, frozen=True, eq=False):
     local: bool
     fresh: bool
     by_person: bool = False
+    on_socket: bool = False
 
     @property
     def subject(self) -> str:
@@ -205,6 +206,7 @@ def operation(
     local: bool = False,
     fresh: bool = False,
     by_person: bool = False,
+    on_socket: bool = False,
 ) -> Callable[[C], C]:
     """Declare a request as an operation of the service whose proto module it stands in.
 
@@ -214,6 +216,7 @@ def operation(
     raw_body: the `bytes` field that holds the HTTP body as it came; the other fields come from path and query.
     local: answered by the gateway itself, so it has a route and no subject.
     by_person: a decision that no step of a run takes for somebody.
+    on_socket: whether it may be called over `/api/v1/live`, too.
     fresh: for people who proved who they are within the last FRESH_S alone; others are refused with StepUpRequired.
     """
 
@@ -240,6 +243,7 @@ def operation(
             local=local,
             fresh=fresh,
             by_person=by_person,
+            on_socket=on_socket,
         )
         return request
 

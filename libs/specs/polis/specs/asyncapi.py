@@ -1,4 +1,4 @@
-"""AsyncAPI 3.1 of what travels on NATS: requests with their queue group, events as CloudEvents, live topics."""
+"""AsyncAPI 3.1 of what travels on NATS: requests with their queue group, events as CloudEvents, live topics; and of the socket."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from polis.proto.registry import SERVICES, load
 from polis.specs import headers
 from polis.specs.examples import example
 from polis.specs.schemas import Json, components, documented, introduction, summary
+from polis.specs.socket import add_socket
 
 if TYPE_CHECKING:
     from polis.proto import Operation
@@ -54,6 +55,8 @@ def asyncapi(service: str) -> Json:
         _add_event(document, f"{listener}.on_{event.fact}", "receive", event, queue=listener)
     for topic in live:
         _add_live(document, topic)
+    if service == "gateway":
+        add_socket(document)
     return document
 
 

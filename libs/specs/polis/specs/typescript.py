@@ -52,6 +52,7 @@ def types() -> str:
         *(_declared(name, s, raw.get(name), lax=name in optional) for name, s in named.items()),
         _signatures("Operations", (o for o in routed if not o.streams), of_answers),
         _signatures("Streams", (o for o in routed if o.streams), of_answers),
+        _socket(o for o in routed if o.on_socket),
         _topics(),
         "export type AnyProblem =\n" + "\n".join(f"  | {p.__name__}" for p in refusals) + ";\n",
     ]
@@ -69,6 +70,8 @@ def _row(operation: Operation) -> str:
     cells = [f'method: "{operation.verb}"', f'path: "{operation.path}"']
     if operation.idempotent:
         cells.append("idempotent: true")
+    if operation.on_socket:
+        cells.append("socket: true")
     if operation.raw_body:
         cells.append(f'raw: "{operation.raw_body}"')
     if operation.streams or operation.answer is bytes:
@@ -173,6 +176,11 @@ def _answer(operation: Operation, answers: dict[int, Json]) -> str:
     if operation.answer is None:
         return "null"
     return "Uint8Array" if operation.answer is bytes else _type(answers[id(operation.answer)])
+
+
+def _socket(found: Iterable[Operation]) -> str:
+    names = "\n".join(f'  | "{o.request.__name__}"' for o in found)
+    return f"/** What may be called over the live socket, too. */\nexport type OnSocket =\n{names};\n"
 
 
 def _topics() -> str:

@@ -156,6 +156,7 @@ class PullMissed(Request[Missed], frozen=True):
     scope="messaging:write",
     problems=(ConversationNotFound,),
     idempotent=False,
+    on_socket=True,
 )
 class SayTyping(Request[None], frozen=True):
     """Tell those who follow a conversation that the caller is typing, or is not any more. Told once a second at the most."""
@@ -164,7 +165,7 @@ class SayTyping(Request[None], frozen=True):
     on: bool = True
 
 
-@operation(http="POST /presence", scope="messaging:write", idempotent=False)
+@operation(http="POST /presence", scope="messaging:write", idempotent=False, on_socket=True)
 class SayPresence(Request[Presence], frozen=True):
     """Tell those who share a conversation with the caller how it is about. It holds for a minute, so it is told again before that."""
 

@@ -39,6 +39,7 @@ class MessageDraftNotFound(Problem, frozen=True):
     http="POST /conversations/{conversation_id}/marks",
     scope="messaging:read",
     problems=(ConversationNotFound,),
+    on_socket=True,
 )
 class MarkConversation(Request[ReadMark], frozen=True):
     """Say how far the caller has read, or what has reached it; it never goes back. What is read was delivered."""
@@ -65,6 +66,7 @@ class ListMarks(Request[Page[ReadMark]], frozen=True):
     http="PUT /conversations/{conversation_id}/draft",
     scope="messaging:write",
     problems=(ConversationNotFound,),
+    on_socket=True,
 )
 class KeepMessageDraft(Request[MessageDraft], frozen=True):
     """Keep what the caller is about to say, for its other devices; it replaces what was kept."""

@@ -143,6 +143,7 @@ class MutedInConversation(Problem, frozen=True):
         AttachmentRefused,
         MutedInConversation,
     ),
+    on_socket=True,
 )
 class PostMessage(Request[Posted], frozen=True):
     """Say something in a conversation that the caller takes part in. With `client_id` a repeat answers what the first did."""
@@ -213,6 +214,7 @@ class ListMessageRevisions(Request[Page[MessageRevision]], frozen=True):
         AttachmentRefused,
         MutedInConversation,
     ),
+    on_socket=True,
 )
 class EditMessage(Request[Message], frozen=True):
     """Say otherwise what the caller has said; what it said before is kept."""
@@ -227,6 +229,7 @@ class EditMessage(Request[Message], frozen=True):
     http="DELETE /conversations/{conversation_id}/messages/{seq}",
     scope="messaging:write",
     problems=(ConversationNotFound, MessageNotFound, MessageDeleted),
+    on_socket=True,
 )
 class DeleteMessage(Request[None], frozen=True):
     """Delete what the caller has said, or, as an owner or admin of the conversation, what anybody has. Its number stays."""
@@ -246,6 +249,7 @@ class DeleteMessage(Request[None], frozen=True):
         MessageDeleted,
         MutedInConversation,
     ),
+    on_socket=True,
 )
 class ReactToMessage(Request[Message], frozen=True):
     """Answer a message with a sign, or take it back."""

@@ -300,6 +300,7 @@ class GetAsk(Request[AskSheet], frozen=True):
     http="POST /asks/{ask_id}/answer",
     scope=ANSWERS,
     problems=(AskNotFound, NotAddressed, AskEnded, AlreadyVoted, AnswerInvalid, TooManyApprovals),
+    on_socket=True,
 )
 class AnswerAsk(Request[Ask], frozen=True):
     """Answer an ask: its run goes on with that, or, for a vote, when enough have voted.

@@ -361,7 +361,9 @@ class GetRunTree(Request[RunTree], frozen=True):
     limit: Annotated[int, Meta(ge=1, le=1000, description="Runs in the tree, the run itself included.")] = 200
 
 
-@operation(http="POST /runs/{run_id}/cancel", scope="runtime:run", problems=(RunNotFound, RunEnded))
+@operation(
+    http="POST /runs/{run_id}/cancel", scope="runtime:run", problems=(RunNotFound, RunEnded), on_socket=True
+)
 class CancelRun(Request[Run], frozen=True):
     """End a run now: nothing that it does takes effect any more.
 

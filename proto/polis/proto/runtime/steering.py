@@ -61,6 +61,7 @@ class RunResumed(Event, frozen=True):
     scope="runtime:run",
     problems=(RunNotFound, RunEnded),
     max_body=64 * 1024,
+    on_socket=True,
 )
 class SignalRun(Request[Signalled], frozen=True):
     """Give a run a signal: to the step that waits for its name, else it waits for one, in order and up to a bound."""
@@ -77,14 +78,18 @@ class QueryRun(Request[RunStatuses], frozen=True):
     run_id: UUID
 
 
-@operation(http="POST /runs/{run_id}/pause", scope="runtime:run", problems=(RunNotFound, RunEnded))
+@operation(
+    http="POST /runs/{run_id}/pause", scope="runtime:run", problems=(RunNotFound, RunEnded), on_socket=True
+)
 class PauseRun(Request[Run], frozen=True):
     """Begin no further step of a run; what is at work ends and counts. Signals and answers wait, up to their bounds."""
 
     run_id: UUID
 
 
-@operation(http="POST /runs/{run_id}/resume", scope="runtime:run", problems=(RunNotFound, RunEnded))
+@operation(
+    http="POST /runs/{run_id}/resume", scope="runtime:run", problems=(RunNotFound, RunEnded), on_socket=True
+)
 class ResumeRun(Request[Run], frozen=True):
     """Let a paused run go on where it was."""
 

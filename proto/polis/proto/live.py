@@ -1,0 +1,143 @@
+"""What is said on `/api/v1/live`: topics that a client follows, and operations that it calls, over one WebSocket.
+
+Each frame is one JSON object; where the client asked for the subprotocol `polis.v1.msgpack`, the same in MessagePack.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from polis.proto.contract import Operation, operations
+from polis.proto.registry import load
+
+JSON_PROTOCOL, MSGPACK_PROTOCOL = "polis.v1.json", "polis.v1.msgpack"
+MAX_FRAME = 256 * 1024
+"""Bytes of the largest frame that a client may send."""
+MAX_WISHES = 32
+
+Topic = Annotated[
+    str,
+    Meta(
+        max_length=128,
+        description="What is followed: `run/<id>`, `conversation/<id>`, `presence`, `org`, `asks`.",
+        examples=["run/0190c0de-0000-7000-8000-000000000001"],
+    ),
+]
+CallId = Annotated[
+    int, Meta(ge=0, le=2**53 - 1, description="Chosen by the client; its answer carries it.", examples=[7])
+]
+Kinds = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
+    Meta(
+        max_length=MAX_WISHES,
+        description="Only changes of these kinds are told; none: all. Of a run its states and `step`, of a conversation"
+        " kinds of entries, `typing`, `presence` and `mark`, of an org its facts (`runtime.run_ended`).",
+    ),
+]
+Fields = Annotated[
+    tuple[
+        Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){0,3}$(?!\n)", max_length=128)], ...
+    ],
+    Meta(
+        max_length=MAX_WISHES,
+        description="Only these fields of a change are told, and its `seq`; none: all.",
+        examples=[["entry.kind", "entry.message.text"]],
+    ),
+]
+
+
+class Subscribe(Struct, frozen=True, tag_field="op", tag="subscribe", forbid_unknown_fields=True):
+    """Follow a topic: from now on with a snapshot, or behind the number that was seen last.
+
+    What is left out by `kinds` still counts: `seq` of a later frame is past it.
+    """
+
+    topic: Topic
+    after: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
+    kinds: Kinds = ()
+    fields: Fields = ()
+
+
+class Unsubscribe(Struct, frozen=True, tag_field="op", tag="unsubscribe", forbid_unknown_fields=True):
+    """Follow a topic no more."""
+
+    topic: Topic
+
+
+class Call(Struct, frozen=True, tag_field="op", tag="call", forbid_unknown_fields=True):
+    """Call an operation that may be called here: `name` is that of its request, `request` holds all of its fields.
+
+    key: as `Idempotency-Key` on HTTP.
+    """
+
+    id: CallId
+    name: Annotated[str, Meta(max_length=64, examples=["PostMessage"])]
+    request: Raw
+    key: Annotated[str, Meta(max_length=255)] = ""
+
+
+Said = Subscribe | Unsubscribe | Call
+"""What a client may say."""
+
+
+class SnapshotFrame(Struct, frozen=True, tag_field="op", tag="snapshot"):
+    """How a topic is, or what came behind the number that was given. `seq` is the number to come back with."""
+
+    topic: Topic
+    seq: int
+    data: object
+
+
+class EventsFrame(Struct, frozen=True, tag_field="op", tag="events"):
+    """What has changed since, in order. `data` may be empty: then only `seq` has moved, past what was not asked for."""
+
+    topic: Topic
+    seq: int
+    data: tuple[object, ...]
+
+
+class EndFrame(Struct, frozen=True, tag_field="op", tag="end"):
+    """Nothing more will happen on this topic."""
+
+    topic: Topic
+    seq: int
+
+
+class AckFrame(Struct, frozen=True, tag_field="op", tag="ack"):
+    """What a call came to: its answer, as it is on HTTP; null where that is empty."""
+
+    id: CallId
+    data: object
+
+
+class ProblemFrame(Struct, frozen=True, tag_field="op", tag="problem", omit_defaults=True):
+    """Why a call was refused, or a topic is followed no more (RFC 9457)."""
+
+    problem: object
+    id: CallId | None = None
+    topic: Topic | None = None
+
+
+Told = SnapshotFrame | EventsFrame | EndFrame | AckFrame | ProblemFrame
+"""What a client is told."""
+
+CloseCode = Literal[1012, 4400, 4401, 4408]
+CLOSED = {
+    1012: "the gateway asks to come back: it restarts",
+    4400: "what was said is not understood",
+    4401: "the token or the session does not hold any more",
+    4408: "the client reads too slowly",
+}
+
+
+def callable_here() -> dict[str, Operation]:
+    """The operations that may be called on the socket, by the names of their requests."""
+    load()
+    return {o.request.__name__: o for o in operations() if o.on_socket}
+
+
+said_in_json = msgspec.json.Decoder(Said)
+said_in_msgpack = msgspec.msgpack.Decoder(Said)
