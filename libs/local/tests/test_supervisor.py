@@ -89,6 +89,21 @@ def test_services_that_do_not_end_are_ended_in_time(mesh):
     assert mesh.left == []
 
 
+async def test_a_service_whose_port_was_taken_since_comes_up_at_another_one(mesh):
+    mesh.start("alpha=well")
+    mesh.says("ready after")
+    before = mesh.home.state()
+    port = before.ports["alpha"]
+    os.kill(before.children["alpha"].pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(before.children["alpha"].pid)])
+
+    with socket.create_server(("127.0.0.1", port)):
+        mesh.says("starts again in 0.2 s")
+        await eventually(lambda: mesh.home.state().ports["alpha"] != port, within_s=5)
+        moved = mesh.home.state().ports["alpha"]
+        mesh.says(f"alpha        ready      port {moved}")
+
+
 async def test_after_kill_9_the_next_up_takes_over_with_all_that_was_stored(mesh):
     mesh.start("alpha=well", "beta=stubborn")
     mesh.says("ready after")

@@ -41,15 +41,15 @@ class Backoff:
 
 
 class Keeper:
-    """`environment` is asked for at every start. `started` hears of each process."""
+    """`place` and `environment` are asked for at every start: a port may have been taken. `started` hears of each process."""
 
     def __init__(
         self,
         name: str,
         command: Sequence[str],
         *,
-        environment: Callable[[], Mapping[str, str]],
-        place: tuple[str, int],
+        place: Callable[[], tuple[str, int]],
+        environment: Callable[[tuple[str, int]], Mapping[str, str]],
         log: Path,
         show: Show,
         started: Callable[[str, subprocess.Popen[bytes]], None],
@@ -101,26 +101,27 @@ class Keeper:
     async def _run_once(self) -> str:
         """Start it and wait for its end; how it ended, in words."""
         try:
+            place = self._place()
             with self._log.open("ab") as log:
-                self._process = spawn(self._command, env=self._environment(), output=log)
+                self._process = spawn(self._command, env=self._environment(place), output=log)
         except OSError as error:
             return in_words(error)
         self._started(self.name, self._process)
         async with asyncio.TaskGroup() as group:
-            watch = group.create_task(self._follow_health())
+            watch = group.create_task(self._follow_health(*place))
             code = await ended(self._process)
             watch.cancel()
         return f"ended {_how(code)}: {self._last_line()}"
 
-    async def _follow_health(self) -> None:
+    async def _follow_health(self, host: str, port: int) -> None:
         was_ready = False
         self._show(self.name, "starting", "")
         while True:
-            faults = await faults_at(*self._place)
+            faults = await faults_at(host, port)
             if faults == "":
                 was_ready = True
                 self.ready.set()
-                self._show(self.name, "ready", f"port {self._place[1]}")
+                self._show(self.name, "ready", f"port {port}")
             elif was_ready:
                 self._show(self.name, "unready", faults or "does not answer")
             else:

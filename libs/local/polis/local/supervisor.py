@@ -100,27 +100,30 @@ class Supervisor:
         self._state.children = {}
 
     def _choose_ports(self) -> None:
-        """The gateway's is where people look for it; others move aside when theirs is taken."""
         for service in self._services:
             host, port = self._host_of(service), service.port
             if service.name == mesh.GATEWAY:
                 port = int(self._settings.get("POLIS_PORT", port))
                 _check_port(host, port)
-            elif not port_free(port):
-                port = free_port()
             self._state.ports[service.name] = port
         self._state.address = self._front().address
         self._save()
 
+    def _place(self, service: ServiceEntry) -> tuple[str, int]:
+        """The gateway's is where people look for it; others move aside when theirs is taken, at each start of theirs."""
+        if service.name != mesh.GATEWAY and not port_free(self._state.ports[service.name]):
+            self._state.ports[service.name] = free_port()
+            self._save()
+        return self._host_of(service), self._state.ports[service.name]
+
     def _keeper(self, service: ServiceEntry, addresses: mesh.Addresses) -> Keeper:
-        place = (self._host_of(service), self._state.ports[service.name])
         keeper = Keeper(
             service.name,
             self._command(service),
-            environment=lambda: mesh.environment_of(
+            place=lambda: self._place(service),
+            environment=lambda place: mesh.environment_of(
                 service, self.home, addresses, place=place, front=self._front()
             ),
-            place=place,
             log=self.home.log(service.name),
             show=self._show,
             started=self._record,
