@@ -621,15 +621,10 @@ export interface CallHook {
 }
 
 /** End it here, and the run that says it. */
-export interface Cancel {
+export interface CancelControl {
   kind: "cancel";
   /** Why, for people to read. */
   reason?: string;
-}
-
-/** Ask nobody any more to take a conversation over: for who may hand it over. */
-export interface CancelHandoff {
-  handoff_id: string;
 }
 
 /** End a run now: nothing that it does takes effect any more. One whose graph says how steps are undone (`compensate`) goes on to do that, and ends then; its state tells. */
@@ -814,11 +809,6 @@ export interface ClaimAdministrator {
   name: string;
 }
 
-/** Take a conversation over, as one of those whom it is handed to: the caller comes in and is responsible for it from now on. */
-export interface ClaimHandoff {
-  handoff_id: string;
-}
-
 /** Claim jobs of components, those that wait the longest first. Without any, the answer waits for one as long as it is told to, or comes at once where too many workers wait. */
 export interface ClaimJobs {
   components: string[];
@@ -962,8 +952,14 @@ export interface ControlAnswer {
 /** Pause, resume or end what is being said in a conversation, or give it to somebody else. It is an entry of the conversation. stream_id: the stream that is meant; without one, all that are open. Who may say something there may pause, resume and preempt. Cancelling, priorities, routing and handing off are for owners and admins, either of two, and who holds a grant of `messaging:control` on `conversation/<id>`; and cancelling, for who is being answered. */
 export interface ControlConversation {
   conversation_id: string;
-  control: Pause | Resume | Preempt | Cancel | Prioritize | Route | polis.proto.messaging.control.Handoff;
+  control: PauseControl | ResumeControl | PreemptControl | CancelControl | PriorityControl | RouteControl | HandoffControl;
   stream_id?: string | null;
+}
+
+/** What was said to who speaks, and what became of their streams. Its entry tells who said it and when. */
+export interface Controlled {
+  control: PauseControl | ResumeControl | PreemptControl | CancelControl | PriorityControl | RouteControl | HandoffControl;
+  streams: ControlledStream[];
 }
 
 /** What became of a stream: its state, how many characters are shown, and the message that it has become. */
@@ -976,7 +972,7 @@ export interface ControlledStream {
   message_seq: number | null;
 }
 
-/** A conversation. `head_seq`: its last entry; `kept_from`: the first that is still kept; `with_ids`: the two of a direct one. responsible_id: who answers for it, always exactly one: of two the agent, of others who owns it, until it is routed or claimed. */
+/** A conversation. `head_seq`: its last entry; `kept_from`: the first that is still kept; `with_ids`: the two of a direct one. */
 export interface Conversation {
   id: string;
   org_id: string;
@@ -994,7 +990,6 @@ export interface Conversation {
   created_at: string;
   head_seq: number;
   last_at: string;
-  responsible_id: string;
   kept_from: number;
   retention_days: number | null;
   archived_at: string | null;
@@ -1057,7 +1052,7 @@ export interface ConversationPage {
   next_cursor: string | null;
 }
 
-/** A conversation as it is; or, behind a cursor, what came after it. `seq` is the last entry contained. handoff: the one that waits or was claimed. recovered: whether `entries` continue the caller's cursor; otherwise it starts from `participants` and the newest `messages`, oldest first. complete: whether all participants are there. streams: what is being said now, as far as it is shown. When `seq` is below the conversation's `head_seq`, there is more to ask for. */
+/** A conversation as it is; or, behind a cursor, what came after it. `seq` is the last entry contained. recovered: whether `entries` continue the caller's cursor; otherwise it starts from `participants` and the newest `messages`, oldest first. complete: whether all participants are there. streams: what is being said now, as far as it is shown. When `seq` is below the conversation's `head_seq`, there is more to ask for. */
 export interface ConversationSnapshot {
   conversation: Conversation;
   seq: number;
@@ -1066,7 +1061,7 @@ export interface ConversationSnapshot {
   entries: Entry[];
   recovered: boolean;
   complete: boolean;
-  handoff: polis.proto.messaging.handoffs.Handoff | null;
+  streams: MessageStream[];
 }
 
 /** Create an agent in the org; its secret is shown this once. It may do no more than its creator, and less with `scopes`. Without `number` it gets the next one. */
@@ -1439,17 +1434,17 @@ export interface EndStream {
 export interface EnrolTotp {
 }
 
-/** One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody. It carries what it happened to as that is since then (read later, a message as it is now): the message, the participant, the conversation, or the handoff. So a snapshot with the entries behind it applied is the next snapshot. */
+/** One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody. It carries what it happened to as that is since then (read later: as it is now): the message, the participant, or the conversation. So a snapshot with the entries behind it applied is the next snapshot. */
 export interface Entry {
   seq: number;
   at: string;
-  /** What happened: to the conversation, to who is responsible for it, to somebody in it, or to a message. */
-  kind: "changed" | "created" | "deleted" | "edited" | "handoff" | "participant" | "pinned" | "posted" | "reacted" | "responsible";
+  /** What happened: to the conversation, to somebody in it, to a message, or to who speaks. */
+  kind: "changed" | "control" | "created" | "deleted" | "edited" | "participant" | "pinned" | "posted" | "reacted";
   actor_id: string;
   message: Message | null;
   participant: Participant | null;
   conversation: Conversation | null;
-  handoff: polis.proto.messaging.handoffs.Handoff | null;
+  control: Controlled | null;
 }
 
 /** Tell whether the caller may do something to a resource, and why; or somebody else, for who manages access. For oneself the token counts: what a key does not hold is refused. `visibility` and `owner_id` are the resource's. */
@@ -1597,11 +1592,6 @@ export interface GetConversation {
 /** Read the draft of a resource of the org. */
 export interface GetDraft {
   resource_id: string;
-}
-
-/** Read one handoff: of a conversation that the caller sees, or one that it may claim. */
-export interface GetHandoff {
-  handoff_id: string;
 }
 
 /** Read the keys that verify access tokens. */
@@ -1788,63 +1778,16 @@ export interface GraphNotFound {
   graph: string;
 }
 
-/** Ask somebody to take a conversation over; until they do, who is responsible stays so. They are asked in their inbox, too. For who is responsible, for its owners and admins, and for either of two. */
-export interface HandOff {
-  conversation_id: string;
+/** Ask somebody to take the conversation over; `summary`: what they have to know. timeout_s: in which they claim it. */
+export interface HandoffControl {
+  kind: "handoff";
   to: Addressee;
-  /** Why it is handed over, or given back. */
+  /** Why, for people to read. */
   reason: string;
-  /** What whoever takes over has to know of the conversation. */
+  /** What the next one has to know, for them to read. */
   summary?: string;
-  /** Seconds in which somebody has to claim it. */
+  /** Seconds. */
   timeout_s?: number;
-  held_s?: number | null;
-}
-
-/** The handoff was claimed by somebody else, or is over. */
-export interface HandoffEnded {
-  type: "/problems/messaging/handoff-ended";
-  /** For people; may change. */
-  title: string;
-  status: 409;
-  /** For people; may change. */
-  detail?: string;
-  /** The trace id. */
-  instance?: string;
-  /** Waiting: for somebody to claim it. Returned: whoever claimed it has given the conversation back. Expired: nobody claimed it in time. Passed: the conversation went on to somebody else meanwhile. */
-  state: "cancelled" | "claimed" | "declined" | "expired" | "passed" | "returned" | "waiting";
-}
-
-/** No handoff that concerns the caller has this id. */
-export interface HandoffNotFound {
-  type: "/problems/messaging/handoff-not-found";
-  /** For people; may change. */
-  title: string;
-  status: 404;
-  /** For people; may change. */
-  detail?: string;
-  /** The trace id. */
-  instance?: string;
-  handoff_id: string;
-}
-
-/** One page of a list, and where the next one starts (absent on the last). */
-export interface HandoffPage {
-  items: polis.proto.messaging.handoffs.Handoff[];
-  next_cursor: string | null;
-}
-
-/** The conversation waits already for somebody to take it over. */
-export interface HandoffWaits {
-  type: "/problems/messaging/handoff-waits";
-  /** For people; may change. */
-  title: string;
-  status: 409;
-  /** For people; may change. */
-  detail?: string;
-  /** The trace id. */
-  instance?: string;
-  handoff_id: string;
 }
 
 /** Say that a job is still being done: it stays its claimer's for another `lease_s`. */
@@ -2372,15 +2315,6 @@ export interface ListGrants {
   holder_id?: string | null;
 }
 
-/** List the handoffs that wait for somebody like the caller, or those that it has claimed; or all of a conversation. The newest first. */
-export interface ListHandoffs {
-  state?: "cancelled" | "claimed" | "declined" | "expired" | "passed" | "returned" | "waiting" | null;
-  conversation_id?: string | null;
-  after?: string | null;
-  /** How many items a page holds at the most. */
-  limit?: number;
-}
-
 /** List the open invitations of the org, oldest first. */
 export interface ListInvitations {
   after?: string | null;
@@ -2531,7 +2465,7 @@ export interface ListSignatures {
 /** List the org's effective triggers, oldest first: all, those of a graph, of a kind, or in an environment. */
 export interface ListTriggers {
   graph?: string | null;
-  kind?: "event" | "manual" | "message" | "run_end" | "schedule" | "webhook" | null;
+  kind?: "event" | "manual" | "run_end" | "schedule" | "webhook" | null;
   environment?: string | null;
   after?: string | null;
   /** How many items a page holds at the most. */
@@ -3224,7 +3158,7 @@ export interface ParticipantPage {
 }
 
 /** Show nothing further until it is resumed; nothing of what is said meanwhile is lost. */
-export interface Pause {
+export interface PauseControl {
   kind: "pause";
   /** Why, for people to read. */
   reason?: string;
@@ -3337,7 +3271,7 @@ export interface PreconditionFailed {
 }
 
 /** End it here: what was shown stays, as a message that says so. */
-export interface Preempt {
+export interface PreemptControl {
   kind: "preempt";
   /** Why, for people to read. */
   reason?: string;
@@ -3379,7 +3313,7 @@ export interface PrincipalNotFound {
 }
 
 /** Let it be this urgent, as who speaks is told. */
-export interface Prioritize {
+export interface PriorityControl {
   kind: "priority";
   /** How urgent something is; 0: as everything else. */
   level: number;
@@ -3748,13 +3682,6 @@ export interface RestoreMoment {
   without_removed?: boolean;
 }
 
-/** Go on where it was paused. */
-export interface Resume {
-  kind: "resume";
-  /** Why, for people to read. */
-  reason?: string;
-}
-
 /** Let a suspended account sign in again. For administrators of the mesh. */
 export interface ResumeAccount {
   account_id: string;
@@ -3766,6 +3693,13 @@ export interface ResumeAccount {
 export interface ResumeAgent {
   /** Id, key or number of an agent. */
   agent: string;
+}
+
+/** Go on where it was paused. */
+export interface ResumeControl {
+  kind: "resume";
+  /** Why, for people to read. */
+  reason?: string;
 }
 
 /** Let a paused run go on where it was. */
@@ -3781,12 +3715,6 @@ export interface ResumeTrigger {
 /** Start a run that does once more what failed in a run, or was not reached by it: what succeeded is taken over. */
 export interface RetryRun {
   run_id: string;
-}
-
-/** Give a claimed conversation back to whom it came from: for whoever claimed it, and for who manages the conversation. One that waits is declined so, by the one whom it names. */
-export interface ReturnHandoff {
-  handoff_id: string;
-  note?: string | null;
 }
 
 /** Approve or reject an open set of somebody else. */
@@ -3913,7 +3841,7 @@ export interface RotateSecret {
 }
 
 /** Let another agent answer in the conversation from now on. */
-export interface Route {
+export interface RouteControl {
   kind: "route";
   to: string;
   /** Why, for people to read. */
@@ -4760,7 +4688,7 @@ export interface Trigger {
   number: number;
   /** Name of a trigger, unique in its graph. */
   name: string;
-  kind: "event" | "manual" | "message" | "run_end" | "schedule" | "webhook";
+  kind: "event" | "manual" | "run_end" | "schedule" | "webhook";
   /** The trigger as the graph names it (`TriggerSpec`). */
   spec: { [name: string]: unknown };
   activated_by: string;
@@ -5151,39 +5079,6 @@ export interface WrongProof {
   instance?: string;
 }
 
-/** Hand the conversation to somebody, or to whoever claims it; `summary`: what they have to know. */
-export interface polis.proto.messaging.control.Handoff {
-  kind: "handoff";
-  to?: string | null;
-  /** Why, for people to read. */
-  reason?: string;
-  /** What the next one has to know, for them to read. */
-  summary?: string;
-}
-
-/** A conversation on its way from who is responsible for it to somebody else, as it is now. from_id: to whom it goes back. by: who began it; claimed_by: who is responsible since then. due_at: when it expires that waits, or goes back by itself that was claimed. note: why it ended as it did. */
-export interface polis.proto.messaging.handoffs.Handoff {
-  id: string;
-  org_id: string;
-  conversation_id: string;
-  /** Waiting: for somebody to claim it. Returned: whoever claimed it has given the conversation back. Expired: nobody claimed it in time. Passed: the conversation went on to somebody else meanwhile. */
-  state: "cancelled" | "claimed" | "declined" | "expired" | "passed" | "returned" | "waiting";
-  to: Addressee;
-  from_id: string;
-  by: string;
-  /** Why it is handed over, or given back. */
-  reason: string;
-  /** What whoever takes over has to know of the conversation. */
-  summary: string;
-  created_at: string;
-  due_at: string | null;
-  held_s: number | null;
-  claimed_by: string | null;
-  claimed_at: string | null;
-  ended_at: string | null;
-  note: string;
-}
-
 export interface Operations {
   /** Say no more: what is shown stays as a partial message; where nothing is, nothing stays. */
   AbandonStream: { request: AbandonStream; answer: StreamStatus };
@@ -5215,8 +5110,6 @@ export interface Operations {
   BeginStream: { request: BeginStream; answer: StreamStatus };
   /** Post to a webhook: signed by Standard Webhooks (webhook-id, -timestamp, -signature), or with its token in X-Hook-Token. */
   CallHook: { request: CallHook; answer: Hooked };
-  /** Ask nobody any more to take a conversation over: for who may hand it over. */
-  CancelHandoff: { request: CancelHandoff; answer: polis.proto.messaging.handoffs.Handoff };
   /** End a run now: nothing that it does takes effect any more. */
   CancelRun: { request: CancelRun; answer: Run };
   /** Give an open upload up: its parts are removed, and its room is free again. */
@@ -5235,8 +5128,6 @@ export interface Operations {
   ChangeRole: { request: ChangeRole; answer: Member };
   /** Create the first administrator with the one-time link of the first start. */
   ClaimAdministrator: { request: ClaimAdministrator; answer: Session };
-  /** Take a conversation over, as one of those whom it is handed to: the caller comes in and is responsible for it from now on. */
-  ClaimHandoff: { request: ClaimHandoff; answer: polis.proto.messaging.handoffs.Handoff };
   /** Claim jobs of components, those that wait the longest first. */
   ClaimJobs: { request: ClaimJobs; answer: Jobs };
   /** Sign out and drop the cookies. */
@@ -5345,8 +5236,6 @@ export interface Operations {
   GetConversation: { request: GetConversation; answer: Conversation };
   /** Read the draft of a resource of the org. */
   GetDraft: { request: GetDraft; answer: Draft };
-  /** Read one handoff: of a conversation that the caller sees, or one that it may claim. */
-  GetHandoff: { request: GetHandoff; answer: polis.proto.messaging.handoffs.Handoff };
   /** Read the keys that verify access tokens. */
   GetJwks: { request: GetJwks; answer: Jwks };
   /** Read a key; its secret is not known. */
@@ -5389,8 +5278,6 @@ export interface Operations {
   GetVersion: { request: GetVersion; answer: Version };
   /** Let a holder do something that the caller's role may do to resources of a pattern, under conditions. */
   GiveGrant: { request: GiveGrant; answer: Grant };
-  /** Ask somebody to take a conversation over; until they do, who is responsible stays so. */
-  HandOff: { request: HandOff; answer: polis.proto.messaging.handoffs.Handoff };
   /** Say that a job is still being done: it stays its claimer's for another `lease_s`. */
   HeartbeatJob: { request: HeartbeatJob; answer: JobLease };
   /** Tell what a token is worth: the caller's own, one for the caller's org, and to services of the mesh any. */
@@ -5435,8 +5322,6 @@ export interface Operations {
   ListDependents: { request: ListDependents; answer: DependencyPage };
   /** List the grants of the org, oldest first: all, or those that name a principal or a unit. */
   ListGrants: { request: ListGrants; answer: GrantPage };
-  /** List the handoffs that wait for somebody like the caller, or those that it has claimed; or all of a conversation. */
-  ListHandoffs: { request: ListHandoffs; answer: HandoffPage };
   /** List the open invitations of the org, oldest first. */
   ListInvitations: { request: ListInvitations; answer: OpenInvitationPage };
   /** List the caller's keys, or with `everyones` those of the org for whoever manages its members. */
@@ -5553,8 +5438,6 @@ export interface Operations {
   ResumeTrigger: { request: ResumeTrigger; answer: Trigger };
   /** Start a run that does once more what failed in a run, or was not reached by it: what succeeded is taken over. */
   RetryRun: { request: RetryRun; answer: Run };
-  /** Give a claimed conversation back to whom it came from: for whoever claimed it, and for who manages the conversation. */
-  ReturnHandoff: { request: ReturnHandoff; answer: polis.proto.messaging.handoffs.Handoff };
   /** Approve or reject an open set of somebody else. */
   ReviewChangeSet: { request: ReviewChangeSet; answer: ChangeSet };
   /** Let a standing approval stand no longer: the caller's, or anybody's for who manages access. */
@@ -5656,10 +5539,15 @@ export interface Streams {
 
 /** What may be called over the live socket, too. */
 export type OnSocket =
+  | "AbandonStream"
   | "AnswerAsk"
+  | "BeginStream"
   | "CancelRun"
+  | "ContinueStream"
+  | "ControlConversation"
   | "DeleteMessage"
   | "EditMessage"
+  | "EndStream"
   | "KeepMessageDraft"
   | "MarkConversation"
   | "PauseRun"
@@ -5715,9 +5603,6 @@ export type AnyProblem =
   | GrantNotFound
   | GraphInvalid
   | GraphNotFound
-  | HandoffEnded
-  | HandoffNotFound
-  | HandoffWaits
   | HolderNotFound
   | HookRefused
   | HookUnknown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from polis.proto.messaging import CheckWatches
 from polis.testing import eventually
@@ -119,6 +120,12 @@ ROWS: dict[str, Any] = {
     "say_presence": fixed("/presence", {"state": "online"}),
     "list_presence": on(_C + "/presence"),
     "export_conversation": on(_C + "/export"),
+    "begin_stream": on(_C + "/streams", {"client_id": "1"}),
+    "continue_stream": fixed(f"/streams/{uuid4()}/text", {"at": 0, "text": "Hello"}),
+    "end_stream": fixed(f"/streams/{uuid4()}/end", {}),
+    "abandon_stream": fixed(f"/streams/{uuid4()}/abandon", {}),
+    "get_stream": fixed(f"/streams/{uuid4()}"),
+    "control_conversation": on(_C + "/control", {"control": {"kind": "pause"}}),
     "check_watches": lambda _: CheckWatches(watched=()),
 }
 # Who may see a channel has yet to take part in it, and to manage it, or to have said what is to be edited.
@@ -136,4 +143,13 @@ ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
         *("mark_conversation", "keep_message_draft", "say_typing", "export_conversation"),
     )
 } | {("get_message_draft", "allowed"): {404}}
+_STREAMS = (
+    "begin_stream",
+    "continue_stream",
+    "end_stream",
+    "abandon_stream",
+    "get_stream",
+    "control_conversation",
+)
+ALSO_ALLOWED |= {(name, outcome): {403, 404, 503} for name in _STREAMS for outcome in ("allowed", "hidden")}
 USERS_ONLY: set[str] = set()

@@ -1,5 +1,6 @@
 """Messaging answers for conversations: who takes part, what is said, and who has seen it."""
 
+from polis.proto.messaging.control import *
 from polis.proto.messaging.conversations import *
 from polis.proto.messaging.events import *
 from polis.proto.messaging.keeping import *
@@ -8,4 +9,5 @@ from polis.proto.messaging.marks import *
 from polis.proto.messaging.messages import *
 from polis.proto.messaging.participants import *
 from polis.proto.messaging.search import *
+from polis.proto.messaging.streams import *
 from polis.proto.messaging.words import *

@@ -8,10 +8,12 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from polis.proto.contract import INTERNAL, Limit, Page, Request, Time, live, operation
+from polis.proto.messaging.control import Controlled
 from polis.proto.messaging.conversations import Conversation, ConversationNotFound
 from polis.proto.messaging.marks import ReadMark
 from polis.proto.messaging.messages import Message
 from polis.proto.messaging.participants import Participant
+from polis.proto.messaging.streams import MessageStream, StreamChange
 from polis.proto.messaging.words import EntryKind, Position
 
 PresenceState = Annotated[Literal["online", "away", "busy", "offline"], Meta(examples=["online"])]
@@ -35,6 +37,7 @@ class Entry(Struct, frozen=True):
     message: Message | None = None
     participant: Participant | None = None
     conversation: Conversation | None = None
+    control: Controlled | None = None
 
 
 class Typing(Struct, frozen=True):
@@ -59,6 +62,7 @@ class LiveConversation(Struct, frozen=True):
     typing: tuple[Typing, ...] = ()
     presence: tuple[Presence, ...] = ()
     marks: tuple[ReadMark, ...] = ()
+    streams: tuple[StreamChange, ...] = ()
 
 
 class ConversationChange(Struct, frozen=True):
@@ -69,14 +73,15 @@ class ConversationChange(Struct, frozen=True):
     typing: Typing | None = None
     presence: Presence | None = None
     mark: ReadMark | None = None
+    stream: StreamChange | None = None
 
 
 class ConversationSnapshot(Struct, frozen=True):
     """A conversation as it is; or, behind a cursor, what came after it. `seq` is the last entry contained.
 
     recovered: whether `entries` continue the caller's cursor; otherwise it starts from `participants` and the newest
-    `messages`, oldest first. complete: whether all participants are there. When `seq` is below the conversation's
-    `head_seq`, there is more to ask for.
+    `messages`, oldest first. complete: whether all participants are there. streams: what is being said now, as far as it is
+    shown. When `seq` is below the conversation's `head_seq`, there is more to ask for.
     """
 
     conversation: Conversation
@@ -86,6 +91,7 @@ class ConversationSnapshot(Struct, frozen=True):
     entries: tuple[Entry, ...] = ()
     recovered: bool = True
     complete: bool = True
+    streams: tuple[MessageStream, ...] = ()
 
 
 class Known(Struct, frozen=True):

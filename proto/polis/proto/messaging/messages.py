@@ -59,6 +59,16 @@ class Reaction(Struct, frozen=True):
     principal_ids: tuple[UUID, ...]
 
 
+class Streamed(Struct, frozen=True):
+    """How a message came about that was shown while it was said: its stream, how that ended, after how many characters, and why."""
+
+    id: UUID
+    state: Annotated[Literal["complete", "partial", "preempted", "cancelled"], Meta(examples=["complete"])]
+    characters: int
+    reason: str = ""
+    by: UUID | None = None
+
+
 class Message(Struct, frozen=True):
     """What somebody said, as it is now. Its number is that of the entry that posted it.
 
@@ -83,6 +93,7 @@ class Message(Struct, frozen=True):
     pinned_at: Time | None = None
     pinned_by: UUID | None = None
     reactions: tuple[Reaction, ...] = ()
+    stream: Streamed | None = None
 
 
 class Posted(Struct, frozen=True):

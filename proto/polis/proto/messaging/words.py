@@ -88,9 +88,19 @@ ParticipantState = Annotated[
     Literal["joined", "invited", "left", "removed", "banned"], Meta(examples=["joined"])
 ]
 EntryKind = Annotated[
-    Literal["created", "changed", "participant", "posted", "edited", "deleted", "reacted", "pinned"],
+    Literal[
+        "created",
+        "changed",
+        "participant",
+        "posted",
+        "edited",
+        "deleted",
+        "reacted",
+        "pinned",
+        "control",
+    ],
     Meta(
-        description="What happened: to the conversation, to somebody in it, or to a message.",
+        description="What happened: to the conversation, to somebody in it, to a message, or to who speaks.",
         examples=["posted"],
     ),
 ]

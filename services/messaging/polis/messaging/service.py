@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polis.messaging.config import Config
+from polis.messaging.control import service as control
 from polis.messaging.conversations import service as conversations
 from polis.messaging.keeping import service as keeping
 from polis.messaging.live import service as live
@@ -11,6 +12,7 @@ from polis.messaging.messages import service as messages
 from polis.messaging.own import open_own
 from polis.messaging.participants import service as participants
 from polis.messaging.search import service as search
+from polis.messaging.streams import service as streams
 from polis.service import Service
 
 service = Service("messaging", settings=Config, open=open_own)
@@ -19,6 +21,8 @@ service.include(
     participants.handlers,
     messages.handlers,
     marks.handlers,
+    streams.handlers,
+    control.handlers,
     live.handlers,
     search.handlers,
     keeping.handlers,
