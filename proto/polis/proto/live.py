@@ -76,7 +76,7 @@ class Call(Struct, frozen=True, tag_field="op", tag="call", forbid_unknown_field
     id: CallId
     name: Annotated[str, Meta(max_length=64, examples=["PostMessage"])]
     request: Raw
-    key: Annotated[str, Meta(max_length=255)] = ""
+    key: Annotated[str, Meta(pattern=r"^[ -~]*$(?!\n)", max_length=255)] = ""
 
 
 Said = Subscribe | Unsubscribe | Call

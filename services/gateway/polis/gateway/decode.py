@@ -75,9 +75,13 @@ def to_payload(
 ) -> bytes:
     """The validated request as it travels. A body that is the whole request is passed on as it came."""
     plain = not (path or query or operation.binary or operation.verb in ("GET", "DELETE"))
-    whole = body and plain and not media_type.startswith(_FORM)
-    if not whole:
-        return call.encode(operation, to_request(operation, path, query, body, media_type))
+    if body and plain and not media_type.startswith(_FORM):
+        return whole(operation, body, media_type)
+    return call.encode(operation, to_request(operation, path, query, body, media_type))
+
+
+def whole(operation: Operation, body: bytes, media_type: str = _JSON) -> bytes:
+    """A body that holds all fields of the request, as it came. Refused like `to_request`."""
     _check_fields(operation, _json(body, media_type))
     try:
         call.request_decoder(operation).decode(body)

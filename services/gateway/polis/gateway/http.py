@@ -112,6 +112,10 @@ class Exchange:
         """The whole answer at once."""
         raise NotImplementedError
 
+    def finish(self, status: int, body: bytes, media_type: bytes | None = JSON) -> None:
+        """The same without a wait, where the transport has room for it."""
+        raise NotImplementedError
+
     async def answer_nothing(self) -> None:
         await self.answer(204, b"", None)
 

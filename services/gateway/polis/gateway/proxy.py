@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from polis.bus import BusError, BusTimeout, Disconnected, NoResponders
 from polis.gateway import finish
+from polis.gateway.decode import whole
 from polis.gateway.direct import Direct
 from polis.gateway.http import PROBLEM, AsgiExchange, Disconnect, Exchange, headers_of_problem
 from polis.gateway.incoming import payload_of, read, said_in_headers
@@ -123,20 +124,39 @@ class Proxy:
             return
         exchange.quick = False
         try:
-            payload = payload_of(exchange, operation)
-            headers = self._headers(exchange, operation)
-            bus = self._kernel.bus
-            asked = _Asked(self, exchange, operation, payload, headers)
-            try:
-                bus.ask_for(asked, operation.subject, payload, headers=headers, timeout_s=self._wait_s)
-            except BusError as error:
-                self.failed(asked, error)
+            self._ask(exchange, operation, payload_of(exchange, operation))
         except Refused as refusal:
             self._refuse(exchange, refusal)
         except Disconnect:
             self._leave(exchange)
         except Exception as error:  # noqa: BLE001 - the last wall
             self.broken(exchange, error)
+
+    def call(self, exchange: Exchange, operation: Operation, body: bytes, actor: Actor) -> None:
+        """An operation that came by another way than as a request of HTTP, with all of its fields in its body."""
+        exchange.actor = actor
+        exchange.name = operation.name
+        try:
+            self._admission.take(exchange, operation, actor)
+            admit(operation, actor)
+            self._ask(exchange, operation, whole(operation, body))
+        except Refused as refusal:
+            self._refuse(exchange, refusal)
+        except Exception as error:  # noqa: BLE001 - the last wall
+            self.broken(exchange, error)
+
+    def refuse(self, exchange: Exchange, refusal: Refused) -> None:
+        """Answer such a one with a refusal."""
+        self._refuse(exchange, refusal)
+
+    def _ask(self, exchange: Exchange, operation: Operation, payload: bytes) -> None:
+        headers = self._headers(exchange, operation)
+        asked = _Asked(self, exchange, operation, payload, headers)
+        bus = self._kernel.bus
+        try:
+            bus.ask_for(asked, operation.subject, payload, headers=headers, timeout_s=self._wait_s)
+        except BusError as error:
+            self.failed(asked, error)
 
     def _admitted(self, exchange: Direct, operation: Operation) -> bool:
         """Whether the actor is known without a wait, and let in. Refused as in `_actor`."""
@@ -150,7 +170,7 @@ class Proxy:
         admit(operation, actor)
         return True
 
-    def answered(self, exchange: Direct, operation: Operation, reply: Message) -> None:
+    def answered(self, exchange: Exchange, operation: Operation, reply: Message) -> None:
         """The service has answered: so do we."""
         status, body, media_type, long = finish.outcome(exchange, operation, reply)
         if not long:
@@ -162,7 +182,7 @@ class Proxy:
             return
         self._record(exchange)
 
-    async def _compress(self, exchange: Direct, body: bytes) -> None:
+    async def _compress(self, exchange: Exchange, body: bytes) -> None:
         smaller = await asyncio.to_thread(finish.compressed, exchange, body)
         exchange.finish(200, smaller)
         self._record(exchange)
@@ -179,7 +199,7 @@ class Proxy:
         else:
             self._refuse(asked.exchange, refusal)
 
-    def _refuse(self, exchange: Direct, refusal: Refused) -> None:
+    def _refuse(self, exchange: Exchange, refusal: Refused) -> None:
         problem = refusal.problem
         body = encode_problem(problem, detail=refusal.detail, instance=exchange.here.trace_id)
         exchange.extra += headers_of_problem(problem.status, body)
@@ -187,7 +207,7 @@ class Proxy:
         self._kernel.denials.note(exchange.actor, exchange.name, problem)
         self._record(exchange, problem.type)
 
-    def broken(self, exchange: Direct, error: BaseException) -> None:
+    def broken(self, exchange: Exchange, error: BaseException) -> None:
         with trace.enter(exchange.here):
             log.error("request.failed", operation=exchange.name, exc_info=error)
         if not exchange.status:
@@ -229,7 +249,7 @@ class Proxy:
         self._record(exchange, problem)
 
     async def _again(
-        self, exchange: Direct, operation: Operation, payload: bytes, headers: dict[str, str]
+        self, exchange: Exchange, operation: Operation, payload: bytes, headers: dict[str, str]
     ) -> None:
         try:
             with trace.enter(exchange.here):
@@ -357,7 +377,7 @@ class _Asked:
     __slots__ = ("exchange", "headers", "operation", "payload", "proxy")
 
     def __init__(
-        self, proxy: Proxy, exchange: Direct, operation: Operation, payload: bytes, headers: dict[str, str]
+        self, proxy: Proxy, exchange: Exchange, operation: Operation, payload: bytes, headers: dict[str, str]
     ) -> None:
         self.proxy = proxy
         self.exchange = exchange
