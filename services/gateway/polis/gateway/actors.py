@@ -46,7 +46,10 @@ class Actors:
 
     async def actor(self, exchange: Exchange) -> Actor:
         """The verified actor; ANONYMOUS without credentials. Refused(Unauthenticated | Forbidden)."""
-        token, org = self._credentials.token(exchange), exchange.header(b"x-org-id") or None
+        return await self.of(self._credentials.token(exchange), exchange.header(b"x-org-id") or None)
+
+    async def of(self, token: str, org: str | None) -> Actor:
+        """The same for a token or key that was read before."""
         if not token.startswith(KEY_PREFIX):
             return await self._kernel.keys.actor(token, org)
         traded = await self._trade(token)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 
+from polis.gateway import sse
 from polis.gateway.actors import Actors
 from polis.gateway.admission import Admission
 from polis.gateway.browser import Browser
@@ -18,6 +19,7 @@ from polis.gateway.facades import OPEN, facade_routes, facades
 from polis.gateway.files import Files
 from polis.gateway.health import PATHS, Health, Operators
 from polis.gateway.hooks import EventByName, Hooks
+from polis.gateway.http import AsgiExchange
 from polis.gateway.lines import Lines
 from polis.gateway.live import Live
 from polis.gateway.peers import Peers
@@ -67,29 +69,20 @@ class Gateway:
             local=_local(kernel, Browser(kernel.caller, credentials, cookies, proxies)),
             streamed=_streamed(kernel),
         )
-        self.edge = Edge(self._proxy, connections=settings.connections)
+        self.edge = Edge(self._proxy, self._live, connections=settings.connections)
         self._health = Health(kernel, Operators(settings.metrics_from, proxies))
         self._pages = Starlette(routes=[*page_routes(), *facade_routes()])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
-        if scope["type"] == "websocket":
-            await self._websocket(path, scope, receive, send)
-        elif path == LIVE:
-            await self._live.events(scope, receive, send)
+        if path == LIVE:
+            await sse.events(self._live, AsgiExchange(scope, receive, send))
         elif path in PATHS:
             await self._health(scope, receive, send)
         elif path.startswith("/api/") and path not in OPEN:
             await self._proxy(scope, receive, send)
         else:
             await self._pages(scope, receive, send)
-
-    async def _websocket(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if path == LIVE:
-            await self._live.websocket(scope, receive, send)
-            return
-        await receive()
-        await send({"type": "websocket.close", "code": 1008})
 
 
 def _local(kernel: Kernel, browser: Browser) -> dict[type, Local]:

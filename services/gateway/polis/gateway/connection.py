@@ -21,6 +21,7 @@ from polis.gateway.http import PROBLEM, Disconnect
 from polis.gateway.routes import LIVE
 
 if TYPE_CHECKING:
+    from polis.gateway.live import Live
     from polis.gateway.proxy import Proxy
 
 HEAD_S = 10.0
@@ -49,8 +50,9 @@ _IDLE, _HEAD, _BODY, _CLOSING = range(4)
 class Edge:
     """What the connections of one port share: where requests go, how many there may be, one timer for all."""
 
-    def __init__(self, proxy: Proxy, *, connections: int) -> None:
+    def __init__(self, proxy: Proxy, live: Live, *, connections: int) -> None:
         self.proxy = proxy
+        self.live = live
         self.connections: set[Connection] = set()
         self._max = connections
         self._timer: asyncio.TimerHandle | None = None
@@ -92,6 +94,7 @@ class Connection(HttpToolsProtocol):
         """The next request is the last; none after those in hand; not even what belongs to one is taken any more."""
         self._current: Direct | None = None
         self._reading: Direct | None = None
+        self._upgrading: Direct | None = None
         self._queue: deque[Direct] = deque()
         self._held: tuple[Any, Any] | None = None
         self._turning = False
@@ -158,8 +161,8 @@ class Connection(HttpToolsProtocol):
         self._arriving = len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._upgrade()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._malformed(error)
         else:
@@ -173,13 +176,33 @@ class Connection(HttpToolsProtocol):
         if self._head_bytes > MAX_HEAD_BYTES:
             self._reject(431, f"the head is longer than {MAX_HEAD_BYTES} bytes")
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, rest: bytes) -> None:
+        """The client wants to speak another protocol behind this request. rest: what it has said in that already."""
         self._until = 0.0
-        if self._should_upgrade():
-            self._edge.connections.discard(self)
-            self.handle_websocket_upgrade()
-        else:  # what follows would be another protocol's
+        exchange, self._upgrading = self._upgrading, None
+        if exchange is None:  # none that is spoken here
             self._last = self._deaf = True
+            return
+        self._current = exchange
+        self.flow.pause_reading()
+        self._edge.live.upgrade(exchange, lambda protocol, head: self._hand_over(protocol, head, rest))
+
+    def _hand_over(self, protocol: asyncio.Protocol, head: bytes, rest: bytes) -> None:
+        """From the answer's head on the connection is another protocol's, and this one forgets it."""
+        transport, self._current = self.transport, None
+        self._edge.connections.discard(self)
+        self._edge.live.sockets.belong_to(self.server_state.connections)
+        self.server_state.connections.discard(self)
+        self.parser = None  # type: ignore[assignment]  # it holds this connection, as uvicorn's do when they end
+        transport.set_protocol(protocol)
+        transport.write(head)
+        protocol.connection_made(transport)
+        if transport.is_closing():
+            protocol.connection_lost(None)
+            return
+        if rest:
+            protocol.data_received(rest)
+        transport.resume_reading()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always closes
         """The client closed its side. What it has asked for in full is still answered."""
@@ -207,6 +230,9 @@ class Connection(HttpToolsProtocol):
         if self._last or len(self._queue) >= _MAX_PIPELINED:
             raise BadHead("nothing more is taken on this connection")
         self._last = self._leaving
+        if headers.get(b"upgrade", b"").lower() == b"websocket" and self.parser.should_upgrade():
+            self._upgrading = self._upgrade_of(version, headers)
+            return
         exchange = self._direct(version, headers) if self.url.startswith(_PREFIX) else None
         if exchange is None:
             self._fall_through(headers)
@@ -239,6 +265,23 @@ class Connection(HttpToolsProtocol):
         )
         return exchange if self._proxy.route(exchange) else None
 
+    def _upgrade_of(self, version: str, headers: dict[bytes, bytes]) -> Direct:
+        """A handshake, which is the last that is said in HTTP."""
+        busy = self._current is not None or self._queue or self._held or self._asgi_is_due()
+        if busy or version != "1.1":
+            raise BadHead("a WebSocket opens with HTTP/1.1, and when nothing else is asked for")
+        path, _, query = self.url.partition(b"?")
+        return Direct(
+            self,
+            self.parser.get_method().decode("ascii"),
+            path.decode("latin-1"),
+            query,
+            headers,
+            peer=self.client[0] if self.client else "",
+            secure=self.scheme == "https",
+            keep_alive=False,
+        )
+
     def _begin(self, exchange: Direct) -> None:
         self._current = exchange
         self._proxy.begin(exchange)
@@ -266,7 +309,8 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         exchange = self._reading
         if exchange is None:
-            super().on_body(body)
+            if self._upgrading is None:
+                super().on_body(body)
             return
         exchange.feed(body)
         if exchange.fault is not None and exchange is self._current:
@@ -275,6 +319,9 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         exchange = self._reading
         self._phase = _IDLE
+        if self._upgrading is not None:
+            self._upgrading.complete = True
+            return
         if exchange is None:
             super().on_message_complete()
             return
