@@ -234,3 +234,45 @@ async def test_a_content_of_the_largest_size_travels_whole(ada):
     made = await ada.call(CreateResource(type="context", key="large", content=content))
 
     assert (await ada.call(PublishVersion(made.id))).content == content
+
+
+async def test_a_graph_that_could_not_run_is_refused_when_it_is_written(ada, refused):
+    def node(component, **config):
+        return {"component": component, "config": config}
+
+    inner = {
+        "nodes": {"n": node("filter", expression="item.size >")},
+        "inputs": {"item": {"target": "n.in"}},
+        "outputs": {"out": {"source": "n.out"}},
+    }
+    nodes = {
+        "cel": node("switch", cases=["item > 1", "nobody > 1"]),
+        "pattern": node("text.regex", pattern="(a"),
+        "template": node("template", template="{{#open}}"),
+        "schema": node("schema.check", schema={"type": "texts"}),
+        "zone": node("time.add", zone="Europe/Atlantis"),
+        "call": node("service.call", operation="catalog.drop_everything"),
+        "field": node("service.call", operation="catalog.list_resources", arguments={"nope": 1}),
+        "asked": node("ask", kind="vote", title="Which?", to=[{"role": "owner"}]),
+        "each": node("each.graph", graph=inner),
+    }
+    written = {
+        "nodes": nodes,
+        "inputs": {name: {"target": f"{name}.in", "required": False} for name in nodes},
+    }
+
+    problem = await refused(ada.call(CreateResource(type="graph", key="broken", content=written)))
+
+    assert pointers(problem) == sorted(
+        [
+            "/nodes/asked/config/choices",
+            "/nodes/call/config/operation",
+            "/nodes/cel/config/cases/1",
+            "/nodes/each/config/graph/nodes/n/config/expression",
+            "/nodes/field/config/arguments/nope",
+            "/nodes/pattern/config/pattern",
+            "/nodes/schema/config/schema/type",
+            "/nodes/template/config/template",
+            "/nodes/zone/config/zone",
+        ]
+    )

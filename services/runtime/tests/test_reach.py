@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from polis.bus.permissions import ADMIN
+from polis.graph import builtin, config_faults
 from polis.proto import catalog, identity, runtime
 from polis.proto.contract import operation_of
 from polis.proto.graph import Graph, GraphInput, GraphOutput, Node
 from polis.proto.problems import Forbidden
-from polis.runtime.component import implementation
 from polis.service import call
 from polis.service.wire import encode_problem
 
@@ -176,6 +176,6 @@ async def test_a_secret_is_leased_for_whom_the_run_acts_as_and_stands_nowhere(en
     ],
 )
 def test_steps_may_not_call_what_decides_who_may_do_what(operation):
-    faults = implementation("service.call").check({"operation": operation})
+    faults = config_faults(builtin.components()["service.call"], {"operation": operation})
 
     assert [fault.pointer for fault in faults] == ["/operation"]

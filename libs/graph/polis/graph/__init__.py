@@ -3,6 +3,7 @@
 from polis.graph.bodies import MAX_DEPTH, GraphUse, component_keys, graph_uses, unordered
 from polis.graph.check import check, check_component
 from polis.graph.compat import obstacles
+from polis.graph.configs import config_faults
 from polis.graph.content import canonical, digest
 from polis.graph.diff import Difference, differences
 from polis.graph.execution import signature, unrunnable
@@ -26,6 +27,7 @@ __all__ = [
     "check_component",
     "compiled",
     "component_keys",
+    "config_faults",
     "differences",
     "digest",
     "graph_uses",

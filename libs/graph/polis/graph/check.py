@@ -18,10 +18,12 @@ from polis.graph.bodies import (
     joined,
     unordered,
 )
+from polis.graph.configs import config_faults
 from polis.graph.declared import example_faults, limit_faults
 from polis.graph.execution import execution_faults
 from polis.graph.faults import GraphFaults, pointer
 from polis.graph.fit import Misfit, fits
+from polis.graph.formats import declared_faults
 from polis.graph.kahn import cycles, order
 from polis.graph.plan import Plan, node_of, plan
 from polis.graph.schema import compiled, schema_faults
@@ -80,7 +82,7 @@ def _checked(graph: Graph, components: Mapping[str, Component], bodies: Bodies) 
 
 def check_component(component: Component) -> None:
     """GraphFaults when a declaration contradicts itself or holds a schema that Polis does not take."""
-    faults = [*schema_faults(component.config, "config")]
+    faults = [*schema_faults(component.config, "config")] or [*declared_faults(component.config, "config")]
     for side, ports in (("inputs", component.inputs), ("outputs", component.outputs)):
         for name, port in ports.items():
             faults += schema_faults(port.schema, side, name, "schema")
@@ -296,7 +298,7 @@ def _merge_faults(component: Component, merge: Merge, node: str) -> Iterator[Fau
 
 def _config_faults(component: Component, config: dict[str, object], node: str) -> tuple[Fault, ...]:
     try:
-        return compiled(component.config).faults(config, "nodes", node, "config")
+        return config_faults(component, config, "nodes", node, "config")
     except GraphFaults as error:
         detail = f"the component's own configuration schema is not valid: {error}"
         return (Fault(pointer("nodes", node, "component"), detail),)

@@ -18,6 +18,10 @@ class GraphFaults(Exception):
         super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in self.faults))
 
 
+class Malformed(ValueError):
+    """A text is not of the form that it is said to have; what is wrong with it, for people."""
+
+
 def pointer(*parts: str | int) -> str:
     """`pointer("nodes", "a/b", 0)` is `/nodes/a~1b/0`; no part at all is the whole document, `""`."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

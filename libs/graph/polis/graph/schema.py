@@ -185,7 +185,7 @@ def _size(schema: object, root: object, open_refs: tuple[str, ...]) -> int:
     if isinstance(reference, str):
         if reference in open_refs:
             return MAX_SUBSCHEMAS + 1
-        total += _size(_resolve(root, reference), root, (*open_refs, reference))
+        total += _size(resolved(root, reference), root, (*open_refs, reference))
     for step, sub in _children(schema):
         if step[0] not in ("$defs", "definitions"):
             total += _size(sub, root, open_refs)
@@ -194,7 +194,7 @@ def _size(schema: object, root: object, open_refs: tuple[str, ...]) -> int:
     return total
 
 
-def _resolve(root: object, reference: str) -> object:
+def resolved(root: object, reference: str) -> object:
     """What a local reference names; None where it leads nowhere, which the compiler reports."""
     found = root
     for part in reference.removeprefix("#").split("/")[1:]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-from polis.graph.faults import GraphFaults, pointer
+from polis.graph.faults import GraphFaults, Malformed, pointer
+from polis.graph.formats.cel import program
+from polis.graph.formats.moment import zone
 from polis.graph.schema import compiled
 from polis.proto.contract import events
 from polis.proto.problems import Fault
@@ -42,8 +43,10 @@ def schedule_faults(schedule: Schedule, at: str = "") -> Iterator[Fault]:
     ways = [schedule.cron is not None, schedule.every_s is not None, bool(schedule.at)]
     if sum(ways) != 1:
         yield Fault(at, "a schedule has one of `cron`, `every_s` and `at`")
-    if not _is_zone(schedule.timezone):
-        yield Fault(f"{at}/timezone", f"there is no time zone `{schedule.timezone}`")
+    try:
+        zone(schedule.timezone)
+    except Malformed as error:
+        yield Fault(f"{at}/timezone", str(error))
     if schedule.cron is not None and (fault := _cron_fault(schedule.cron)):
         yield Fault(f"{at}/cron", fault)
     for index, time in enumerate(schedule.at):
@@ -63,14 +66,6 @@ def _cron_fault(cron: str) -> str:
     except CronSimError as error:
         return str(error)
     return ""
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def _reads(kind: type[date], text: str) -> bool:
@@ -97,13 +92,10 @@ def _event_names() -> frozenset[str]:
 
 
 def _condition_fault(condition: str) -> str:
-    """What CEL says of it. The compiler is large, so who checks no condition does not load it."""
-    from cel_expr_python import cel
-
     try:
-        cel.NewEnv(variables={"event": cel.Type.DYN}).compile(condition)
-    except RuntimeError as error:
-        return str(error).split("\n |")[0].removesuffix(" [INVALID_ARGUMENT]")
+        program(condition, ("event",))
+    except Malformed as error:
+        return str(error)
     return ""
 
 

@@ -19,7 +19,6 @@ from msgspec import Struct
 
 from polis.graph import builtin
 from polis.proto.graph import Component, Graph
-from polis.proto.problems import Fault
 from polis.runtime.components import MODULES
 
 if TYPE_CHECKING:
@@ -185,16 +184,11 @@ class Wait(Struct, frozen=True):
 
 Inline = Callable[[Step, Inputs], None]
 Task = Callable[[Step, Inputs], Coroutine[object, object, None]]
-Check = Callable[[Mapping[str, object]], tuple[Fault, ...]]
 Needs = Callable[[Mapping[str, object]], tuple[str, ...]]
 Waiting = Callable[[Step, Inputs], Wait | Coroutine[object, object, Wait]]
 Runnable = Inline | Task | Callable[[Step], Collector] | Callable[[NestedStep, Inputs], Driver]
 F = TypeVar("F", bound=Runnable)
 W = TypeVar("W", bound=Waiting)
-
-
-def _no_faults(_: Mapping[str, object]) -> tuple[Fault, ...]:
-    return ()
 
 
 def _no_scopes(_: Mapping[str, object]) -> tuple[str, ...]:
@@ -204,15 +198,14 @@ def _no_scopes(_: Mapping[str, object]) -> tuple[str, ...]:
 class Implementation(Struct, frozen=True, eq=False):
     """A component that this runtime can run: one of `inline`, `task`, `collector`, `waiting` and `driver` is set.
 
-    check: what is wrong with a configuration beyond its JSON Schema, such as an expression that does not compile;
-    pointers are relative to the configuration. needs: scopes that follow from the configuration, besides the component's.
+    needs: scopes that follow from the configuration, besides the component's. Whether a configuration can work says
+    `polis.graph.config_faults`, from what the component declares: it was asked before the graph was stored.
     """
 
     component: Component
     inline: Inline | None = None
     task: Task | None = None
     collector: Callable[[Step], Collector] | None = None
-    check: Check = _no_faults
     waiting: Waiting | None = None
     needs: Needs = _no_scopes
     driver: Callable[[NestedStep, Inputs], Driver] | None = None
@@ -221,38 +214,38 @@ class Implementation(Struct, frozen=True, eq=False):
 _implementations: dict[str, Implementation] = {}
 
 
-def component(key: str, *, check: Check = _no_faults, needs: Needs = _no_scopes) -> Callable[[F], F]:
+def component(key: str, *, needs: Needs = _no_scopes) -> Callable[[F], F]:
     """Register what runs the built-in component `key`; KeyError when no descriptor ships under this name."""
 
     def register(run: F) -> F:
-        made = _implementation(run, builtin.components()[key], check)
+        made = _implementation(run, builtin.components()[key])
         _implementations[key] = msgspec.structs.replace(made, needs=needs)
         return run
 
     return register
 
 
-def waiting(key: str, *, check: Check = _no_faults, needs: Needs = _no_scopes) -> Callable[[W], W]:
+def waiting(key: str, *, needs: Needs = _no_scopes) -> Callable[[W], W]:
     """Register what says for what the component `key` waits; it is none that is pure. KeyError as above."""
 
     def register(run: W) -> W:
         described = builtin.components()[key]
         if described.pure:
             raise ValueError(f"{key}: what comes from outside is not pure")
-        _implementations[key] = Implementation(described, waiting=run, check=check, needs=needs)
+        _implementations[key] = Implementation(described, waiting=run, needs=needs)
         return run
 
     return register
 
 
-def _implementation(run: Runnable, component: Component, check: Check) -> Implementation:
+def _implementation(run: Runnable, component: Component) -> Implementation:
     if component.body is not None:
-        return Implementation(component, driver=run, check=check)  # type: ignore[arg-type] # what a body asks for
+        return Implementation(component, driver=run)  # type: ignore[arg-type] # what a body asks for
     if inspect.isclass(run):
-        return Implementation(component, collector=run, check=check)  # type: ignore[arg-type] # its instances are
+        return Implementation(component, collector=run)  # type: ignore[arg-type] # its instances are
     if inspect.iscoroutinefunction(run):
-        return Implementation(component, task=run, check=check)
-    return Implementation(component, inline=run, check=check)  # type: ignore[arg-type] # what is left
+        return Implementation(component, task=run)
+    return Implementation(component, inline=run)  # type: ignore[arg-type] # what is left
 
 
 def implementation(key: str) -> Implementation | None:

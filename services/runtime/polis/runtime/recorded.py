@@ -202,7 +202,7 @@ class _Outside:
         found = implementation(key)
         if found is None or found.component.pure or found.driver is not None:
             return found
-        return Implementation(found.component, task=self._act, check=found.check, needs=found.needs)
+        return Implementation(found.component, task=self._act, needs=found.needs)
 
     async def _act(self, step: StepOf, _inputs: Inputs) -> None:
         activation = cast("Attempt", step).activation

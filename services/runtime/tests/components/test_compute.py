@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polis.runtime.component import StepFailed, implementation
+from polis.graph import builtin, config_faults
+from polis.runtime.component import StepFailed
 from polis.runtime.components.expressions import compiled
 
 json_values = st.recursive(
@@ -134,9 +135,9 @@ def test_json_goes_through_an_expression_unchanged(value):
     ],
 )
 def test_a_configuration_that_cannot_work_is_found_before_the_run(key, config, pointer):
-    assert [fault.pointer for fault in implementation(key).check(config)] == [pointer]
+    assert [fault.pointer for fault in config_faults(builtin.components()[key], config)] == [pointer]
 
 
 def test_each_knows_index_and_map_does_not():
-    assert implementation("each").check({"expression": "index"}) == ()
-    assert len(implementation("map").check({"expression": "index"})) == 1
+    assert config_faults(builtin.components()["each"], {"expression": "index"}) == ()
+    assert len(config_faults(builtin.components()["map"], {"expression": "index"})) == 1

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polis.runtime.component import StepFailed, implementation
+from polis.graph import builtin, config_faults
+from polis.runtime.component import StepFailed
 
 BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"{b}: &{b} [{', '.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
@@ -179,4 +180,4 @@ async def test_a_local_time_that_the_clocks_leave_out_is_the_one_after_it(run):
     ],
 )
 def test_a_configuration_that_cannot_work_is_found_before_the_run(key, config, pointer):
-    assert [fault.pointer for fault in implementation(key).check(config)] == [pointer]
+    assert [fault.pointer for fault in config_faults(builtin.components()[key], config)] == [pointer]

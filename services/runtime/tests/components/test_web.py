@@ -9,6 +9,7 @@ import socket
 import pytest
 from aiohttp import web
 
+from polis.graph import builtin, config_faults
 from polis.runtime.component import StepFailed, implementation
 from polis.runtime.egress.addresses import Allowed
 from polis.runtime.egress.client import Egress
@@ -328,7 +329,9 @@ async def test_a_webhook_that_is_redirected_has_not_arrived(run, within, server)
     ],
 )  # fmt: skip
 def test_a_configuration_that_cannot_work_is_found_before_the_run(config, pointer):
-    assert [fault.pointer for fault in implementation("http.request").check(config)] == [pointer]
+    assert [fault.pointer for fault in config_faults(builtin.components()["http.request"], config)] == [
+        pointer
+    ]
 
 
 def test_only_who_may_write_files_starts_a_graph_that_makes_a_file_of_an_answer():

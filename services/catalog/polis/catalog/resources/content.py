@@ -13,7 +13,7 @@ from polis import graph
 from polis.catalog.access import SYSTEM_ORG, Viewer
 from polis.catalog.resources import components as declared
 from polis.catalog.resources import graphs
-from polis.graph import GraphFaults
+from polis.graph import GraphFaults, GraphUse
 from polis.proto import Refused
 from polis.proto.catalog import MAX_CONTENT_BYTES, MAX_GRAPH_BYTES, ContentInvalid, ResourceType
 from polis.proto.graph import Component, Graph
@@ -90,7 +90,7 @@ async def check(
             inner = await graphs.named(db, viewer, parsed)
             keys = {key for each in (parsed, *inner.values()) for key in graph.component_keys(each)}
             known = await components(db, viewer, keys)
-            await asyncio.to_thread(graph.check, parsed, known, inner, key=key)
+            await asyncio.to_thread(_check_graph, parsed, known, inner, key)
     except GraphFaults as error:
         raise invalid(error.faults) from None
 
@@ -116,6 +116,21 @@ async def components(db: Tenant | Transaction, viewer: Viewer, keys: Iterable[st
         COMPONENTS_FROM,
     )
     return {row.key: msgspec.json.decode(row.content, type=Component) for row in rows}
+
+
+def _check_graph(
+    parsed: Graph, known: Mapping[str, Component], inner: Mapping[GraphUse, Graph], key: str
+) -> None:
+    """What would keep it from running is found here, and nowhere else: a runtime asks the same library."""
+    graph.check(parsed, known, inner, key=key)
+    kinds = {name: known[node.component] for name, node in parsed.nodes.items()}
+    faults = [
+        Fault(graph.pointer("nodes", name, "component"), fault.detail)
+        for name, component in kinds.items()
+        for fault in graph.unrunnable(component)
+    ]
+    if faults:
+        raise GraphFaults(faults)
 
 
 def _read_graph(form: Canonical) -> Graph:

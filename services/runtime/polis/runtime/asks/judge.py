@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.graph import compiled
+from polis.graph.rules.ask import DENYING
 from polis.proto import Refused
 from polis.proto.problems import Fault
 from polis.proto.runtime import AnswerInvalid, AskAnswer
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from polis.proto.runtime import Decision
     from polis.runtime.asks.spec import AskSpec
-
-DENYING = frozenset({"deny", "decline"})
 
 
 def demand_fit(spec: AskSpec, decision: Decision, value: object) -> None:

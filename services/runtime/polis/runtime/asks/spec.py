@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from polis.graph.rules.ask import decisions, titled
 from polis.proto.graph import JsonSchema
 from polis.proto.identity import ResourceName, Role
 from polis.proto.runtime import MAX_ADDRESSEES, Addressee, AskKind, AskMail, Choice, Decision
@@ -17,11 +18,6 @@ from polis.runtime.component import StepFailed
 MAX_BYTES = 256 * 1024
 """Of all that an ask holds: who answers reads it whole."""
 _TITLE, _TEXT, _NAME = 200, 8_000, 200
-_OF_KIND: dict[str, tuple[Decision, ...]] = {
-    "approval": ("approve", "deny"),
-    "input": ("submit",),
-    "handoff": ("done", "decline"),
-}
 
 
 class To(Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,16 +96,6 @@ class AskSpec(Struct, frozen=True, omit_defaults=True):
         return decisions(self.kind, self.choices, always=self.always)
 
 
-def decisions(kind: AskKind, choices: tuple[Choice, ...], *, always: bool) -> tuple[Decision, ...]:
-    if kind in ("choice", "vote"):
-        return tuple(choice.key for choice in choices)
-    return (*_OF_KIND[kind], "always") if kind == "approval" and always else _OF_KIND[kind]
-
-
-def choices_of(config: Config) -> tuple[Choice, ...]:
-    return tuple(Choice(given, given) if isinstance(given, str) else given for given in config.choices)
-
-
 def spec(config: Config, value: object, rendered: Mapping[str, str]) -> AskSpec:
     """What a message asks. rendered: the templates of the configuration, carried out. StepFailed when it cannot be asked.
 
@@ -127,7 +113,7 @@ def spec(config: Config, value: object, rendered: Mapping[str, str]) -> AskSpec:
         to=_addressees(config.to, rendered),
         starter=any(to.starter for to in config.to),
         form=config.form,
-        choices=choices_of(config),
+        choices=titled(config.choices),
         quorum=config.quorum,
         editable=config.editable,
         always=config.always,

@@ -10,10 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from polis.proto import runtime
-from polis.proto.problems import Fault
 from polis.runtime.children.ends import KIND
 from polis.runtime.component import Inputs, Step, StepFailed, Wait, waiting
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 
 
 class Config(Struct, frozen=True):
@@ -27,16 +26,11 @@ class Config(Struct, frozen=True):
     timeout_s: float | None = None
 
 
-def _faults(given: Mapping[str, object]) -> tuple[Fault, ...]:
-    source = msgspec.convert(given, Config).expression
-    return faults(source, "/expression") if source else ()
-
-
 def _needs(given: Mapping[str, Any]) -> tuple[str, ...]:
     return msgspec.convert(given, Config).scopes
 
 
-@waiting("run", check=_faults, needs=_needs)
+@waiting("run", needs=_needs)
 async def run(step: Step, inputs: Inputs) -> Wait:
     config, item = msgspec.convert(step.config, Config), inputs["in"]
     given = compiled(config.expression).value({"item": item}) if config.expression else item

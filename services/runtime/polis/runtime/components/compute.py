@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 
 EACH_AT_ONCE = 200
 """Items that `each` computes before it lets others have the loop; about 2 ms."""
@@ -24,15 +23,6 @@ class Mapped(Struct, frozen=True):
 
     expression: str = ""
     fields: dict[str, str] = {}
-
-    def faults(self, variables: tuple[str, ...]) -> tuple[Fault, ...]:
-        if not self.fields:
-            return faults(self.expression, "/expression", variables)
-        return tuple(
-            fault
-            for name, source in self.fields.items()
-            for fault in faults(source, f"/fields/{name.replace('~', '~0').replace('/', '~1')}", variables)
-        )
 
     def rule(self, variables: tuple[str, ...]) -> Callable[[Mapping[str, object]], object]:
         """What turns the variables into the new message."""
@@ -56,35 +46,19 @@ def _source(config: Mapping[str, object]) -> str:
     return msgspec.convert(config, Computed).expression
 
 
-def _map_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    return _mapped(config).faults(MESSAGE)
-
-
-def _each_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    return _mapped(config).faults(LIST_ITEM)
-
-
-def _filter_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    return faults(_source(config), "/expression", MESSAGE)
-
-
-def _expression_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    return faults(_source(config), "/expression", OPERANDS)
-
-
-@component("map", check=_map_faults)
+@component("map")
 def map_(step: Step, inputs: Inputs) -> None:
     step.emit("out", _mapped(step.config).rule(MESSAGE)({"item": inputs["in"]}))
 
 
-@component("filter", check=_filter_faults)
+@component("filter")
 def filter_(step: Step, inputs: Inputs) -> None:
     item = inputs["in"]
     kept = compiled(_source(step.config), MESSAGE).holds({"item": item})
     step.emit("out" if kept else "rest", item)
 
 
-@component("each", check=_each_faults)
+@component("each")
 async def each(step: Step, inputs: Inputs) -> None:
     items = inputs["in"]
     if not isinstance(items, list):
@@ -99,7 +73,7 @@ async def each(step: Step, inputs: Inputs) -> None:
     step.emit("out", results)
 
 
-@component("expression", check=_expression_faults)
+@component("expression")
 def expression(step: Step, inputs: Inputs) -> None:
     operands = {name: inputs.get(name) for name in OPERANDS}
     step.emit("out", compiled(_source(step.config), OPERANDS).value(operands))

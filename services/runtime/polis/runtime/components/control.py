@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 
 MAX_DETAIL = 500
 """Characters of what a failure says behind its message."""
@@ -31,18 +28,7 @@ class Failing(Struct, frozen=True):
     when: str = ""
 
 
-def _case_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    cases = msgspec.convert(config, Cases).cases
-    return tuple(fault for n, source in enumerate(cases) for fault in faults(source, f"/cases/{n}"))
-
-
-def _fail_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    wanted = msgspec.convert(config, Failing)
-    sources = (("/detail", wanted.detail), ("/when", wanted.when))
-    return tuple(fault for at, source in sources if source for fault in faults(source, at))
-
-
-@component("switch", check=_case_faults)
+@component("switch")
 def switch(step: Step, inputs: Inputs) -> None:
     item, config = inputs["in"], msgspec.convert(step.config, Cases)
     found = False
@@ -56,7 +42,7 @@ def switch(step: Step, inputs: Inputs) -> None:
         step.emit("rest", item)
 
 
-@component("fail", check=_fail_faults)
+@component("fail")
 def fail(step: Step, inputs: Inputs) -> None:
     item, config = inputs["in"], msgspec.convert(step.config, Failing)
     if config.when and not compiled(config.when).holds({"item": item}):

@@ -6,44 +6,30 @@ What is wrong with an expression is a StepFailed: a CEL error value, a spent ite
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from cel_expr_python import cel
 
-from polis.proto.problems import Fault
+from polis.graph.faults import Malformed
+from polis.graph.formats.cel import Variables, program
 from polis.runtime.component import StepFailed
 
-MAX_CHARS = 4_000
-"""Characters of an expression."""
-MAX_PLUS = 64
-MAX_PLUS_IN_MACRO = 8
-"""`[x].map(a, a + a).map(b, b + b)...` doubles with each step and CEL's iteration budget does not see it: with a
-macro in the expression, eight additions (a factor of 256 at the most) are allowed."""
 MAX_RESULT = 4_000_000
 """Characters and values of a result, together."""
 MAX_DEPTH = 32
 COMPILED = 1_024
-
-_STRINGS = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
-_COMMENTS = re.compile(r"//[^\n]*")
-_MACRO = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(")
-_PLACE = re.compile(r"^(?:INVALID_ARGUMENT: )?(?:ERROR: )?<input>:(\d+):(\d+): ", re.MULTILINE)
-
-Variables = tuple[str, ...]
 
 
 class Expression:
     """A compiled expression; `value` evaluates it to plain JSON."""
 
     def __init__(self, source: str, variables: Variables) -> None:
-        _refuse_growth(source)
         try:
-            self._program = _env(variables).compile(source)
-        except RuntimeError as error:
-            raise StepFailed("expression.invalid", _compiler_said(str(error))) from None
+            self._program = program(source, variables)
+        except Malformed as error:
+            raise StepFailed("expression.invalid", str(error)) from None
 
     def value(self, variables: Mapping[str, object]) -> object:
         """Evaluate; raises StepFailed when the result is an error or cannot be JSON."""
@@ -65,37 +51,6 @@ class Expression:
 def compiled(source: str, variables: Variables = ("item",)) -> Expression:
     """The expression of a text; raises StepFailed `expression.invalid` with line and column."""
     return Expression(source, variables)
-
-
-def faults(source: str, pointer: str, variables: Variables = ("item",)) -> tuple[Fault, ...]:
-    """What is wrong with an expression, as a fault at `pointer`; nothing when it compiles."""
-    try:
-        compiled(source, variables)
-    except StepFailed as failure:
-        return (Fault(pointer, str(failure)),)
-    return ()
-
-
-@lru_cache(maxsize=16)
-def _env(variables: Variables) -> cel.Env:
-    return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN))
-
-
-def _refuse_growth(source: str) -> None:
-    if len(source) > MAX_CHARS:
-        raise StepFailed("expression.invalid", f"an expression has at most {MAX_CHARS} characters")
-    code = _COMMENTS.sub("", _STRINGS.sub("''", source))
-    limit = MAX_PLUS_IN_MACRO if _MACRO.search(code) else MAX_PLUS
-    if code.count("+") > limit:
-        raise StepFailed(
-            "expression.invalid", f"more than {limit} additions: the result could grow without bound"
-        )
-
-
-def _compiler_said(message: str) -> str:
-    """The first complaint of the compiler as `line 1, column 11: ...`, without its drawing."""
-    first = message.removesuffix(" [INVALID_ARGUMENT]").split("\n |")[0]
-    return _PLACE.sub(lambda at: f"line {at[1]}, column {at[2]}: ", first).strip()
 
 
 def _evaluator_said(message: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 
 VARIABLES = ("item", "model", "sources")
 DEFAULT = "!model"
@@ -16,11 +15,7 @@ def _condition(config: Mapping[str, object]) -> str:
     return str(config.get("condition", DEFAULT))
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    return faults(_condition(config), "/condition", VARIABLES)
-
-
-@component("guard", check=_faults)
+@component("guard")
 def guard(step: Step, inputs: Inputs) -> None:
     sources = list(step.sources)
     known = {"item": inputs["in"], "model": bool(sources), "sources": sources}

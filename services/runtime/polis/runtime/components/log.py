@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, component
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 
 
 class Config(Struct, frozen=True):
@@ -20,12 +17,7 @@ class Config(Struct, frozen=True):
     level: str = "info"
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    source = msgspec.convert(config, Config).expression
-    return faults(source, "/expression") if source else ()
-
-
-@component("log", check=_faults)
+@component("log")
 def log(step: Step, inputs: Inputs) -> None:
     item = inputs["in"]
     config = msgspec.convert(step.config, Config)

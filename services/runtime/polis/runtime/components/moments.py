@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import calendar
-import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
+from polis.graph.formats.moment import zone
 from polis.runtime.component import Inputs, Step, StepFailed, component
 
 MAX_CHARS = 200
-_DIRECTIVES = frozenset("YmdHMSfzZjaAbBpIyVGu%")
-"""What means the same on every system."""
 _MONTHS = 12
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}$")
 
 
 class Parse(Struct, frozen=True):
@@ -56,18 +51,6 @@ class Zoned(Struct, frozen=True):
     zone: str = "UTC"
 
 
-def zone(name: str) -> tzinfo:
-    """A time zone of IANA's; StepFailed for what is none."""
-    from zoneinfo import ZoneInfo
-
-    if name == "UTC":
-        return UTC
-    with suppress(ValueError, OSError, KeyError):
-        if _ZONE.match(name):
-            return ZoneInfo(name)
-    raise StepFailed("time.zone", f"there is no time zone `{name:.60}`")
-
-
 def moment(value: object) -> datetime:
     """A moment in RFC 3339; StepFailed for what is none."""
     if not isinstance(value, str) or len(value) > MAX_CHARS:
@@ -80,27 +63,13 @@ def told(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    found = []
-    try:
-        zone(str(config.get("zone", "UTC")))
-    except StepFailed as failure:
-        found.append(Fault("/zone", str(failure)))
-    pattern = str(config.get("pattern", ""))
-    if wrong := set(re.findall(r"%(.?)", pattern)) - _DIRECTIVES:
-        found.append(Fault("/pattern", f"`%{min(wrong)}` is not known"))
-    if config.get("format") == "pattern" and not pattern:
-        found.append(Fault("/pattern", "required by this format"))
-    return tuple(found)
-
-
 @component("time.now")
 def time_now(step: Step, inputs: Inputs) -> None:
     del inputs
     step.emit("out", told(datetime.now(UTC)))
 
 
-@component("time.parse", check=_faults)
+@component("time.parse")
 def time_parse(step: Step, inputs: Inputs) -> None:
     config, value = msgspec.convert(step.config, Parse), inputs["in"]
     if isinstance(value, str) and len(value) > MAX_CHARS:
@@ -109,13 +78,13 @@ def time_parse(step: Step, inputs: Inputs) -> None:
     step.emit("out", told(_understood(lambda: read(value, config.pattern), value, zone(config.zone))))
 
 
-@component("time.format", check=_faults)
+@component("time.format")
 def time_format(step: Step, inputs: Inputs) -> None:
     config = msgspec.convert(step.config, Format)
     step.emit("out", _shifted(moment(inputs["in"]), zone(config.zone)).strftime(config.pattern))
 
 
-@component("time.add", check=_faults)
+@component("time.add")
 def time_add(step: Step, inputs: Inputs) -> None:
     config = msgspec.convert(step.config, Add)
     try:
@@ -128,7 +97,7 @@ def time_add(step: Step, inputs: Inputs) -> None:
         raise StepFailed("time.outside", "that is outside the years 1 to 9999") from None
 
 
-@component("time.difference", check=_faults)
+@component("time.difference")
 def time_difference(step: Step, inputs: Inputs) -> None:
     where = zone(msgspec.convert(step.config, Zoned).zone)
     start, end = moment(inputs["start"]), moment(inputs["end"])

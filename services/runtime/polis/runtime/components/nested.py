@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import BodyFailed, Inputs, NestedStep, StepFailed, component
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 
 ROUND = ("state", "round")
 """What a condition may speak of."""
@@ -174,15 +173,7 @@ class WhileConfig(Struct, frozen=True):
     most: int = 1_000
 
 
-def _until_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    return faults(str(config["until"]), "/until", ROUND) if "until" in config else ()
-
-
-def _while_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    return faults(str(config["condition"]), "/condition", ROUND)
-
-
-@component("loop", check=_until_faults)
+@component("loop")
 class Loop(_Rounds):
     """Rounds by number, or until a condition holds."""
 
@@ -197,7 +188,7 @@ class Loop(_Rounds):
         return self.round == 0 or not _holds(config.until, self, config.most, wanted=True)
 
 
-@component("while", check=_while_faults)
+@component("while")
 class While(_Rounds):
     """Rounds for as long as a condition holds."""
 

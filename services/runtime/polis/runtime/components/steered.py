@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, Wait, waiting
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 from polis.runtime.signals import queue, told
 
 
@@ -34,12 +31,7 @@ def signal(step: Step, inputs: Inputs) -> Wait:
     return Wait(queue.KIND, config.name, due_s=config.timeout_s, late=late)
 
 
-def _faults(given: Mapping[str, object]) -> tuple[Fault, ...]:
-    source = msgspec.convert(given, Status).expression
-    return faults(source, "/expression") if source else ()
-
-
-@waiting("status", check=_faults)
+@waiting("status")
 def status(step: Step, inputs: Inputs) -> Wait:
     config, item = msgspec.convert(step.config, Status), inputs["in"]
     value = compiled(config.expression).value({"item": item}) if config.expression else item

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
-from polis.runtime.components.mustache import MAX_OUTPUT, Escape, parsed, render
+from polis.runtime.components.mustache import MAX_OUTPUT, Escape, render
 from polis.runtime.components.worker import off_loop
 
 _SPACE = re.compile(r"\s+")
@@ -41,15 +40,7 @@ def _as_it_is(text: str) -> str:
 ESCAPES: Mapping[str, Escape] = {"markdown": markdown, "html": html.escape, "none": _as_it_is}
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    try:
-        parsed(msgspec.convert(config, Config).template)
-    except StepFailed as failure:
-        return (Fault("/template", str(failure)),)
-    return ()
-
-
-@component("template", check=_faults)
+@component("template")
 async def template(step: Step, inputs: Inputs) -> None:
     config = msgspec.convert(step.config, Config)
     text = await off_loop(render, config.template, inputs["in"], ESCAPES[config.escape])

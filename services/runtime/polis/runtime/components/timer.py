@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, Wait, waiting
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 
 MOST_S = 366 * 24 * 3600.0
 
@@ -23,18 +21,7 @@ class Config(Struct, frozen=True):
     expression: str = ""
 
 
-def _faults(given: Mapping[str, object]) -> tuple[Fault, ...]:
-    config = msgspec.convert(given, Config)
-    if config.expression:
-        return faults(config.expression, "/expression")
-    try:
-        _due(config.until if config.seconds is None else config.seconds)
-    except StepFailed as failure:
-        return (Fault("/until", str(failure)),)
-    return ()
-
-
-@waiting("wait", check=_faults)
+@waiting("wait")
 def wait(step: Step, inputs: Inputs) -> Wait:
     config, item = msgspec.convert(step.config, Config), inputs["in"]
     if config.expression:

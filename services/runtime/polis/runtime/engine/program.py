@@ -134,8 +134,6 @@ def _implementation_faults(
             )
             yield Fault(pointer("nodes", planned.name, "component"), detail)
             continue
-        for fault in implementation.check(planned.node.config):
-            yield Fault(pointer("nodes", planned.name, "config") + fault.pointer, fault.detail)
         if planned.undo is not None:
             if implementation.waiting is not None:
                 detail = "what takes effect elsewhere, while it is waited for, is not undone here"

@@ -9,10 +9,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
 from polis.runtime.components.data.lists import grouped, identity, rank, the_list, values
-from polis.runtime.components.expressions import faults
 from polis.runtime.components.worker import off_loop
 
 Number = int | float
@@ -35,19 +33,7 @@ class Config(Struct, frozen=True):
     by: str = ""
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    wanted = msgspec.convert(config, Config)
-    found = list(faults(wanted.by, "/by")) if wanted.by else []
-    for name, measure in wanted.measures.items():
-        at = f"/measures/{name.replace('~', '~0').replace('/', '~1')}"
-        if measure.value:
-            found += faults(measure.value, f"{at}/value")
-        if wanted.by and name == "key":
-            found.append(Fault(at, "`key` is the key's own name"))
-    return tuple(found)
-
-
-@component("aggregate", check=_faults)
+@component("aggregate")
 async def aggregate(step: Step, inputs: Inputs) -> None:
     items, config = the_list(inputs), msgspec.convert(step.config, Config)
     columns = {name: await values(step, items, m.value) for name, m in config.measures.items()}

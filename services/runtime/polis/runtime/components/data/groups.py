@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, component
 from polis.runtime.components.data.lists import grouped, the_list, values
-from polis.runtime.components.expressions import faults
 
 
 class Config(Struct, frozen=True):
@@ -19,11 +15,7 @@ class Config(Struct, frozen=True):
     by: str
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    return faults(msgspec.convert(config, Config).by, "/by")
-
-
-@component("group", check=_faults)
+@component("group")
 async def group(step: Step, inputs: Inputs) -> None:
     items = the_list(inputs)
     keys = await values(step, items, msgspec.convert(step.config, Config).by)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
 from polis.runtime.components.data.lists import MAX_ITEMS, identity, the_list, values
-from polis.runtime.components.expressions import faults
 from polis.runtime.components.worker import off_loop
 
 
@@ -24,13 +21,7 @@ class Config(Struct, frozen=True):
     max_items: int = MAX_ITEMS
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    wanted = msgspec.convert(config, Config)
-    found = faults(wanted.left, "/left")
-    return found + faults(wanted.right, "/right") if wanted.right else found
-
-
-@component("join", check=_faults)
+@component("join")
 async def join(step: Step, inputs: Inputs) -> None:
     config = msgspec.convert(step.config, Config)
     left, right = the_list(inputs, "left"), the_list(inputs, "right")

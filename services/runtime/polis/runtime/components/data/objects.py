@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from polis.graph import compiled, schema_faults
-from polis.proto.problems import Fault
+from polis.graph import compiled
 from polis.runtime.component import Inputs, Step, StepFailed, component
 
 
@@ -28,16 +26,7 @@ class Expected(Struct, frozen=True):
     schema: dict[str, object]
 
 
-def _schema_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    return schema_faults(config["schema"], "schema")
-
-
-def _pick_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    names = list(msgspec.convert(config, Fields).rename.values())
-    return () if len(set(names)) == len(names) else (Fault("/rename", "two fields get the same name"),)
-
-
-@component("schema.check", check=_schema_faults)
+@component("schema.check")
 def schema_check(step: Step, inputs: Inputs) -> None:
     value = inputs["in"]
     found = compiled(msgspec.convert(step.config, Expected).schema).faults(value)
@@ -47,7 +36,7 @@ def schema_check(step: Step, inputs: Inputs) -> None:
         step.emit("valid", value)
 
 
-@component("pick", check=_pick_faults)
+@component("pick")
 def pick(step: Step, inputs: Inputs) -> None:
     given, config = inputs["in"], msgspec.convert(step.config, Fields)
     if not isinstance(given, dict):

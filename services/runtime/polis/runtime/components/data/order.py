@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, component
 from polis.runtime.components.data.lists import rank, the_list, values
-from polis.runtime.components.expressions import faults
 from polis.runtime.components.worker import off_loop
 
 
@@ -21,12 +17,7 @@ class Config(Struct, frozen=True):
     descending: bool = False
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    sources = msgspec.convert(config, Config).by
-    return tuple(f for n, source in enumerate(sources) if source for f in faults(source, f"/by/{n}"))
-
-
-@component("sort", check=_faults)
+@component("sort")
 async def sort(step: Step, inputs: Inputs) -> None:
     items, config = the_list(inputs), msgspec.convert(step.config, Config)
     columns = [await values(step, items, source) for source in config.by]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, component
 from polis.runtime.components.data.lists import identity
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 
 DIGEST_BYTES = 16
 
@@ -37,11 +35,6 @@ class Part(Struct, frozen=True):
 
     skip: int = 0
     take: int | None = None
-
-
-def _first_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    source = msgspec.convert(config, First).by
-    return faults(source, "/by") if source else ()
 
 
 @component("window")
@@ -71,7 +64,7 @@ class Window:
             self._step.emit("out", self._held)
 
 
-@component("dedupe", check=_first_faults)
+@component("dedupe")
 class Dedupe:
     def __init__(self, step: Step) -> None:
         self._step = step

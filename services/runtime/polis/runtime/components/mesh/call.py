@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cache
 
 import msgspec
 from msgspec import Struct
 
-from polis.proto import Operation
-from polis.proto.problems import Fault
+from polis.graph.formats.names import callable_operations
 from polis.runtime.component import Inputs, Step, StepFailed, component
 
 MAX_KEY = 255
@@ -24,37 +22,17 @@ class Config(Struct, frozen=True):
     arguments: dict[str, object] = {}
 
 
-@cache
-def _operations() -> dict[str, Operation]:
-    from polis.proto import registry
-    from polis.proto.contract import operations
-
-    registry.load()
-    return {f"{o.service}.{o.name}": o for o in operations() if o.in_runs}
-
-
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    wanted = msgspec.convert(config, Config)
-    found = _operations().get(wanted.operation)
-    if found is None:
-        return (Fault("/operation", f"steps may call no operation `{wanted.operation}`"),)
-    known = set(found.request.__struct_fields__)
-    return tuple(
-        Fault(f"/arguments/{name}", "unknown field") for name in wanted.arguments if name not in known
-    )
-
-
 def _scopes(config: Mapping[str, object]) -> tuple[str, ...]:
-    found = _operations().get(str(config.get("operation")))
+    found = callable_operations().get(str(config.get("operation")))
     return (found.scope,) if found is not None else ()
 
 
-@component("service.call", check=_faults, needs=_scopes)
+@component("service.call", needs=_scopes)
 async def service_call(step: Step, inputs: Inputs) -> None:
     config, given = msgspec.convert(step.config, Config), inputs["in"]
     if not isinstance(given, dict):
         raise StepFailed("call.arguments", f"arguments are an object, not {type(given).__name__}")
-    operation = _operations()[config.operation]
+    operation = callable_operations()[config.operation]
     if twice := config.arguments.keys() & given.keys():
         raise StepFailed("call.arguments", f"`{min(twice):.100}` is the node's own")
     arguments = {**config.arguments, **given}

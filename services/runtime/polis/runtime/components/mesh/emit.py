@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 
 MAX_BYTES = 64 * 1024
 
@@ -21,12 +18,7 @@ class Config(Struct, frozen=True):
     data: str = ""
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    source = msgspec.convert(config, Config).data
-    return faults(source, "/data") if source else ()
-
-
-@component("event.emit", check=_faults)
+@component("event.emit")
 async def event_emit(step: Step, inputs: Inputs) -> None:
     item, config = inputs["in"], msgspec.convert(step.config, Config)
     data = compiled(config.data).value({"item": item}) if config.data else item

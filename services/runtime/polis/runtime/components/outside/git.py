@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component, message
 
 MAX_BYTES = 500_000
@@ -58,14 +56,7 @@ class Asked(Struct, frozen=True):
     paths: tuple[str, ...] = ()
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    path = msgspec.convert(config, Config).path
-    parts = Path(path).parts
-    outside = path.startswith("/") or ".." in parts
-    return (Fault("/path", "a path inside of the folder"),) if outside else ()
-
-
-@component("git.read", check=_faults)
+@component("git.read")
 async def git_read(step: Step, inputs: Inputs) -> None:
     config, asked = msgspec.convert(step.config, Config), message(inputs, "in", Asked)
     folder = step.reach.folder(config.folder)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
-from polis.runtime.components.expressions import compiled, faults
+from polis.runtime.components.expressions import compiled
 
 if TYPE_CHECKING:
     from polis.db.foreign import Row, Server, Statement
@@ -29,12 +27,7 @@ class Config(Struct, frozen=True):
     timeout_s: float = 30.0
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    sources = msgspec.convert(config, Config).parameters
-    return tuple(f for n, source in enumerate(sources) for f in faults(source, f"/parameters/{n}"))
-
-
-@component("sql.query", check=_faults)
+@component("sql.query")
 async def sql_query(step: Step, inputs: Inputs) -> None:
     from polis.db import foreign
 

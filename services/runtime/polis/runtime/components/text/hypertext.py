@@ -7,12 +7,10 @@ a process of its own, and so is one that a selector with many parts is looked fo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
 from polis.runtime.component import Inputs, Step, StepFailed, component
 from polis.runtime.components.text.given import the_text
 from polis.runtime.components.worker import off_loop
@@ -47,22 +45,12 @@ class Links(Struct, frozen=True):
     max_items: int = 1_000
 
 
-def _selector_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    from polis.runtime.isolated.html import found
-
-    try:
-        found("<p></p>", msgspec.convert(config, Select).selector)
-    except Unfit as error:
-        return (Fault("/selector", str(error)),)
-    return ()
-
-
 @component("html.text")
 async def html_text(step: Step, inputs: Inputs) -> None:
     step.emit("out", await of("html.text", the_text(inputs)))
 
 
-@component("html.select", check=_selector_faults)
+@component("html.select")
 async def html_select(step: Step, inputs: Inputs) -> None:
     wanted = msgspec.convert(step.config, Select)
     how = (wanted.selector, list(wanted.attributes), wanted.html, wanted.max_items)

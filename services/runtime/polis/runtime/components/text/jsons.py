@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterator
 
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
+from polis.graph.formats.jsonpath import Segment, segments
 from polis.runtime.component import Inputs, Step, StepFailed, component
 from polis.runtime.components.text.given import MAX_CHARS, Budget, the_text
 from polis.runtime.components.worker import off_loop
@@ -17,10 +16,6 @@ from polis.runtime.components.worker import off_loop
 MAX_FOUND = 10_000
 MAX_VISITED = 1_000_000
 """Values that a path looks at."""
-_SEGMENT = re.compile(
-    r"(?P<deep>\.\.)?(?:\.?(?P<name>[A-Za-z_\u0080-\uffff][\w\u0080-\uffff-]*)|\.?(?P<star>\*)"
-    r"|\[(?:(?P<quoted>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|(?P<all>\*)|(?P<slice>-?\d{0,9}:-?\d{0,9})|(?P<index>-?\d{1,9}))\])"
-)
 
 
 class Write(Struct, frozen=True):
@@ -37,21 +32,6 @@ class Path(Struct, frozen=True):
     many: bool = True
 
 
-class Segment(Struct, frozen=True):
-    """One step of a path: which children, and whether of all descendants."""
-
-    deep: bool
-    select: str | int | slice | None
-
-
-def _path_faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    try:
-        segments(msgspec.convert(config, Path).path)
-    except StepFailed as failure:
-        return (Fault("/path", str(failure)),)
-    return ()
-
-
 @component("json.parse")
 async def json_parse(step: Step, inputs: Inputs) -> None:
     step.emit("out", await off_loop(_parsed, the_text(inputs)))
@@ -62,7 +42,7 @@ async def json_write(step: Step, inputs: Inputs) -> None:
     step.emit("out", await off_loop(_written, inputs["in"], msgspec.convert(step.config, Write)))
 
 
-@component("json.path", check=_path_faults)
+@component("json.path")
 async def json_path(step: Step, inputs: Inputs) -> None:
     config = msgspec.convert(step.config, Path)
     found = await off_loop(_found, inputs["in"], segments(config.path))
@@ -106,32 +86,6 @@ def _written(value: object, config: Write) -> str:
     if len(text) > MAX_CHARS:
         raise StepFailed("json.too_large", f"over {MAX_CHARS:,} characters")
     return text
-
-
-@lru_cache(maxsize=256)
-def segments(path: str) -> tuple[Segment, ...]:
-    """The steps of a JSONPath (RFC 9535) of names, indices, slices, wildcards and `..`; no filters and functions."""
-    if not path.startswith("$"):
-        raise StepFailed("json.path", "a path begins with `$`")
-    found, at = [], 1
-    while at < len(path):
-        match = _SEGMENT.match(path, at)
-        if match is None or match.end() == at:
-            raise StepFailed("json.path", f"no step of a path at character {at + 1}")
-        found.append(Segment(bool(match["deep"]), _selector(match)))
-        at = match.end()
-    return tuple(found)
-
-
-def _selector(match: re.Match[str]) -> str | int | slice | None:
-    if match["name"]:
-        return match["name"]
-    if match["quoted"]:
-        return re.sub(r"\\(.)", r"\1", match["quoted"][1:-1])
-    if match["slice"]:
-        start, _, stop = match["slice"].partition(":")
-        return slice(int(start) if start else None, int(stop) if stop else None)
-    return int(match["index"]) if match["index"] else None
 
 
 def _found(value: object, steps: tuple[Segment, ...]) -> list[object]:

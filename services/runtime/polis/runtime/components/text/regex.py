@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
+from polis.graph.formats.pattern import pattern
 from polis.runtime.component import Inputs, Step, StepFailed, component
 from polis.runtime.components.text.given import MAX_CHARS, the_text
 from polis.runtime.components.worker import off_loop
@@ -17,10 +16,7 @@ from polis.runtime.components.worker import off_loop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROGRAM_BYTES = 8 * 1024 * 1024
-"""Memory of a compiled pattern; `((a{100}){100}){100}` is refused by it."""
 MAX_MATCHES = 10_000
-COMPILED = 128
 Found = dict[str, object]
 
 
@@ -36,42 +32,16 @@ class Config(Struct, frozen=True):
     max_matches: int = MAX_MATCHES
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    wanted = msgspec.convert(config, Config)
-    try:
-        pattern = _compiled(wanted)
-    except StepFailed as failure:
-        return (Fault("/pattern", str(failure)),)
-    if wanted.op == "replace" and (fault := _replacement_fault(pattern, wanted.replacement)):
-        return (Fault("/replacement", fault),)
-    return ()
-
-
-@component("text.regex", check=_faults)
+@component("text.regex")
 async def regex(step: Step, inputs: Inputs) -> None:
     config, text = msgspec.convert(step.config, Config), the_text(inputs)
     result = await off_loop(_OPS[config.op], _compiled(config), config, text)
     step.emit("out", result)
 
 
-@lru_cache(maxsize=COMPILED)
-def _pattern(source: str, flags: str) -> Any:
-    import re2
-
-    options = re2.Options()
-    options.max_mem = PROGRAM_BYTES
-    options.log_errors = False
-    try:
-        return re2.compile(f"(?{flags}){source}" if flags else source, options=options)
-    except re2.error as error:
-        reason = error.args[0] if error.args else "no pattern"
-        said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise StepFailed("regex.invalid", said[:200]) from None
-
-
 def _compiled(config: Config) -> Any:
     flags = "i" * config.ignore_case + "m" * config.multiline + "s" * config.dot_all
-    return _pattern(config.pattern, flags)
+    return pattern(config.pattern, flags)
 
 
 def _matches(pattern: Any, config: Config, text: str) -> Iterator[Any]:
@@ -122,17 +92,6 @@ def _replace(pattern: Any, config: Config, text: str) -> object:
         if size > MAX_CHARS:
             raise StepFailed("regex.too_large", f"the text grows over {MAX_CHARS:,} characters")
     return "".join([*parts, text[at:]])
-
-
-def _replacement_fault(pattern: Any, replacement: str) -> str:
-    """What is wrong with the groups that it names."""
-    import re
-
-    for number, name in re.findall(r"\\(?:(\d+)|g<([^>]*)>)", replacement):
-        known = int(number) <= pattern.groups if number else name in pattern.groupindex or name.isdigit()
-        if not known:
-            return f"the pattern has no group `{number or name}`"
-    return ""
 
 
 _OPS: Mapping[str, Callable[[Any, Config, str], object]] = {

@@ -11,19 +11,13 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import msgspec
 from msgspec import Struct
 
-from polis.proto.problems import Fault
+from polis.graph.faults import Malformed
+from polis.graph.formats.names import refuse_header, refuse_url
 from polis.runtime.component import Inputs, Step, StepFailed, component, message
 from polis.runtime.egress.client import Incoming, Outgoing
 
 MAX_BODY = 20 * 1024 * 1024
-MAX_MESSAGE = 700_000
-"""Bytes of an answer that becomes a message: the journal holds it."""
 MAX_HEADERS = 100
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
-_OURS = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"}
-)
-"""Headers that say where a message goes and ends: they are the connection's."""
 _HIDDEN = "[secret]"
 _CLIENT_ERROR, _TOO_MANY, _SERVER_ERROR = 400, 429, 500
 Query = dict[str, str | list[str]]
@@ -73,30 +67,11 @@ class Asked(Struct, frozen=True):
     file: File | None = None
 
 
-def _faults(config: Mapping[str, object]) -> tuple[Fault, ...]:
-    wanted = msgspec.convert(config, Config)
-    found = []
-    if wanted.url:
-        try:
-            _refuse_odd(wanted.url)
-        except StepFailed as failure:
-            found.append(Fault("/url", str(failure)))
-    elif wanted.credential is not None:
-        # Otherwise whoever writes the messages decides who gets the secret.
-        found.append(Fault("/url", "required with a credential"))
-    if wanted.answer != "file" and wanted.max_bytes > MAX_MESSAGE:
-        found.append(Fault("/max_bytes", f"an answer that becomes no file has at most {MAX_MESSAGE:,} bytes"))
-    for name, value in wanted.headers.items():
-        if (detail := _header_fault(name, value)) is not None:
-            found.append(Fault(f"/headers/{name}", detail))
-    return tuple(found)
-
-
 def _scopes(config: Mapping[str, object]) -> tuple[str, ...]:
     return ("catalog:write",) if config.get("answer") == "file" else ()
 
 
-@component("http.request", check=_faults, needs=_scopes)
+@component("http.request", needs=_scopes)
 async def http_request(step: Step, inputs: Inputs) -> None:
     config, asked = msgspec.convert(step.config, Config), message(inputs, "in", Asked)
     secret = await step.reach.secret(config.credential.secret_id) if config.credential else ""
@@ -175,14 +150,9 @@ def _url(config: Config, asked: Asked) -> str:
 
 def _refuse_odd(url: str) -> None:
     try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise StepFailed("http.url", "this is no URL") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise StepFailed("http.url", "a URL begins with https:// or http:// and names a host")
-    if "@" in parts.netloc:
-        raise StepFailed("http.url", "a URL holds no user and no password: a credential is for that")
+        refuse_url(url)
+    except Malformed as error:
+        raise StepFailed("http.url", str(error)) from None
 
 
 def _headers(config: Config, asked: Asked) -> dict[str, str]:
@@ -190,19 +160,11 @@ def _headers(config: Config, asked: Asked) -> dict[str, str]:
     if len(headers) > MAX_HEADERS:
         raise StepFailed("http.headers", f"more than {MAX_HEADERS} headers")
     for name, value in headers.items():
-        if (detail := _header_fault(name, value)) is not None:
-            raise StepFailed("http.headers", f"`{name:.100}`: {detail}")
+        try:
+            refuse_header(name, value)
+        except Malformed as error:
+            raise StepFailed("http.headers", f"`{name:.100}`: {error}") from None
     return headers
-
-
-def _header_fault(name: str, value: str) -> str | None:
-    if not _TOKEN.match(name):
-        return "this is no name of a header"
-    if name.lower() in _OURS or name.lower().startswith("proxy-"):
-        return "this header is the connection's own"
-    if any(char in value for char in "\r\n\0"):
-        return "a value has one line"
-    return None
 
 
 async def _body(step: Step, asked: Asked) -> tuple[bytes, str]:
