@@ -6,13 +6,13 @@ import { texts } from "./texts.js";
 const SILENCE_MS = 45_000;
 
 // The frames of one connection of server-sent events, by fetch: an EventSource could not send a token.
-export async function* events(link, topic, cursor, signal) {
+export async function* events(link, topic, wanted, signal) {
   const stop = new AbortController();
   const abort = () => stop.abort(signal.reason);
   signal?.addEventListener("abort", abort, { once: true });
   let silence = setTimeout(() => stop.abort(), SILENCE_MS);
   try {
-    const answer = await open(link, topic, cursor, stop.signal);
+    const answer = await open(link, topic, wanted, stop.signal);
     for await (const event of parsed(texts(answer.body))) {
       clearTimeout(silence);
       silence = setTimeout(() => stop.abort(), SILENCE_MS);
@@ -27,18 +27,23 @@ export async function* events(link, topic, cursor, signal) {
   }
 }
 
-async function open(link, topic, cursor, signal) {
+async function open(link, topic, wanted, signal) {
   if (signal.aborted) throw signal.reason;
-  const answer = await ask(link, topic, cursor, signal, false);
+  const answer = await ask(link, topic, wanted, signal, false);
   if (answer.status !== 401 || !link.renews) return checked(answer);
-  return checked(await ask(link, topic, cursor, signal, true));
+  return checked(await ask(link, topic, wanted, signal, true));
 }
 
 // The cursor is a number and no secret, and unlike Last-Event-ID it needs no leave for other origins.
-async function ask(link, topic, cursor, signal, renew) {
-  const after = cursor === undefined ? "" : `&after=${cursor}`;
+async function ask(link, topic, { after, kinds, fields }, signal, renew) {
+  const query = new URLSearchParams({
+    topic,
+    ...(after !== undefined && { after }),
+    ...(kinds?.length && { kinds: kinds.join(",") }),
+    ...(fields?.length && { fields: fields.join(",") }),
+  });
   const headers = { ...(await link.headers(renew)), accept: "text/event-stream" };
-  return link.fetch(`${link.url}?topic=${encodeURIComponent(topic)}${after}`, { headers, signal, cache: "no-store" });
+  return link.fetch(`${link.url}?${query}`, { headers, signal, cache: "no-store" });
 }
 
 async function checked(answer) {
@@ -63,9 +68,10 @@ function frame(block) {
     const colon = line.indexOf(":");
     if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 1).replace(/^ /, "");
   }
-  if (!fields.event) return null;
+  const seq = Number(fields.id);
+  if (!fields.event) return fields.id ? { op: "events", seq, data: [] } : null;
   const data = JSON.parse(fields.data);
   if (fields.event === "problem") throw refused(new Problem(data));
-  const op = fields.event === "snapshot" || fields.event === "end" ? fields.event : "change";
-  return { op, seq: Number(fields.id), data };
+  if (fields.event === "snapshot" || fields.event === "end") return { op: fields.event, seq, data };
+  return { op: "events", seq, data: [data] };
 }

@@ -15,13 +15,15 @@ const ORDERED = {
 
 // Each change of a topic once and in order: {kind: "snapshot", seq, data} stands for all before it, {kind: "change", seq, data} is
 // one after it. A cut is resumed behind the last one; where that cannot be done, a snapshot comes again.
-export async function* follow(link, topic, { after, signal, attempts = ATTEMPTS } = {}) {
-  const place = new Place(topic, after);
-  const transport = link.byCookies ? socket : events;
+// kinds, fields: what the gateway is asked to tell alone.
+export async function* follow(link, topic, { after, kinds, fields, signal, attempts = ATTEMPTS } = {}) {
+  const place = new Place(topic, after, Boolean(kinds?.length || fields?.length));
+  const transport = link.wires ? socket : events;
   for (let attempt = 0; ; attempt++) {
     let lost = null;
     try {
-      for await (const frame of transport(link, topic, place.cursor, signal)) {
+      const wanted = { after: place.cursor, kinds, fields };
+      for await (const frame of transport(link, topic, wanted, signal)) {
         attempt = 0;
         if (frame.op === "end") return;
         for (const change of place.changes(frame)) yield change;
@@ -40,26 +42,35 @@ export async function* follow(link, topic, { after, signal, attempts = ATTEMPTS 
 
 // How far somebody has come on a topic.
 class Place {
-  constructor(topic, after) {
+  constructor(topic, after, sifted) {
     this.ordered = ORDERED[topic.split("/", 1)[0]] ?? null;
+    this.sifted = sifted;
     this.cursor = this.ordered ? after : undefined;
     this.gap = false;
   }
 
   *changes({ op, seq, data }) {
-    if (op === "change") return yield* this.#change(data);
+    if (op === "events") {
+      for (const change of data) yield* this.#change(change);
+      return this.#past(seq);
+    }
     const continues = this.ordered && this.cursor !== undefined && data.recovered !== false;
     if (continues) {
       for (const change of this.ordered.behind(data)) yield* this.#change(change);
-      return;
+      return this.#past(seq);
     }
     if (this.ordered) this.cursor = seq;
     yield { kind: "snapshot", seq, data };
   }
 
+  // Where not everything is told, a frame's number says what has been passed over.
+  #past(seq) {
+    if (this.ordered && this.sifted) this.cursor = Math.max(this.cursor ?? 0, seq);
+  }
+
   *#change(data) {
     const { seq } = data;
-    if (this.ordered?.kept(data)) {
+    if (!this.sifted && this.ordered?.kept(data)) {
       if (this.gap || seq <= this.cursor) return;
       this.gap = seq > this.cursor + 1;
       if (this.gap) return;

@@ -1,4 +1,4 @@
-import type { AnyProblem, Fault, Operations, Streams, Topics } from "../generated/contract.js";
+import type { AnyProblem, AnswerAsk, ControlConversation, Fault, OnSocket, Operations, PostMessage, Streams, Topics } from "../generated/contract.js";
 
 export type * from "../generated/contract.js";
 
@@ -13,7 +13,16 @@ export interface Options {
   retries?: number;
   timeoutMs?: number;
   fetch?: typeof globalThis.fetch;
+  /** Opens the live socket another way than the browser's WebSocket or, in Node, the client's own. */
+  dial?: Dial;
 }
+
+/** Opens a WebSocket. `closed` is told once, with the close code, or with why the handshake was refused. */
+export type Dial = (
+  url: string,
+  headers: Record<string, string>,
+  told: { opened(): void; heard(text: string): void; closed(code: number, problem?: Problem): void },
+) => { send(text: string): void; close(): void };
 
 export interface CallOptions {
   /** Made anew for each call when left out; the same key gives the same answer and one effect. */
@@ -24,6 +33,10 @@ export interface CallOptions {
 export interface FollowOptions {
   /** The `seq` of the last change that was seen: what follows it is told, instead of a snapshot. */
   after?: number;
+  /** Only changes of these kinds: of a run its states and `step`, of a conversation kinds of entries, `typing`, `presence`, `mark`. */
+  kinds?: readonly string[];
+  /** Only these fields of each change, and its `seq`: `entry.message.text`. */
+  fields?: readonly string[];
   signal?: AbortSignal;
   /** How often in a row it is tried in vain to connect before that is thrown: 20 times, or Infinity. */
   attempts?: number;
@@ -53,6 +66,33 @@ export declare class Polis {
     topic: T,
     options?: FollowOptions,
   ): AsyncGenerator<Change<Topics[T]["snapshot"], Topics[T]["change"]>, void>;
+  /** The answer of an operation over the socket that topics share: for what is said often. Done once, however often it is sent. */
+  say<N extends OnSocket>(
+    name: N,
+    ...given: Given<Operations[N]["request"], CallOptions>
+  ): Promise<Operations[N]["answer"]>;
+  post(
+    conversationId: string,
+    message: string | Omit<PostMessage, "conversation_id">,
+    options?: CallOptions,
+  ): Promise<Operations["PostMessage"]["answer"]>;
+  typing(conversationId: string, on?: boolean, options?: CallOptions): Promise<null>;
+  /** Says how far the caller has read. */
+  read(conversationId: string, seq: number, options?: CallOptions): Promise<Operations["MarkConversation"]["answer"]>;
+  /** Controls who speaks: `{ kind: "pause" }`; one stream alone with `streamId`. */
+  control(
+    conversationId: string,
+    control: ControlConversation["control"],
+    options?: CallOptions & { streamId?: string },
+  ): Promise<Operations["ControlConversation"]["answer"]>;
+  signal(runId: string, name: string, payload?: unknown, options?: CallOptions): Promise<Operations["SignalRun"]["answer"]>;
+  answer(
+    askId: string,
+    answer?: Omit<AnswerAsk, "ask_id">,
+    options?: CallOptions,
+  ): Promise<Operations["AnswerAsk"]["answer"]>;
+  /** Lets go of the socket; it closes by itself, too, soon after nothing is followed or said. */
+  close(): void;
 }
 
 /** A refusal (RFC 9457): `type` and `status` are contract, `title` and `detail` are for people. */

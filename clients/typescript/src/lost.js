@@ -1,10 +1,11 @@
 // A cut, which another attempt may mend.
 export class Lost extends Error {
-  constructor(message, { cause, retryAfter = null, revoked = false } = {}) {
+  constructor(message, { cause, retryAfter = null, revoked = false, sent = false } = {}) {
     super(message, { cause });
     this.passing = true;
     this.retryAfter = retryAfter;
     this.revoked = revoked;
+    this.sent = sent;
   }
 }
 

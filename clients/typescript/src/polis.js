@@ -1,8 +1,11 @@
+import { operations } from "../generated/operations.js";
+import { dial as dialInPage } from "./dial.js";
 import { follow } from "./follow.js";
 import { pause, pauseMs } from "./pause.js";
 import { Problem } from "./problem.js";
 import { request } from "./request.js";
 import { texts } from "./texts.js";
+import { Wires } from "./wire.js";
 
 const PREFIX = "/api/v1";
 const TIMEOUT_MS = 30_000;
@@ -18,16 +21,20 @@ export class Polis {
   #csrf = "";
   #recovering = null;
   #fetch;
+  #plain;
+  #link;
 
-  constructor({ url = "", token = "", org = "", retries = RETRIES, timeoutMs = TIMEOUT_MS, fetch } = {}) {
+  constructor({ url = "", token = "", org = "", retries = RETRIES, timeoutMs = TIMEOUT_MS, fetch, dial } = {}) {
     const origin = url || globalThis.location?.origin;
     if (!origin) throw new TypeError("`url` is missing: where the gateway is");
     this.#url = new URL(origin).href.replace(/\/+$/, "");
     this.#token = token;
     this.#org = org;
     this.#fetch = fetch ?? globalThis.fetch.bind(globalThis);
+    this.#plain = !fetch;
     this.retries = retries;
     this.timeoutMs = timeoutMs;
+    this.#link = this.#linked(dial);
   }
 
   // The answer of an operation, by the name of its request. Throws Problem when it is refused.
@@ -55,16 +62,72 @@ export class Polis {
 
   // The changes of a topic, each once and in order, through every cut. Throws Problem when it may not be followed.
   follow(topic, options = {}) {
+    return follow(this.#link, topic, options);
+  }
+
+  // The same answer as from `call`, over the socket that topics share where there is one: for what is said often and in a hurry.
+  async say(name, fields = {}, { idempotencyKey, signal } = {}) {
+    const operation = Object.hasOwn(operations, name) ? operations[name] : null;
+    if (!operation?.socket) throw new TypeError(`${name} is not said over the socket: use call`);
+    const { wires } = this.#link;
+    if (!wires) return this.call(name, fields, { idempotencyKey, signal });
+    // A message with an id of its own is posted once anyway.
+    const key = operation.idempotent && !fields.client_id ? (idempotencyKey ?? newKey()) : "";
+    const harmless = Boolean(key || fields.client_id);
+    return this.#repeated(harmless, signal, () => wires.forCalls().call(name, fields, key, signal, this.timeoutMs));
+  }
+
+  // Says something in a conversation, once, however often it has to be sent. message: its text, or its fields.
+  post(conversationId, message, options) {
+    const fields = typeof message === "string" ? { text: message } : message;
+    return this.say("PostMessage", { client_id: newKey(), ...fields, conversation_id: conversationId }, options);
+  }
+
+  typing(conversationId, on = true, options) {
+    return this.say("SayTyping", { conversation_id: conversationId, on }, options);
+  }
+
+  // How far the caller has read.
+  read(conversationId, seq, options) {
+    return this.say("MarkConversation", { conversation_id: conversationId, read_seq: seq }, options);
+  }
+
+  // control: what is said to who speaks, as { kind: "pause" }; of a stream alone with `streamId`.
+  control(conversationId, control, { streamId, ...options } = {}) {
+    const fields = { conversation_id: conversationId, control, ...(streamId && { stream_id: streamId }) };
+    return this.say("ControlConversation", fields, options);
+  }
+
+  signal(runId, name, payload = null, options) {
+    return this.say("SignalRun", { run_id: runId, name, payload }, options);
+  }
+
+  // answer: its fields, as { decision: "approve" }.
+  answer(askId, answer, options) {
+    return this.say("AnswerAsk", { ...answer, ask_id: askId }, options);
+  }
+
+  // Lets go of the socket. What is still followed or said fails.
+  close() {
+    this.#link.wires?.close();
+  }
+
+  // WebSockets of browsers carry cookies and no header, and a token has no place in a URL: with one, a page has server-sent events.
+  #linked(dial) {
+    const page = typeof document === "object";
+    const byCookies = page && !this.#token;
     const link = {
       url: `${this.#url}${PREFIX}/live`,
-      // WebSockets of browsers carry cookies and no header, and a token has no place in a URL.
-      byCookies: !this.#token && typeof WebSocket === "function" && typeof document === "object",
       fetch: this.#fetch,
       headers: (renew) => this.#headers(renew),
       renews: typeof this.#token === "function",
-      probe: () => this.call("GetMe", {}, { signal: options.signal }),
+      probe: byCookies ? () => this.call("GetMe") : null,
+      wires: null,
     };
-    return follow(link, topic, options);
+    const inNode = globalThis.process?.versions?.node && !page && this.#plain;
+    if (dial || byCookies) link.wires = new Wires(link, async () => dial ?? dialInPage);
+    else if (inNode) link.wires = new Wires(link, async () => (await import("./dial-node.js")).dial);
+    return link;
   }
 
   // renew: the last token was refused.
@@ -80,14 +143,19 @@ export class Polis {
   async #patiently(wanted, idempotencyKey, signal) {
     const { method, idempotent } = wanted.operation;
     const key = idempotent ? (idempotencyKey ?? newKey()) : "";
+    return this.#repeated(method === "GET" || key !== "", signal, () => this.#once(wanted, key, signal));
+  }
+
+  async #repeated(harmless, signal, once) {
     for (let attempt = 0; ; attempt++) {
       let after = null;
       try {
-        return await this.#once(wanted, key, signal);
+        return await once();
       } catch (error) {
-        const later = error instanceof Problem ? mayPass(error) : error instanceof TypeError || error.name === "TimeoutError";
-        const harmless = method === "GET" || key !== "" || error.status === 429;
-        if (signal?.aborted || !later || !harmless || attempt >= this.retries) throw error;
+        const cut = error instanceof TypeError || error.name === "TimeoutError" || error.passing;
+        const later = error instanceof Problem ? mayPass(error) : cut;
+        const untouched = harmless || error.status === 429 || (error.passing && !error.sent);
+        if (signal?.aborted || !later || !untouched || attempt >= this.retries) throw error.cause instanceof Problem ? error.cause : error;
         after = error.retryAfter ?? null;
       }
       await pause(pauseMs(attempt, after), signal);

@@ -1,0 +1,14 @@
+// A WebSocket of the browser, which opens it with the cookies of its session; why it is refused is not told to pages.
+export function dial(url, _headers, { opened, heard, closed }) {
+  const socket = new WebSocket(url);
+  socket.onopen = opened;
+  socket.onmessage = ({ data }) => heard(data);
+  socket.onclose = ({ code }) => closed(code);
+  return {
+    send: (text) => socket.send(text),
+    close() {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    },
+  };
+}

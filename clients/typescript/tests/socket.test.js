@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Polis, Problem } from "../src/index.js";
+
+const CONVERSATION = "conversation/c";
+
+// A gateway whose sockets do as each of these functions says; each hears {say, frame, end} of its socket for every frame that comes.
+function gateway(...sockets) {
+  const heard = [];
+  const dial = (url, headers, told) => {
+    const answers = sockets.shift();
+    const at = heard.push([]) - 1;
+    const say = (frame) => setImmediate(() => told.heard(JSON.stringify(frame)));
+    const end = (code) => setImmediate(() => told.closed(code));
+    setImmediate(told.opened);
+    const send = (text) => {
+      const frame = JSON.parse(text);
+      heard[at].push(frame);
+      answers({ frame, say, end });
+    };
+    return { send, close() {} };
+  };
+  return { heard, polis: new Polis({ url: "http://gateway.example", token: "secret", dial }) };
+}
+
+const entries = (...numbers) => numbers.map((seq) => ({ seq, kind: "posted" }));
+const snapshot = (topic, seq, behind = []) => ({ op: "snapshot", topic, seq, data: { seq, entries: behind, transitions: behind, recovered: true } });
+const told = (topic, ...numbers) => ({ op: "events", topic, seq: numbers.at(-1), data: numbers.map((seq) => ({ seq, entry: { seq } })) });
+
+test("topics and calls share one socket; after a cut each goes on behind its own last number, and a message is posted once more under its id", async () => {
+  const { heard, polis } = gateway(
+    ({ frame, say, end }) => {
+      if (frame.op === "subscribe") say(snapshot(frame.topic, 2));
+      if (frame.topic === CONVERSATION) say(told(frame.topic, 3));
+      if (frame.op === "call") end(1012);
+    },
+    ({ frame, say }) => {
+      if (frame.op === "subscribe") say(snapshot(frame.topic, frame.after, frame.topic === CONVERSATION ? entries(4) : []));
+      if (frame.topic === "run/r") say({ op: "end", topic: frame.topic, seq: 2 });
+      if (frame.op === "call") say({ op: "ack", id: frame.id, data: { seq: 4 } });
+    },
+  );
+  const run = (async () => {
+    for await (const { kind, seq } of polis.follow("run/r")) assert.equal(`${kind} ${seq}`, "snapshot 2");
+  })();
+  const seen = [];
+  let posted = null;
+  for await (const { kind, seq } of polis.follow(CONVERSATION)) {
+    seen.push(`${kind} ${seq}`);
+    if (seq === 3) posted = polis.post("c", "hello");
+    if (seq === 4) break;
+  }
+
+  assert.deepEqual(seen, ["snapshot 2", "change 3", "change 4"]);
+  assert.deepEqual(await posted, { seq: 4 });
+  await run;
+  polis.close();
+  assert.equal(heard.length, 2);
+  const after = Object.fromEntries(heard[1].filter(({ op }) => op === "subscribe").map(({ topic, after }) => [topic, after]));
+  assert.deepEqual(after, { [CONVERSATION]: 3, "run/r": 2 });
+  const calls = heard.flat().filter(({ op }) => op === "call");
+  assert.equal(calls.length, 2);
+  assert.equal(calls[0].request.client_id, calls[1].request.client_id);
+});
+
+test("a refusal of one call is its own, and what may not be said twice is not", async () => {
+  const { heard, polis } = gateway(({ frame, say, end }) => {
+    if (frame.name === "SignalRun") say({ op: "problem", id: frame.id, problem: { type: "/problems/runtime/run-ended", status: 409 } });
+    if (frame.name === "SayTyping") end(1006);
+  });
+
+  await assert.rejects(polis.signal("r", "paid"), (error) => error instanceof Problem && error.status === 409);
+  await assert.rejects(polis.typing("c"), /closed with 1006/);
+  assert.equal(heard.flat().length, 2);
+  await assert.rejects(polis.say("StartRun", {}), /use call/);
+});
+
+test("what was not asked for moves the number to come back with, and is no gap", async () => {
+  const { heard, polis } = gateway(
+    ({ frame, say, end }) => {
+      if (frame.op !== "subscribe") return;
+      say(snapshot(frame.topic, 2));
+      say(told(frame.topic, 7));
+      say({ op: "events", topic: frame.topic, seq: 90, data: [] });
+      end(1012);
+    },
+    ({ frame, say }) => frame.op === "subscribe" && say(snapshot(frame.topic, 91, entries(91))),
+  );
+  const seen = [];
+  for await (const { seq } of polis.follow(CONVERSATION, { kinds: ["posted"] })) {
+    seen.push(seq);
+    if (seq === 91) break;
+  }
+  polis.close();
+
+  assert.deepEqual(seen, [2, 7, 91]);
+  assert.deepEqual(
+    heard.map(([{ after, kinds }]) => [after, kinds]),
+    [[undefined, ["posted"]], [90, ["posted"]]],
+  );
+});
