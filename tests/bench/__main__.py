@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from tests.bench import credentials, figures, http_paths, posts, runs, start, tenancy
+from tests.bench import credentials, figures, http_paths, posts, runs, start, tenancy, waiting
 from tests.bench.figures import Figure
 from tests.bench.load import GENERATOR
 from tests.bench.mesh import ROOT, Mesh
@@ -17,8 +17,9 @@ PARTS = {
     ("B8",): credentials.measure,
     ("B10",): tenancy.measure,
     ("B7",): posts.measure,
+    ("WAITING",): waiting.measure,
 }
-ON_REQUEST = {"B7"}
+ON_REQUEST = {"B7", "WAITING"}
 """What is measured only when it is named."""
 NAMES = ("START", *(name for part in PARTS for name in part))
 

@@ -67,9 +67,7 @@ class Paths:
 
     def start_run(self) -> None:
         """A graph of five pure nodes: the answer to the request that starts it is the run as it ended."""
-        made = self.mesh.call("POST", "/resources", {"type": "graph", "key": "five", "content": _five()})
-        self.mesh.call("POST", f"/resources/{made['id']}/versions", {})
-        self.mesh.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
+        self.mesh.graph("five", _five())
         body = {"graph": "five", "input": {"x": 1}}
         run = self.mesh.call("POST", "/runs", body)
         if run["state"] != "succeeded":

@@ -151,6 +151,12 @@ class Mesh:
         person = {"email": "bench@example.org", "password": "a long enough password", "name": "Bench"}
         self.token = self.call("POST", "/sign-up", person)["access_token"]
 
+    def graph(self, key: str, content: object) -> None:
+        """Write, publish and activate a graph."""
+        made = self.call("POST", "/resources", {"type": "graph", "key": key, "content": content})
+        self.call("POST", f"/resources/{made['id']}/versions", {})
+        self.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
+
     def call(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} | (

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
-
 from polis.db.databases import create_database
 from tests.bench.child import Child
+from tests.bench.drained import drained
 from tests.bench.figures import Figure, Point, beside
 from tests.bench.peer_venv import python_with
 
@@ -23,7 +21,6 @@ CALLERS = 50
 POINT_S = 2.0
 DBOS = "dbos==3.4.0"
 _DATABASE = "dbos_peer"
-_DRAIN_S = 20.0
 
 
 def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
@@ -41,10 +38,10 @@ def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
     points: dict[str, list[Point]] = {"dbos": [], "steps": [], "pure": []}
     for _ in range(ROUNDS):
         points["steps"].append(_run(ours, effects=True))
-        _drained(mesh)
+        drained(mesh)
         points["dbos"].append(Point(*peer.ask(kind=kind, callers=CALLERS, seconds=POINT_S)))
         points["pure"].append(_run(ours, effects=False))
-        _drained(mesh)
+        drained(mesh)
     name = f"DBOS 3.4 ({kind})"
     return [
         *alone,
@@ -62,7 +59,7 @@ def _measure_alone(mesh: Mesh, ours: Child, wanted: set[str]) -> list[Figure]:
             found = []
             for _ in range(ROUNDS):
                 found.append(Point(*ours.ask(steps=1, effects=False, callers=callers, seconds=POINT_S)))
-                _drained(mesh)
+                drained(mesh)
             middle = sorted(found)[ROUNDS // 2]
             name = f"durable 1-step runs, {callers} caller{'s' if callers > 1 else ''}"
             figures.append(
@@ -126,20 +123,3 @@ def _dbos(mesh: Mesh) -> Child:
     script = str(Path(__file__).with_name("dbos_child.py"))
     child = mesh.beside("-P", script, settings={"DATABASE_URL": url}, pipes=True, python=str(python))
     return Child(child, mesh.last_words)
-
-
-def _drained(mesh: Mesh) -> None:
-    """Wait until the events of our runs are out, so that nothing of ours works while the peer is measured."""
-    asyncio.run(_until_drained(mesh.postgres_url()))
-
-
-async def _until_drained(url: str) -> None:
-    connection = await asyncpg.connect(url)
-    end = time.monotonic() + _DRAIN_S
-    while time.monotonic() < end:
-        if not await connection.fetchval(
-            "select exists (select from runtime.outbox where stream_seq is null)"
-        ):
-            break
-        await asyncio.sleep(0.1)
-    await connection.close()
