@@ -19,6 +19,7 @@ from tests.e2e.rows import (
     asks,
     catalog,
     gateway,
+    handoffs,
     history,
     jobs,
     messaging,
@@ -41,7 +42,20 @@ SCOPES_OF = ROLE_SCOPES | {"api_key": NARROW, "own_role": NARROW}
 NOBODY = ("anonymous", "revoked_session", "suspended_agent")
 NOT_IN_PERSON = ("agent", "service", "api_key")
 
-PARTS = (access, asks, catalog, gateway, history, jobs, messaging, people, steering, triggers, vault)
+PARTS = (
+    access,
+    asks,
+    catalog,
+    gateway,
+    handoffs,
+    history,
+    jobs,
+    messaging,
+    people,
+    steering,
+    triggers,
+    vault,
+)
 USERS_ONLY = {"create_org", "switch_org", "accept_invitation"}.union(*(part.USERS_ONLY for part in PARTS))
 """Only people are members of orgs: agents and services are refused although they are signed in."""
 

@@ -15,7 +15,18 @@ from polis.cli.api import Api
 from polis.db.lint import faults
 from polis.proto.registry import SERVICES
 from polis.testing import eventually
-from tests.e2e.rows import access, asks, catalog, history, jobs, messaging, steering, triggers, vault
+from tests.e2e.rows import (
+    access,
+    asks,
+    catalog,
+    handoffs,
+    history,
+    jobs,
+    messaging,
+    steering,
+    triggers,
+    vault,
+)
 from tests.e2e.world import new_key
 
 OWNERS = [service.name for service in SERVICES if service.schema]
@@ -78,6 +89,7 @@ async def orgs(mesh, address):
             await vault.live(api, mesh)
             org = found[-1]
             await messaging.live(api, lambda service, table, org=org: _known(mesh, service, table, org))
+            await handoffs.live(api)
             await asks.live(api)
             await steering.live(api)
             await triggers.live(api)

@@ -3,6 +3,7 @@
 from polis.proto.messaging.control import *
 from polis.proto.messaging.conversations import *
 from polis.proto.messaging.events import *
+from polis.proto.messaging.handoffs import *
 from polis.proto.messaging.keeping import *
 from polis.proto.messaging.live import *
 from polis.proto.messaging.marks import *

@@ -20,7 +20,10 @@ from polis.proto.messaging.words import (
 
 
 class Conversation(Struct, frozen=True):
-    """A conversation. `head_seq`: its last entry; `kept_from`: the first that is still kept; `with_ids`: the two of a direct one."""
+    """A conversation. `head_seq`: its last entry; `kept_from`: the first that is still kept; `with_ids`: the two of a direct one.
+
+    responsible_id: who answers for it, always exactly one: of two the agent, of others who owns it, until it is routed or claimed.
+    """
 
     id: UUID
     org_id: UUID
@@ -33,6 +36,7 @@ class Conversation(Struct, frozen=True):
     created_at: Time
     head_seq: int
     last_at: Time
+    responsible_id: UUID
     kept_from: int = 1
     retention_days: Days | None = None
     archived_at: Time | None = None

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from polis.proto.contract import INTERNAL, Limit, Page, Request, Time, live, operation
 from polis.proto.messaging.control import Controlled
 from polis.proto.messaging.conversations import Conversation, ConversationNotFound
+from polis.proto.messaging.handoffs import Handoff
 from polis.proto.messaging.marks import ReadMark
 from polis.proto.messaging.messages import Message
 from polis.proto.messaging.participants import Participant
@@ -26,8 +27,8 @@ TYPING_S = 6
 class Entry(Struct, frozen=True):
     """One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody.
 
-    It carries what it happened to as that is since then (read later: as it is now): the message, the participant, or the
-    conversation. So a snapshot with the entries behind it applied is the next snapshot.
+    It carries what it happened to as that is since then (read later, a message as it is now): the message, the participant,
+    the conversation, or the handoff. So a snapshot with the entries behind it applied is the next snapshot.
     """
 
     seq: int
@@ -37,6 +38,7 @@ class Entry(Struct, frozen=True):
     message: Message | None = None
     participant: Participant | None = None
     conversation: Conversation | None = None
+    handoff: Handoff | None = None
     control: Controlled | None = None
 
 
@@ -79,6 +81,7 @@ class ConversationChange(Struct, frozen=True):
 class ConversationSnapshot(Struct, frozen=True):
     """A conversation as it is; or, behind a cursor, what came after it. `seq` is the last entry contained.
 
+    handoffs: the one that waits and the one that was claimed, where there are any.
     recovered: whether `entries` continue the caller's cursor; otherwise it starts from `participants` and the newest
     `messages`, oldest first. complete: whether all participants are there. streams: what is being said now, as far as it is
     shown. When `seq` is below the conversation's `head_seq`, there is more to ask for.
@@ -91,6 +94,7 @@ class ConversationSnapshot(Struct, frozen=True):
     entries: tuple[Entry, ...] = ()
     recovered: bool = True
     complete: bool = True
+    handoffs: tuple[Handoff, ...] = ()
     streams: tuple[MessageStream, ...] = ()
 
 

@@ -91,6 +91,8 @@ EntryKind = Annotated[
     Literal[
         "created",
         "changed",
+        "responsible",
+        "handoff",
         "participant",
         "posted",
         "edited",
@@ -100,7 +102,9 @@ EntryKind = Annotated[
         "control",
     ],
     Meta(
-        description="What happened: to the conversation, to somebody in it, to a message, or to who speaks.",
+        description=(
+            "What happened: to the conversation, to who is responsible for it, to somebody in it, to a message, or to who speaks."
+        ),
         examples=["posted"],
     ),
 ]

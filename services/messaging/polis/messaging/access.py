@@ -1,6 +1,7 @@
 """Who may do what in a conversation: by taking part, because it is open to the org, or by a grant on `conversation/<id>`.
 
-A grant of `messaging:read` opens it for reading; one of `messaging:write` lets somebody come in by themselves.
+A grant of `messaging:read` opens it for reading; one of `messaging:write` lets somebody come in by themselves; one of
+`messaging:control` lets whoever sees it control what is said in it.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     from polis.proto.messaging import Conversation
     from polis.service import Context
 
-READ, WRITE = "messaging:read", "messaging:write"
+READ, WRITE, CONTROL = "messaging:read", "messaging:write", "messaging:control"
 TAKING_PART = "conversation:participant"
 """What an actor lacks who may see a conversation and takes no part in it."""
 SPEAKING = "conversation:member"
 """What an observer lacks."""
 MANAGING = "conversation:admin"
 """What an actor lacks who does not manage a conversation."""
+STEERING = "conversation:responsible"
+"""What an actor lacks who is neither responsible for a conversation nor manages it."""
 OWNING = "conversation:owner"
 _MANAGERS = frozenset({"owner", "admin"})
 
@@ -46,6 +49,7 @@ class ConversationRow(Struct, frozen=True):
     created_at: datetime
     head_seq: int
     last_at: datetime
+    responsible_id: UUID
     kept_from: int
     retention_days: int | None
     archived_at: datetime | None
@@ -71,6 +75,7 @@ class ConversationRow(Struct, frozen=True):
             created_at=self.created_at,
             head_seq=self.head_seq,
             last_at=self.last_at,
+            responsible_id=self.responsible_id,
             kept_from=self.kept_from,
             retention_days=self.retention_days,
             archived_at=self.archived_at,
@@ -119,7 +124,8 @@ class ConversationRow(Struct, frozen=True):
 
 COLUMNS = """
     c.id, c.org_id, c.kind, c.name, c.topic, c.visibility, c.data_class, c.created_by, c.created_at, c.head_seq, c.last_at,
-    c.kept_from, c.retention_days, c.archived_at, c.first_id, c.second_id, p.role, p.state, p.muted_until, p.read_seq
+    c.responsible_id, c.kept_from, c.retention_days, c.archived_at, c.first_id, c.second_id, p.role, p.state, p.muted_until,
+    p.read_seq
 """
 _SEEN = f"""
     select {COLUMNS}
@@ -156,6 +162,15 @@ async def lock(tx: Transaction, ctx: Context[Any], conversation_id: UUID) -> Con
     return await see(ctx, conversation_id, tx)
 
 
+async def lock_whoever(tx: Transaction, ctx: Context[Any], conversation_id: UUID) -> ConversationRow:
+    """A locked conversation whatever the caller is in it: for who is let to it by something else. Refused(ConversationNotFound)."""
+    await lock_rows(tx, ctx.actor.org_id, [conversation_id])
+    row = await _row(tx, ctx, conversation_id)
+    if row is None:
+        raise Refused(messaging.ConversationNotFound(conversation_id=conversation_id))
+    return row
+
+
 async def lock_to_join(tx: Transaction, ctx: Context[Any], conversation_id: UUID) -> ConversationRow:
     """A locked conversation that the caller is in, is invited to, may come into, or is banned from. Refused(ConversationNotFound)."""
     await lock_rows(tx, ctx.actor.org_id, [conversation_id])
@@ -181,6 +196,11 @@ async def granted_to(
     """Whether a grant lets somebody who does not call read a conversation."""
     question = CheckAccess(org_id, principal_id, READ, _name(conversation_id), data_class=data_class)
     return await _asked(ctx, question)
+
+
+async def may_control(ctx: Context[Any], row: ConversationRow) -> bool:
+    """Whether a grant lets the caller control what is said in a conversation that it sees."""
+    return await _granted(ctx, row, CONTROL)
 
 
 async def _row(db: Tenant | Transaction, ctx: Context[Any], conversation_id: UUID) -> ConversationRow | None:

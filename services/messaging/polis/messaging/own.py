@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from polis.messaging.bounds import Bucket
 from polis.messaging.directory import Directory
+from polis.messaging.handoff import clock
 from polis.messaging.keeping import retention
 from polis.messaging.live.presence import Presences
 from polis.messaging.messages import posting
@@ -55,6 +56,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     own = Own(config, kernel)
     await own.presences.listen()
     kernel.tasks.start(own.indexer.keep(), name="indexer")
+    kernel.tasks.start(clock.keep(kernel.database, own.telling), name="handoffs")
     kernel.tasks.start(_sweep(own), name="sweep")
     yield own
 

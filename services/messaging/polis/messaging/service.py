@@ -5,6 +5,7 @@ from __future__ import annotations
 from polis.messaging.config import Config
 from polis.messaging.control import service as control
 from polis.messaging.conversations import service as conversations
+from polis.messaging.handoff import service as handoff
 from polis.messaging.keeping import service as keeping
 from polis.messaging.live import service as live
 from polis.messaging.marks import service as marks
@@ -20,6 +21,7 @@ service.include(
     conversations.handlers,
     participants.handlers,
     messages.handlers,
+    handoff.handlers,
     marks.handlers,
     streams.handlers,
     control.handlers,

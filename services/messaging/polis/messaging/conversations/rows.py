@@ -46,8 +46,8 @@ async def insert(tx: Transaction, conversation: Conversation) -> bool:
     inserted = await tx.execute(
         """
         insert into messaging.conversations (org_id, id, kind, name, topic, visibility, data_class, first_id, second_id,
-            created_by, created_at, head_seq, last_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $11)
+            created_by, created_at, head_seq, last_at, responsible_id)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $11, $12)
         on conflict (org_id, first_id, second_id) where first_id is not null do nothing
         """,
         conversation.org_id,
@@ -61,6 +61,7 @@ async def insert(tx: Transaction, conversation: Conversation) -> bool:
         pair[1],
         conversation.created_by,
         conversation.created_at,
+        conversation.responsible_id,
     )
     return inserted == 1
 
@@ -153,7 +154,7 @@ async def channels(db: Tenant, begins: str, after: UUID | None, limit: int) -> l
         ConversationRow,
         """
         select c.id, c.org_id, c.kind, c.name, c.topic, c.visibility, c.data_class, c.created_by, c.created_at, c.head_seq,
-            c.last_at, c.kept_from, c.retention_days, c.archived_at, c.first_id, c.second_id
+            c.last_at, c.responsible_id, c.kept_from, c.retention_days, c.archived_at, c.first_id, c.second_id
         from messaging.conversations c
         where c.org_id = $1 and c.kind = 'channel' and c.visibility = 'org' and c.archived_at is null
             and starts_with(lower(c.name), $2)
@@ -202,7 +203,7 @@ async def locked(tx: Transaction, conversation_ids: list[UUID]) -> list[Conversa
         ConversationRow,
         """
         select c.id, c.org_id, c.kind, c.name, c.topic, c.visibility, c.data_class, c.created_by, c.created_at, c.head_seq,
-            c.last_at, c.kept_from, c.retention_days, c.archived_at, c.first_id, c.second_id
+            c.last_at, c.responsible_id, c.kept_from, c.retention_days, c.archived_at, c.first_id, c.second_id
         from messaging.conversations c where c.org_id = $1 and c.id = any($2::uuid[]) order by c.id
         """,
         tx.org_id,

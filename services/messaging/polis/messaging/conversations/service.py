@@ -53,7 +53,9 @@ async def open_direct(request: messaging.OpenDirect, ctx: Context[Own]) -> Conve
         if known is not None:
             return tx.answer(known)
         made = msgspec.structs.replace(
-            _new(ctx, "direct", "private"), with_ids=tuple(sorted((me, request.principal_id)))
+            _new(ctx, "direct", "private"),
+            with_ids=tuple(sorted((me, request.principal_id))),
+            responsible_id=request.principal_id if standing.kind == "agent" else me,
         )
         return tx.answer(await _begin(tx, ctx, made, [standing]))
 
@@ -135,6 +137,7 @@ def _new(
         created_at=at,
         head_seq=0,
         last_at=at,
+        responsible_id=ctx.actor.principal_id,
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from polis.db import Transaction
     from polis.messaging.access import ConversationRow
     from polis.messaging.telling import Telling
-    from polis.proto.messaging import Conversation, EntryKind, Message, Participant
+    from polis.proto.messaging import Controlled, Conversation, EntryKind, Handoff, Message, Participant
 
 
 class Turn:
@@ -29,6 +29,7 @@ class Turn:
         self.actor_id = actor_id
         self.row = row
         self.head = row.head_seq
+        self.responsible_id = row.responsible_id
         self._telling = telling
         self._entries: list[Entry] = []
 
@@ -39,13 +40,19 @@ class Turn:
         message: Message | None = None,
         participant: Participant | None = None,
         conversation: Conversation | None = None,
+        handoff: Handoff | None = None,
+        control: Controlled | None = None,
     ) -> int:
         """The number of what happened."""
         self.head += 1
         if conversation is not None:
-            conversation = msgspec.structs.replace(conversation, head_seq=self.head, last_at=self.at)
+            conversation = msgspec.structs.replace(
+                conversation, head_seq=self.head, last_at=self.at, responsible_id=self.responsible_id
+            )
         self._entries.append(
-            Entry(self.head, self.at, kind, self.actor_id, message, participant, conversation)
+            Entry(
+                self.head, self.at, kind, self.actor_id, message, participant, conversation, handoff, control
+            )
         )
         return self.head
 
@@ -79,5 +86,5 @@ class Turn:
 
 
 def _body(entry: Entry) -> str | None:
-    told = entry.participant or entry.conversation
+    told = entry.participant or entry.conversation or entry.handoff or entry.control
     return None if told is None else msgspec.json.encode(told).decode()

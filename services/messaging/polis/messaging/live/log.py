@@ -12,8 +12,17 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from polis.messaging.handoff import rows as handoffs
 from polis.messaging.messages import rows as messages
-from polis.proto.messaging import Conversation, ConversationSnapshot, Entry, Message, Participant
+from polis.proto.messaging import (
+    Controlled,
+    Conversation,
+    ConversationSnapshot,
+    Entry,
+    Handoff,
+    Message,
+    Participant,
+)
 
 if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
@@ -30,7 +39,18 @@ SHOWN_PARTICIPANTS = 500
 class _EntryRow(Struct, frozen=True):
     seq: int
     at: datetime
-    kind: Literal["created", "changed", "participant", "edited", "deleted", "reacted", "pinned"]
+    kind: Literal[
+        "created",
+        "changed",
+        "responsible",
+        "handoff",
+        "participant",
+        "edited",
+        "deleted",
+        "reacted",
+        "pinned",
+        "control",
+    ]
     actor_id: UUID
     message_seq: int | None
     body: str | None
@@ -88,8 +108,10 @@ def _entry(row: _EntryRow, message: Message | None) -> Entry:
         message=message,
         participant=msgspec.json.decode(body, type=Participant) if row.kind == "participant" else None,
         conversation=msgspec.json.decode(body, type=Conversation)
-        if row.kind in ("created", "changed")
+        if row.kind in ("created", "changed", "responsible")
         else None,
+        handoff=msgspec.json.decode(body, type=Handoff) if row.kind == "handoff" else None,
+        control=msgspec.json.decode(body, type=Controlled) if row.kind == "control" else None,
     )
 
 
@@ -128,4 +150,5 @@ async def _whole(db: Transaction, conversation: Conversation, *, recovered: bool
         messages=tuple(reversed(newest.messages)),
         recovered=recovered,
         complete=len(people) <= SHOWN_PARTICIPANTS,
+        handoffs=tuple(await handoffs.active(db, conversation.id)),
     )

@@ -78,7 +78,8 @@ async def put(turn: Turn, *changed: Participant) -> None:
         from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::uuid[], $9::timestamptz[])
             as n (principal_id, kind, role, state, since, by_id, muted_until)
         on conflict (org_id, conversation_id, principal_id) do update set kind = excluded.kind, role = excluded.role,
-            state = excluded.state, since = excluded.since, by_id = excluded.by_id, muted_until = excluded.muted_until
+            state = excluded.state, since = excluded.since, by_id = excluded.by_id, muted_until = excluded.muted_until,
+            guest = case when p.state = excluded.state then p.guest end
         """,
         row.org_id,
         row.id,
@@ -111,9 +112,14 @@ async def end(turn: Turn, participant: Participant, state: ParticipantState) -> 
 
 
 async def succeed(turn: Turn) -> None:
-    heir = await turn.tx.row(Participant, _HEIR, turn.row.org_id, turn.row.id)
-    if heir is not None and heir.role != "owner":
-        await put(turn, msgspec.structs.replace(heir, role="owner"))
+    next_one = await heir(turn.tx, turn.row.id)
+    if next_one is not None and next_one.role != "owner":
+        await put(turn, msgspec.structs.replace(next_one, role="owner"))
+
+
+async def heir(tx: Transaction, conversation_id: UUID) -> Participant | None:
+    """Who owns a conversation, or would: the first of its owners, admins and members who have joined."""
+    return await tx.row(Participant, _HEIR, tx.org_id, conversation_id)
 
 
 def found(participant: Participant | None, principal_id: UUID) -> Participant:

@@ -10,6 +10,7 @@ import msgspec
 from polis.messaging import access
 from polis.messaging.conversations import rows as conversations
 from polis.messaging.conversations.turn import Turn
+from polis.messaging.handoff import passing
 from polis.messaging.own import Own
 from polis.messaging.participants import rows
 from polis.proto import Page, Refused, identity, messaging
@@ -20,6 +21,7 @@ from polis.service import Context, EventContext, Handlers
 if TYPE_CHECKING:
     from polis.db import Transaction
     from polis.messaging.access import ConversationRow
+    from polis.proto.messaging import ParticipantState
 
 handlers = Handlers()
 _GONE = ("left", "removed")
@@ -93,7 +95,7 @@ async def remove_participant(request: messaging.RemoveParticipant, ctx: Context[
         if there.state in _GONE:
             raise Refused(messaging.ParticipantNotFound(principal_id=request.principal_id))
         turn = _turn(tx, ctx, row)
-        await rows.end(turn, there, "removed")
+        await _end(turn, there, "removed")
         await turn.close()
         return tx.answer(None)
 
@@ -105,7 +107,7 @@ async def ban_participant(request: messaging.BanParticipant, ctx: Context[Own]) 
         if there.state == "banned":
             return tx.answer(there)
         turn = _turn(tx, ctx, row)
-        banned = await rows.end(turn, there, "banned")
+        banned = await _end(turn, there, "banned")
         await turn.close()
         return tx.answer(banned)
 
@@ -149,7 +151,7 @@ async def leave_conversation(request: messaging.LeaveConversation, ctx: Context[
         if there is None or there.state not in ("joined", "invited"):
             return tx.answer(None)
         turn = _turn(tx, ctx, row)
-        await rows.end(turn, there, "left")
+        await _end(turn, there, "left")
         await turn.close()
         return tx.answer(None)
 
@@ -171,11 +173,22 @@ async def _let_go(principal_id: UUID, ctx: EventContext[Own]) -> None:
     await access.lock_rows(tx, tx.org_id, ids)
     for row in await conversations.locked(tx, ids):
         there = await rows.get(tx, row.id, principal_id)
-        if row.kind == "direct" or there is None or there.state not in ("joined", "invited"):
+        if there is None or there.state not in ("joined", "invited"):
             continue
         turn = Turn(tx, ctx.own.telling, row, actor_id=principal_id, at=ctx.now())
-        await rows.end(turn, there, "removed")
+        if principal_id in (row.first_id, row.second_id):
+            other = row.second_id if principal_id == row.first_id else row.first_id
+            await passing.gone(turn, principal_id, other)
+        else:
+            await _end(turn, there, "removed")
         await turn.close()
+
+
+async def _end(turn: Turn, there: Participant, state: ParticipantState) -> Participant:
+    """Let somebody take part no more; who was responsible is not, either."""
+    ended = await rows.end(turn, there, state)
+    await passing.gone(turn, there.principal_id)
+    return ended
 
 
 async def _other(

@@ -1,0 +1,67 @@
+"""What time does to handoffs: what nobody claims expires, and what is held for too long goes back. By any process."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec import Struct
+
+from polis.messaging import access
+from polis.messaging.conversations import rows as conversations
+from polis.messaging.conversations.turn import Turn
+from polis.messaging.handoff import passing, rows
+from polis.proto import Refused
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from polis.db import Database
+    from polis.messaging.telling import Telling
+
+TURN_S = 1.0
+_AT_ONCE = 100
+
+
+class _Due(Struct, frozen=True):
+    org_id: UUID
+    id: UUID
+    conversation_id: UUID
+
+
+async def keep(database: Database, telling: Telling) -> None:
+    """Look for what is due for as long as the process lives: one look at an index a turn."""
+    while True:
+        try:
+            while await sweep(database, telling) == _AT_ONCE:
+                pass
+        except Refused as refusal:
+            log.warning("handoffs.postponed", problem=refusal.problem.type)
+        await asyncio.sleep(TURN_S)
+
+
+async def sweep(database: Database, telling: Telling) -> int:
+    """Do what is due about some handoffs; how many those were."""
+    async with database.across_orgs() as tx:
+        due = await tx.rows(
+            _Due,
+            """
+            select h.org_id, h.id, h.conversation_id from messaging.handoffs h
+            where h.due_at <= clock_timestamp() and h.state in ('waiting', 'claimed') order by h.due_at limit $1
+            """,
+            _AT_ONCE,
+        )
+    for each in due:
+        async with database.transaction([each.org_id]) as tx:
+            await access.lock_rows(tx, each.org_id, [each.conversation_id])
+            handoff = await rows.get(tx, each.id)
+            at = datetime.now(UTC)
+            # Somebody may have claimed it, or another process have done this, meanwhile.
+            if handoff is None or handoff.due_at is None or handoff.due_at > at:
+                continue
+            [row] = await conversations.locked(tx, [each.conversation_id])
+            turn = Turn(tx, telling, row, actor_id=handoff.by, at=at)
+            await passing.expire(turn, handoff)
+            await turn.close()
+    return len(due)

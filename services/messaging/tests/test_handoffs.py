@@ -1,0 +1,236 @@
+"""Whatever comes together, exactly one is responsible for a conversation, and everybody sees who in the same order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from uuid import uuid4
+
+import pytest
+
+from polis.messaging import access
+from polis.messaging.conversations import rows as conversations
+from polis.messaging.conversations.turn import Turn
+from polis.messaging.handoff import clock, passing
+from polis.messaging.telling import Telling
+from polis.proto import Refused
+from polis.proto import messaging as m
+from polis.proto.problems import Forbidden
+from polis.proto.runtime import Addressee
+
+SEED = 11
+ROUNDS = 50
+AFTER = {
+    None: {"waiting"},
+    "waiting": {"claimed", "declined", "expired", "cancelled", "passed"},
+    "claimed": {"returned", "passed"},
+}
+
+
+@pytest.fixture
+def agent(actors, running):
+    """Makes agents of somebody's org."""
+
+    def make(of):
+        made = actors.agent(of.org_id, f"a-{uuid4()}")
+        return actors.person("agent", org_id=of.org_id, kind="agent", sub=made.id)
+
+    return make
+
+
+@pytest.fixture
+def database(running):
+    return running.kernel.database
+
+
+@pytest.fixture
+def time_passes(running, database):
+    """All that is under way in an org is due at once, and what is due is done."""
+
+    async def passes(org_id):
+        async with database.transaction([org_id]) as tx:
+            await tx.execute(
+                """
+                update messaging.handoffs set due_at = clock_timestamp()
+                where org_id = $1 and due_at is not null and state in ('waiting', 'claimed')
+                """,
+                org_id,
+            )
+        await clock.sweep(database, Telling(running.kernel.bus))
+
+    return passes
+
+
+async def log_of(caller, conversation_id):
+    seen, seq = [], 0
+    while True:
+        part = await caller.call(m.WatchConversation(conversation_id, after=seq))
+        assert part.recovered
+        seen += part.entries
+        seq = part.seq
+        if seq == part.conversation.head_seq:
+            return seen, part.conversation
+
+
+def to(somebody):
+    return Addressee("principal", id=somebody.principal_id)
+
+
+class Office:
+    """People and an agent who hand a conversation to and fro, as it comes into their heads."""
+
+    def __init__(self, chance, running, owner, everybody, conversation):
+        self.chance, self.running, self.id = chance, running, conversation.id
+        self.owner, self.everybody = owner, everybody
+        self.handoffs = [uuid4()]
+        self.org_id = conversation.org_id
+        self.done = 0
+
+    async def does_something(self, time_passes):
+        chance = self.chance
+        somebody, other = chance.sample(self.everybody, 2)
+        whoever, known = chance.choice((self.owner, somebody)), chance.choice(self.handoffs[-2:])
+        addressed = chance.choice(
+            (to(other), Addressee("role", role="member"), Addressee("role", role="admin"))
+        )
+        doings = {
+            lambda: whoever.call(m.HandOff(self.id, addressed, "why", held_s=chance.choice((None, 5)))): 5,
+            lambda: somebody.call(m.ClaimHandoff(known)): 6,
+            lambda: whoever.call(m.ReturnHandoff(known)): 4,
+            lambda: whoever.call(m.CancelHandoff(known)): 2,
+            lambda: somebody.call(m.LeaveConversation(self.id)): 1,
+            lambda: self.owner.call(m.AddParticipant(self.id, other.principal_id, role="observer")): 2,
+            lambda: time_passes(self.org_id): 1,
+            lambda: self.route(somebody, other): 1,
+        }
+        try:
+            answer = await chance.choices(list(doings), list(doings.values()))[0]()
+        except Refused:
+            return
+        self.done += 1
+        if isinstance(answer, m.Handoff) and answer.id not in self.handoffs:
+            self.handoffs.append(answer.id)
+
+    async def route(self, somebody, other):
+        async with self.running.kernel.database.transaction([self.org_id]) as tx:
+            await access.lock_rows(tx, self.org_id, [self.id])
+            [row] = await conversations.locked(tx, [self.id])
+            turn = Turn(
+                tx, Telling(self.running.kernel.bus), row, actor_id=somebody.principal_id, at=row.last_at
+            )
+            await passing.route(turn, other.principal_id, "user")
+            await turn.close()
+
+    async def demand_one(self):
+        async with self.running.kernel.database.transaction([self.org_id]) as tx:
+            held = await tx.rows(
+                bool,
+                """
+                select p.state = 'joined' and p.role <> 'observer' and coalesce(h.claimed_by = c.responsible_id, true)
+                from messaging.conversations c
+                left join messaging.participants p
+                    on p.org_id = c.org_id and p.conversation_id = c.id and p.principal_id = c.responsible_id
+                left join messaging.handoffs h
+                    on h.org_id = c.org_id and h.conversation_id = c.id and h.state = 'claimed'
+                where c.org_id = $1 and c.id = $2
+                """,
+                self.org_id,
+                self.id,
+            )
+        assert held == [True]
+
+
+async def test_whatever_comes_together_exactly_one_is_responsible(person, agent, running, time_passes):
+    ada = person("owner")
+    crowd = [agent(ada), person("admin", of=ada), *(person("member", of=ada) for _ in range(2))]
+    made = await ada.call(
+        m.CreateConversation(kind="group", participants=tuple(p.principal_id for p in crowd[:2]))
+    )
+    office = Office(random.Random(SEED), running, ada, crowd, made)
+
+    for _ in range(ROUNDS):
+        await asyncio.gather(*(office.does_something(time_passes) for _ in range(3)))
+        await office.demand_one()
+
+    entries, now = await log_of(ada, made.id)
+    assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+    responsible, states, inside = made.responsible_id, {}, {}
+    for entry in entries:
+        match entry.kind:
+            case "responsible":
+                assert entry.conversation.responsible_id != responsible
+                responsible = entry.conversation.responsible_id
+                assert inside[responsible] == "joined"
+            case "handoff":
+                told = entry.handoff
+                assert told.state in AFTER[states.get(told.id)]
+                states[told.id] = told.state
+                assert told.state != "claimed" or told.claimed_by == responsible
+            case "participant":
+                inside[entry.participant.principal_id] = entry.participant.state
+    assert responsible == now.responsible_id
+    assert set(states.values()) >= {"returned", "passed", "expired", "cancelled"}
+    assert office.done > ROUNDS / 2
+
+
+async def test_an_agent_hands_a_person_over_to_people_and_gets_them_back(person, agent, refused, actors):
+    tom = person("member")
+    sarah, eve, carl, ben = (
+        agent(tom),
+        person("member", of=tom),
+        person("admin", of=tom),
+        person("admin", of=tom),
+    )
+    made = await tom.call(m.OpenDirect(sarah.principal_id))
+    assert made.responsible_id == sarah.principal_id
+
+    begun = await sarah.call(
+        m.HandOff(made.id, Addressee("role", role="admin"), "A refund", summary="Charged twice")
+    )
+    again = await refused(sarah.call(m.HandOff(made.id, to(carl), "A refund")))
+    assert again == m.HandoffWaits(handoff_id=begun.id)
+    assert (await carl.call(m.ListHandoffs())).items == (begun,)
+    assert (await eve.call(m.ListHandoffs())).items == ()
+    assert await refused(eve.call(m.GetHandoff(begun.id))) == m.HandoffNotFound(handoff_id=begun.id)
+    assert await refused(eve.call(m.ClaimHandoff(begun.id))) == m.HandoffNotFound(handoff_id=begun.id)
+    assert isinstance(await refused(tom.call(m.ClaimHandoff(begun.id))), Forbidden)
+
+    claimed = await carl.call(m.ClaimHandoff(begun.id))
+    assert (claimed.state, claimed.claimed_by, claimed.from_id) == (
+        "claimed",
+        carl.principal_id,
+        sarah.principal_id,
+    )
+    assert await carl.call(m.ClaimHandoff(begun.id)) == claimed
+    assert await refused(ben.call(m.ClaimHandoff(begun.id))) == m.HandoffEnded(state="claimed")
+    await carl.call(m.PostMessage(made.id, text="I see to it."))
+
+    returned = await carl.call(m.ReturnHandoff(begun.id, note="Refunded"))
+    now = await tom.call(m.GetConversation(made.id))
+    assert (returned.state, returned.note) == ("returned", "Refunded")
+    assert now.responsible_id == sarah.principal_id
+    # He came for the handoff alone.
+    assert await refused(carl.call(m.GetConversation(made.id))) == m.ConversationNotFound(
+        conversation_id=made.id
+    )
+
+
+async def test_time_ends_what_nobody_claims_and_gives_back_what_is_held_for_too_long(
+    person, agent, time_passes
+):
+    ada = person("owner")
+    sarah = agent(ada)
+    made = await ada.call(m.CreateConversation(kind="group", participants=(sarah.principal_id,)))
+    assert made.responsible_id == ada.principal_id
+
+    first = await ada.call(m.HandOff(made.id, to(sarah), "a"))
+    await time_passes(ada.org_id)
+    second = await ada.call(m.HandOff(made.id, to(sarah), "b", held_s=60))
+    await sarah.call(m.ClaimHandoff(second.id))
+    held = await ada.call(m.GetConversation(made.id))
+    await time_passes(ada.org_id)
+
+    listed = (await ada.call(m.ListHandoffs(conversation_id=made.id))).items
+    assert [(each.id, each.state) for each in listed] == [(second.id, "returned"), (first.id, "expired")]
+    assert held.responsible_id == sarah.principal_id
+    assert (await ada.call(m.GetConversation(made.id))).responsible_id == ada.principal_id

@@ -1,0 +1,54 @@
+"""Handing a conversation over: a channel of the owner's that is open to the org, to whoever is an admin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.rows.messaging import channel, kept
+
+if TYPE_CHECKING:
+    from polis.cli.api import Api
+    from tests.e2e.world import World
+
+HANDING = {"to": {"kind": "role", "role": "admin"}, "reason": "A refund", "summary": "Charged twice"}
+
+
+async def live(api: Api) -> None:
+    """Leave a row in every table."""
+    made = await api.call("POST", "/conversations", {"kind": "group"})
+    await api.call("POST", f"/conversations/{made['id']}/handoffs", HANDING)
+
+
+async def hand_off(world: World):
+    return f"/conversations/{await channel(world)}/handoffs", HANDING
+
+
+def on_waiting(path: str, body: object = None):
+    async def row(world: World):
+        made = await world.owner("POST", f"/conversations/{await channel(world)}/handoffs", HANDING)
+        return path.format(made["id"]), body
+
+    return row
+
+
+async def list_handoffs(world: World):
+    return f"/handoffs?conversation_id={(await kept(world))[0]}", None
+
+
+_H = "/handoffs/{0}"
+ROWS: dict[str, Any] = {
+    "hand_off": hand_off,
+    "list_handoffs": list_handoffs,
+    "get_handoff": on_waiting(_H),
+    "claim_handoff": on_waiting(_H + "/claim", {}),
+    "return_handoff": on_waiting(_H + "/return", {}),
+    "cancel_handoff": on_waiting(_H + "/cancel", {}),
+}
+# Who sees a channel has yet to answer for it, or to be one of those whom it is handed to.
+ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
+    ("hand_off", "allowed"): {403},
+    ("claim_handoff", "allowed"): {403, 404},
+    ("return_handoff", "allowed"): {403, 404},
+    ("cancel_handoff", "allowed"): {403, 404},
+}
+USERS_ONLY: set[str] = set()
