@@ -23,6 +23,7 @@ _FILES = {
     "/account": ("account.html", _HTML),
     "/administrator": ("administrator.html", _HTML),
     "/answer": ("answer.html", _HTML),
+    "/chat": ("chat.html", _HTML),
     "/forgotten-password": ("forgotten-password.html", _HTML),
     "/reset-password": ("reset-password.html", _HTML),
     "/sign-up": ("sign-up.html", _HTML),
@@ -40,11 +41,14 @@ _FILES = {
     "/reset-password.js": ("reset-password.js", _SCRIPT),
     "/schema-form.js": ("schema-form.js", _SCRIPT),
     "/sign-up.js": ("sign-up.js", _SCRIPT),
+    "/chat.css": ("chat.css", _STYLE),
     "/reference.css": ("reference.css", _STYLE),
     "/style.css": ("style.css", _STYLE),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/sample.mbox": ("sample.mbox", "application/mbox"),
 }
+_SCRIPTS = ("chat", "client/src", "client/generated")
+"""Folders of modules, each served by its name; the client is the project's own, as it is published."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -52,9 +56,10 @@ _POLICY = (
 _REDOC_STYLES = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
 """The element that Redoc fills rule by rule, which is empty for the policy, and one of fixed text."""
 _POLICIES = {
+    "chat.html": f"{_POLICY}; media-src 'self'",
     "reference.html": _POLICY.replace("style-src 'self'", f"style-src 'self' {_REDOC_STYLES}").replace(
         "img-src 'self'", "img-src 'self' data:"
-    )
+    ),
 }
 _HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -78,7 +83,17 @@ class Content(NamedTuple):
 
 def page_routes() -> list[Route]:
     """The pages with what they load, and the documents of the whole mesh."""
-    return [*(Route(path, _page) for path in _FILES), Route("/docs/{name}", _document)]
+    return [*(Route(path, _page) for path in (*_FILES, *_scripts())), Route("/docs/{name}", _document)]
+
+
+@cache
+def _scripts() -> dict[str, tuple[str, str]]:
+    return {
+        f"/{folder}/{file.name}": (f"{folder}/{file.name}", _SCRIPT)
+        for folder in _SCRIPTS
+        for file in files("polis.gateway").joinpath("pages", folder).iterdir()
+        if file.name.endswith(".js")
+    }
 
 
 @cache
@@ -97,7 +112,8 @@ def _content(body: bytes) -> Content:
 
 
 async def _page(request: Request) -> Response:
-    name, media_type = _FILES[request.url.path]
+    path = request.url.path
+    name, media_type = _FILES.get(path) or _scripts()[path]
     return _answer(request, _page_content(name), media_type, _POLICIES.get(name, _POLICY))
 
 

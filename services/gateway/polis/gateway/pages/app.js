@@ -8,11 +8,17 @@ let ticket = "";
 let runId = null;
 let stopFollowing = () => {};
 
+// Pages that send here who has no session, and get back who has one.
+const BACK = new Set(["/chat"]);
+const then = new URLSearchParams(location.search).get("then");
+
 function show(me) {
+  if (me && BACK.has(then)) location.replace(then);
   at("door").hidden = Boolean(me);
   at("work").hidden = !me;
   at("sign-out").hidden = !me;
   at("account").hidden = !me;
+  at("chat").hidden = !me;
   at("who").textContent = me ? `${me.principal.name} (${me.role})` : "";
 }
 

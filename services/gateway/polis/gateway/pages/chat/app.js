@@ -1,0 +1,258 @@
+// The chat: who is here, their conversations, the one that is open, and what is written.
+
+import { Polis, Problem } from "/client/src/index.js";
+import { beginDialog } from "/chat/begin.js";
+import { Composer } from "/chat/composer.js";
+import { details } from "/chat/details.js";
+import { confirmed } from "/chat/dialog.js";
+import { Drafts } from "/chat/drafts.js";
+import { at } from "/chat/element.js";
+import { found } from "/chat/found.js";
+import { Kept } from "/chat/kept.js";
+import { Link } from "/chat/link.js";
+import { List } from "/chat/list.js";
+import { openMenu } from "/chat/menu.js";
+import { history, signDialog } from "/chat/messages.js";
+import { Open } from "/chat/open.js";
+import { Outbox } from "/chat/outbox.js";
+import { People } from "/chat/people.js";
+
+const LOOK_MS = 15_000;
+const PRESENT_MS = 45_000;
+const SIGNS = ["👍", "❤️", "😂", "🎉", "😮", "👀"];
+const TOUCH = matchMedia("(pointer: coarse)");
+
+class Chat {
+  polis = new Polis();
+
+  async start() {
+    const me = await this.polis.call("GetMe");
+    this.me = me.principal;
+    at("who").textContent = me.principal.name;
+    this.kept = new Kept(`${me.org_id}/${me.principal.id}`);
+    this.people = new People(this.polis, me.principal, () => this.redraw());
+    this.drafts = new Drafts(this.polis, this.kept);
+    this.link = new Link(() => this.outbox.run());
+    this.list = new List(this);
+    this.outbox = new Outbox(this.kept, (item) => this.#post(item), (id) => this.open.room?.id === id && this.open.draw());
+    this.composer = new Composer(this);
+    this.open = new Open(this, this.#actions());
+    this.#listen();
+    await Promise.all([this.people.read(), this.list.read()]);
+    this.outbox.run();
+    this.#present();
+    this.#look();
+    this.show();
+  }
+
+  // What the address names is open.
+  show() {
+    const [, id, seq] = /^#([0-9a-f-]{36})(?:\/(\d{1,15}))?$/.exec(location.hash) ?? [];
+    document.body.dataset.shown = id ? "conversation" : "list";
+    at("skip").href = location.hash || "#";
+    if (id && this.open.room?.id === id) {
+      if (seq) this.attempt(() => this.open.jump(Number(seq)));
+      return;
+    }
+    this.list.current = id ?? null;
+    this.list.draw();
+    this.composer.open(null);
+    at("problem").hidden = true;
+    at("more").hidden = true;
+    at("name").textContent = id ? "…" : "Choose a conversation";
+    at("about").textContent = "";
+    at("mute").hidden = true;
+    if (!id) return this.open.close();
+    this.open.open(id, seq ? Number(seq) : 0);
+  }
+
+  go(id, seq) {
+    location.hash = seq ? `#${id}/${seq}` : `#${id}`;
+  }
+
+  // The conversation has been read: one can write in it.
+  opened(room) {
+    const again = !at("more").hidden;
+    at("more").hidden = false;
+    if (again) return;
+    this.composer.open(room);
+    if (TOUCH.matches) at("name").focus();
+    else if (room.speaks && !at("menu").matches(":popover-open")) {
+      at("composer").hidden = false;
+      this.composer.focus();
+    }
+  }
+
+  lost(problem) {
+    if (problem.status === 401) return this.#door();
+    at("loading").hidden = true;
+    this.composer.open(null);
+    this.complain(problem.status === 404 || problem.status === 403 ? new Error("You do not see this conversation, or not any more.") : problem);
+    this.refresh();
+  }
+
+  follow(topic, options) {
+    return this.polis.follow(topic, options);
+  }
+
+  typing(id, on) {
+    this.polis.call("SayTyping", { conversation_id: id, on }).catch(() => {});
+  }
+
+  mark(id, seq) {
+    return this.polis.call("MarkConversation", { conversation_id: id, read_seq: seq });
+  }
+
+  send(fields) {
+    if (this.outbox.full) {
+      this.complain(new Error("Too many messages wait to be sent. Wait until some of them are, or discard some."));
+      return false;
+    }
+    this.outbox.add({ conversation_id: this.open.room.id, ...fields });
+    this.open.newest();
+    return true;
+  }
+
+  edit(seq, text) {
+    const id = this.open.room.id;
+    this.attempt(async () => this.#changed(id, await this.polis.call("EditMessage", { conversation_id: id, seq, text })));
+  }
+
+  lastOfMine() {
+    return this.open.room.window.items.findLast(({ message }) => message?.sender_id === this.me.id && !message.deleted_at)?.message;
+  }
+
+  redraw() {
+    this.list.draw();
+    this.open.draw();
+  }
+
+  async refresh() {
+    try {
+      await this.list.read();
+    } catch (error) {
+      if (error.status === 401) this.#door();
+    }
+  }
+
+  complain(error) {
+    at("problem").textContent = error.message;
+    at("problem").hidden = false;
+  }
+
+  async attempt(work) {
+    at("problem").hidden = true;
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof Problem && error.status === 401) this.#door();
+      else this.complain(error instanceof TypeError ? new Error("The gateway was not reached. Try again in a moment.") : error);
+    }
+  }
+
+  async #post({ conversation_id: id, text, parts, reply_to: reply, client_id: client }) {
+    const fields = { conversation_id: id, text, parts, client_id: client, ...(reply && { reply_to: reply }) };
+    try {
+      const posted = await this.polis.call("PostMessage", fields, { idempotencyKey: client });
+      if (this.open.room?.id !== id) queueMicrotask(() => this.outbox.settle(id, posted.seq));
+      return posted;
+    } catch (error) {
+      if (error.status === 401) this.#door();
+      throw error;
+    }
+  }
+
+  // What was done to a message is in its answer, before it is heard.
+  #changed(id, message) {
+    if (message && this.open.room?.id === id) {
+      this.open.room.window.put(message);
+      this.open.draw();
+    }
+  }
+
+  #actions() {
+    const call = (operation, fields) => this.attempt(async () => {
+      const id = this.open.room.id;
+      const answer = await this.polis.call(operation, { conversation_id: id, ...fields });
+      if (answer?.seq && answer.sender_id) this.#changed(id, answer);
+    });
+    const act = {
+      me: this.me.id,
+      chat: this,
+      jump: (seq) => this.attempt(() => this.open.jump(seq)),
+      react: (seq, emoji, on) => call("ReactToMessage", { seq, emoji, on }),
+      history: (message) => history(this, message),
+      again: (item) => this.outbox.again(item.client_id),
+      drop: (item) => this.outbox.drop(item.client_id),
+      rewrite: (item) => this.composer.write(this.outbox.drop(item.client_id).text, item.reply_to),
+      control: (stream, kind) => call("ControlConversation", { stream_id: stream, control: { kind } }),
+      menu: (message, anchor) => openMenu(anchor, this.#choices(message, call)),
+    };
+    return act;
+  }
+
+  #choices(message, call) {
+    const { room } = this.open;
+    const { seq } = message;
+    const mine = message.sender_id === this.me.id;
+    const copy = { text: "Copy text", act: () => this.attempt(() => navigator.clipboard.writeText(message.text)) };
+    if (!room.speaks) return [copy];
+    return [
+      ...SIGNS.map((emoji) => ({ text: emoji, label: `React with ${emoji}`, inline: true, act: () => call("ReactToMessage", { seq, emoji, on: true }) })),
+      { text: "Another sign…", act: () => signDialog((emoji) => call("ReactToMessage", { seq, emoji, on: true })) },
+      { text: "Answer", act: () => this.composer.reply(message) },
+      copy,
+      { text: message.pinned_at ? "Take the pin off" : "Pin", act: () => call("PinMessage", { seq, pinned: !message.pinned_at }) },
+      mine && message.text ? { text: "Edit", act: () => this.composer.edit(message) } : null,
+      mine || room.manages ? { text: "Delete…", act: () => this.#delete(seq, call) } : null,
+    ].filter(Boolean);
+  }
+
+  async #delete(seq, call) {
+    if (await confirmed("Delete this message?", "It is gone for everybody. That it was there remains to be seen.", "Delete")) await call("DeleteMessage", { seq });
+  }
+
+  #listen() {
+    addEventListener("hashchange", () => this.show());
+    addEventListener("pagehide", () => this.composer.leave());
+    document.addEventListener("visibilitychange", () => this.#present());
+    at("back").addEventListener("click", () => {
+      location.hash = "";
+      at("conversations").querySelector("a")?.focus();
+    });
+    at("begin").addEventListener("click", () => beginDialog(this));
+    at("more").addEventListener("click", () => openMenu(at("more"), details(this)));
+    at("skip").addEventListener("click", (event) => {
+      event.preventDefault();
+      (at("composer").hidden ? at("name") : at("text")).focus();
+    });
+    at("search").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = at("find").value.trim();
+      if (text) found(this, text, null);
+    });
+  }
+
+  #present() {
+    clearTimeout(this.presentTimer);
+    this.presentTimer = setTimeout(() => this.#present(), PRESENT_MS);
+    this.polis.call("SayPresence", { state: document.hidden ? "away" : "online" }).catch(() => {});
+  }
+
+  #look() {
+    setInterval(() => !document.hidden && this.refresh(), LOOK_MS);
+    document.addEventListener("visibilitychange", () => !document.hidden && this.refresh());
+  }
+
+  #door() {
+    location.assign("/?then=/chat");
+  }
+}
+
+const chat = new Chat();
+try {
+  await chat.start();
+} catch (error) {
+  if (error instanceof Problem && error.status === 401) location.replace("/?then=/chat");
+  else chat.complain(error);
+}

@@ -1,0 +1,108 @@
+// Beginning a conversation: with one, with several, or in a channel.
+
+import { button, h } from "/chat/element.js";
+import { openDialog } from "/chat/dialog.js";
+
+const SHOWN = 100;
+
+export function beginDialog(chat) {
+  openDialog("New conversation", (close) => {
+    const pane = h("div", { id: "pane", className: "pane" });
+    const kinds = { one: "Person or agent", group: "Group", channel: "Channel" };
+    const draw = { one: () => ofOne(chat, close), group: () => ofSeveral(chat, close), channel: () => ofChannel(chat, close) };
+    const tabs = Object.entries(kinds).map(([kind, text]) => h("button", { type: "button", role: "tab", id: `tab-${kind}`, aria: { controls: "pane" }, on: { click: () => choose(kind) } }, text));
+    const choose = (kind) => {
+      for (const tab of tabs) {
+        const chosen = tab.id === `tab-${kind}`;
+        tab.setAttribute("aria-selected", String(chosen));
+        tab.tabIndex = chosen ? 0 : -1;
+      }
+      pane.setAttribute("aria-labelledby", `tab-${kind}`);
+      pane.replaceChildren(...[draw[kind]()].flat());
+    };
+    const key = (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      const next = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
+      next.click();
+      next.focus();
+    };
+    pane.setAttribute("role", "tabpanel");
+    choose("one");
+    chat.people.read().catch(() => {});
+    return [h("div", { role: "tablist", className: "tabs", aria: { label: "Kind of conversation" }, on: { keydown: key } }, tabs), pane];
+  });
+}
+
+async function begun(chat, close, name, fields) {
+  await chat.attempt(async () => {
+    const conversation = await chat.polis.call(name, fields);
+    close();
+    await chat.refresh();
+    chat.go(conversation.id);
+  });
+}
+
+// A field that narrows a list of people down; `item` makes the line of one of them.
+export function peopleField(people, item, label = "Name") {
+  const list = h("ul", { className: "people", aria: { label: "People and agents" } });
+  const input = h("input", { type: "search", autocomplete: "off", autofocus: true });
+  const draw = () => {
+    const wanted = input.value.trim().toLowerCase();
+    const fitting = people.filter(({ name, note }) => `${name} ${note}`.toLowerCase().includes(wanted));
+    list.replaceChildren(...fitting.slice(0, SHOWN).map(item));
+    if (!fitting.length) list.replaceChildren(h("li", {}, people.length ? "Nobody of this name." : "There is nobody else in this org yet."));
+  };
+  input.addEventListener("input", draw);
+  draw();
+  return [h("label", {}, label, input), list];
+}
+
+function ofOne(chat, close) {
+  return peopleField(chat.people.others(), ({ id, name, note, kind }) =>
+    h("li", {}, button([name, " ", h("small", {}, kind === "agent" ? `agent ${note}` : note)], () => begun(chat, close, "OpenDirect", { principal_id: id }), { className: "plain" })),
+  );
+}
+
+function ofSeveral(chat, close) {
+  const chosen = new Set();
+  const name = h("input", { name: "name", maxLength: 120, required: true, autocomplete: "off" });
+  const field = peopleField(chat.people.others(), ({ id, name: called, note, kind }) => {
+    const box = h("input", { type: "checkbox", checked: chosen.has(id), on: { change: () => (box.checked ? chosen.add(id) : chosen.delete(id)) } });
+    return h("li", {}, h("label", { className: "row" }, box, called, h("small", {}, kind === "agent" ? `agent ${note}` : note)));
+  }, "Who takes part");
+  const submit = (event) => {
+    event.preventDefault();
+    begun(chat, close, "CreateConversation", { kind: "group", name: name.value, participants: [...chosen] });
+  };
+  return h("form", { on: { submit } }, h("label", {}, "Name of the group", name), field, h("button", { type: "submit" }, "Begin"));
+}
+
+function ofChannel(chat, close) {
+  const list = h("ul", { className: "people", aria: { label: "Channels" } });
+  const input = h("input", { name: "name", maxLength: 120, required: true, autocomplete: "off", autofocus: true });
+  let timer = 0;
+  const search = () => chat.attempt(async () => {
+    const { items } = await chat.polis.call("ListChannels", { name: input.value.trim(), limit: SHOWN });
+    list.replaceChildren(...items.map((channel) => h("li", {}, button([channel.name, " ", h("small", {}, channel.topic)], () => joined(chat, close, channel), { className: "plain" }))));
+    if (!items.length) list.replaceChildren(h("li", {}, "No channel of this name."));
+  });
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(search, 300);
+  });
+  const submit = (event) => {
+    event.preventDefault();
+    begun(chat, close, "CreateConversation", { kind: "channel", name: input.value });
+  };
+  search();
+  return h("form", { on: { submit } }, h("label", {}, "Name", input), h("p", {}, "Join a channel:"), list, h("button", { type: "submit" }, "Begin a channel of this name"));
+}
+
+function joined(chat, close, { id }) {
+  if (chat.list.get(id)) {
+    close();
+    return chat.go(id);
+  }
+  return begun(chat, close, "JoinConversation", { conversation_id: id });
+}

@@ -1,0 +1,259 @@
+// The open conversation: follows its topic, shows what is heard, and carries out what is done in it.
+
+import { at } from "/chat/element.js";
+import { tell } from "/chat/heard.js";
+import { Log } from "/chat/log.js";
+import { listed, titleOf } from "/chat/people.js";
+import { Room } from "/chat/room.js";
+import { rows } from "/chat/rows.js";
+
+const PAGE = 80;
+const MARK_MS = 1_500;
+const AGAIN_MS = 10_000;
+
+export class Open {
+  #chat;
+  #log;
+  #stop = null;
+  #frame = 0;
+  #to = "";
+  #fresh = null;
+  #marked = 0;
+  #markTimer = 0;
+  #typingTimer = 0;
+  room = null;
+
+  constructor(chat, act) {
+    this.#chat = chat;
+    this.#log = new Log({ ...act, older: () => this.#older(), newer: () => this.#newer(), bottom: () => this.#read() });
+    at("newest").addEventListener("click", () => this.newest());
+    addEventListener("focus", () => this.#read());
+    document.addEventListener("visibilitychange", () => this.#read());
+  }
+
+  close() {
+    this.#stop?.abort();
+    clearTimeout(this.#markTimer);
+    clearTimeout(this.#typingTimer);
+    this.room = null;
+  }
+
+  // Follows a conversation until another is opened; seq: a message to show.
+  async open(id, seq) {
+    this.close();
+    const stop = (this.#stop = new AbortController());
+    const room = (this.room = new Room(id, this.#chat.me.id));
+    this.#marked = 0;
+    this.#fresh = null;
+    this.#to = "end";
+    this.#log.stuck = true;
+    this.draw();
+    at("loading").hidden = false;
+    while (!stop.signal.aborted) {
+      try {
+        await this.#follow(room, stop.signal, seq);
+        return;
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        if (error.status) {
+          this.#chat.lost(error);
+          return;
+        }
+        this.#chat.link.lost(error);
+        await this.#chat.link.again(AGAIN_MS);
+      }
+    }
+  }
+
+  async #follow(room, signal, seq) {
+    let first = true;
+    for await (const change of this.#chat.follow(`conversation/${room.id}`, { signal })) {
+      const around = change.kind === "snapshot" && room.window.newer ? room.window.first : 0;
+      const said = room.take(change);
+      if (change.kind === "snapshot") {
+        if (first) this.#fresh = this.#unread(room);
+        await this.#begun(room, around || (first ? seq : 0));
+        first = false;
+      } else if (change.data.entry) this.#happened(room, change.data.entry, said);
+      else if (change.data.stream) this.#spoken(room, change.data.stream);
+      this.draw();
+    }
+    if (!signal.aborted) throw new Error("It is told no more of this conversation.");
+  }
+
+  #unread({ id, seq }) {
+    const known = this.#chat.list.get(id);
+    return known && known.read_seq < seq ? { after: known.read_seq, until: seq } : null;
+  }
+
+  async #begun(room, seq) {
+    at("loading").hidden = true;
+    const { conversation } = room;
+    this.#chat.list.change(room.id, { conversation });
+    this.#chat.opened(room);
+    this.#chat.outbox.settle(room.id, room.seq);
+    this.#read();
+    if (seq) await this.jump(seq);
+    const [marks, presence] = await Promise.all([this.#ask("ListMarks", { limit: 200 }), this.#ask("ListPresence", {})]);
+    marks.forEach((mark) => room.mark(mark));
+    presence.forEach((each) => room.present(each));
+    this.draw();
+  }
+
+  // What is nice to know and goes without.
+  async #ask(operation, fields) {
+    try {
+      return (await this.#chat.polis.call(operation, { conversation_id: this.room.id, ...fields })).items;
+    } catch {
+      return [];
+    }
+  }
+
+  #happened(room, entry, said) {
+    const { list, people, outbox } = this.#chat;
+    list.change(room.id, { conversation: room.conversation && { ...room.conversation, last_at: entry.at, head_seq: entry.seq } });
+    if (said?.client_id && said.sender_id === room.me) outbox.drop(said.client_id);
+    outbox.settle(room.id, room.seq);
+    if (said && said.sender_id !== room.me) {
+      if (!room.streamed.delete(said.stream?.id)) tell(`${people.of(said.sender_id).name}: ${said.text || "a file"}`);
+      else tell(`${people.of(said.sender_id).name} has answered: ${said.text}`);
+      list.change(room.id, { unread: (list.get(room.id)?.unread ?? 0) + 1 });
+    }
+    if (entry.kind === "participant") this.#chat.opened(room);
+    this.#read();
+  }
+
+  #spoken(room, { stream_id: id, at: from, state, producer_id: producer }) {
+    if (from === 0 && state === "open") tell(`${this.#chat.people.of(producer).name} is answering`);
+    if (room.behind(id)) this.#catchUp(room, id);
+  }
+
+  // A piece of a stream was missed: the rest is asked for, once at a time.
+  async #catchUp(room, id) {
+    const known = room.streams.get(id);
+    if (known.asking) return;
+    known.asking = true;
+    try {
+      room.resume(await this.#chat.polis.call("GetStream", { stream_id: id, at: known.length }));
+    } catch {
+      // The message that it becomes tells the whole.
+    } finally {
+      known.asking = false;
+    }
+    this.draw();
+  }
+
+  draw(to = "") {
+    this.#to ||= to;
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => this.drawNow());
+    // Frames rest while the page is not in sight; what is drawn is then drawn when it is.
+    if (document.hidden) this.#read();
+  }
+
+  drawNow() {
+    const { room } = this;
+    const { people, outbox } = this.#chat;
+    if (!room) return;
+    const pending = outbox.of(room.id).filter((item) => item.state !== "sent" || item.seq > room.seq);
+    this.#log.draw(rows(room, room.window.newer ? [] : pending, people, this.#fresh), this.#to);
+    this.#to = "";
+    if (room.conversation) this.#head(room);
+    this.#typing(room);
+  }
+
+  #head(room) {
+    const { people } = this.#chat;
+    const { conversation } = room;
+    at("name").textContent = titleOf(conversation, people);
+    at("about").textContent = aboutOf(room, people);
+    at("composer").hidden = !room.speaks;
+    at("mute").hidden = room.speaks;
+    at("mute").textContent = room.speaks ? "" : conversation.archived_at ? "This conversation is archived: it can be read, and nothing is said in it." : "You read here and say nothing.";
+  }
+
+  #typing(room) {
+    const { ids, over } = room.typists();
+    const names = ids.map((id) => this.#chat.people.of(id).name);
+    const text = names.length ? `${listed(names)} ${names.length > 1 ? "are" : "is"} typing…` : "";
+    if (at("typing").textContent !== text) at("typing").textContent = text;
+    clearTimeout(this.#typingTimer);
+    if (names.length) this.#typingTimer = setTimeout(() => this.drawNow(), over - Date.now() + 50);
+  }
+
+  // What is in sight of somebody who looks is read.
+  #read() {
+    const { room } = this;
+    if (!room?.conversation || !this.#log.stuck || room.window.newer || document.hidden || !document.hasFocus()) return;
+    const { list } = this.#chat;
+    if (list.get(room.id)?.unread) list.change(room.id, { unread: 0, read_seq: room.seq });
+    if (room.seq <= this.#marked || this.#markTimer) return;
+    this.#markTimer = setTimeout(() => this.#mark(room), this.#marked ? MARK_MS : 0);
+  }
+
+  #mark(room) {
+    this.#markTimer = 0;
+    if (room !== this.room || !room.role) return;
+    this.#marked = room.seq;
+    this.#chat.mark(room.id, room.seq).catch(() => (this.#marked = 0));
+  }
+
+  async #older() {
+    const { room } = this;
+    if (!room?.window.older || !room.conversation) return;
+    const { items } = await this.#page(room, { around: room.window.first, limit: PAGE });
+    if (room !== this.room) return;
+    room.window.before(items.filter(({ seq }) => seq < room.window.first));
+    this.drawNow();
+  }
+
+  async #newer() {
+    const { room } = this;
+    if (!room?.window.newer) return;
+    const { items, next_cursor: more } = await this.#page(room, { since: room.window.last, limit: PAGE });
+    if (room !== this.room) return;
+    room.window.after(items, { newer: Boolean(more) });
+    this.drawNow();
+  }
+
+  #page(room, fields) {
+    return this.#chat.polis.call("ListMessages", { conversation_id: room.id, ...fields });
+  }
+
+  // Shows a message, wherever in the conversation it stands.
+  async jump(seq) {
+    const { room } = this;
+    if (this.#log.show(seq)) return;
+    const { items, next_cursor: more } = await this.#page(room, { around: seq, limit: PAGE });
+    if (room !== this.room) return;
+    room.window.reset(items, { older: true, newer: Boolean(more) });
+    this.#log.stuck = false;
+    this.drawNow();
+    if (!this.#log.show(seq)) throw new Error("This message is kept no more.");
+  }
+
+  async newest() {
+    const { room } = this;
+    if (room?.window.newer) {
+      const { items } = await this.#page(room, { limit: PAGE });
+      if (room !== this.room) return;
+      room.window.reset(items.toReversed(), { older: true, newer: false });
+    }
+    this.#log.stuck = true;
+    this.draw("end");
+    this.#read();
+  }
+}
+
+function aboutOf(room, people) {
+  const { conversation, participants } = room;
+  const others = [...participants.values()].filter(({ principal_id: id, state }) => id !== room.me && state === "joined");
+  if (conversation.kind === "direct") {
+    const [other] = others;
+    if (!other) return "";
+    return other.kind === "agent" ? `Agent ${people.of(other.principal_id).note}` : room.about(other.principal_id);
+  }
+  const here = others.filter(({ principal_id: id }) => room.about(id) !== "offline").length;
+  const count = `${others.length + (room.role ? 1 : 0)} take part${here ? `, ${here} here now` : ""}`;
+  return conversation.topic ? `${conversation.topic} · ${count}` : count;
+}

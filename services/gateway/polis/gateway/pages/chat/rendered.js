@@ -1,0 +1,61 @@
+// A tree of markdown.js as elements.
+
+import { h } from "/chat/element.js";
+import { parse } from "/chat/markdown.js";
+
+// Writes a text into an element, block by block: blocks that say what they said stay as they are, so a text that grows costs
+// what it grew by, and what somebody has marked in it stays marked.
+export function write(element, text) {
+  const before = (element.written ??= []);
+  const now = parse(text);
+  now.forEach((block, n) => {
+    const key = JSON.stringify(block);
+    if (before[n] === key) return;
+    const drawn = blockOf(block);
+    if (element.children[n]) element.children[n].replaceWith(drawn);
+    else element.append(drawn);
+    before[n] = key;
+  });
+  while (element.children.length > now.length) element.lastElementChild.remove();
+  before.length = now.length;
+}
+
+const BLOCKS = {
+  p: ({ content }) => h("p", {}, contents(content)),
+  // The page has headings of its own; those of a message are none of its outline.
+  h: ({ level, content }) => h("p", { className: "heading", data: { level } }, contents(content)),
+  quote: ({ blocks }) => h("blockquote", {}, blocks.map(blockOf)),
+  ul: ({ items }) => h("ul", {}, items.map(itemOf)),
+  ol: ({ start, items }) => h("ol", { start }, items.map(itemOf)),
+  pre: ({ text }) => h("pre", { tabIndex: 0 }, h("code", {}, text)),
+  hr: () => h("hr"),
+  table: ({ head, rows }) =>
+    h("div", { className: "table", tabIndex: 0, role: "group", aria: { label: "Table" } },
+      h("table", {},
+        h("thead", {}, h("tr", {}, head.map((cell) => h("th", { scope: "col" }, contents(cell))))),
+        h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, contents(cell)))))),
+      ),
+    ),
+};
+
+const INLINES = {
+  em: ({ content }) => h("em", {}, contents(content)),
+  strong: ({ content }) => h("strong", {}, contents(content)),
+  del: ({ content }) => h("del", {}, contents(content)),
+  code: ({ text }) => h("code", {}, text),
+  mention: ({ text }) => h("span", { className: "mention" }, text),
+  br: () => h("br"),
+  a: ({ href, content }) => h("a", { href, title: href, target: "_blank", rel: "noopener noreferrer nofollow ugc" }, contents(content)),
+};
+
+const blockOf = (block) => BLOCKS[block.type](block);
+
+function itemOf(blocks) {
+  const [first, ...rest] = blocks;
+  if (first?.type !== "p") return h("li", {}, blocks.map(blockOf));
+  return h("li", {}, contents(first.content), rest.map(blockOf));
+}
+
+function contents(nodes) {
+  return nodes.map((node) => (typeof node === "string" ? node : INLINES[node.type](node)));
+}

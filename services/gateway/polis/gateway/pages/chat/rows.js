@@ -1,0 +1,86 @@
+// What stands in the log, line by line: days, what happened, messages, what is being said, and what is on its way.
+
+import { listed } from "/chat/people.js";
+import { day, dayKey } from "/chat/times.js";
+
+const TOGETHER_MS = 5 * 60_000;
+
+// Plain values only, so that a row is drawn anew when one of them differs.
+// fresh: what was new when the conversation was opened lies behind `after`, up to `until`.
+export function rows(room, pending, people, fresh) {
+  const found = [];
+  let before = null;
+  let [dayBefore, marked] = ["", fresh === null];
+  const last = lastOfMine(room);
+  for (const { seq, message, notice } of room.window.items) {
+    const moment = message?.sent_at ?? notice.at;
+    if (dayKey(moment) !== dayBefore) {
+      dayBefore = dayKey(moment);
+      found.push({ key: `day/${dayBefore}`, kind: "day", text: day(moment) });
+      before = null;
+    }
+    if (!marked && seq > fresh.after && seq <= fresh.until && message && message.sender_id !== room.me) {
+      marked = true;
+      found.push({ key: "new", kind: "new", text: "New" });
+      before = null;
+    }
+    if (notice) {
+      found.push({ key: `notice/${seq}`, kind: "notice", text: happened(notice, people) });
+      before = null;
+      continue;
+    }
+    found.push(ofMessage(room, message, { before, people, last }));
+    before = message;
+  }
+  for (const stream of room.streams.values()) found.push(ofStream(room, stream, people));
+  for (const item of pending) found.push({ key: `out/${item.client_id}`, kind: "pending", item, client: item.client_id });
+  return found;
+}
+
+function ofMessage(room, message, { before, people, last }) {
+  const { seq, sender_id: sender, reply_to: replied } = message;
+  const quoted = replied ? room.window.message(replied) : null;
+  return {
+    key: `message/${seq}`,
+    kind: "message",
+    seq,
+    message,
+    name: people.name(sender),
+    mine: sender === room.me,
+    agent: people.of(sender).kind === "agent",
+    compact: before?.sender_id === sender && !replied && Date.parse(message.sent_at) - Date.parse(before.sent_at) < TOGETHER_MS,
+    quoted,
+    quotedName: quoted ? people.name(quoted.sender_id) : "",
+    reacted: message.reactions.map(({ principal_ids: ids }) => listed(ids.map((id) => people.name(id)), 8)).join(" | "),
+    seen: seq === last ? seen(room, seq, people) : "",
+  };
+}
+
+function ofStream(room, stream, people) {
+  const { producer_id: producer } = stream;
+  return { key: `stream/${stream.stream_id}`, kind: "stream", stream, name: people.name(producer), controls: room.speaks };
+}
+
+function lastOfMine({ window, me }) {
+  return window.newer ? 0 : (window.items.findLast(({ message }) => message?.sender_id === me)?.seq ?? 0);
+}
+
+function seen(room, seq, people) {
+  const readers = room.readers(seq);
+  if (readers.length) return room.conversation.kind === "direct" ? "Read" : `Read by ${listed(readers.map((id) => people.name(id)))}`;
+  const delivered = [...room.marks.values()].some((mark) => mark.delivered_seq >= seq && mark.principal_id !== room.me);
+  return delivered ? "Delivered" : "Sent";
+}
+
+const BECAME = { joined: "takes part", left: "left", removed: "was removed", banned: "was banned", invited: "was invited" };
+
+function happened({ kind, actor_id: actor, participant, conversation }, people) {
+  if (kind === "participant") {
+    const { principal_id: id, role, state, by_id: by } = participant;
+    const became = state === "joined" && role !== "member" ? `is ${role} here` : BECAME[state];
+    return by === id || by === actor && id === actor ? `${people.of(id).name} ${became}` : `${people.of(id).name} ${became} (by ${people.of(by).name})`;
+  }
+  const name = people.of(actor).name;
+  if (conversation.archived_at) return `${name} archived the conversation`;
+  return `${name} changed the conversation${conversation.name ? `: ${conversation.name}` : ""}`;
+}
