@@ -15,16 +15,18 @@ const ORDERED = {
 
 // Each change of a topic once and in order: {kind: "snapshot", seq, data} stands for all before it, {kind: "change", seq, data} is
 // one after it. A cut is resumed behind the last one; where that cannot be done, a snapshot comes again.
-// kinds, fields: what the gateway is asked to tell alone.
-export async function* follow(link, topic, { after, kinds, fields, signal, attempts = ATTEMPTS } = {}) {
+// kinds, fields: what the gateway is asked to tell alone. state: is called with "live" when it is heard of, and with "lost" at a cut.
+export async function* follow(link, topic, { after, kinds, fields, signal, state, attempts = ATTEMPTS } = {}) {
   const place = new Place(topic, after, Boolean(kinds?.length || fields?.length));
   const transport = link.wires ? socket : events;
   for (let attempt = 0; ; attempt++) {
-    let lost = null;
+    let [lost, live] = [null, false];
     try {
       const wanted = { after: place.cursor, kinds, fields };
       for await (const frame of transport(link, topic, wanted, signal)) {
         attempt = 0;
+        if (!live) state?.("live");
+        live = true;
         if (frame.op === "end") return;
         for (const change of place.changes(frame)) yield change;
         if (place.gap) break;
@@ -34,6 +36,7 @@ export async function* follow(link, topic, { after, kinds, fields, signal, attem
       if (!error.passing) throw error;
       lost = error;
     }
+    if (!place.gap) state?.("lost");
     place.gap = false;
     if (attempt + 1 >= attempts) throw lost?.cause ?? new Error(`${topic} could not be followed: ${lost?.message ?? "it ended"}`);
     await pause(pauseMs(attempt, lost?.retryAfter), signal);

@@ -38,6 +38,8 @@ export interface FollowOptions {
   /** Only these fields of each change, and its `seq`: `entry.message.text`. */
   fields?: readonly string[];
   signal?: AbortSignal;
+  /** Is told when the topic is heard of, and when the connection is lost: it is tried again then. */
+  state?: (state: "live" | "lost") => void;
   /** How often in a row it is tried in vain to connect before that is thrown: 20 times, or Infinity. */
   attempts?: number;
 }

@@ -56,7 +56,12 @@ test("where what was missed cannot be told, a snapshot comes again", async () =>
     { text: event("snapshot", 90, run(90, [], false)) + event("transition", 91, at(91)[0]) + event("end", 91, {}) },
   );
 
-  assert.deepEqual(await all(polis.follow("run/a")), ["snapshot 3", "change 4", "snapshot 90", "change 91"]);
+  const states = [];
+
+  const changes = polis.follow("run/a", { state: (state) => states.push(state) });
+
+  assert.deepEqual(await all(changes), ["snapshot 3", "change 4", "snapshot 90", "change 91"]);
+  assert.deepEqual(states, ["live", "lost", "live"]);
 });
 
 test("a gateway that is away is tried again, one that refuses is believed; no address holds the token", async () => {
