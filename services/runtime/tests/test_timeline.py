@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -155,3 +156,31 @@ async def test_what_was_done_before_a_run_rested_is_told_with_what_came_after(ad
 async def _resting(person, run_id):
     found = await person.call(runtime.GetTimeline(run_id=run_id))
     return found if found.run.state == "waiting" else None
+
+
+async def test_attempts_of_a_process_that_died_are_told_and_the_one_at_work_was_lost(
+    ada, played, effects, graph_of, stage
+):
+    played.graphs["taken"] = graph_of("log", "test.effect")
+    effects.gate.clear()
+    run = await ada.call(runtime.StartRun(graph="taken", input={"x": 1}))
+
+    async def under_way():
+        found = await ada.call(runtime.GetTimeline(run_id=run.id))
+        told = {step.node: [a.ended_ms is not None for a in step.attempts] for step in found.attempts}
+        return told == {"n0": [True], "n1": [False]}
+
+    await eventually(under_way)
+    admin = await asyncpg.connect(stage.database.admin_url)
+    # As if the process that had it were gone: this one finds its own record refused, and takes the run over.
+    gone = "update runtime.runs set owner = gen_random_uuid(), epoch = epoch + 1 where id = $1"
+    await admin.execute(gone, run.id)
+    await admin.close()
+    await eventually(lambda: len(effects.begun) == 2, within_s=10)
+    effects.gate.set()
+    _, steps = await timeline(ada, run.id, within_s=10)
+
+    lost, again = steps["n1"].attempts
+    assert [(a.error, a.number) for a in (lost, again)] == [("step.lost", 1), (None, 1)]
+    assert lost.started_ms <= lost.ended_ms <= again.started_ms <= again.ended_ms
+    assert {name: step.total for name, step in steps.items()} == {"n0": 1, "n1": 2}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from polis.graph.execution import unrunnable
 from polis.graph.faults import pointer
 from polis.graph.formats import format_faults
 from polis.graph.rules import RULES
@@ -23,6 +24,7 @@ def config_faults(component: Component, config: Mapping[str, object], *path: str
     """
     found = compiled(component.config).faults(config, *path)
     found = found or tuple(format_faults(component.config, config, *path))
-    if found or component.execution is not None or component.key not in RULES:
+    rule = RULES.get(component.key)
+    if found or rule is None or component.execution is not None or any(unrunnable(component)):
         return found
-    return tuple(Fault(pointer(*path) + f.pointer, f.detail) for f in RULES[component.key](config))
+    return tuple(Fault(pointer(*path) + fault.pointer, fault.detail) for fault in rule(config))

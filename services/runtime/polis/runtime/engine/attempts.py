@@ -66,6 +66,10 @@ class Attempts:
         """Whether nothing is at work that would be lost, were the run begun anew: who is to be repeated is not."""
         return self.running == self.waiting and not self.recording
 
+    def knows(self, place: tuple[str, Item]) -> bool:
+        """Whether the journal has an outcome that has not been replayed yet."""
+        return place in self._recorded
+
     def choice(self, frame: Frame, node: NodeRun) -> Recorded | None:
         """What the journal says of which messages came together in the next item of a node."""
         return self._recorded.get(_choice_place(frame, node)) if self._recorded else None
@@ -352,6 +356,7 @@ class Attempts:
         activation.failure = known.failure
         activation.attempt = known.attempts
         activation.state = "done"
+        self._machine.history.ended(activation, known.failure)
 
     def _let_go(self, activation: Activation) -> None:
         activation.node.origins = activation.origins

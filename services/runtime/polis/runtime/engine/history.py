@@ -30,6 +30,10 @@ VALUES_BYTES = 192 * 1024
 """Bytes of all messages that are kept of a run: a timeline fits into one message of the bus."""
 MESSAGES = 8
 """Messages that are kept of one attempt."""
+LOST = "step.lost"
+"""What an attempt ended with whose process died, or gave the run up: when that was found."""
+_End = tuple[float, str | None]
+_NOT_HERE: _End = (0.0, None)
 
 _encode = msgspec.json.Encoder().encode
 _steps = msgspec.json.Decoder(tuple[AttemptsOfStep, ...])
@@ -72,20 +76,24 @@ class History:
         self._ready: dict[Activation, float] = {}
         self._before: dict[str, AttemptsOfStep] = {}
         self._bytes = VALUES_BYTES
-        self._resting: dict[tuple[str, Item], float | None] = {}
-        """Attempts that had not ended when the run was left, and when they did."""
+        self._resting: dict[tuple[str, Item], _End | None] = {}
+        """Attempts that had not ended when the run was left, and how they did."""
 
     def recall(self, written: bytes | None) -> None:
         """What was kept before this process had the run."""
         if written is not None:
             self._before = {step.node: step for step in _steps.decode(written)}
             self._bytes -= sum(_size(attempt) for step in self._before.values() for attempt in step.attempts)
-            self._resting = {
-                (step.node, items.parse(attempt.item)): None
-                for step in self._before.values()
-                for attempt in step.attempts
-                if attempt.ended_ms is None
-            }
+            for step in self._before.values():
+                for attempt in step.attempts:
+                    if attempt.ended_ms is None:
+                        self._left((step.node, items.parse(attempt.item)))
+
+    def _left(self, place: tuple[str, Item]) -> None:
+        """An attempt was under way: it waits on, its outcome is in the journal, or it went with its process."""
+        machine = self._machine
+        goes_on = machine.outside.waited(place) or machine.attempts.knows(place)
+        self._resting[place] = None if goes_on else (machine.now, LOST)
 
     def began(self, attempt: Attempt) -> None:
         """An attempt is asked for; `started` tells when it was at work, where it had to wait for that."""
@@ -128,8 +136,8 @@ class History:
             entry.error = failure.kind if failure is not None else None
             if failure is not None and _again(activation, failure):
                 self._ready[activation] = self._machine.now
-        elif self._resting and activation.place in self._resting:
-            self._resting[activation.place] = self._machine.now
+        elif self._resting and self._resting.get(activation.place, _NOT_HERE) is None:
+            self._resting[activation.place] = (self._machine.now, None if failure is None else failure.kind)
 
     def took(self) -> dict[str, list[float]]:
         """By step: the seconds of each attempt that is kept and has ended."""
@@ -155,8 +163,12 @@ class History:
         return AttemptsOfStep(path, total, tuple(facts[-self._keeps :]))
 
     def _closed(self, path: str, attempt: AttemptFacts) -> AttemptFacts:
-        at = self._resting.get((path, items.parse(attempt.item))) if attempt.ended_ms is None else None
-        return attempt if at is None else msgspec.structs.replace(attempt, ended_ms=self._ms(at))
+        end = self._resting.get((path, items.parse(attempt.item))) if attempt.ended_ms is None else None
+        return (
+            attempt
+            if end is None
+            else msgspec.structs.replace(attempt, ended_ms=self._ms(end[0]), error=end[1])
+        )
 
     def _facts(self, entry: _Entry) -> AttemptFacts:
         outputs = entry.outputs

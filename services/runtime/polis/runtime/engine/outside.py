@@ -41,6 +41,10 @@ class Outside:
         self._before = set(before)
         self.open: dict[Place, Activation] = {}
 
+    def waited(self, place: Place) -> bool:
+        """Whether it was waited for there when another process had the run."""
+        return place in self._before
+
     def goes_on(self, activation: Activation) -> bool:
         """Wait on for what was waited for before; false when this is a new wait."""
         if activation.place not in self._before:

@@ -26,20 +26,24 @@ PROGRESS_S = 0.1
 """How often it is written what steps have done, while the run has not ended: what watchers see at the latest."""
 
 
+KEPT_BYTES_S = 100_000
+"""Bytes of attempts that one run writes in a second while it has not ended."""
+
+
 class Progress:
     """Numbers what happens in one run. `seq` is the last transition that was given out, `run` what it is by then.
 
     heard: outcomes from outside that this process knows of, of all that the run's row has counted.
     """
 
-    __slots__ = ("_tell_at", "epoch", "heard", "run", "seq")
+    __slots__ = ("_keep_at", "_tell_at", "epoch", "heard", "run", "seq")
 
     def __init__(self, run: Run, *, epoch: int, seq: int, heard: int = 0) -> None:
         self.run = run
         self.epoch = epoch
         self.seq = seq
         self.heard = heard
-        self._tell_at = 0.0
+        self._tell_at = self._keep_at = 0.0
 
     def flush(self, execution: Execution) -> tuple[Flush, list[Activation]] | None:
         """All that is to be written now, and which outcomes wait for it; None when nothing has happened.
@@ -75,12 +79,20 @@ class Progress:
             if handed_over is None
             else Rest(self.heard, self.run.created_at, execution.machine.paused),
             output=ended.output if ended is not None else None,
-            attempts=execution.machine.history.written() if ended or handed_over else None,
+            attempts=self._attempts(execution, now, last=bool(ended or handed_over)) if transitions else None,
             opened=() if ended or handed_over else tuple(map(opening, opened)),
             closed=tuple((node, items.text(item)) for node, item in (a.place for a in closed)),
             waits=execution.program.waits,
         )
         return flush, [activation for activation, _ in outcomes]
+
+    def _attempts(self, execution: Execution, now: float, *, last: bool) -> bytes | None:
+        """What is kept of them. A run that takes long has it written on the way, too: of a process that died it is known."""
+        if not last and (now < self._keep_at or now - execution.begun < PROGRESS_S):
+            return None
+        kept = execution.machine.history.written()
+        self._keep_at = now + len(kept or b"") / KEPT_BYTES_S
+        return kept
 
     def rest(self, execution: Execution) -> Flush:
         """The last record of a run before it rests: until its time is over, if nothing that it waits for comes."""
