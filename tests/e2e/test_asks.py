@@ -82,6 +82,10 @@ class Socket:
     async def say(self, **words):
         await self.socket.send_json({"topic": "asks", **words})
 
+    async def answer(self, ask, decision):
+        request = {"ask_id": ask["id"], "decision": decision}
+        await self.socket.send_json({"op": "call", "id": 3, "name": "AnswerAsk", "request": request})
+
     async def until(self, op):
         while True:
             frame = await self.socket.receive_json(timeout=5)
@@ -107,10 +111,10 @@ async def test_an_inbox_is_followed_and_answered_on_the_socket(start, output, so
     (opened,) = (await socket.until("events"))["data"]
     ask = opened["ask"]
     assert (ask["run_id"], ask["title"]) == (run["id"], "May I?")
-    await socket.say(op="answer", answer={"ask_id": ask["id"], "decision": "maybe"})
+    await socket.answer(ask, "maybe")
     assert (await socket.until("problem"))["problem"]["faults"][0]["pointer"] == "/decision"
-    await socket.say(op="answer", answer={"ask_id": ask["id"], "decision": "approve"})
-    assert (await socket.until("answered"))["data"]["state"] == "answered"
+    await socket.answer(ask, "approve")
+    assert (await socket.until("ack"))["data"]["state"] == "answered"
 
     assert await output(run) == {"to": "Tom"}
     await socket.say(op="subscribe")  # again, from the beginning

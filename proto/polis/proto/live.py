@@ -14,7 +14,7 @@ from polis.proto.contract import Operation, operations
 from polis.proto.registry import load
 
 JSON_PROTOCOL, MSGPACK_PROTOCOL = "polis.v1.json", "polis.v1.msgpack"
-MAX_FRAME = 256 * 1024
+MAX_FRAME = 128 * 1024
 """Bytes of the largest frame that a client may send."""
 MAX_WISHES = 32
 
@@ -79,7 +79,11 @@ class Call(Struct, frozen=True, tag_field="op", tag="call", forbid_unknown_field
     key: Annotated[str, Meta(pattern=r"^[ -~]*$(?!\n)", max_length=255)] = ""
 
 
-Said = Subscribe | Unsubscribe | Call
+class Ping(Struct, frozen=True, tag_field="op", tag="ping", forbid_unknown_fields=True):
+    """Ask for a sign of life; a page cannot see those of the protocol."""
+
+
+Said = Subscribe | Unsubscribe | Call | Ping
 """What a client may say."""
 
 
@@ -121,7 +125,11 @@ class ProblemFrame(Struct, frozen=True, tag_field="op", tag="problem", omit_defa
     topic: Topic | None = None
 
 
-Told = SnapshotFrame | EventsFrame | EndFrame | AckFrame | ProblemFrame
+class PongFrame(Struct, frozen=True, tag_field="op", tag="pong"):
+    """The gateway is still there."""
+
+
+Told = SnapshotFrame | EventsFrame | EndFrame | AckFrame | ProblemFrame | PongFrame
 """What a client is told."""
 
 CloseCode = Literal[1012, 4400, 4401, 4408]

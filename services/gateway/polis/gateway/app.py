@@ -59,7 +59,6 @@ class Gateway:
         admission = Admission(settings, proxies)
         self.peers = Peers(kernel, *admission.buckets)
         actors = Actors(kernel, credentials)
-        self._live = Live(kernel, settings, credentials, actors)
         self._proxy = Proxy(
             kernel,
             Routes(operations(), facades()),
@@ -69,6 +68,7 @@ class Gateway:
             local=_local(kernel, Browser(kernel.caller, credentials, cookies, proxies)),
             streamed=_streamed(kernel),
         )
+        self._live = Live(kernel, settings, credentials, actors, self._proxy)
         self.edge = Edge(self._proxy, self._live, connections=settings.connections)
         self._health = Health(kernel, Operators(settings.metrics_from, proxies))
         self._pages = Starlette(routes=[*page_routes(), *facade_routes()])

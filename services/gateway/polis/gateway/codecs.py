@@ -24,7 +24,7 @@ class Codec(Protocol):
     protocol: str
     binary: bool
 
-    def said(self, payload: bytes) -> Said:
+    def said(self, payload: str | bytes) -> Said:
         """What a client says. msgspec.DecodeError."""
 
     def to_json(self, value: bytes) -> bytes:
@@ -59,7 +59,12 @@ class _Json:
 
 class _MessagePack:
     protocol, binary = MSGPACK_PROTOCOL, True
-    said = staticmethod(said_in_msgpack.decode)
+
+    def said(self, payload: str | bytes) -> Said:
+        if isinstance(payload, str):
+            raise msgspec.DecodeError("a text, where MessagePack was agreed on")
+        said: Said = said_in_msgpack.decode(payload)
+        return said
 
     def to_json(self, value: bytes) -> bytes:
         return msgspec.json.encode(msgspec.msgpack.decode(value))

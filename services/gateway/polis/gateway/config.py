@@ -32,3 +32,4 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     sockets: Annotated[int, Meta(ge=1, le=100_000)] = 5_000
     sockets_per_principal: Annotated[int, Meta(ge=1, le=10_000)] = 50
     subscriptions_per_socket: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    calls_per_socket: Annotated[int, Meta(ge=1, le=10_000)] = 64

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from polis.gateway.codecs import chosen
+from polis.gateway.commands import Commands
 from polis.gateway.direct import blank_problem
 from polis.gateway.http import PROBLEM
 from polis.gateway.routes import LIVE
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from polis.gateway.credentials import Credentials
     from polis.gateway.direct import Direct
     from polis.gateway.http import Exchange
+    from polis.gateway.proxy import Proxy
     from polis.service import Actor, Kernel
 
     HandOver = Callable[[WebSocket, bytes], None]
@@ -49,11 +52,17 @@ class Live:
     """All that is followed at this process, with its bounds."""
 
     def __init__(
-        self, kernel: Kernel, settings: GatewaySettings, credentials: Credentials, actors: Actors
+        self,
+        kernel: Kernel,
+        settings: GatewaySettings,
+        credentials: Credentials,
+        actors: Actors,
+        proxy: Proxy,
     ) -> None:
         self.kernel = kernel
         self.settings = settings
         self.channels = Channels(kernel)
+        self.commands = Commands(kernel, proxy, settings.calls_per_socket)
         self._credentials = credentials
         self._actors = actors
         self.sockets = Sockets(asyncio.get_running_loop(), Bounds())
@@ -121,5 +130,6 @@ class Live:
         accepted = handshake.accept(exchange.method, exchange.headers)
         holder, actor = await self.admit(exchange)
         socket = WebSocket(self.sockets)
-        socket.session = Session(self, socket, holder, actor)
-        hand_over(socket, handshake.switching(accepted))
+        codec, protocol = chosen(handshake.offered(exchange.headers))
+        socket.session = Session(self, socket, holder, actor, codec)
+        hand_over(socket, handshake.switching(accepted, protocol))

@@ -1,0 +1,151 @@
+"""Operations called over the live socket: the same rights, bounds and answers as on HTTP, in both ways of writing."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+
+import aiohttp
+import msgspec
+import pytest
+
+from polis.cli.api import Api
+from polis.proto.live import JSON_PROTOCOL, MSGPACK_PROTOCOL, callable_here
+from polis.testing import eventually
+
+FOREIGN = "0190c0de-0000-7000-8000-000000000001"
+
+
+class Caller:
+    """An open socket. `call` gives the frame that answers, and keeps all others."""
+
+    def __init__(self, socket):
+        self.socket = socket
+        self.binary = socket.protocol == MSGPACK_PROTOCOL
+        self.others = []
+
+    async def say(self, **words):
+        if self.binary:
+            await self.socket.send_bytes(msgspec.msgpack.encode(words))
+        else:
+            await self.socket.send_json(words)
+
+    async def hear(self):
+        message = await self.socket.receive(timeout=5)
+        if message.type is aiohttp.WSMsgType.BINARY:
+            return msgspec.msgpack.decode(message.data)
+        return json.loads(message.data)
+
+    async def call(self, name, request, *, call_id=1, key=""):
+        await self.say(op="call", id=call_id, name=name, request=request, **({"key": key} if key else {}))
+        while (frame := await self.hear()).get("id") != call_id:
+            self.others.append(frame)
+        return frame
+
+
+@asynccontextmanager
+async def socket_of(api, *protocols):
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(
+            f"{api.address}/api/v1/live",
+            headers={"Authorization": f"Bearer {api.token}"},
+            protocols=protocols,
+        ) as socket,
+    ):
+        yield Caller(socket)
+
+
+@pytest.fixture
+async def room(ada):
+    return (await ada.call("POST", "/conversations", {"kind": "group", "name": "Room"}))["id"]
+
+
+async def messages(api, room):
+    return (await api.call("GET", f"/conversations/{room}/messages"))["items"]
+
+
+async def test_a_message_is_posted_and_told_on_one_socket_alike_in_json_and_in_messagepack(ada, room):
+    told = []
+    for n, protocol in enumerate((JSON_PROTOCOL, MSGPACK_PROTOCOL)):
+        async with socket_of(ada, "other", protocol) as caller:
+            assert caller.socket.protocol == protocol
+            await caller.say(op="subscribe", topic=f"conversation/{room}")
+            assert (await caller.hear())["op"] == "snapshot"
+
+            request = {"conversation_id": room, "text": f"hällo {n}", "client_id": str(n)}
+            ack = await caller.call("PostMessage", request)
+            again = await caller.call("PostMessage", request)
+            while not caller.others:
+                caller.others.append(await caller.hear())
+
+            assert ack["op"] == again["op"] == "ack"
+            assert (again["data"]["seq"], again["data"]["repeated"]) == (ack["data"]["seq"], True)
+            (change,) = caller.others[0]["data"]
+            assert change["entry"]["message"]["text"] == f"hällo {n}"
+            told.append(change["entry"])
+
+    assert told[0].keys() == told[1].keys()
+    assert isinstance(told[1]["at"], str)
+    assert [message["text"] for message in await messages(ada, room)] == ["hällo 1", "hällo 0"]
+
+
+async def test_what_is_refused_on_http_is_refused_here_with_the_same_problem(ada, room, address):
+    async with socket_of(ada) as caller:
+        unknown = await caller.call("DeleteOrg", {})
+        wrong = await caller.call("PostMessage", {"conversation_id": room, "text": 3, "colour": "red"})
+        missing = await caller.call("SignalRun", {"run_id": FOREIGN, "name": "paid"})
+        long = await caller.call("SignalRun", {"run_id": FOREIGN, "name": "x", "payload": "x" * 70_000})
+
+    assert unknown["problem"]["faults"][0]["pointer"] == "/name"
+    assert {fault["pointer"] for fault in wrong["problem"]["faults"]} == {"/colour"}
+    assert missing["problem"]["type"] == "/problems/runtime/run-not-found"
+    assert long["problem"]["type"] == "/problems/too-large"
+    key = await ada.call("POST", "/keys", {"name": "K", "scopes": ["messaging:read"]})
+    async with Api(address) as eve, Api(address) as reader:
+        await eve.sign_up(name="Eve")
+        reader.token = key["secret"]
+        request = {"conversation_id": room, "text": "x"}
+        async with socket_of(eve) as foreign, socket_of(reader) as narrow:
+            assert (await foreign.call("PostMessage", request))["problem"]["status"] == 404
+            assert (await narrow.call("PostMessage", request))["problem"]["type"] == "/problems/forbidden"
+    assert await messages(ada, room) == []
+
+
+async def test_a_key_means_one_effect_and_no_line_of_its_own(ada, room):
+    request = {"conversation_id": room, "text": "once"}
+    async with socket_of(ada) as caller:
+        first = await caller.call("PostMessage", request, key="k1")
+        second = await caller.call("PostMessage", request, key="k1")
+        await caller.say(op="call", id=9, name="PostMessage", request=request, key="a\r\nPolis-Actor: b")
+        await caller.socket.receive(timeout=5)
+
+        assert caller.socket.close_code == 4400
+    assert first["data"] == second["data"]
+    assert len(await messages(ada, room)) == 1
+
+
+async def test_more_calls_than_are_taken_at_once_are_refused_and_a_client_that_goes_loses_nothing_it_said(
+    ada, room
+):
+    async with socket_of(ada) as caller:
+        for n in range(80):
+            await caller.say(op="call", id=n, name="MarkConversation", request={"conversation_id": room})
+        frames = [await caller.hear() for _ in range(80)]
+        await caller.say(op="ping")
+        assert await caller.hear() == {"op": "pong"}
+        await caller.say(
+            op="call", id=1, name="PostMessage", request={"conversation_id": room, "text": "last"}
+        )
+
+    assert {frame["id"] for frame in frames} == set(range(80))
+    refused = {frame["problem"]["status"] for frame in frames if frame["op"] == "problem"}
+    assert refused <= {429}
+    assert await eventually(lambda: messages(ada, room))
+
+
+def test_only_what_is_said_in_a_hurry_can_be_called():
+    allowed = {operation.scope for operation in callable_here().values()}
+
+    assert not any(o.binary or o.streams or o.local or o.fresh for o in callable_here().values())
+    assert allowed <= {"messaging:write", "messaging:read", "runtime:run", "runtime:answer"}
