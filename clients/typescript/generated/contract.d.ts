@@ -627,6 +627,11 @@ export interface CancelControl {
   reason?: string;
 }
 
+/** Ask nobody any more to take a conversation over: for who may hand it over. */
+export interface CancelHandoff {
+  handoff_id: string;
+}
+
 /** End a run now: nothing that it does takes effect any more. One whose graph says how steps are undone (`compensate`) goes on to do that, and ends then; its state tells. */
 export interface CancelRun {
   run_id: string;
@@ -809,6 +814,11 @@ export interface ClaimAdministrator {
   name: string;
 }
 
+/** Take a conversation over, as one of those whom it is handed to: the caller comes in and is responsible for it from now on. */
+export interface ClaimHandoff {
+  handoff_id: string;
+}
+
 /** Claim jobs of components, those that wait the longest first. Without any, the answer waits for one as long as it is told to, or comes at once where too many workers wait. */
 export interface ClaimJobs {
   components: string[];
@@ -949,7 +959,7 @@ export interface ControlAnswer {
   streams: ControlledStream[];
 }
 
-/** Pause, resume or end what is being said in a conversation, or give it to somebody else. It is an entry of the conversation. stream_id: the stream that is meant; without one, all that are open. Who may say something there may pause, resume and preempt. Cancelling, priorities, routing and handing off are for owners and admins, either of two, and who holds a grant of `messaging:control` on `conversation/<id>`; and cancelling, for who is being answered. */
+/** Pause, resume or end what is being said in a conversation, or give it to somebody else. It is an entry of the conversation. stream_id: the stream that is meant; without one, all that are open. Who may say something there may pause, resume and preempt. The rest is for owners and admins, either of two, and who holds a grant of `messaging:control` on `conversation/<id>`; cancelling for who is being answered, too; routing and handing off for who is responsible. */
 export interface ControlConversation {
   conversation_id: string;
   control: PauseControl | ResumeControl | PreemptControl | CancelControl | PriorityControl | RouteControl | HandoffControl;
@@ -972,7 +982,7 @@ export interface ControlledStream {
   message_seq: number | null;
 }
 
-/** A conversation. `head_seq`: its last entry; `kept_from`: the first that is still kept; `with_ids`: the two of a direct one. */
+/** A conversation. `head_seq`: its last entry; `kept_from`: the first that is still kept; `with_ids`: the two of a direct one. responsible_id: who answers for it, always exactly one: of two the agent, of others who owns it, until it is routed or claimed. */
 export interface Conversation {
   id: string;
   org_id: string;
@@ -990,6 +1000,7 @@ export interface Conversation {
   created_at: string;
   head_seq: number;
   last_at: string;
+  responsible_id: string;
   kept_from: number;
   retention_days: number | null;
   archived_at: string | null;
@@ -1052,7 +1063,7 @@ export interface ConversationPage {
   next_cursor: string | null;
 }
 
-/** A conversation as it is; or, behind a cursor, what came after it. `seq` is the last entry contained. recovered: whether `entries` continue the caller's cursor; otherwise it starts from `participants` and the newest `messages`, oldest first. complete: whether all participants are there. streams: what is being said now, as far as it is shown. When `seq` is below the conversation's `head_seq`, there is more to ask for. */
+/** A conversation as it is; or, behind a cursor, what came after it. `seq` is the last entry contained. handoffs: the one that waits and the one that was claimed, where there are any. recovered: whether `entries` continue the caller's cursor; otherwise it starts from `participants` and the newest `messages`, oldest first. complete: whether all participants are there. streams: what is being said now, as far as it is shown. When `seq` is below the conversation's `head_seq`, there is more to ask for. */
 export interface ConversationSnapshot {
   conversation: Conversation;
   seq: number;
@@ -1061,6 +1072,7 @@ export interface ConversationSnapshot {
   entries: Entry[];
   recovered: boolean;
   complete: boolean;
+  handoffs: Handoff[];
   streams: MessageStream[];
 }
 
@@ -1434,16 +1446,17 @@ export interface EndStream {
 export interface EnrolTotp {
 }
 
-/** One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody. It carries what it happened to as that is since then (read later: as it is now): the message, the participant, or the conversation. So a snapshot with the entries behind it applied is the next snapshot. */
+/** One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody. It carries what it happened to as that is since then (read later, a message as it is now): the message, the participant, the conversation, or the handoff. So a snapshot with the entries behind it applied is the next snapshot. */
 export interface Entry {
   seq: number;
   at: string;
-  /** What happened: to the conversation, to somebody in it, to a message, or to who speaks. */
-  kind: "changed" | "control" | "created" | "deleted" | "edited" | "participant" | "pinned" | "posted" | "reacted";
+  /** What happened: to the conversation, to who is responsible for it, to somebody in it, to a message, or to who speaks. */
+  kind: "changed" | "control" | "created" | "deleted" | "edited" | "handoff" | "participant" | "pinned" | "posted" | "reacted" | "responsible";
   actor_id: string;
   message: Message | null;
   participant: Participant | null;
   conversation: Conversation | null;
+  handoff: Handoff | null;
   control: Controlled | null;
 }
 
@@ -1592,6 +1605,11 @@ export interface GetConversation {
 /** Read the draft of a resource of the org. */
 export interface GetDraft {
   resource_id: string;
+}
+
+/** Read one handoff: of a conversation that the caller sees, or one that it may claim. */
+export interface GetHandoff {
+  handoff_id: string;
 }
 
 /** Read the keys that verify access tokens. */
@@ -1778,6 +1796,42 @@ export interface GraphNotFound {
   graph: string;
 }
 
+/** Ask somebody to take a conversation over; until they do, who is responsible stays so. They are asked in their inbox, too. For who is responsible, for its owners and admins, and for either of two. */
+export interface HandOff {
+  conversation_id: string;
+  to: Addressee;
+  /** Why it is handed over, or given back. */
+  reason: string;
+  /** What whoever takes over has to know of the conversation. */
+  summary?: string;
+  /** Seconds in which somebody has to claim it. */
+  timeout_s?: number;
+  held_s?: number | null;
+}
+
+/** A conversation on its way from who is responsible for it to somebody else, as it is now. from_id: to whom it goes back. by: who began it; claimed_by: who is responsible since then. due_at: when it expires that waits, or goes back by itself that was claimed. note: why it ended as it did. */
+export interface Handoff {
+  id: string;
+  org_id: string;
+  conversation_id: string;
+  /** Waiting: for somebody to claim it. Returned: whoever claimed it has given the conversation back. Expired: nobody claimed it in time. Passed: the conversation went on to somebody else meanwhile. */
+  state: "cancelled" | "claimed" | "declined" | "expired" | "passed" | "returned" | "waiting";
+  to: Addressee;
+  from_id: string;
+  by: string;
+  /** Why it is handed over, or given back. */
+  reason: string;
+  /** What whoever takes over has to know of the conversation. */
+  summary: string;
+  created_at: string;
+  due_at: string | null;
+  held_s: number | null;
+  claimed_by: string | null;
+  claimed_at: string | null;
+  ended_at: string | null;
+  note: string;
+}
+
 /** Ask somebody to take the conversation over; `summary`: what they have to know. timeout_s: in which they claim it. */
 export interface HandoffControl {
   kind: "handoff";
@@ -1788,6 +1842,52 @@ export interface HandoffControl {
   summary?: string;
   /** Seconds. */
   timeout_s?: number;
+}
+
+/** The handoff was claimed by somebody else, or is over. */
+export interface HandoffEnded {
+  type: "/problems/messaging/handoff-ended";
+  /** For people; may change. */
+  title: string;
+  status: 409;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  /** Waiting: for somebody to claim it. Returned: whoever claimed it has given the conversation back. Expired: nobody claimed it in time. Passed: the conversation went on to somebody else meanwhile. */
+  state: "cancelled" | "claimed" | "declined" | "expired" | "passed" | "returned" | "waiting";
+}
+
+/** No handoff that concerns the caller has this id. */
+export interface HandoffNotFound {
+  type: "/problems/messaging/handoff-not-found";
+  /** For people; may change. */
+  title: string;
+  status: 404;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  handoff_id: string;
+}
+
+/** One page of a list, and where the next one starts (absent on the last). */
+export interface HandoffPage {
+  items: Handoff[];
+  next_cursor: string | null;
+}
+
+/** The conversation waits already for somebody to take it over. */
+export interface HandoffWaits {
+  type: "/problems/messaging/handoff-waits";
+  /** For people; may change. */
+  title: string;
+  status: 409;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  handoff_id: string;
 }
 
 /** Say that a job is still being done: it stays its claimer's for another `lease_s`. */
@@ -2315,6 +2415,15 @@ export interface ListGrants {
   holder_id?: string | null;
 }
 
+/** List the handoffs that wait for somebody like the caller, or those that it has claimed; or all of a conversation. The newest first. */
+export interface ListHandoffs {
+  state?: "cancelled" | "claimed" | "declined" | "expired" | "passed" | "returned" | "waiting" | null;
+  conversation_id?: string | null;
+  after?: string | null;
+  /** How many items a page holds at the most. */
+  limit?: number;
+}
+
 /** List the open invitations of the org, oldest first. */
 export interface ListInvitations {
   after?: string | null;
@@ -2465,7 +2574,7 @@ export interface ListSignatures {
 /** List the org's effective triggers, oldest first: all, those of a graph, of a kind, or in an environment. */
 export interface ListTriggers {
   graph?: string | null;
-  kind?: "event" | "manual" | "run_end" | "schedule" | "webhook" | null;
+  kind?: "event" | "manual" | "message" | "run_end" | "schedule" | "webhook" | null;
   environment?: string | null;
   after?: string | null;
   /** How many items a page holds at the most. */
@@ -3717,6 +3826,12 @@ export interface RetryRun {
   run_id: string;
 }
 
+/** Give a claimed conversation back to whom it came from: for whoever claimed it, and for who manages the conversation. One that waits is declined so, by the one whom it names. */
+export interface ReturnHandoff {
+  handoff_id: string;
+  note?: string | null;
+}
+
 /** Approve or reject an open set of somebody else. */
 export interface ReviewChangeSet {
   set_id: string;
@@ -4688,7 +4803,7 @@ export interface Trigger {
   number: number;
   /** Name of a trigger, unique in its graph. */
   name: string;
-  kind: "event" | "manual" | "run_end" | "schedule" | "webhook";
+  kind: "event" | "manual" | "message" | "run_end" | "schedule" | "webhook";
   /** The trigger as the graph names it (`TriggerSpec`). */
   spec: { [name: string]: unknown };
   activated_by: string;
@@ -5110,6 +5225,8 @@ export interface Operations {
   BeginStream: { request: BeginStream; answer: StreamStatus };
   /** Post to a webhook: signed by Standard Webhooks (webhook-id, -timestamp, -signature), or with its token in X-Hook-Token. */
   CallHook: { request: CallHook; answer: Hooked };
+  /** Ask nobody any more to take a conversation over: for who may hand it over. */
+  CancelHandoff: { request: CancelHandoff; answer: Handoff };
   /** End a run now: nothing that it does takes effect any more. */
   CancelRun: { request: CancelRun; answer: Run };
   /** Give an open upload up: its parts are removed, and its room is free again. */
@@ -5128,6 +5245,8 @@ export interface Operations {
   ChangeRole: { request: ChangeRole; answer: Member };
   /** Create the first administrator with the one-time link of the first start. */
   ClaimAdministrator: { request: ClaimAdministrator; answer: Session };
+  /** Take a conversation over, as one of those whom it is handed to: the caller comes in and is responsible for it from now on. */
+  ClaimHandoff: { request: ClaimHandoff; answer: Handoff };
   /** Claim jobs of components, those that wait the longest first. */
   ClaimJobs: { request: ClaimJobs; answer: Jobs };
   /** Sign out and drop the cookies. */
@@ -5236,6 +5355,8 @@ export interface Operations {
   GetConversation: { request: GetConversation; answer: Conversation };
   /** Read the draft of a resource of the org. */
   GetDraft: { request: GetDraft; answer: Draft };
+  /** Read one handoff: of a conversation that the caller sees, or one that it may claim. */
+  GetHandoff: { request: GetHandoff; answer: Handoff };
   /** Read the keys that verify access tokens. */
   GetJwks: { request: GetJwks; answer: Jwks };
   /** Read a key; its secret is not known. */
@@ -5278,6 +5399,8 @@ export interface Operations {
   GetVersion: { request: GetVersion; answer: Version };
   /** Let a holder do something that the caller's role may do to resources of a pattern, under conditions. */
   GiveGrant: { request: GiveGrant; answer: Grant };
+  /** Ask somebody to take a conversation over; until they do, who is responsible stays so. */
+  HandOff: { request: HandOff; answer: Handoff };
   /** Say that a job is still being done: it stays its claimer's for another `lease_s`. */
   HeartbeatJob: { request: HeartbeatJob; answer: JobLease };
   /** Tell what a token is worth: the caller's own, one for the caller's org, and to services of the mesh any. */
@@ -5322,6 +5445,8 @@ export interface Operations {
   ListDependents: { request: ListDependents; answer: DependencyPage };
   /** List the grants of the org, oldest first: all, or those that name a principal or a unit. */
   ListGrants: { request: ListGrants; answer: GrantPage };
+  /** List the handoffs that wait for somebody like the caller, or those that it has claimed; or all of a conversation. */
+  ListHandoffs: { request: ListHandoffs; answer: HandoffPage };
   /** List the open invitations of the org, oldest first. */
   ListInvitations: { request: ListInvitations; answer: OpenInvitationPage };
   /** List the caller's keys, or with `everyones` those of the org for whoever manages its members. */
@@ -5438,6 +5563,8 @@ export interface Operations {
   ResumeTrigger: { request: ResumeTrigger; answer: Trigger };
   /** Start a run that does once more what failed in a run, or was not reached by it: what succeeded is taken over. */
   RetryRun: { request: RetryRun; answer: Run };
+  /** Give a claimed conversation back to whom it came from: for whoever claimed it, and for who manages the conversation. */
+  ReturnHandoff: { request: ReturnHandoff; answer: Handoff };
   /** Approve or reject an open set of somebody else. */
   ReviewChangeSet: { request: ReviewChangeSet; answer: ChangeSet };
   /** Let a standing approval stand no longer: the caller's, or anybody's for who manages access. */
@@ -5603,6 +5730,9 @@ export type AnyProblem =
   | GrantNotFound
   | GraphInvalid
   | GraphNotFound
+  | HandoffEnded
+  | HandoffNotFound
+  | HandoffWaits
   | HolderNotFound
   | HookRefused
   | HookUnknown

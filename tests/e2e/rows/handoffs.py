@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from polis.proto.runtime import Addressee, AskForHandoff, WithdrawHandoff
 from tests.e2e.rows.messaging import channel, kept
 
 if TYPE_CHECKING:
@@ -43,6 +45,10 @@ ROWS: dict[str, Any] = {
     "claim_handoff": on_waiting(_H + "/claim", {}),
     "return_handoff": on_waiting(_H + "/return", {}),
     "cancel_handoff": on_waiting(_H + "/cancel", {}),
+    "ask_for_handoff": lambda _: AskForHandoff(
+        uuid4(), uuid4(), uuid4(), by=uuid4(), to=Addressee("role", role="admin"), reason="A refund"
+    ),
+    "withdraw_handoff": lambda _: WithdrawHandoff(uuid4(), uuid4()),
 }
 # Who sees a channel has yet to answer for it, or to be one of those whom it is handed to.
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {

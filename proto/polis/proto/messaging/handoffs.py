@@ -106,7 +106,7 @@ class HandoffWaits(Problem, frozen=True):
     handoff_id: UUID
 
 
-@event(entity="conversation_id")
+@event(entity="conversation_id", listeners=("identity", "messaging"))
 class HandoffChanged(Event, frozen=True):
     """A handoff was begun, claimed, given back, or has ended otherwise. `by`: who did so; nobody where it was time."""
 

@@ -4,6 +4,7 @@ from polis.proto.runtime.approvals import *
 from polis.proto.runtime.ask_links import *
 from polis.proto.runtime.asks import *
 from polis.proto.runtime.children import *
+from polis.proto.runtime.handing import *
 from polis.proto.runtime.history import *
 from polis.proto.runtime.jobs import *
 from polis.proto.runtime.live import *

@@ -203,7 +203,7 @@ class AskOpened(Event, frozen=True):
     mail: AskMail = "none"
 
 
-@event(entity="ask_id", listeners=("identity",))
+@event(entity="ask_id", listeners=("identity", "messaging"))
 class AskAnswered(Event, frozen=True):
     """An ask has its answer. What else was answered stands in the run. `acting`: `key:<id>`, where somebody used one."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polis.identity import asks
+from polis.identity import asks, handoffs
 from polis.identity.access import service as access
 from polis.identity.audit import service as audit
 from polis.identity.config import Config
@@ -25,5 +25,6 @@ service.include(
     tokens.handlers,
     audit.handlers,
     asks.handlers,
+    handoffs.handlers,
     vault.handlers,
 )

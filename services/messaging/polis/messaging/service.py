@@ -5,6 +5,7 @@ from __future__ import annotations
 from polis.messaging.config import Config
 from polis.messaging.control import service as control
 from polis.messaging.conversations import service as conversations
+from polis.messaging.handoff import asking
 from polis.messaging.handoff import service as handoff
 from polis.messaging.keeping import service as keeping
 from polis.messaging.live import service as live
@@ -22,6 +23,7 @@ service.include(
     participants.handlers,
     messages.handlers,
     handoff.handlers,
+    asking.handlers,
     marks.handlers,
     streams.handlers,
     control.handlers,

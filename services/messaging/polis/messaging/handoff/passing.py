@@ -58,9 +58,9 @@ async def route(turn: Turn, principal_id: UUID, kind: PrincipalKind) -> None:
 
     Refused(BannedFromConversation | ConversationFull).
     """
+    await responsible.pass_to(turn, principal_id, kind)
     for handoff in await rows.active(turn.tx, turn.row.id):
         await _end(turn, handoff, "passed")
-    await responsible.pass_to(turn, principal_id, kind)
 
 
 async def hand_off(turn: Turn, wanted: Wanted) -> Handoff:
@@ -91,11 +91,12 @@ async def claim(turn: Turn, handoff: Handoff, principal_id: UUID, kind: Principa
     if handoff.state == "claimed" and handoff.claimed_by == principal_id:
         return handoff
     _demand(handoff, "waiting")
+    before = turn.responsible_id
+    # It may refuse, so nothing is written before.
+    await responsible.pass_to(turn, principal_id, kind)
     for other in await rows.active(turn.tx, turn.row.id):
         if other.state == "claimed":
             await _end(turn, other, "passed")
-    before = turn.responsible_id
-    await responsible.pass_to(turn, principal_id, kind)
     claimed = msgspec.structs.replace(
         handoff,
         state="claimed",
