@@ -1,0 +1,79 @@
+"""Views: which changes are told, with which fields, in which way of writing; and what is left out still counts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from polis.gateway.sieve import TOLD_EVERY, Sieve
+from polis.gateway.views import SocketView, StreamView
+from polis.proto.messaging import ConversationChange, Entry, Message, Typing
+from polis.proto.runtime import Transition
+
+ID, NOW = UUID(int=7), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+TOPIC = f"conversation/{ID}"
+
+
+def posted(seq, text="hällo"):
+    message = Message(conversation_id=ID, seq=seq, sender_id=ID, sent_at=NOW, text=text)
+    return ConversationChange(seq, entry=Entry(seq, NOW, "posted", ID, message=message))
+
+
+def typing(seq):
+    return ConversationChange(seq, typing=Typing(ID, NOW))
+
+
+def payload(frame):
+    """Of a frame of less than 64 KiB."""
+    size = frame[1]
+    return frame[2:] if size < 126 else frame[4:]
+
+
+def test_only_the_kinds_that_were_asked_for_are_told_and_their_number_is_past_the_rest():
+    view = SocketView(False, Sieve(kinds=("typing",)))
+
+    frame = msgspec.json.decode(payload(view.events(TOPIC, 4, [posted(3), posted(4), typing(4)])))
+
+    assert (frame["op"], frame["topic"], frame["seq"]) == ("events", TOPIC, 4)
+    assert [change["typing"]["principal_id"] for change in frame["data"]] == [str(ID)]
+    assert Sieve(kinds=("succeeded",)).chosen([Transition(1, 0, "succeeded"), Transition(2, 0, "x")])
+
+
+def test_where_nothing_is_told_an_empty_frame_tells_the_number_now_and_then():
+    view = SocketView(False, Sieve(kinds=("typing",)))
+
+    told = [frame for n in range(1, 3 * TOLD_EVERY) if (frame := view.events(TOPIC, n, [posted(n)]))]
+
+    assert [msgspec.json.decode(payload(frame))["seq"] for frame in told] == [TOLD_EVERY, 2 * TOLD_EVERY]
+    assert all(msgspec.json.decode(payload(frame))["data"] == [] for frame in told)
+
+
+def test_of_a_change_the_fields_that_were_asked_for_are_told_and_its_number():
+    sieve = Sieve(fields=("entry.message.text", "entry.kind", "entry.nothing", "mark"))
+
+    (change,) = sieve.chosen([posted(3)])
+
+    assert change == {"seq": 3, "entry": {"kind": "posted", "message": {"text": "hällo"}}, "mark": None}
+    assert Sieve(fields=("entry.kind", "entry")).chosen([posted(3)])[0]["entry"]["seq"] == 3
+
+
+def test_equal_views_make_equal_frames_and_messagepack_says_what_json_says():
+    one, other = (SocketView(False, Sieve(("posted",), ("entry.at",))) for _ in range(2))
+    binary = SocketView(True, Sieve(("posted",), ("entry.at",)))
+
+    assert one == other
+    assert hash(one) == hash(other)
+    assert binary != one
+    said = [msgspec.json.decode(payload(one.events(TOPIC, 3, [posted(3)])))]
+    said.append(msgspec.msgpack.decode(payload(binary.events(TOPIC, 3, [posted(3)]))))
+    assert said[0] == said[1]
+
+
+def test_a_stream_of_events_tells_a_number_alone_where_nothing_of_it_was_asked_for():
+    view = StreamView("change", Sieve(kinds=("typing",)))
+
+    assert view.events(TOPIC, 3, [posted(3)]) == b""
+    assert view.events(TOPIC, TOLD_EVERY, [posted(TOLD_EVERY)]) == b"id: %d\n\n" % TOLD_EVERY
+    assert view.events(TOPIC, 3, [typing(3)]).startswith(b"id: 3\nevent: change\ndata: {")
