@@ -7,8 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+from polis.gateway.codecs import JSON_FRAMES, MSGPACK_FRAMES
 from polis.gateway.sieve import TOLD_EVERY, Sieve
-from polis.gateway.views import SocketView, StreamView
+from polis.gateway.views import StreamView, View
 from polis.proto.messaging import ConversationChange, Entry, Message, Typing
 from polis.proto.runtime import Transition
 
@@ -32,7 +33,7 @@ def payload(frame):
 
 
 def test_only_the_kinds_that_were_asked_for_are_told_and_their_number_is_past_the_rest():
-    view = SocketView(False, Sieve(kinds=("typing",)))
+    view = View(JSON_FRAMES, kinds=("typing",))
 
     frame = msgspec.json.decode(payload(view.events(TOPIC, 4, [posted(3), posted(4), typing(4)])))
 
@@ -42,7 +43,7 @@ def test_only_the_kinds_that_were_asked_for_are_told_and_their_number_is_past_th
 
 
 def test_where_nothing_is_told_an_empty_frame_tells_the_number_now_and_then():
-    view = SocketView(False, Sieve(kinds=("typing",)))
+    view = View(JSON_FRAMES, kinds=("typing",))
 
     told = [frame for n in range(1, 3 * TOLD_EVERY) if (frame := view.events(TOPIC, n, [posted(n)]))]
 
@@ -60,8 +61,8 @@ def test_of_a_change_the_fields_that_were_asked_for_are_told_and_its_number():
 
 
 def test_equal_views_make_equal_frames_and_messagepack_says_what_json_says():
-    one, other = (SocketView(False, Sieve(("posted",), ("entry.at",))) for _ in range(2))
-    binary = SocketView(True, Sieve(("posted",), ("entry.at",)))
+    one, other = (View(JSON_FRAMES, ("posted",), ("entry.at",)) for _ in range(2))
+    binary = View(MSGPACK_FRAMES, ("posted",), ("entry.at",))
 
     assert one == other
     assert hash(one) == hash(other)
@@ -72,7 +73,7 @@ def test_equal_views_make_equal_frames_and_messagepack_says_what_json_says():
 
 
 def test_a_stream_of_events_tells_a_number_alone_where_nothing_of_it_was_asked_for():
-    view = StreamView("change", Sieve(kinds=("typing",)))
+    view = StreamView("change", kinds=("typing",))
 
     assert view.events(TOPIC, 3, [posted(3)]) == b""
     assert view.events(TOPIC, TOLD_EVERY, [posted(TOLD_EVERY)]) == b"id: %d\n\n" % TOLD_EVERY

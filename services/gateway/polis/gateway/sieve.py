@@ -121,4 +121,7 @@ def _picked(content: dict[str, Any], tree: _Tree) -> dict[str, Any]:
     }
 
 
-ALL = Sieve()
+@lru_cache(maxsize=1024)
+def sieve(kinds: tuple[str, ...], fields: tuple[str, ...]) -> Sieve:
+    """The one of these wishes."""
+    return Sieve(kinds, fields)

@@ -9,34 +9,32 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.gateway.codecs import JSON_FRAMES, MSGPACK_FRAMES
-from polis.gateway.sieve import ALL
+from polis.gateway.sieve import sieve
 from polis.gateway.websocket import frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polis.gateway.audience import Thing
-    from polis.gateway.sieve import Sieve
+    from polis.gateway.codecs import Codec
 
 _json = msgspec.json.Encoder()
 
 
-class SocketView:
+class View:
     """Whole frames of a WebSocket, as they are written. b"" where nothing is told."""
 
-    __slots__ = ("_binary", "_codec", "_sieve")
+    __slots__ = ("_codec", "_sieve")
 
-    def __init__(self, binary: bool, sieve: Sieve = ALL) -> None:  # noqa: FBT001 - as the codec says it
-        self._binary = binary
-        self._codec = MSGPACK_FRAMES if binary else JSON_FRAMES
-        self._sieve = sieve
+    def __init__(self, codec: Codec, kinds: tuple[str, ...] = (), fields: tuple[str, ...] = ()) -> None:
+        self._codec = codec
+        self._sieve = sieve(kinds, fields)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SocketView) and (self._binary, self._sieve) == (other._binary, other._sieve)
+        return isinstance(other, View) and (self._codec, self._sieve) == (other._codec, other._sieve)
 
     def __hash__(self) -> int:
-        return hash((self._binary, self._sieve))
+        return hash((self._codec, self._sieve))
 
     def snapshot(self, topic: str, seq: int, data: object) -> bytes:
         return self._framed("snapshot", topic, seq, self._sieve.sifted(data))
@@ -58,7 +56,7 @@ class SocketView:
 
     def _frame(self, payload: bytes) -> bytes:
         payload = self._codec.of_json(payload)
-        return frames.binary(payload) if self._binary else frames.text(payload)
+        return frames.binary(payload) if self._codec.binary else frames.text(payload)
 
 
 class StreamView:
@@ -66,9 +64,9 @@ class StreamView:
 
     __slots__ = ("_name", "_sieve")
 
-    def __init__(self, name: str, sieve: Sieve = ALL) -> None:
+    def __init__(self, name: str, kinds: tuple[str, ...] = (), fields: tuple[str, ...] = ()) -> None:
         self._name = name.encode()
-        self._sieve = sieve
+        self._sieve = sieve(kinds, fields)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StreamView) and (self._name, self._sieve) == (other._name, other._sieve)
