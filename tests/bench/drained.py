@@ -17,7 +17,11 @@ _OFTEN_S = 0.1
 
 def drained(mesh: Mesh, *, within_s: float = _DRAIN_S) -> None:
     """Wait until the events of the runs are out, so that nothing of ours works while something else is measured."""
-    until(mesh, "select not exists (select from runtime.outbox where stream_seq is null)", within_s=within_s)
+    until(
+        mesh,
+        "select not exists (select from runtime.outbox where n not in (select unnest(ns) from runtime.published))",
+        within_s=within_s,
+    )
 
 
 def until(mesh: Mesh, sql: str, *, within_s: float, often_s: float = _OFTEN_S) -> bool:

@@ -168,7 +168,9 @@ class Flow:
 
     async def pending(self) -> int:
         """Committed events that the relay has not recorded as published."""
-        [row] = await self.fetch("select count(*) as n from identity.outbox where stream_seq is null")
+        [row] = await self.fetch(
+            "select count(*) as n from identity.outbox where n not in (select unnest(ns) from identity.published)"
+        )
         return row["n"]
 
     async def settled(self, *, within_s: float = 30.0) -> None:
@@ -176,7 +178,7 @@ class Flow:
 
         async def look():
             [row] = await self.fetch(
-                "select (select count(*) from identity.outbox where stream_seq is null)"
+                "select (select count(*) from identity.outbox where n not in (select unnest(ns) from identity.published))"
                 " + (select count(*) from identity.outbox) - (select count(distinct number) from runtime.effects) as n"
             )
             return row["n"] <= 0

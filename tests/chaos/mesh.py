@@ -99,7 +99,9 @@ class Mesh:
         ]
 
     async def published(self) -> bool:
-        [row] = await self.rows("select count(*) as n from identity.outbox where stream_seq is null")
+        [row] = await self.rows(
+            "select count(*) as n from identity.outbox where n not in (select unnest(ns) from identity.published)"
+        )
         return row["n"] == 0
 
     @asynccontextmanager

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from polis.db import outbox
+from polis.db.horizon import Horizon
 from polis.proto.contract import event_type_of
 from polis.proto.identity import AgentDeleted
 from polis.service.kernel import open_kernel
@@ -47,23 +47,15 @@ async def test_the_same_crashes_without_a_defect_violate_nothing(flow):
     assert await crash_while_handling(flow, crash_before=0.025, crash_after=0.025) == {}
 
 
-def behind_the_last(pending):
+def behind_the_last(_horizon, numbers, **_):
     """A reader of what is behind the last one it has seen, as if numbers were committed in their order."""
-    last = 0
-
-    async def reader(database, *, limit):
-        nonlocal last
-        rows = [row for row in await pending(database, limit=limit) if row.n > last]
-        last = max((row.n for row in rows), default=last)
-        return rows
-
-    return reader
+    return Horizon(max(numbers))
 
 
 @pytest.mark.parametrize("defect", [False, True], ids=["not published", "behind the last"])
 async def test_an_outbox_reader_that_trusts_the_order_of_numbers_is_caught(defect, flow, monkeypatch):
     if defect:
-        monkeypatch.setattr(outbox, "pending", behind_the_last(outbox.pending))
+        monkeypatch.setattr(Horizon, "passed", behind_the_last)
     async with open_kernel("identity", flow.stage.settings("identity")) as kernel:
         kernel.tasks.start(Relay(kernel).run())
         await overtaken(flow)

@@ -18,11 +18,14 @@ BATCH = 1_000
 
 _EXPIRED = {
     "outbox": f"""
-        delete from :service.outbox where n in (
-            select o.n from (
-                select n, published_at from :service.outbox where stream_seq is not null order by stream_seq limit $1
-            ) o where o.published_at < now() - interval '{OUTBOX_H} hours'
+        with old as (
+            delete from :service.published where first_seq in (
+                select first_seq from :service.published where at < now() - interval '{OUTBOX_H} hours'
+                order by at limit greatest($1 / 500, 1)
+            )
+            returning ns
         )
+        delete from :service.outbox where n in (select unnest(ns) from old)
     """,
     "inbox": f"""
         delete from :service.inbox where (consumer, event_id) in (
@@ -51,5 +54,5 @@ async def _sweep(database: Database, sql: str, batch: int) -> int:
         async with database.across_orgs() as tx:
             deleted = await tx.execute(statement, batch)
         total += deleted
-        if deleted < batch:
+        if not deleted:
             return total

@@ -57,7 +57,7 @@ class Relay:
                     attempt = 0
                     while still_leading():
                         if time.monotonic() >= self._compare_at:
-                            position = await self._reconcile()
+                            position = await self._reconcile(position)
                         position = await self._publish_pending(position)
             except _TROUBLE as trouble:
                 wait = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
@@ -71,7 +71,7 @@ class Relay:
 
     async def _publish_pending(self, position: Position) -> Position:
         self._wake.clear()
-        rows = await outbox.pending(self._kernel.database, limit=WINDOW)
+        rows, position = await outbox.pending(self._kernel.database, position, limit=WINDOW)
         if not rows:
             metrics.outbox_pending.set(0)
             try:
@@ -121,10 +121,10 @@ class Relay:
             trace=row.trace or "",
         )
 
-    async def _reconcile(self) -> Position:
+    async def _reconcile(self, position: Position | None = None) -> Position:
         """Agree with the stream on what it holds: mark what it has and we did not know, publish again what it lost."""
         self._compare_at = time.monotonic() + COMPARE_S
-        position = await outbox.position(self._kernel.database, self._stream)
+        position = position or await outbox.position(self._kernel.database, self._stream)
         state = await self._log.info()
         known = await self._known_to(state.last_seq) if position.last_seq else True
         if state.last_seq < position.last_seq or not known:

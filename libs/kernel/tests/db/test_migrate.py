@@ -19,7 +19,7 @@ THINGS = """
 create table notebook.things (org_id uuid not null, id uuid not null, size int, primary key (org_id, id));
 call notebook.tenant_table('things');
 """
-KERNEL = "kernel/0001_kernel.sql"
+KERNEL = ["kernel/0001_kernel.sql", "kernel/0002_published.sql"]
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def test_what_is_missing_is_applied_and_nothing_twice(place, folder, look)
     second = await migrate(place("polis_migrator"), "notebook", folder)
     third = await migrate(place("polis_migrator"), "notebook", folder)
 
-    assert first == [KERNEL, "0001_things.sql", "0002_more.sql"]
+    assert first == [*KERNEL, "0001_things.sql", "0002_more.sql"]
     assert (second, third) == (["0003_last.sql"], [])
     assert await faults(place()) == []
 
@@ -120,7 +120,7 @@ async def test_a_file_that_fails_leaves_nothing_behind_and_those_before_it_stay(
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate(place("polis_migrator"), "notebook", folder)
 
-    assert await look(APPLIED) == [KERNEL, "0001_things.sql"]
+    assert await look(APPLIED) == [*KERNEL, "0001_things.sql"]
     assert await look("select to_regclass('notebook.half')") is None
     (folder / "0002_more.sql").write_text("create table notebook.half (id int);")
     assert await migrate(place("polis_migrator"), "notebook", folder) == ["0002_more.sql"]
@@ -131,13 +131,13 @@ async def test_of_five_migrators_at_once_one_does_the_work(place, folder):
 
     applied = await asyncio.gather(*(migrate(place("polis_migrator"), "notebook", folder) for _ in range(5)))
 
-    assert sorted(map(len, applied)) == [0, 0, 0, 0, 3]
+    assert sorted(map(len, applied)) == [0, 0, 0, 0, 2 + len(KERNEL)]
 
 
 async def test_an_interrupted_migration_is_taken_up_again(place, folder, look):
     """The connection is cut at twenty points of the way; what is there is always a beginning of the list."""
-    names = [KERNEL, "0001_things.sql", "0002_more.sql", *(f"{n:04}_step.sql" for n in range(3, 20))]
-    for name in names[3:]:
+    names = [*KERNEL, "0001_things.sql", "0002_more.sql", *(f"{n:04}_step.sql" for n in range(3, 20))]
+    for name in names[len(KERNEL) + 2 :]:
         step = name[:4]
         (folder / name).write_text(f"create table notebook.step_{step} (id int); select pg_sleep(0.005);")
     cuts = 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 
 from polis.db import GroupCommit, outbox, retention
-from polis.db.outbox import Position
 from polis.proto import Refused
 from polis.proto.catalog import ResourceCreated
 from polis.proto.problems import Unavailable
@@ -26,7 +26,35 @@ def created(org, key="k", resource=None):
 @pytest.fixture
 async def emptied(admin):
     """The outbox is one for all tests; those that look at the whole of it begin with none."""
-    await admin.execute("delete from notebook.outbox; delete from notebook.relay; delete from notebook.inbox")
+    await admin.execute(
+        "truncate notebook.outbox restart identity; delete from notebook.published; delete from notebook.relay; delete from notebook.inbox"
+    )
+
+
+@pytest.fixture
+def waiting(database):
+    """What a relay that begins now would publish."""
+
+    async def waiting(limit=100):
+        rows, _ = await outbox.pending(database, await outbox.position(database, "S"), limit=limit)
+        return rows
+
+    return waiting
+
+
+@pytest.fixture
+def publish(database, waiting):
+    """Record the first that wait as published from a place on; the position behind them."""
+
+    async def publish(count, *, first_seq):
+        return await outbox.mark_published(
+            database,
+            await waiting(count),
+            first_seq=first_seq,
+            position=await outbox.position(database, "S"),
+        )
+
+    return publish
 
 
 @pytest.fixture
@@ -40,25 +68,27 @@ def emit(database, org):
 
 @pytest.mark.parametrize("count", [2, 20], ids=["few", "many"])
 async def test_events_commit_with_their_transaction_in_the_order_of_emission(
-    emptied, database, org, emit, count
+    emptied, database, org, emit, count, waiting
 ):
     events = [created(org, f"k{n}") for n in range(count)]
 
     ids = await emit(*events)
 
-    rows = await outbox.pending(database, limit=100)
+    rows = await waiting(100)
     assert [row.id for row in rows] == ids
     assert [msgspec.json.decode(row.payload, type=ResourceCreated) for row in rows] == events
     assert [row.n for row in rows] == sorted(row.n for row in rows)
 
 
 @pytest.mark.parametrize("count", [1, 10], ids=["few", "many"])
-async def test_an_event_is_kept_byte_for_byte_with_what_led_to_it(emptied, database, org, emit, count):
+async def test_an_event_is_kept_byte_for_byte_with_what_led_to_it(
+    emptied, database, org, emit, count, waiting
+):
     event = created(org, 'it\'s a \\ "key"; drop table notebook.outbox; --')
     with trace.enter(trace.parse(TRACE)) as here:
         ids = await emit(*[event] * count)
 
-    row = (await outbox.pending(database, limit=20))[-1]
+    row = (await waiting(20))[-1]
 
     assert row.id == ids[-1]
     assert row.subject == f"event.catalog.resource_created.{org}.{event.resource_id}"
@@ -67,7 +97,7 @@ async def test_an_event_is_kept_byte_for_byte_with_what_led_to_it(emptied, datab
     assert row.trace == here.header
 
 
-async def test_events_of_a_group_belong_to_the_traces_of_their_callers(emptied, database, org):
+async def test_events_of_a_group_belong_to_the_traces_of_their_callers(emptied, database, org, waiting):
     async def write(tx, callers, keys):
         for caller, key in zip(callers, keys, strict=True):
             await tx.emit(created(caller.org_id, key), trace=caller.trace)
@@ -81,10 +111,10 @@ async def test_events_of_a_group_belong_to_the_traces_of_their_callers(emptied, 
     commits = GroupCommit(database, write)
     asked = await asyncio.gather(*(ask(f"k{n}") for n in range(10)))
 
-    assert [row.trace for row in await outbox.pending(database, limit=100)] == asked
+    assert [row.trace for row in await waiting(100)] == asked
 
 
-async def test_an_undone_transaction_emits_nothing(emptied, database, org):
+async def test_an_undone_transaction_emits_nothing(emptied, database, org, waiting):
     async def fail():
         async with database.transaction([org]) as tx:
             await tx.emit(created(org))
@@ -93,7 +123,7 @@ async def test_an_undone_transaction_emits_nothing(emptied, database, org):
     with pytest.raises(LookupError):
         await fail()
 
-    assert await outbox.pending(database, limit=10) == []
+    assert await waiting(10) == []
 
 
 async def test_an_event_of_another_org_is_refused(database, org):
@@ -105,13 +135,13 @@ async def test_an_event_of_another_org_is_refused(database, org):
         await smuggle()
 
 
-async def test_a_work_across_orgs_may_tell_each_of_them(emptied, database):
+async def test_a_work_across_orgs_may_tell_each_of_them(emptied, database, waiting):
     orgs = [uuid4(), uuid4()]
     async with database.across_orgs() as tx:
         for org in orgs:
             await tx.emit(created(org))
 
-    rows = await outbox.pending(database, limit=10)
+    rows = await waiting(10)
 
     assert [row.subject.split(".")[3] for row in rows] == [str(org) for org in orgs]
 
@@ -127,7 +157,7 @@ async def test_who_relays_is_woken_by_every_commit_with_events_and_by_no_other(d
     assert woken == [1]
 
 
-async def test_a_row_that_commits_late_is_not_skipped(emptied, database, org, emit):
+async def test_a_row_that_commits_late_is_not_skipped(emptied, database, org, emit, waiting, publish):
     """Numbers are given before the commit: who reads what is behind the last number loses rows."""
     async with database.transaction([org]) as slow:
         await slow.execute(
@@ -136,68 +166,94 @@ async def test_a_row_that_commits_late_is_not_skipped(emptied, database, org, em
             org,
         )
         await emit(created(org))
-        [early] = await outbox.pending(database, limit=10)
-        position = await outbox.mark_published(
-            database, [early], first_seq=1, position=await outbox.position(database, "S")
-        )
+        [early] = await waiting()
+        position = await publish(1, first_seq=1)
 
-    [late] = await outbox.pending(database, limit=10)
+    [late], _ = await outbox.pending(database, position, limit=10)
+    [also] = await waiting()
 
-    assert late.n < early.n
-    assert position == Position("S", 1, 1)
+    assert late.n == also.n < early.n
+    assert (position.last_seq, position.horizon.low) == (1, late.n - 1)
 
 
-async def test_published_rows_are_known_by_their_place_in_the_stream(emptied, database, org, emit):
+async def test_what_an_undone_transaction_left_open_is_looked_for_until_nobody_can_fill_it(
+    emptied, database, org, emit, publish, monkeypatch
+):
+    monkeypatch.setattr("polis.db.horizon.SETTLE_S", 0.0)
+    insert = "insert into notebook.outbox (id, org_id, subject, fact, entity, payload) values ($1, $2, 's', 'f', 'e', '')"
+    await emit(created(org))
+    await publish(1, first_seq=1)
+    with suppress(LookupError):
+        async with database.transaction([org]) as undone:
+            await undone.execute(insert, uuid4(), org)
+            raise LookupError
+    async with database.transaction([org]) as slow:
+        await slow.execute(insert, uuid4(), org)
+        await emit(created(org))
+        position = await publish(1, first_seq=2)
+        for _ in range(3):
+            rows, position = await outbox.pending(database, position, limit=10)
+            assert (rows, len(position.horizon.gaps)) == ([], 1)
+
+    [late], position = await outbox.pending(database, position, limit=10)
+    position = await outbox.mark_published(database, [late], first_seq=3, position=position)
+    _, position = await outbox.pending(database, position, limit=10)
+
+    assert position.horizon.gaps == ()
+    assert position.horizon.low == position.horizon.high == late.n + 1
+
+
+async def test_published_rows_are_known_by_their_place_in_the_stream(
+    emptied, database, org, emit, waiting, publish
+):
     ids = await emit(*(created(org) for _ in range(5)))
-    rows = await outbox.pending(database, limit=3)
 
-    position = await outbox.mark_published(
-        database, rows, first_seq=11, position=await outbox.position(database, "S")
-    )
+    position = await publish(3, first_seq=11)
 
-    assert position == Position("S", 1, 13) == await outbox.position(database, "S")
+    again = await outbox.position(database, "S")
+    assert (position.epoch, position.last_seq, position.horizon.high) == (1, 13, again.horizon.high)
     assert [await outbox.id_at(database, seq) for seq in (10, 11, 12, 13, 14)] == [None, *ids[:3], None]
-    assert [row.id for row in await outbox.pending(database, limit=10)] == ids[3:]
+    assert [row.id for row in await waiting()] == ids[3:]
 
 
-async def test_what_a_stream_lost_is_unpublished_again_under_a_new_epoch(emptied, database, org, emit):
+@pytest.mark.parametrize("kept", [0, 1, 2, 3, 4])
+async def test_what_a_stream_lost_is_unpublished_again_under_a_new_epoch(
+    kept, emptied, database, org, emit, waiting, publish
+):
     ids = await emit(*(created(org) for _ in range(5)))
-    await outbox.mark_published(
-        database,
-        await outbox.pending(database, limit=9),
-        first_seq=1,
-        position=await outbox.position(database, "S"),
-    )
+    await publish(3, first_seq=1)
+    await publish(2, first_seq=4)
 
-    position = await outbox.publish_again(database, "S", after_seq=2, last_seq=2)
+    position = await outbox.publish_again(database, "S", after_seq=kept, last_seq=kept)
 
-    assert position == Position("S", 2, 2)
-    assert [row.id for row in await outbox.pending(database, limit=9)] == ids[2:]
+    assert (position.epoch, position.last_seq) == (2, kept)
+    assert [row.id for row in await waiting()] == ids[kept:]
+    assert [await outbox.id_at(database, seq) for seq in range(1, 6)] == ids[:kept] + [None] * (5 - kept)
 
 
-async def test_what_an_ended_relay_stored_is_marked_by_its_id(emptied, database, org, emit):
+async def test_what_an_ended_relay_stored_is_marked_by_its_id(emptied, database, org, emit, waiting):
     [event_id] = await emit(created(org))
     position = await outbox.position(database, "S")
 
     position = await outbox.mark_one(database, str(event_id), seq=1, position=position)
     position = await outbox.mark_one(database, None, seq=2, position=position)
 
-    assert position == Position("S", 1, 2)
-    assert await outbox.pending(database, limit=9) == []
+    assert (position.epoch, position.last_seq) == (1, 2)
+    assert await waiting() == []
     assert await outbox.id_at(database, 1) == event_id
 
 
-async def test_a_relay_that_lost_its_lead_records_nothing(emptied, database, org, emit):
+async def test_a_relay_that_lost_its_lead_records_nothing(emptied, database, org, emit, waiting):
     await emit(created(org), created(org))
     stale = await outbox.position(database, "S")
-    first, second = await outbox.pending(database, limit=2)
+    first, second = await waiting(2)
     await outbox.mark_published(database, [first], first_seq=1, position=stale)
 
     with pytest.raises(Refused) as refused:
         await outbox.mark_published(database, [second], first_seq=1, position=stale)
 
     assert refused.value.problem == Unavailable("postgresql")
-    assert [row.id for row in await outbox.pending(database, limit=2)] == [second.id]
+    assert [row.id for row in await waiting()] == [second.id]
 
 
 async def test_one_of_many_leads_and_the_next_follows_when_its_connection_ends(
@@ -264,19 +320,17 @@ async def test_one_event_delivered_twice_at_once_has_one_effect(database, org):
     assert sorted(await asyncio.gather(*(take() for _ in range(6)))) == [False] * 5 + [True]
 
 
-async def test_rows_are_kept_for_their_time_and_go_in_bounded_pieces(emptied, database, org, emit, admin):
+async def test_rows_are_kept_for_their_time_and_go_in_bounded_pieces(
+    emptied, database, org, emit, waiting, publish, admin
+):
     await emit(*(created(org) for _ in range(25)))
-    await outbox.mark_published(
-        database,
-        await outbox.pending(database, limit=20),
-        first_seq=1,
-        position=await outbox.position(database, "S"),
-    )
+    for first in range(1, 21, 5):
+        await publish(5, first_seq=first)
     async with database.transaction([org]) as tx:
         for _ in range(3):
             await tx.first_time("a", uuid4())
     await admin.execute(
-        "update notebook.outbox set published_at = now() - interval '25 hours' where stream_seq <= 15"
+        "update notebook.published set at = now() - interval '25 hours' where first_seq <= 11"
     )
     await admin.execute("update notebook.outbox set created_at = now() - interval '9 days'")
     await admin.execute(
@@ -289,5 +343,6 @@ async def test_rows_are_kept_for_their_time_and_go_in_bounded_pieces(emptied, da
     deleted = await retention.sweep(database, batch=4)
 
     assert (deleted["outbox"], deleted["inbox"]) == (15, 1)
-    assert len(await outbox.pending(database, limit=100)) == 5
+    assert len(await waiting()) == 5
     assert isinstance(await outbox.id_at(database, 16), UUID)
+    assert await outbox.id_at(database, 15) is None
