@@ -91,16 +91,12 @@ class Chat {
     this.refresh();
   }
 
-  follow(topic, options) {
-    return this.polis.follow(topic, options);
-  }
-
   typing(id, on) {
-    this.polis.call("SayTyping", { conversation_id: id, on }).catch(() => {});
+    this.polis.typing(id, on).catch(() => {});
   }
 
   mark(id, seq) {
-    return this.polis.call("MarkConversation", { conversation_id: id, read_seq: seq });
+    return this.polis.read(id, seq);
   }
 
   send(fields) {
@@ -115,7 +111,7 @@ class Chat {
 
   edit(seq, text) {
     const id = this.open.room.id;
-    this.attempt(async () => this.#changed(id, await this.polis.call("EditMessage", { conversation_id: id, seq, text })));
+    this.attempt(async () => this.#changed(id, await this.polis.say("EditMessage", { conversation_id: id, seq, text })));
   }
 
   lastOfMine() {
@@ -151,9 +147,9 @@ class Chat {
   }
 
   async #post({ conversation_id: id, text, parts, reply_to: reply, client_id: client }) {
-    const fields = { conversation_id: id, text, parts, client_id: client, ...(reply && { reply_to: reply }) };
+    const fields = { text, parts, client_id: client, ...(reply && { reply_to: reply }) };
     try {
-      const posted = await this.polis.call("PostMessage", fields, { idempotencyKey: client });
+      const posted = await this.polis.post(id, fields);
       if (this.open.room?.id !== id) queueMicrotask(() => this.outbox.settle(id, posted.seq));
       return posted;
     } catch (error) {
@@ -173,7 +169,8 @@ class Chat {
   #actions() {
     const call = (operation, fields) => this.attempt(async () => {
       const id = this.open.room.id;
-      const answer = await this.polis.call(operation, { conversation_id: id, ...fields });
+      const way = operation === "PinMessage" ? "call" : "say";
+      const answer = await this.polis[way](operation, { conversation_id: id, ...fields });
       if (answer?.seq && answer.sender_id) this.#changed(id, answer);
     });
     const act = {
@@ -185,7 +182,7 @@ class Chat {
       again: (item) => this.outbox.again(item.client_id),
       drop: (item) => this.outbox.drop(item.client_id),
       rewrite: (item) => this.composer.write(this.outbox.drop(item.client_id).text, item.reply_to),
-      control: (stream, kind) => call("ControlConversation", { stream_id: stream, control: { kind } }),
+      control: (streamId, kind) => this.attempt(() => this.polis.control(this.open.room.id, { kind }, { streamId })),
       menu: (message, anchor) => openMenu(anchor, this.#choices(message, call)),
     };
     return act;
@@ -229,14 +226,17 @@ class Chat {
     at("search").addEventListener("submit", (event) => {
       event.preventDefault();
       const text = at("find").value.trim();
-      if (text) found(this, text, null);
+      if (!text) return;
+      at("find").value = "";
+      at("find").dispatchEvent(new Event("input"));
+      found(this, text, null);
     });
   }
 
   #present() {
     clearTimeout(this.presentTimer);
     this.presentTimer = setTimeout(() => this.#present(), PRESENT_MS);
-    this.polis.call("SayPresence", { state: document.hidden ? "away" : "online" }).catch(() => {});
+    this.polis.say("SayPresence", { state: document.hidden ? "away" : "online" }).catch(() => {});
   }
 
   #look() {

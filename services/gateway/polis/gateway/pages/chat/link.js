@@ -2,44 +2,35 @@
 
 import { at } from "/chat/element.js";
 
-export class Link {
-  #wake = null;
-  #heard;
+const OFFLINE = "You are offline. What you write is kept and sent later.";
+const LOST = "The connection is lost; trying again. What you write is kept and sent later.";
 
-  // heard: called whenever the connection is there again.
+export class Link {
+  #heard;
+  #lost = false;
+
+  // heard: is called whenever the connection is there again.
   constructor(heard) {
     this.#heard = heard;
-    addEventListener("offline", () => this.#show("You are offline. What you write is kept and sent later."));
+    addEventListener("offline", () => this.#show());
     addEventListener("online", () => {
-      this.#show("Connecting…");
-      this.#wake?.();
-      this.#heard();
+      this.#show();
+      heard();
     });
-    if (!navigator.onLine) this.#show("You are offline. What you write is kept and sent later.");
+    this.#show();
   }
 
-  live() {
-    const was = !at("connection").hidden;
-    this.#show("");
-    if (was) this.#heard();
+  // What a follower says of its connection; whether it has come back.
+  told(state) {
+    const back = this.#lost && state === "live";
+    this.#lost = state === "lost";
+    this.#show();
+    if (back) this.#heard();
+    return back;
   }
 
-  lost() {
-    if (navigator.onLine) this.#show("The connection is lost; trying again. What you write is kept and sent later.");
-  }
-
-  // Waits before another attempt, or until the browser is online again.
-  again(ms) {
-    return new Promise((done) => {
-      const timer = setTimeout(done, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        done();
-      };
-    });
-  }
-
-  #show(text) {
+  #show() {
+    const text = navigator.onLine ? (this.#lost ? LOST : "") : OFFLINE;
     if (at("connection").textContent !== text) at("connection").textContent = text;
     at("connection").hidden = !text;
   }

@@ -16,7 +16,8 @@ export class Log {
   #current = null;
   #frame = 0;
   #reading = false;
-  #width = 0;
+  #size = "";
+  #whole = true;
 
   // act: what can be done with a message; act.older and act.newer read on in a direction, act.bottom hears that the newest is in sight.
   constructor(act) {
@@ -29,8 +30,9 @@ export class Log {
     this.stuck = true;
   }
 
-  // rows: of rows.js. to: what to do with the view: "end" shows the newest, otherwise it stays.
-  draw(rows, to = "") {
+  // rows: of rows.js. whole: whether the newest is among them. to: "end" shows the last one, otherwise what is in sight stays.
+  draw(rows, { whole, to }) {
+    this.#whole = whole;
     const anchor = this.#anchor();
     const active = document.activeElement;
     keyed(this.#messages, rows, { key: ({ key }) => key, same, draw: (row, element) => this.#row(row, element) });
@@ -38,11 +40,12 @@ export class Log {
     if (!this.#current?.isConnected || !this.#current.matches(".message")) this.#choose([...this.#messages.querySelectorAll(":scope > .message")].at(-1));
     if (to === "end" || this.stuck) this.toEnd();
     else this.#restore(anchor);
+    this.#soon();
   }
 
   toEnd() {
     this.#log.scrollTop = this.#log.scrollHeight;
-    this.stuck = true;
+    this.stuck = this.#whole;
   }
 
   // Brings a message into the middle and puts the focus on it.
@@ -58,7 +61,7 @@ export class Log {
     return true;
   }
 
-  get atEnd() {
+  get #atEnd() {
     return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < NEAR_PX;
   }
 
@@ -110,10 +113,10 @@ export class Log {
     more.click();
   }
 
-  // The first line in sight and how far it is from the top.
+  // The first message in sight and where it stands.
   #anchor() {
-    const top = this.#log.getBoundingClientRect().top;
-    for (const element of this.#messages.children) {
+    const { top } = this.#log.getBoundingClientRect();
+    for (const element of this.#messages.querySelectorAll(":scope > .message")) {
       const box = element.getBoundingClientRect();
       if (box.bottom > top) return { element, offset: box.top };
     }
@@ -125,8 +128,14 @@ export class Log {
   }
 
   #scrolled() {
-    if (this.#log.clientWidth !== this.#width) this.#width = this.#log.clientWidth;
-    else this.stuck = this.atEnd;
+    // What a change of size has moved, nobody has scrolled.
+    const size = `${this.#log.clientWidth} ${this.#log.clientHeight}`;
+    if (size !== this.#size) this.#size = size;
+    else this.stuck = this.#whole && this.#atEnd;
+    this.#soon();
+  }
+
+  #soon() {
     cancelAnimationFrame(this.#frame);
     this.#frame = requestAnimationFrame(() => this.#look());
   }
@@ -138,7 +147,7 @@ export class Log {
     const { scrollTop, scrollHeight, clientHeight } = this.#log;
     this.#reading = true;
     try {
-      if (scrollTop < EARLY_PX) await this.#act.older();
+      if (scrollTop < EARLY_PX && (!this.stuck || scrollHeight < clientHeight + EARLY_PX)) await this.#act.older();
       else if (scrollHeight - scrollTop - clientHeight < EARLY_PX) await this.#act.newer();
     } finally {
       this.#reading = false;

@@ -9,7 +9,7 @@ import { rows } from "/chat/rows.js";
 
 const PAGE = 80;
 const MARK_MS = 1_500;
-const AGAIN_MS = 10_000;
+const SILENT_MS = 10_000;
 
 export class Open {
   #chat;
@@ -21,6 +21,8 @@ export class Open {
   #marked = 0;
   #markTimer = 0;
   #typingTimer = 0;
+  #streamTimer = 0;
+  #asking = new Set();
   room = null;
 
   constructor(chat, act) {
@@ -35,6 +37,7 @@ export class Open {
     this.#stop?.abort();
     clearTimeout(this.#markTimer);
     clearTimeout(this.#typingTimer);
+    clearTimeout(this.#streamTimer);
     this.room = null;
   }
 
@@ -49,25 +52,17 @@ export class Open {
     this.#log.stuck = true;
     this.draw();
     at("loading").hidden = false;
-    while (!stop.signal.aborted) {
-      try {
-        await this.#follow(room, stop.signal, seq);
-        return;
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        if (error.status) {
-          this.#chat.lost(error);
-          return;
-        }
-        this.#chat.link.lost(error);
-        await this.#chat.link.again(AGAIN_MS);
-      }
+    try {
+      await this.#follow(room, stop.signal, seq);
+    } catch (error) {
+      if (!stop.signal.aborted) this.#chat.lost(error);
     }
   }
 
   async #follow(room, signal, seq) {
     let first = true;
-    for await (const change of this.#chat.follow(`conversation/${room.id}`, { signal })) {
+    const state = (now) => this.#chat.link.told(now) && this.#recheck(room);
+    for await (const change of this.#chat.polis.follow(`conversation/${room.id}`, { signal, state, attempts: Infinity })) {
       const around = change.kind === "snapshot" && room.window.newer ? room.window.first : 0;
       const said = room.take(change);
       if (change.kind === "snapshot") {
@@ -78,7 +73,6 @@ export class Open {
       else if (change.data.stream) this.#spoken(room, change.data.stream);
       this.draw();
     }
-    if (!signal.aborted) throw new Error("It is told no more of this conversation.");
   }
 
   #unread({ id, seq }) {
@@ -92,6 +86,7 @@ export class Open {
     this.#chat.list.change(room.id, { conversation });
     this.#chat.opened(room);
     this.#chat.outbox.settle(room.id, room.seq);
+    if (room.streams.size) this.#watchStreams(room);
     this.#read();
     if (seq) await this.jump(seq);
     const [marks, presence] = await Promise.all([this.#ask("ListMarks", { limit: 200 }), this.#ask("ListPresence", {})]);
@@ -126,21 +121,35 @@ export class Open {
   #spoken(room, { stream_id: id, at: from, state, producer_id: producer }) {
     if (from === 0 && state === "open") tell(`${this.#chat.people.of(producer).name} is answering`);
     if (room.behind(id)) this.#catchUp(room, id);
+    this.#watchStreams(room);
   }
 
-  // A piece of a stream was missed: the rest is asked for, once at a time.
+  // Streams are told once and kept nowhere: one of which a piece was missed, or nothing is heard, is asked for.
   async #catchUp(room, id) {
-    const known = room.streams.get(id);
-    if (known.asking) return;
-    known.asking = true;
+    if (this.#asking.has(id)) return;
+    this.#asking.add(id);
     try {
-      room.resume(await this.#chat.polis.call("GetStream", { stream_id: id, at: known.length }));
-    } catch {
-      // The message that it becomes tells the whole.
+      const { length } = room.streams.get(id);
+      room.resume(await this.#chat.polis.call("GetStream", { stream_id: id, at: length }));
+    } catch (error) {
+      if (error.status === 404) room.streams.delete(id);
     } finally {
-      known.asking = false;
+      this.#asking.delete(id);
     }
     this.draw();
+  }
+
+  #recheck(room) {
+    for (const id of room.streams.keys()) this.#catchUp(room, id);
+  }
+
+  #watchStreams(room) {
+    clearTimeout(this.#streamTimer);
+    this.#streamTimer = setTimeout(() => {
+      if (room !== this.room || !room.streams.size) return;
+      this.#recheck(room);
+      this.#watchStreams(room);
+    }, SILENT_MS);
   }
 
   draw(to = "") {
@@ -156,7 +165,8 @@ export class Open {
     const { people, outbox } = this.#chat;
     if (!room) return;
     const pending = outbox.of(room.id).filter((item) => item.state !== "sent" || item.seq > room.seq);
-    this.#log.draw(rows(room, room.window.newer ? [] : pending, people, this.#fresh), this.#to);
+    const whole = !room.window.newer;
+    this.#log.draw(rows(room, whole ? pending : [], people, this.#fresh), { whole, to: this.#to });
     this.#to = "";
     if (room.conversation) this.#head(room);
     this.#typing(room);

@@ -48,6 +48,7 @@ export class Room {
   resume(told) {
     const known = this.streams.get(told.stream_id);
     const characters = [...(known?.text ?? "")].slice(0, told.at);
+    if (!OPEN.has(told.state)) this.streams.delete(told.stream_id);
     if (characters.length < told.at || !OPEN.has(told.state)) return;
     const text = characters.join("") + told.text;
     this.streams.set(told.stream_id, { ...told, text, length: [...text].length, behind: false });
