@@ -213,3 +213,43 @@ async def test_a_link_opens_a_page_with_a_form_made_from_the_schema(ada, start, 
 
     assert await output(run) == {"count": 3, "when": "later", "gift": True}
     assert complaints == []
+
+
+async def test_a_reply_in_a_conversation_answers_what_is_asked_there_if_it_is_clear(ada, start, output):
+    invitation = await ada.call("POST", "/invitations", {"email": f"{new_key()}@example.org"})
+    async with Api(ada.address) as tom:
+        account = {"email": invitation["email"], "password": "long enough", "name": "Tom"}
+        session = await tom.call("POST", "/sign-up", account | {"invitation": invitation["token"]})
+        tom.token = session["access_token"]
+        talk = await ada.call(
+            "POST", "/conversations", {"kind": "group", "participants": [session["me"]["principal"]["id"]]}
+        )
+        path = f"/conversations/{talk['id']}/messages"
+        run = await start(conversation=talk["id"], title="Send it?")
+
+        async def said(after):
+            page = await ada.call("GET", f"{path}?since={after}")
+            return page["items"][0] if page["items"] else None
+
+        async def answer(who, text):
+            """What somebody is told who replies so."""
+            posted = await who.call("POST", path, {"text": text, "reply_to": asked["seq"]})
+            return await said(posted["seq"])
+
+        asked = await eventually(lambda: said(0), within_s=5)
+        [part] = asked["parts"]
+        assert (part["kind"], part["title"], part["content"]["kind"]) == ("ask", "Send it?", "approval")
+        assert await answer(tom, "Should we?") is None
+        assert (await answer(tom, "yes"))["text"] == "This is not yours to answer."
+        unclear = await answer(ada, "Yes, but only to Tom")
+        assert "`approve`, `deny`" in unclear["text"]
+        assert (await ada.call("GET", f"/runs/{run['id']}"))["state"] in ("running", "waiting")
+        told = await answer(ada, " Yes! ")
+        assert (told["text"], told["reply_to"] > unclear["seq"]) == ("Answered: `approve`.", True)
+        assert "no answer any more" in (await answer(ada, "no"))["text"]
+        with pytest.raises(Problem):
+            await ada.call("POST", path, {"parts": [{"kind": "ask", "content": part["content"]}]})
+
+    await output(run)
+    sheet = await ada.call("GET", f"/asks/{part['content']['ask_id']}")
+    assert (sheet["answer"]["decision"], sheet["answer"]["via"]) == ("approve", "message")

@@ -89,7 +89,7 @@ async def orgs(mesh, address):
             await vault.live(api, mesh)
             org = found[-1]
             await messaging.live(api, lambda service, table, org=org: _known(mesh, service, table, org))
-            await handoffs.live(api)
+            await handoffs.live(api, lambda service, table, org=org: _known(mesh, service, table, org))
             await asks.live(api)
             await steering.live(api)
             await triggers.live(api)
@@ -111,6 +111,7 @@ async def told(api: Api, mesh, org: str) -> None:
     await api.call("POST", "/agents/placed/suspend", {})
     await eventually(lambda: _known(mesh, "runtime", "stopped_agents", org))
     await intend(mesh, org)
+    await speak(mesh, org)
 
 
 async def intend(mesh, org: str) -> None:
@@ -118,6 +119,16 @@ async def intend(mesh, org: str) -> None:
     async with mesh.running["catalog"].kernel.database.transaction((UUID(org),)) as tx:
         await tx.execute(
             "insert into catalog.intents (org_id, upload_id, lapses_at) values ($1, $2, 'infinity')",
+            UUID(org),
+            uuid4(),
+        )
+
+
+async def speak(mesh, org: str) -> None:
+    """As a long text stands that is being said: it is gone when its message is there."""
+    async with mesh.running["messaging"].kernel.database.transaction((UUID(org),)) as tx:
+        await tx.execute(
+            "insert into messaging.stream_parts (org_id, stream_id, at, text) values ($1, $2, 0, 'Hello')",
             UUID(org),
             uuid4(),
         )

@@ -386,8 +386,8 @@ export interface AskAnswer {
   /** `approve`, `always` or `deny` of an approval, `submit` of an input, the key of a choice, `done` or `decline` of a handoff. */
   decision: string;
   at: string;
-  /** How: in a session or with a key, by a link, by a standing approval, by nobody in time, by votes. */
-  via: "api" | "default" | "link" | "standing" | "votes";
+  /** How: in a session or with a key, by a link, by a message in a conversation, by a standing approval, by nobody in time, by votes. */
+  via: "api" | "default" | "link" | "message" | "standing" | "votes";
   by: string | null;
   /** Any JSON value. */
   value: unknown;
@@ -2774,9 +2774,9 @@ export interface MessagePage {
   next_cursor: string | null;
 }
 
-/** A structured part of a message: a card or form with its content, or audio or another file, which is an artifact. name, media_type, size: of the file, as they are known of the artifact; what a sender says of them is passed over. */
+/** A structured part of a message: a card or form with its content, or audio or another file, which is an artifact. An ask is put there by a run, with `ask_id`, `kind` and `decisions` as its content; a reply to the message answers it: with one of the decisions as its text, or by a form whose content has `decision`, `value` and `note`. name, media_type, size: of the file, as they are known of the artifact; what a sender says of them is passed over. */
 export interface MessagePart {
-  kind: "audio" | "card" | "file" | "form";
+  kind: "ask" | "audio" | "card" | "file" | "form";
   /** A name for people to read. */
   title?: string;
   content?: { [name: string]: unknown } | null;

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from polis.proto.runtime import Addressee, AskForHandoff, WithdrawHandoff
+from polis.proto.runtime import Addressee, AskForHandoff, DescribeAskInTalk, WithdrawHandoff
+from polis.testing import eventually
+from tests.e2e.rows import asks
 from tests.e2e.rows.messaging import channel, kept
 
 if TYPE_CHECKING:
@@ -15,10 +17,14 @@ if TYPE_CHECKING:
 HANDING = {"to": {"kind": "role", "role": "admin"}, "reason": "A refund", "summary": "Charged twice"}
 
 
-async def live(api: Api) -> None:
-    """Leave a row in every table."""
+async def live(api: Api, known: Any) -> None:
+    """Leave a row in every table. known: whether a table has rows of the org by now."""
     made = await api.call("POST", "/conversations", {"kind": "group"})
     await api.call("POST", f"/conversations/{made['id']}/handoffs", HANDING)
+    config = asks.ASKS["nodes"]["ask"]["config"] | {"conversation": made["id"]}
+    graph = asks.ASKS | {"nodes": {"ask": {"component": "ask", "config": config}}}
+    await api.call("POST", "/runs", {"graph": await asks.graph(api.call, graph)})
+    await eventually(lambda: known("messaging", "asked"), within_s=5)
 
 
 async def hand_off(world: World):
@@ -48,6 +54,8 @@ ROWS: dict[str, Any] = {
     "ask_for_handoff": lambda _: AskForHandoff(
         uuid4(), uuid4(), uuid4(), by=uuid4(), to=Addressee("role", role="admin"), reason="A refund"
     ),
+    "describe_ask_in_talk": lambda _: DescribeAskInTalk(uuid4(), uuid4()),
+    "answer_ask_in_talk": None,  # messaging alone may send it
     "withdraw_handoff": lambda _: WithdrawHandoff(uuid4(), uuid4()),
 }
 # Who sees a channel has yet to answer for it, or to be one of those whom it is handed to.

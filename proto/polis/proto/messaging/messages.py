@@ -37,10 +37,13 @@ Mentioned = Annotated[
 class MessagePart(Struct, frozen=True):
     """A structured part of a message: a card or form with its content, or audio or another file, which is an artifact.
 
+    An ask is put there by a run, with `ask_id`, `kind` and `decisions` as its content; a reply to the message answers it: with
+    one of the decisions as its text, or by a form whose content has `decision`, `value` and `note`.
+
     name, media_type, size: of the file, as they are known of the artifact; what a sender says of them is passed over.
     """
 
-    kind: Literal["card", "form", "audio", "file"]
+    kind: Literal["card", "form", "audio", "file", "ask"]
     title: Title = ""
     content: Content | None = None
     artifact_id: UUID | None = None

@@ -13,6 +13,7 @@ from polis.proto.runtime.pictures import *
 from polis.proto.runtime.retention import *
 from polis.proto.runtime.runs import *
 from polis.proto.runtime.steering import *
+from polis.proto.runtime.talked import *
 from polis.proto.runtime.telling import *
 from polis.proto.runtime.triggers import *
 from polis.proto.runtime.words import *

@@ -52,9 +52,12 @@ Decision = Annotated[
 ]
 Note = Annotated[str, Meta(max_length=2000, description="Why, in words.", examples=["Fine with me."])]
 AnsweredBy = Annotated[
-    Literal["api", "link", "standing", "default", "votes"],
+    Literal["api", "link", "message", "standing", "default", "votes"],
     Meta(
-        description="How: in a session or with a key, by a link, by a standing approval, by nobody in time, by votes."
+        description=(
+            "How: in a session or with a key, by a link, by a message in a conversation, by a standing approval, by nobody in "
+            "time, by votes."
+        )
     ),
 ]
 
@@ -191,9 +194,9 @@ class AddresseeRefused(Problem, frozen=True):
     to: Addressee
 
 
-@event(entity="ask_id", listeners=("identity",))
+@event(entity="ask_id", listeners=("identity", "messaging"))
 class AskOpened(Event, frozen=True):
-    """A run waits for an answer. `to`: who may give it."""
+    """A run waits for an answer. `to`: who may give it; `conversation_id`: where it is asked, besides the inbox."""
 
     ask_id: UUID
     run_id: UUID
@@ -201,6 +204,7 @@ class AskOpened(Event, frozen=True):
     to: Addressees
     due_at: Time | None = None
     mail: AskMail = "none"
+    conversation_id: UUID | None = None
 
 
 @event(entity="ask_id", listeners=("identity", "messaging"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polis.messaging.asked import service as asked
 from polis.messaging.config import Config
 from polis.messaging.control import service as control
 from polis.messaging.conversations import service as conversations
@@ -24,6 +25,7 @@ service.include(
     messages.handlers,
     handoff.handlers,
     asking.handlers,
+    asked.handlers,
     marks.handlers,
     streams.handlers,
     control.handlers,

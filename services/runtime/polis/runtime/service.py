@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polis.proto import Refused, identity, runtime
-from polis.runtime.asks import handing
+from polis.runtime.asks import handing, talked
 from polis.runtime.asks import service as asks
 from polis.runtime.children import ends
 from polis.runtime.children import service as children
@@ -34,6 +34,7 @@ service.include(
     runs.handlers,
     asks.handlers,
     handing.handlers,
+    talked.handlers,
     children.handlers,
     pause.handlers,
     signals.handlers,

@@ -74,12 +74,21 @@ async def _some(database: Database, statement: str, due: _Due) -> int:
         return await tx.execute(statement, due.org_id, due.id, due.upto, _BATCH)
 
 
-_DELETIONS = tuple(
+_BY_NUMBER = tuple(
     f"""
     delete from messaging.{table} where org_id = $1 and conversation_id = $2 and seq in (
         select t.seq from messaging.{table} t
         where t.org_id = $1 and t.conversation_id = $2 and t.seq <= $3 order by t.seq limit $4
     )
     """  # noqa: S608 - constants
-    for table in ("words", "revisions", "entries", "messages")
+    for table in ("words", "revisions", "asked", "entries", "messages")
+)
+_DELETIONS = (
+    *_BY_NUMBER,
+    """
+    delete from messaging.handoffs where org_id = $1 and id in (
+        select h.id from messaging.handoffs h
+        where h.org_id = $1 and h.conversation_id = $2 and h.ended_at is not null and h.seq <= $3 order by h.id limit $4
+    )
+    """,
 )

@@ -60,6 +60,9 @@ def demand_bounds(text: str, parts: Sequence[MessagePart], attributes: dict[str,
 def _of_parts(parts: Sequence[MessagePart]) -> list[Fault]:
     faults = []
     for number, part in enumerate(parts):
+        if part.kind == "ask":
+            faults.append(Fault(f"/parts/{number}/kind", "Expected no ask: a run asks, nobody else"))
+            continue
         stored = part.kind in _STORED
         if stored != (part.artifact_id is not None):
             detail = (

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from polis.db import Caller
 from polis.messaging import access
+from polis.messaging.asked import service as asked
 from polis.messaging.conversations.turn import Turn
 from polis.messaging.messages import changes, content, rows
 from polis.messaging.messages.posting import post_of
@@ -68,6 +69,8 @@ async def post_message(request: messaging.PostMessage, ctx: Context[Own]) -> Pos
                 raise answer
             posted = tx.answer(answer)
     own.indexer.heed(ctx.actor.org_id, request.conversation_id)
+    if request.reply_to is not None or request.thread is not None:
+        await asked.heed(request, posted, ctx)
     return posted
 
 

@@ -37,7 +37,7 @@ class Given(Struct, frozen=True):
     decision: Decision
     value: object
     note: str
-    via: Literal["api", "link"]
+    via: Literal["api", "link", "message"]
     at: datetime
     always: Always | None = None
     acting: str = ""

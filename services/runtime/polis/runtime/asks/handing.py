@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from polis.runtime.shell.programs import Bound, Programs
 
 handlers = Handlers()
+_LONGEST_S = 31 * 86_400
+"""Longer than a handoff may wait: messaging says when it is over."""
 
 
 @handlers.handles(runtime.AskForHandoff)
@@ -94,6 +96,7 @@ async def _bound(programs: Programs, kind: str) -> Bound:
         },
         inputs={"handoff": GraphInput("ask.in")},
         outputs={"answer": GraphOutput("ask.answer")},
+        timeout_s=_LONGEST_S,
     )
     component = builtin.components()["ask"]
     return await programs.of(_digest(graph), graph, {"ask": Resolved(_digest(component), component)}, {})

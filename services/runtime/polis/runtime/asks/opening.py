@@ -181,7 +181,16 @@ def _event(ask: Opened) -> AskOpened | AskAnswered:
     wait, answer = ask.wait, ask.answer
     if answer is None:
         to = tuple(map(addressee_of, ask.keys))
-        return AskOpened(wait.org_id, wait.id, wait.run_id, ask.asked.kind, to, wait.due_at, ask.asked.mail)
+        return AskOpened(
+            wait.org_id,
+            wait.id,
+            wait.run_id,
+            ask.asked.kind,
+            to,
+            wait.due_at,
+            ask.asked.mail,
+            ask.asked.conversation_id,
+        )
     return AskAnswered(
         wait.org_id,
         wait.id,

@@ -57,6 +57,7 @@ class Config(Struct, frozen=True):
     remind_s: float | None = None
     escalate: tuple[Later, ...] = ()
     mail: AskMail = "none"
+    conversation: str | None = None
 
 
 class Escalation(Struct, frozen=True):
@@ -89,6 +90,7 @@ class AskSpec(Struct, frozen=True, omit_defaults=True):
     remind_s: float | None = None
     escalate: tuple[Escalation, ...] = ()
     mail: AskMail = "none"
+    conversation_id: UUID | None = None
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -124,6 +126,7 @@ def spec(config: Config, value: object, rendered: Mapping[str, str]) -> AskSpec:
         default_value=config.default_value,
         remind_s=config.remind_s,
         mail=config.mail,
+        conversation_id=_conversation(config, rendered),
         escalate=tuple(
             Escalation(later.after_s, _addressees(later.to, rendered), any(to.starter for to in later.to))
             for later in config.escalate
@@ -138,7 +141,17 @@ def templates(config: Config) -> tuple[str, ...]:
     """Every text of a configuration that is a template."""
     everybody = (*config.to, *(to for later in config.escalate for to in later.to))
     names = (name for to in everybody for name in (to.principal, to.role, to.grant) if name is not None)
-    return tuple(dict.fromkeys((config.title, config.text, config.subject, *names)))
+    talk = () if config.conversation is None else (config.conversation,)
+    return tuple(dict.fromkeys((config.title, config.text, config.subject, *talk, *names)))
+
+
+def _conversation(config: Config, rendered: Mapping[str, str]) -> UUID | None:
+    if config.conversation is None or not (given := rendered[config.conversation].strip()):
+        return None
+    try:
+        return UUID(given)
+    except ValueError:
+        raise StepFailed("ask.conversation", f"this is no conversation's id: {given[:80]}") from None
 
 
 def _addressees(given: tuple[To, ...], rendered: Mapping[str, str]) -> tuple[Addressee, ...]:

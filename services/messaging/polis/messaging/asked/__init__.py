@@ -1,0 +1,1 @@
+"""Asks of the runtime in conversations, and replies that answer them."""
