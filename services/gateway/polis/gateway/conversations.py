@@ -1,28 +1,25 @@
-"""The topic `conversation/<id>`: what is said there, exact by the conversation's own numbers; typing, presence and marks beside it.
+"""The topic `conversation/<id>`: what is said there, exact by the conversation's own numbers; typing, presence, marks and streams beside it.
 
-Entries are taken from the live subject, which hears of them when they have committed. Those that come out of order are held
-for a moment; what is missing is read from messaging, which also authorises each watcher. Every few seconds one question
-for all watched conversations tells of a lost last entry, and of watchers who may watch no more.
+Entries are taken from the live subject, which hears of them when they have committed. What is missing is read from messaging,
+which also authorises each follower. Every few seconds one question for all followed conversations tells of a lost last
+entry, and of followers who may follow no more.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
-from polis.gateway.slow import Slow
+from polis.gateway.feeds import Feed
 from polis.proto import Refused
 from polis.proto.messaging import (
     LIVE_CONVERSATION,
     CheckWatches,
     ConversationChange,
     ConversationSnapshot,
-    Entry,
     LiveConversation,
     WatchConversation,
     Watched,
@@ -31,239 +28,165 @@ from polis.proto.messaging import (
 from polis.telemetry import log
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     from polis.bus import Message
-    from polis.bus import Subscription as BusSubscription
+    from polis.gateway.audience import Thing, Turn
     from polis.service import Actor, Kernel
 
 CHECK_S = 2.0
-"""How often it is asked what is true of all that is watched: as late is a lost last entry, or a lost grant, noticed."""
-HOLD_S = 0.05
-"""How long entries that came too early are held before what is missing is read."""
-_PENDING = 1_000
+"""How often it is asked what is true of all that is followed: as late is a lost last entry, or a lost grant, noticed."""
+STATE_S = 0.075
+"""States are told so often and no oftener: of each the last."""
 _ASKED_AT_ONCE = 200
-_WATCHERS_AT_ONCE = 5_000
+_FOLLOWERS_AT_ONCE = 5_000
 
 
-class ConversationChannel:
-    """The live subject of one conversation, shared by its watchers in this process."""
+class ConversationFeed(Feed):
+    """One conversation, for all who follow it here."""
 
-    def __init__(self, kernel: Kernel, org_id: UUID, conversation_id: UUID) -> None:
+    def __init__(
+        self,
+        conversations: ConversationFeeds,
+        kernel: Kernel,
+        turn: Turn,
+        org_id: UUID,
+        conversation_id: UUID,
+    ) -> None:
         self.org_id = org_id
         self.conversation_id = conversation_id
-        self.watches: set[ConversationWatch] = set()
-        self._kernel = kernel
-        self._subscription: BusSubscription | None = None
-        self._joining = asyncio.Lock()
+        subject = LIVE_CONVERSATION.subject(org_id, conversation_id)
+        super().__init__(kernel, turn, subject, lambda: conversations.forget(self))
+        self._states: dict[Hashable, ConversationChange] = {}
+        self._stated_at = 0.0
+        self._state_timer: asyncio.TimerHandle | None = None
 
-    async def join(self, watch: ConversationWatch) -> None:
-        self.watches.add(watch)
-        async with self._joining:
-            if self._subscription is None:
-                subject = LIVE_CONVERSATION.subject(self.org_id, self.conversation_id)
-                self._subscription = await self._kernel.bus.subscribe(subject, self._on_message)
+    async def read(self, actor: Actor, after: int | None) -> ConversationSnapshot:
+        request = WatchConversation(conversation_id=self.conversation_id, after=after)
+        return await self.kernel.caller.call(request, token=actor.token, org=str(actor.org_id))
 
-    def leave(self, watch: ConversationWatch) -> bool:
-        """True when that was the last one."""
-        self.watches.discard(watch)
-        if not self.watches and self._subscription is not None:
-            self._subscription.unsubscribe()
-            self._subscription = None
-        return not self.watches
+    def things(self, snapshot: ConversationSnapshot) -> Sequence[ConversationChange]:
+        return [ConversationChange(entry.seq, entry=entry) for entry in snapshot.entries]
 
-    def learn(self, state: WatchedState) -> None:
+    def more(self, snapshot: ConversationSnapshot) -> bool:
+        return snapshot.seq < snapshot.conversation.head_seq
+
+    def over(self, snapshot: ConversationSnapshot) -> bool:  # noqa: ARG002
+        return False
+
+    def ends(self, thing: Thing) -> bool:  # noqa: ARG002
+        return False
+
+    def loses(self, thing: Thing) -> UUID | None:
+        entry = thing.entry if isinstance(thing, ConversationChange) else None
+        someone = None if entry is None else entry.participant
+        return None if someone is None or someone.state == "joined" else someone.principal_id
+
+    def check(self, state: WatchedState) -> None:
         """What messaging says of it by now."""
-        lost = set(state.lost)
-        for watch in tuple(self.watches):
-            if watch.principal_id in lost or state.seq > watch.last:
-                watch.look_again()
+        self.learn(state.seq)
+        for principal_id in state.lost:
+            self.doubt(principal_id)
 
-    def _on_message(self, message: Message) -> None:
+    def hear(self, message: Message) -> None:
         told = _decoder.decode(message.payload)
-        for watch in tuple(self.watches):
-            watch.offer(told)
+        if told.entries:
+            for entry in told.entries:
+                self._states.pop(("typing", entry.actor_id), None)  # they have said it
+            self.told([ConversationChange(entry.seq, entry=entry) for entry in told.entries])
+        if self.last is None:
+            return
+        last = self.last
+        if told.streams:
+            self.pass_by([ConversationChange(last, stream=each) for each in told.streams])
+        for typing in told.typing:
+            self._state(("typing", typing.principal_id), ConversationChange(last, typing=typing))
+        for presence in told.presence:
+            self._state(("presence", presence.principal_id), ConversationChange(last, presence=presence))
+        for mark in told.marks:
+            self._state(("mark", mark.principal_id), ConversationChange(last, mark=mark))
+
+    def _state(self, key: Hashable, change: ConversationChange) -> None:
+        """States replace each other, so that of many in a moment only the last is told."""
+        self._states.pop(key, None)
+        self._states[key] = change
+        if self._state_timer is None:
+            wait_s = self._stated_at + STATE_S - self._loop.time()
+            self._state_timer = self._loop.call_later(max(0.0, wait_s), self._tell_states)
+
+    def _tell_states(self) -> None:
+        self._state_timer = None
+        self._stated_at = self._loop.time()
+        states, self._states = self._states, {}
+        if states and self.last is not None:
+            last = self.last
+            self.pass_by([msgspec.structs.replace(change, seq=last) for change in states.values()])
+
+    def _close(self) -> None:
+        if self._state_timer is not None:
+            self._state_timer.cancel()
+        super()._close()
 
 
 _decoder = msgspec.json.Decoder(LiveConversation)
 
 
-class ConversationChannels:
-    """The conversations that somebody watches now, and the question that is asked of all of them."""
+class ConversationFeeds:
+    """The conversations that somebody follows now, and the question that is asked of all of them."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, turn: Turn) -> None:
         self._kernel = kernel
-        self._channels: dict[tuple[UUID, UUID], ConversationChannel] = {}
+        self._turn = turn
+        self._feeds: dict[tuple[UUID, UUID], ConversationFeed] = {}
         self._asking: asyncio.Task[None] | None = None
 
-    async def join(self, watch: ConversationWatch, org_id: UUID) -> ConversationChannel:
-        key = (org_id, watch.conversation_id)
-        channel = self._channels.setdefault(key, ConversationChannel(self._kernel, *key))
+    def feed(self, org_id: UUID, conversation_id: UUID) -> ConversationFeed:
+        """The one of this conversation, to be followed at once."""
+        key = (org_id, conversation_id)
+        feed = self._feeds.get(key)
+        if feed is None:
+            feed = self._feeds[key] = ConversationFeed(self, self._kernel, self._turn, *key)
         if self._asking is None or self._asking.done():
             self._asking = self._kernel.tasks.start(self._ask(), name="watches")
-        try:
-            await channel.join(watch)
-        except BaseException:
-            self.leave(channel, watch)
-            raise
-        return channel
+        return feed
 
-    def leave(self, channel: ConversationChannel, watch: ConversationWatch) -> None:
-        key = (channel.org_id, channel.conversation_id)
-        if channel.leave(watch) and self._channels.get(key) is channel:
-            del self._channels[key]
+    def forget(self, feed: ConversationFeed) -> None:
+        """Nobody follows it any more."""
+        del self._feeds[feed.org_id, feed.conversation_id]
 
     async def _ask(self) -> None:
-        """For as long as anything is watched."""
-        while self._channels:
+        """For as long as anything is followed."""
+        while self._feeds:
             await asyncio.sleep(CHECK_S)
-            for channels in _batches(list(self._channels.values())):
+            for feeds in _batches(list(self._feeds.values())):
                 try:
-                    await self._ask_of(channels)
+                    await self._ask_of(feeds)
                 except Refused as refusal:
                     log.warning("watches.unasked", problem=refusal.problem.type)
 
-    async def _ask_of(self, channels: list[ConversationChannel]) -> None:
+    async def _ask_of(self, feeds: list[ConversationFeed]) -> None:
         watched = tuple(
             Watched(
-                channel.org_id,
-                channel.conversation_id,
-                tuple({watch.principal_id for watch in channel.watches}),
+                feed.org_id,
+                feed.conversation_id,
+                tuple({follower.who.actor.principal_id for follower in feed.followers}),
             )
-            for channel in channels
+            for feed in feeds
         )
         token = await self._kernel.keys.own_token()
         found = await self._kernel.caller.call(CheckWatches(watched=watched), token=token)
-        for channel, state in zip(channels, found.states, strict=True):
-            channel.learn(state)
+        for feed, state in zip(feeds, found.states, strict=True):
+            feed.check(state)
 
 
-def _batches(channels: list[ConversationChannel]) -> list[list[ConversationChannel]]:
-    """So many at a time that neither their number nor that of their watchers makes a question too large."""
-    batches: list[list[ConversationChannel]] = []
-    watchers = _WATCHERS_AT_ONCE
-    for channel in channels:
-        if watchers >= _WATCHERS_AT_ONCE or len(batches[-1]) >= _ASKED_AT_ONCE:
+def _batches(feeds: list[ConversationFeed]) -> list[list[ConversationFeed]]:
+    """So many at a time that neither their number nor that of their followers makes a question too large."""
+    batches: list[list[ConversationFeed]] = []
+    followers = _FOLLOWERS_AT_ONCE
+    for feed in feeds:
+        if followers >= _FOLLOWERS_AT_ONCE or len(batches[-1]) >= _ASKED_AT_ONCE:
             batches.append([])
-            watchers = 0
-        batches[-1].append(channel)
-        watchers += len(channel.watches)
+            followers = 0
+        batches[-1].append(feed)
+        followers += len(feed.followers)
     return batches
-
-
-class ConversationWatch:
-    """One client following one conversation: a snapshot, then every entry once and in order. actor: who that is by now."""
-
-    event = "change"
-
-    def __init__(
-        self,
-        kernel: Kernel,
-        channels: ConversationChannels,
-        actor: Callable[[], Actor],
-        conversation_id: UUID,
-        after: int | None,
-    ) -> None:
-        self._kernel = kernel
-        self._channels = channels
-        self._actor = actor
-        self._after = after
-        self._told: asyncio.Queue[LiveConversation | None] = asyncio.Queue(_PENDING)
-        self._early: dict[int, Entry] = {}
-        self._held_since = 0.0
-        self._slow = False
-        self._look = False
-        self.principal_id = actor().principal_id
-        self.conversation_id = conversation_id
-        self.last = 0
-
-    async def __aenter__(self) -> ConversationSnapshot:
-        """Listen first, then read: nothing falls between. Refused when messaging does not let the actor see it."""
-        self._channel = await self._channels.join(self, self._actor().org_id)
-        try:
-            snapshot = await self._read(self._after)
-        except BaseException:
-            self._channels.leave(self._channel, self)
-            raise
-        self.last = snapshot.seq
-        self._look = snapshot.seq < snapshot.conversation.head_seq
-        return snapshot
-
-    async def __aexit__(self, *error: object) -> None:
-        self._channels.leave(self._channel, self)
-
-    def offer(self, told: LiveConversation) -> None:
-        """Take what came on the live subject; never waits."""
-        try:
-            self._told.put_nowait(told)
-        except asyncio.QueueFull:
-            self._slow = True
-
-    def look_again(self) -> None:
-        """Something may be missing, or may not be watched any more; never waits."""
-        self._look = True
-        if self._told.empty():
-            self._told.put_nowait(None)
-
-    async def next(self) -> tuple[ConversationChange, ...]:
-        """What has changed since the last time, at least one. Refused once the actor may not watch it any more."""
-        while True:
-            if self._slow:
-                raise Slow
-            changes = await self._missing() if self._look else await self._heard()
-            if changes:
-                return changes
-
-    async def _heard(self) -> tuple[ConversationChange, ...]:
-        told = await self._next_told()
-        if told is None:
-            return ()
-        held = bool(self._early)
-        self._early.update((entry.seq, entry) for entry in told.entries if entry.seq > self.last)
-        changes = self._in_order()
-        if not held:
-            self._held_since = time.monotonic()
-        changes += [ConversationChange(self.last, typing=each) for each in told.typing]
-        changes += [ConversationChange(self.last, presence=each) for each in told.presence]
-        changes += [ConversationChange(self.last, mark=each) for each in told.marks]
-        return tuple(changes)
-
-    async def _next_told(self) -> LiveConversation | None:
-        """The next that comes; None when it is time to read what is missing."""
-        if not self._early:
-            return await self._told.get()
-        try:
-            async with asyncio.timeout(max(0.0, self._held_since + HOLD_S - time.monotonic())):
-                return await self._told.get()
-        except TimeoutError:
-            self._look = True
-            return None
-
-    def _in_order(self) -> list[ConversationChange]:
-        """What follows the last entry without a gap; the rest is held."""
-        changes = []
-        while (entry := self._early.pop(self.last + 1, None)) is not None:
-            changes.append(self._change(entry))
-        return changes
-
-    def _change(self, entry: Entry) -> ConversationChange:
-        self.last = entry.seq
-        someone = entry.participant
-        if someone is not None and someone.principal_id == self.principal_id and someone.state != "joined":
-            self._look = True  # whether it may still be watched is messaging's to say
-        return ConversationChange(entry.seq, entry=entry)
-
-    async def _missing(self) -> tuple[ConversationChange, ...]:
-        """What messaging has behind the last entry. Refused for who may see it no more."""
-        self._look = False
-        snapshot = await self._read(self.last)
-        if snapshot.seq > self.last and not snapshot.entries:
-            raise Slow  # too much was missed to tell it one by one
-        changes = [self._change(entry) for entry in snapshot.entries if entry.seq > self.last]
-        self._look = self._look or snapshot.seq < snapshot.conversation.head_seq
-        self._early = {seq: entry for seq, entry in self._early.items() if seq > self.last}
-        self._held_since = time.monotonic()
-        return tuple(changes + self._in_order())
-
-    async def _read(self, after: int | None) -> ConversationSnapshot:
-        actor = self._actor()
-        request = WatchConversation(conversation_id=self.conversation_id, after=after)
-        return await self._kernel.caller.call(request, token=actor.token, org=str(actor.org_id))

@@ -79,8 +79,6 @@ class InboxChannel:
 class InboxWatch:
     """One client following what it may answer. actor: who that is by now."""
 
-    event = "change"
-
     def __init__(
         self, kernel: Kernel, channels: dict[UUID, InboxChannel], actor: Callable[[], Actor]
     ) -> None:

@@ -16,7 +16,7 @@ from polis.gateway.direct import blank_problem
 from polis.gateway.http import PROBLEM
 from polis.gateway.routes import LIVE
 from polis.gateway.session import Session
-from polis.gateway.topics import Channels
+from polis.gateway.topics import Topics
 from polis.gateway.websocket import handshake
 from polis.gateway.websocket.handshake import BadHandshake
 from polis.gateway.websocket.socket import WebSocket
@@ -61,7 +61,7 @@ class Live:
     ) -> None:
         self.kernel = kernel
         self.settings = settings
-        self.channels = Channels(kernel)
+        self.topics = Topics(kernel)
         self.commands = Commands(kernel, proxy, settings.calls_per_socket)
         self._credentials = credentials
         self._actors = actors

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from polis.gateway.slow import Slow
-from polis.gateway.topics import following
+from polis.gateway.views import View
 from polis.gateway.websocket import frames
 from polis.gateway.websocket.socket import TOO_SLOW
 from polis.proto import Refused
@@ -26,8 +26,10 @@ from polis.telemetry import log
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from polis.gateway.audience import Follower
     from polis.gateway.codecs import Codec
     from polis.gateway.live import Holder, Live
+    from polis.gateway.topics import Following
     from polis.service import Actor
 
 UNDERSTOOD_NOT, UNAUTHORISED = 4400, 4401
@@ -45,30 +47,30 @@ class Socket(Protocol):
 
 
 class Session:
-    """One client on one socket: a task for each topic that it follows. What it calls is answered without one."""
+    """One client on one socket. What it calls is answered, and what it follows is told, without a task of its own."""
 
     __slots__ = (
         "_holder",
         "_live",
         "_renewing",
         "_socket",
+        "_told_at",
         "_topics",
         "actor",
         "codec",
         "in_hand",
-        "told_at",
     )
 
     def __init__(self, live: Live, socket: Socket, holder: Holder, actor: Actor, codec: Codec) -> None:
         self._live = live
         self._socket = socket
         self._holder = holder
-        self._topics: dict[str, asyncio.Task[None]] | None = None
+        self._topics: dict[str, Following] | None = None
         self._renewing: asyncio.Task[None] | None = None
         self.actor = actor
         self.codec = codec
         self.in_hand = 0
-        self.told_at = 0.0
+        self._told_at = 0.0
 
     # What the socket tells
 
@@ -98,11 +100,19 @@ class Session:
     def lost(self) -> None:
         """Nobody is told anything any more."""
         self._live.leave(self.actor)
-        for task in (self._topics or {}).values():
-            task.cancel()
+        topics, self._topics = self._topics, None
+        for following in (topics or {}).values():
+            following.leave()
         if self._renewing is not None:
             self._renewing.cancel()
-        self._topics = self._renewing = None
+            self._renewing = None
+
+    @property
+    def told_at(self) -> float:
+        """When it was told anything last."""
+        if not self._topics:
+            return self._told_at
+        return max(self._told_at, *(following.follower.told_at for following in self._topics.values()))
 
     # What calls need of it (commands.Speaker)
 
@@ -115,15 +125,15 @@ class Session:
 
     def say(self, payload: bytes) -> None:
         """One whole message."""
-        self.told_at = asyncio.get_running_loop().time()
+        self._told_at = asyncio.get_running_loop().time()
         self._socket.write(frames.binary(payload) if self.codec.binary else frames.text(payload))
 
     # Topics
 
     def _leave(self, topic: str) -> None:
-        running = self._topics.pop(topic, None) if self._topics else None
-        if running is not None:
-            running.cancel()
+        following = self._topics.pop(topic, None) if self._topics else None
+        if following is not None:
+            following.leave()
 
     def _subscribe(self, command: Subscribe) -> None:
         if self._topics is None:
@@ -131,24 +141,31 @@ class Session:
         if len(self._topics) >= self._live.settings.subscriptions_per_socket:
             self._refuse(Overloaded(retry_after_s=1.0), topic=command.topic)
             return
-        self._topics[command.topic] = self._task(self._follow(command))
-
-    async def _follow(self, command: Subscribe) -> None:
-        topic, live = command.topic, self._live
+        topic, view = command.topic, View(self.codec, command.kinds, command.fields)
         try:
-            watch = following(live.kernel, live.channels, lambda: self.actor, topic, command.after)
-            async with watch as snapshot:
-                self._tell({"op": "snapshot", "topic": topic, "seq": snapshot.seq, "data": snapshot})
-                while transitions := await watch.next():
-                    self._tell({"op": "events", "topic": topic, "seq": watch.last, "data": transitions})
-                self._tell({"op": "end", "topic": topic, "seq": watch.last})
+            self._topics[topic] = self._live.topics.follow(self, self._socket, topic, command.after, view)
         except Refused as refusal:
             self._refused(refusal, topic=topic)
-        except Slow:
+
+    # What a topic tells (audience.Who)
+
+    def ended(self, follower: Follower) -> None:
+        self._forget(follower)
+
+    def failed(self, follower: Follower, error: Exception) -> None:
+        self._forget(follower)
+        if isinstance(error, Refused):
+            self._refused(error, topic=follower.topic)
+        elif isinstance(error, Slow):
             self._socket.close(TOO_SLOW)
-        except Exception as error:  # noqa: BLE001 - the last wall of a topic: recorded, and told without text
-            log.error("topic.failed", topic=topic, exc_info=error)
-            self._refuse(Internal(), topic=topic)
+        else:
+            log.error("topic.failed", topic=follower.topic, exc_info=error)
+            self._refuse(Internal(), topic=follower.topic)
+
+    def _forget(self, follower: Follower) -> None:
+        following = self._topics.get(follower.topic) if self._topics else None
+        if self._topics is not None and following is not None and following.follower is follower:
+            del self._topics[follower.topic]
 
     async def _renew(self) -> None:
         actor = await self.verified()

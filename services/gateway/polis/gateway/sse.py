@@ -9,20 +9,23 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from polis.gateway.slow import Slow
-from polis.gateway.topics import following
+from polis.gateway.views import StreamView
 from polis.proto import Refused
+from polis.proto.live import Subscribe
 from polis.proto.problems import NotFound
+from polis.service.faults import invalid_from_msgspec
 from polis.telemetry import log
 
 if TYPE_CHECKING:
+    from polis.gateway.audience import Follower
     from polis.gateway.http import AsgiExchange
     from polis.gateway.live import Holder, Live
-    from polis.gateway.topics import Following
     from polis.service import Actor
 
 _HEARTBEAT_S = 15.0
 _LOOK_S = 2.0
 """How often it is looked whether who follows still may: within 5 s a session that has ended is at its end everywhere."""
+_PENDING = 1_000
 
 
 async def events(live: Live, exchange: AsgiExchange) -> None:
@@ -40,30 +43,70 @@ async def events(live: Live, exchange: AsgiExchange) -> None:
             await exchange.refuse(refusal.problem, refusal.detail)
 
 
+def _wanted(exchange: AsgiExchange) -> Subscribe:
+    query: dict[str, Any] = dict(parse_qsl(exchange.query.decode("latin-1")))
+    last = exchange.header(b"last-event-id") or query.get("after", "")
+    lists = {name: query[name].split(",") for name in ("kinds", "fields") if query.get(name)}
+    after = int(last) if last.isdecimal() else None
+    said = {"op": "subscribe", "topic": query.get("topic", ""), "after": after, **lists}
+    try:
+        wanted: Subscribe = msgspec.convert(said, Subscribe)
+    except msgspec.ValidationError as error:
+        raise Refused(invalid_from_msgspec(error)) from None
+    return wanted
+
+
 class _Events:
-    """One client that listens to one topic."""
+    """One client that listens to one topic. What it is told waits, within a bound, until it reads."""
 
     def __init__(self, live: Live, exchange: AsgiExchange, holder: Holder, actor: Actor) -> None:
         self._live = live
         self._exchange = exchange
         self._holder = holder
-        self._actor = actor
+        self._told: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(_PENDING + 1)
+        self.actor = actor
+
+    # What a topic tells (audience.Who, audience.Writer)
+
+    def write(self, data: bytes, /) -> None:
+        if self._told.qsize() < _PENDING:
+            self._told.put_nowait(data)
+        else:
+            self._last_word(Slow())
+
+    def ended(self, follower: Follower) -> None:
+        del follower
+        self._last_word(None)
+
+    def failed(self, follower: Follower, error: Exception) -> None:
+        del follower
+        self._last_word(error)
+
+    def _last_word(self, word: Exception | None) -> None:
+        if not self._told.full():
+            self._told.put_nowait(word)
+
+    # What the client is sent
 
     async def send(self) -> None:
         """Refused before the answer has begun."""
-        query = dict(parse_qsl(self._exchange.query.decode("latin-1")))
-        last = self._exchange.header(b"last-event-id") or query.get("after", "")
-        after = int(last) if last.isdecimal() else None
-        live, topic = self._live, query.get("topic", "")
-        watch = following(live.kernel, live.channels, lambda: self._actor, topic, after)
-        async with watch as snapshot:
-            await self._send(watch, msgspec.json.encode(snapshot), snapshot.seq)
+        wanted = _wanted(self._exchange)
+        name = "transition" if wanted.topic.startswith("run/") else "change"
+        view = StreamView(name, wanted.kinds, wanted.fields)
+        following = self._live.topics.follow(self, self, wanted.topic, wanted.after, view)
+        try:
+            first = await self._told.get()
+            if isinstance(first, Exception):
+                raise first
+            await self._send(first or b"")
+        finally:
+            following.leave()
 
-    async def _send(self, watch: Following, snapshot: bytes, seq: int) -> None:
+    async def _send(self, first: bytes) -> None:
         exchange = self._exchange
         await exchange.start(200, b"text/event-stream", (b"x-accel-buffering", b"no"))
         gone = asyncio.create_task(exchange.disconnected())
-        sending = asyncio.create_task(self._tell(watch, snapshot, seq))
+        sending = asyncio.create_task(self._go_on(first))
         stopping = asyncio.create_task(self._live.kernel.draining.wait())
         tasks: set[asyncio.Task[Any]] = {gone, sending, stopping}
         try:
@@ -81,25 +124,24 @@ class _Events:
         ):
             log.error("events.failed", exc_info=error)
 
-    async def _tell(self, watch: Following, snapshot: bytes, seq: int) -> None:
-        name, exchange = watch.event.encode(), self._exchange
-        await exchange.part(b"id: %d\nevent: snapshot\ndata: %s\n\n" % (seq, snapshot))
+    async def _go_on(self, told: bytes) -> None:
+        """Until there is no more, or the client may follow no more."""
+        await self._exchange.part(told)
         silent_s = 0.0
-        while (actor := await self._live.renewed(self._holder, self._actor)) is not None:
-            self._actor = actor
+        while (actor := await self._live.renewed(self._holder, self.actor)) is not None:
+            self.actor = actor
             try:
                 async with asyncio.timeout(_LOOK_S):
-                    transitions = await watch.next()
+                    word = await self._told.get()
             except TimeoutError:
                 silent_s += _LOOK_S
                 if silent_s >= _HEARTBEAT_S:
                     silent_s = 0.0
-                    await exchange.part(b": still here\n\n")
+                    await self._exchange.part(b": still here\n\n")
                 continue
             silent_s = 0.0
-            for transition in transitions:
-                data = msgspec.json.encode(transition)
-                await exchange.part(b"id: %d\nevent: %s\ndata: %s\n\n" % (transition.seq, name, data))
-            if not transitions:
-                await exchange.part(b"id: %d\nevent: end\ndata: {}\n\n" % watch.last)
+            if word is None:
                 return
+            if isinstance(word, Exception):
+                raise word
+            await self._exchange.part(word)

@@ -1,183 +1,164 @@
-"""Topics that clients follow: runs, conversations (conversations.py), what they may answer (inbox.py). A run's cursor is its own transition number: exact, whatever happened to the broker.
+"""Topics that clients follow: runs, conversations (conversations.py), what they may answer (inbox.py).
 
-The gateway listens on the run's live subject while somebody watches it; what is missed there is read from the runtime,
-which also authorises each watcher. One subscription and one re-reading serve all watchers of a run.
+A run's number is that of its transitions: exact, whatever happened to the broker. One subscription and one reading serve
+all who follow it here; the owner of a topic authorises each of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 import msgspec
 
-from polis.gateway.conversations import ConversationChannels, ConversationWatch
-from polis.gateway.inbox import InboxChannel, InboxWatch
-from polis.gateway.slow import Slow
+from polis.gateway.audience import Follower, Turn
+from polis.gateway.conversations import ConversationFeeds
+from polis.gateway.feeds import Feed
+from polis.gateway.inbox import InboxWatch
 from polis.proto import Refused
 from polis.proto.problems import Fault, Invalid
 from polis.proto.runtime import RUN_LIVE, TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from polis.bus import Message
-    from polis.bus import Subscription as BusSubscription
+    from polis.gateway.audience import Thing, View, Who, Writer
+    from polis.gateway.inbox import InboxChannel
     from polis.service import Actor, Kernel
 
 QUIET_S = 3.0
-"""A watched run that has not ended and says nothing for this long is read again: a lost last message shows no gap."""
-_PENDING = 1_000
+"""A followed run that has not ended and says nothing for this long is read again: a lost last message shows no gap."""
 
 
-class Snapshot(Protocol):
-    """What a topic begins with, and what follows: each has its number."""
+class Watch(Protocol):
+    """A topic that is each follower's own: what it begins with, and what follows.
 
-    @property
-    def seq(self) -> int: ...
-
-
-class Following(Protocol):
-    """One client on one topic: a snapshot when it is entered, then what follows, until () when there is no more.
-
-    last: the number of the last thing that was given. event: what one thing is called among server-sent events.
+    last: the number of the last thing that was given.
     """
 
     last: int
-    event: str
 
-    async def __aenter__(self) -> Snapshot: ...
+    async def __aenter__(self) -> Thing: ...
     async def __aexit__(self, *error: object) -> None: ...
-    async def next(self) -> Sequence[Snapshot]: ...
+    async def next(self) -> Sequence[Thing]: ...
 
 
-class Channel:
-    """The live subject of one run, shared by its watchers in this process."""
+class RunFeed(Feed):
+    """One run, for all who follow it here, until it ends."""
 
-    def __init__(self, kernel: Kernel, subject: str) -> None:
-        self._kernel = kernel
-        self.subject = subject
-        self.watchers: set[Watch] = set()
-        self._subscription: BusSubscription | None = None
+    quiet_s = QUIET_S
 
-    async def join(self, watch: Watch) -> None:
-        self.watchers.add(watch)
-        if self._subscription is None:
-            self._subscription = await self._kernel.bus.subscribe(self.subject, self._on_message)
+    def __init__(
+        self, kernel: Kernel, turn: Turn, org_id: UUID, run_id: UUID, on_empty: Callable[[], None]
+    ) -> None:
+        super().__init__(kernel, turn, RUN_LIVE.subject(org_id, run_id), on_empty)
+        self._run_id = run_id
 
-    def leave(self, watch: Watch) -> bool:
-        """True when that was the last one."""
-        self.watchers.discard(watch)
-        if self.watchers or self._subscription is None:
-            return not self.watchers
-        self._subscription.unsubscribe()
-        self._subscription = None
-        return True
+    async def read(self, actor: Actor, after: int | None) -> RunSnapshot:
+        return await self.kernel.caller.call(
+            WatchRun(run_id=self._run_id, after=after), token=actor.token, org=str(actor.org_id)
+        )
 
-    def _on_message(self, message: Message) -> None:
-        transitions = msgspec.json.decode(message.payload, type=LiveTransitions).transitions
-        for watch in tuple(self.watchers):
-            watch.offer(transitions)
+    def things(self, snapshot: RunSnapshot) -> Sequence[Transition]:
+        return snapshot.transitions
+
+    def more(self, snapshot: RunSnapshot) -> bool:  # noqa: ARG002
+        return False
+
+    def over(self, snapshot: RunSnapshot) -> bool:
+        return snapshot.run.state in TERMINAL
+
+    def ends(self, thing: Thing) -> bool:
+        return isinstance(thing, Transition) and thing.step is None and thing.state in TERMINAL
+
+    def loses(self, thing: Thing) -> UUID | None:  # noqa: ARG002
+        return None
+
+    def hear(self, message: Message) -> None:
+        if transitions := _decoder.decode(message.payload).transitions:
+            self.told(transitions)
 
 
-class Channels:
-    """The channels that somebody watches now: interest decides what the gateway receives."""
+_decoder = msgspec.json.Decoder(LiveTransitions)
+
+
+class Following:
+    """One who follows a topic, until `leave`."""
+
+    __slots__ = ("_feed", "follower")
+
+    def __init__(self, follower: Follower, feed: Feed | None) -> None:
+        self.follower = follower
+        self._feed = feed
+
+    def leave(self) -> None:
+        if self._feed is not None:
+            self._feed.leave(self.follower)
+        elif self.follower.task is not None:
+            self.follower.task.cancel()
+
+
+class Topics:
+    """What is followed now: interest decides what the gateway receives."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._channels: dict[str, Channel] = {}
-        self.inboxes: dict[UUID, InboxChannel] = {}
-        self.conversations = ConversationChannels(kernel)
+        self._turn = Turn(asyncio.get_running_loop())
+        self._runs: dict[tuple[UUID, UUID], RunFeed] = {}
+        self._inboxes: dict[UUID, InboxChannel] = {}
+        self._conversations = ConversationFeeds(kernel, self._turn)
 
-    async def join(self, watch: Watch) -> Channel:
-        subject = RUN_LIVE.subject(watch.actor.org_id, watch.run_id)
-        channel = self._channels.setdefault(subject, Channel(self._kernel, subject))
-        await channel.join(watch)
-        return channel
+    def follow(self, who: Who, writer: Writer, topic: str, after: int | None, view: View) -> Following:
+        """Begin to follow; never waits. Refused(Invalid) for a topic that there is not."""
+        follower = Follower(who, writer, topic, view)
+        feed = self._feed(topic, who.actor.org_id)
+        if feed is not None:
+            feed.follow(follower, after)
+        else:
+            watch = self._watch(topic, who)
+            follower.task = self._kernel.tasks.start(_pump(follower, watch), name=topic)
+        return Following(follower, feed)
 
-    def leave(self, channel: Channel, watch: Watch) -> None:
-        if channel.leave(watch):
-            self._channels.pop(channel.subject, None)
-
-
-class Watch:
-    """One client following one run: a snapshot, then every transition once and in order, until the run ends."""
-
-    event = "transition"
-
-    def __init__(
-        self, kernel: Kernel, channels: Channels, actor: Actor, run_id: UUID, after: int | None
-    ) -> None:
-        self._kernel = kernel
-        self._channels = channels
-        self._live: asyncio.Queue[tuple[Transition, ...]] = asyncio.Queue(_PENDING)
-        self._slow = False
-        self.actor = actor
-        self.run_id = run_id
-        self.after = after
-        self.last = 0
-        self.ended = False
-
-    async def __aenter__(self) -> RunSnapshot:
-        """Listen first, then read: nothing falls between. Refused when the owner does not let the actor see it."""
-        self._channel = await self._channels.join(self)
+    def _feed(self, topic: str, org_id: UUID) -> Feed | None:
+        kind, _, name = topic.partition("/")
         try:
-            snapshot = await self._read(self.after)
-        except BaseException:
-            self._channels.leave(self._channel, self)
-            raise
-        self.last = snapshot.seq
-        self.ended = snapshot.run.state in TERMINAL
-        return snapshot
+            if kind == "conversation":
+                return self._conversations.feed(org_id, UUID(name))
+            if kind == "run":
+                return self._run(org_id, UUID(name))
+        except ValueError:
+            pass
+        return None
 
-    async def __aexit__(self, *error: object) -> None:
-        self._channels.leave(self._channel, self)
+    def _run(self, org_id: UUID, run_id: UUID) -> RunFeed:
+        key = (org_id, run_id)
+        feed = self._runs.get(key)
+        if feed is None:
+            feed = RunFeed(self._kernel, self._turn, *key, lambda: self._forget(key))
+            self._runs[key] = feed
+        return feed
 
-    def offer(self, transitions: tuple[Transition, ...]) -> None:
-        """Take what came on the live subject; never waits."""
-        try:
-            self._live.put_nowait(transitions)
-        except asyncio.QueueFull:
-            self._slow = True
+    def _forget(self, key: tuple[UUID, UUID]) -> None:
+        """Nobody follows it any more."""
+        del self._runs[key]
 
-    async def next(self) -> tuple[Transition, ...]:
-        """The transitions that follow the last ones, at least one; () when the run has ended and all were given."""
-        while not self.ended:
-            if self._slow:
-                raise Slow
-            try:
-                async with asyncio.timeout(QUIET_S):
-                    offered = await self._live.get()
-            except TimeoutError:
-                fresh = (await self._read(self.last)).transitions
-            else:
-                fresh = tuple(t for t in offered if t.seq > self.last)
-                if fresh and fresh[0].seq != self.last + 1:
-                    fresh = (await self._read(self.last)).transitions
-            if fresh:
-                self.last = fresh[-1].seq
-                self.ended = any(t.step is None and t.state in TERMINAL for t in fresh)
-                return fresh
-        return ()
-
-    async def _read(self, after: int | None) -> RunSnapshot:
-        return await self._kernel.caller.call(
-            WatchRun(run_id=self.run_id, after=after), token=self.actor.token, org=str(self.actor.org_id)
-        )
+    def _watch(self, topic: str, who: Who) -> Watch:
+        if topic == "asks":
+            return InboxWatch(self._kernel, self._inboxes, lambda: who.actor)
+        raise Refused(Invalid(faults=(Fault("/topic", "expected run/<id>, conversation/<id> or asks"),)))
 
 
-def following(
-    kernel: Kernel, channels: Channels, actor: Callable[[], Actor], topic: str, after: int | None
-) -> Following:
-    """What follows a topic. actor: who that is by now. Refused(Invalid) for a topic that there is not."""
-    if topic == "asks":
-        return InboxWatch(kernel, channels.inboxes, actor)
-    kind, _, name = topic.partition("/")
+async def _pump(follower: Follower, watch: Watch) -> None:
+    """Tell one what is its own."""
     try:
-        if kind == "run":
-            return Watch(kernel, channels, actor(), UUID(name), after)
-        if kind == "conversation":
-            return ConversationWatch(kernel, channels.conversations, actor, UUID(name), after)
-    except ValueError:
-        pass
-    raise Refused(Invalid(faults=(Fault("/topic", "expected run/<id>, conversation/<id> or asks"),)))
+        async with watch as snapshot:
+            follower.begin(snapshot.seq, snapshot)
+            while things := await watch.next():
+                follower.tell(things)
+            follower.end()
+    except Exception as error:  # noqa: BLE001 - the last wall of a topic: whoever follows is told
+        follower.who.failed(follower, error)
+    else:
+        follower.who.ended(follower)
