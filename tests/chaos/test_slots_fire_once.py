@@ -57,7 +57,7 @@ async def test_every_slot_and_every_event_starts_one_run_although_processes_are_
     mesh, runtimes, dice, full
 ):
     schedules = {
-        f"tick{n}": TriggerSpec(Schedule(every_s=1, missed="all"), into="x") for n in range(20 if full else 4)
+        f"tick{n}": TriggerSpec(Schedule(every_s=1, missed="all"), into="x") for n in range(19 if full else 4)
     }
     told = {"told": TriggerSpec(OnEvent("runtime.event_told"), into="x")}
     resource, triggers = await activated(mesh, "ticks", **schedules, **told)

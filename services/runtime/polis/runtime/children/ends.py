@@ -66,9 +66,11 @@ async def abandon(tx: Transaction, parents: Sequence[tuple[UUID, UUID]]) -> None
     children = await tx.rows(
         _Child,
         """
-        select r.org_id, r.id, r.parent_id from runtime.runs r
-        join unnest($1::uuid[], $2::uuid[]) as p (org_id, id) on r.org_id = p.org_id and r.parent_id = p.id
-        where r.ended_at is null order by r.org_id, r.id
+        -- For each of them by the index: without `offset` all children there are may be gone through.
+        select r.org_id, r.id, r.parent_id from unnest($1::uuid[], $2::uuid[]) as p (org_id, id) cross join lateral (
+            select c.org_id, c.id, c.parent_id from runtime.runs c
+            where c.org_id = p.org_id and c.parent_id = p.id and c.ended_at is null offset 0
+        ) r order by r.org_id, r.id
         """,
         [org_id for org_id, _ in parents],
         [run_id for _, run_id in parents],

@@ -257,7 +257,8 @@ async def open_runs_of(tx: Transaction, actor_id: UUID) -> Sequence[UUID]:
     return await tx.rows(
         UUID,
         """
-        select id from runtime.runs where org_id = $1 and actor_id = $2 and ended_at is null order by id
+        select id from runtime.runs
+        where org_id = $1 and actor_id = $2 and state not in ('succeeded', 'failed', 'cancelled') order by id
         """,
         tx.org_id,
         actor_id,

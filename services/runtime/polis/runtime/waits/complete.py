@@ -34,6 +34,11 @@ class Outcome(Struct, frozen=True):
     body: bytes | None
 
 
+class _Locked(Struct, frozen=True):
+    id: UUID
+    open: bool
+
+
 class Told(Protocol):
     """Who tells the processes that something has changed in runs."""
 
@@ -62,23 +67,27 @@ async def complete_all(tx: Transaction, brought: Sequence[Outcome], why: kinds.W
     """
     waits = {(b.wait.org_id, b.wait.run_id): b.wait for b in brought}
     runs = sorted(waits)
-    await tx.execute(
+    locked = await tx.rows(
+        _Locked,
         """
-        select from runtime.runs r join unnest($1::uuid[], $2::uuid[]) as g (org_id, id)
+        select r.id, r.ended_at is null as open from runtime.runs r join unnest($1::uuid[], $2::uuid[]) as g (org_id, id)
             on r.org_id = g.org_id and r.id = g.id
         order by r.org_id, r.id for update of r
         """,
         [org_id for org_id, _ in runs],
         [run_id for _, run_id in runs],
     )
+    open_runs = {run.id for run in locked if run.open}
+    brought = [b for b in brought if b.wait.run_id in open_runs]
+    if not brought:
+        return []
     closed = await tx.rows(
         OpenWait,
         """
         with closed as (
             update runtime.waits w set closed_at = clock_timestamp()
-            from unnest($1::uuid[], $2::uuid[], $3::bytea[]) as b (org_id, id, body), runtime.runs r
+            from unnest($1::uuid[], $2::uuid[], $3::bytea[]) as b (org_id, id, body)
             where w.org_id = b.org_id and w.id = b.id and w.closed_at is null
-                and r.org_id = w.org_id and r.id = w.run_id and r.ended_at is null
             returning w.id, w.org_id, w.run_id, w.node, w.item, w.kind, w.name, w.due_at, w.data, w.created_at,
                 coalesce(b.body, w.late) as body
         ), kept as (

@@ -78,8 +78,9 @@ async def insert(tx: Transaction, opened: Sequence[tuple[UUID, UUID, UUID, Openi
             name = excluded.name, due_at = excluded.due_at, late = excluded.late, data = excluded.data,
             created_at = excluded.created_at, closed_at = null
             where waits.closed_at is not null and not exists (
+                -- Without `offset` the whole journal may be read and hashed.
                 select from runtime.journal j where j.org_id = excluded.org_id and j.run_id = excluded.run_id
-                    and j.node = excluded.node and j.item = excluded.item)
+                    and j.node = excluded.node and j.item = excluded.item offset 0)
         returning id, org_id, run_id, node, item, kind, name, due_at, data, created_at
         """,
         [org_id for org_id, _, _, _ in opened],
@@ -180,7 +181,7 @@ async def by_name(db: Tenant | Transaction, kind: str, name: str, *, limit: int 
         OpenWait,
         """
         select id, org_id, run_id, node, item, kind, name, due_at, data, created_at
-        from runtime.waits where org_id = $1 and kind = $2 and name = $3 and closed_at is null
+        from runtime.waits where org_id = $1 and kind = $2 and name = $3 and num_nulls(closed_at) = 1
         order by created_at, run_id, node, item limit $4
         """,
         db.org_id,

@@ -1,0 +1,106 @@
+"""How the statements of runs find their rows: the plans that are made on the first day are kept while the tables grow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+import asyncpg
+import pytest
+
+from polis.db.connections import Lease
+from polis.proto import runtime
+from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
+from polis.testing import eventually
+
+GROWING = {"runs", "waits", "journal", "transitions", "signals", "asks", "jobs"}
+"""Tables that hold as much as an org has runs."""
+FEW = {"runs_open_by_owner", "runs_to_wake", "waits_due", "asks_open_by_next", "runs_untold"}
+"""Indexes that are read from one end, or hold only what is at work."""
+
+
+_BY_RUN = re.compile(r"\b(run_id|parent_id|id) = ")
+
+
+@pytest.fixture
+def statements(monkeypatch):
+    """What is executed from now on."""
+    seen: dict[str, None] = {}
+    fetch, execute = Lease.fetch, Lease.execute
+
+    async def recorded_fetch(lease, sql, args=()):
+        seen[sql] = None
+        return await fetch(lease, sql, args)
+
+    async def recorded_execute(lease, sql, args=()):
+        if args:
+            seen[sql] = None
+        return await execute(lease, sql, args)
+
+    monkeypatch.setattr(Lease, "fetch", recorded_fetch)
+    monkeypatch.setattr(Lease, "execute", recorded_execute)
+    return seen
+
+
+@pytest.fixture
+async def ended(ada):
+    async def ended(run):
+        async def look():
+            return (await ada.call(runtime.GetRun(run_id=run.id))).state in runtime.TERMINAL
+
+        await eventually(look, within_s=10)
+
+    return ended
+
+
+async def test_nothing_reads_all_of_an_org_s_runs_or_waits_to_find_one(
+    ada, stage, played, effects, statements, ended
+):
+    """PostgreSQL takes an empty table for one of a few rows, any index for as good as any other, and keeps to it."""
+    played.graphs["timer"] = line(Node("test.effect"), Node("wait", config={"seconds": 0.3}))
+    played.graphs["signal"] = line(Node("passthrough"), Node("signal", config={"name": "go"}))
+    timers = [await ada.call(runtime.StartRun(graph="timer", input={"x": 1})) for _ in range(2)]
+    signalled, cancelled = [
+        await ada.call(runtime.StartRun(graph="signal", input={"x": 1})) for _ in range(2)
+    ]
+    await ada.call(runtime.SignalRun(run_id=signalled.id, name="go"))
+    await ada.call(runtime.PauseRun(run_id=cancelled.id))
+    await ada.call(runtime.ResumeRun(run_id=cancelled.id))
+    await asyncio.gather(*(ended(run) for run in (*timers, signalled)))
+    await ada.call(runtime.CancelRun(run_id=cancelled.id))
+
+    admin = await asyncpg.connect(stage.database.admin_url)
+    await admin.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off")
+    found = {sql: [at async for at in astray(admin, sql)] for sql in tuple(statements)}
+    await admin.close()
+
+    assert len(found) > 20
+    assert {sql: scans for sql, scans in found.items() if scans} == {}
+
+
+def line(first, second):
+    return Graph(
+        nodes={"n0": first, "n1": second},
+        edges=(Edge("n0.out", "n1.in"),),
+        inputs={"x": GraphInput("n0.in")},
+        outputs={"y": GraphOutput("n1.out")},
+    )
+
+
+async def astray(admin, sql):
+    """The scans of growing tables that do not find rows by their run."""
+    nulls = ", ".join(["null"] * max((int(number) for number in re.findall(r"\$(\d+)", sql)), default=0))
+    await admin.execute(f"prepare astray as {sql}")
+    plan = await admin.fetchval(f"explain (format json) execute astray{nulls and f'({nulls})'}")
+    await admin.execute("deallocate astray")
+    todo = [json.loads(plan)[0]["Plan"]]
+    while todo:
+        node = todo.pop()
+        within = node.get("Plans", [])
+        if node.get("Relation Name") in GROWING and "Scan" in node["Node Type"]:
+            index = within[0] if node["Node Type"] == "Bitmap Heap Scan" else node
+            name, condition = index.get("Index Name"), index.get("Index Cond", "")
+            if name not in FEW and not _BY_RUN.search(condition):
+                yield f"{node['Relation Name']} by {name}: {condition}"
+        todo += within
