@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from polis.graph import GraphFaults, GraphUse
-from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
+from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
 from polis.runtime.component import Implementation, Inputs, Step, StepFailed, implementations
 from polis.runtime.engine import item as items
 from polis.runtime.engine.machine import Machine
@@ -271,8 +271,9 @@ def test_a_graph_is_checked_with_those_in_it_when_it_is_written():
     gone = around("each.graph", {"graph": body(expression="item"), "ordered": False}, "error")
     assert "take what fails from `failed`" in faults_of(gone)["/outputs/error/source"]
 
-    again = around("graph", {"graph": body(expression="item")}, "result", retry={"attempts": 3})
-    assert "not tried again as a whole" in faults_of(again)["/nodes/outer/config/graph"]
+    free = {"graph": body(expression="item"), "ordered": False}
+    again = around("each.graph", free, "out", retry=Retry(attempts=3))
+    assert "is not tried again" in faults_of(again)["/nodes/outer/config/graph"]
 
 
 def test_graphs_of_the_catalog_are_checked_and_none_runs_itself():
@@ -307,3 +308,74 @@ def test_graphs_stand_in_graphs_to_a_bound():
 
     assert run(around("graph", {"graph": nested(8)}, "result"), 7) == {"result": [7]}
     assert "depth of 8" in next(iter(faults_of(around("graph", {"graph": nested(9)}, "result")).values()))
+
+
+class Shaky:
+    """A graph in a graph that acts, and fails after that now and then; what comes behind acts on what it gave."""
+
+    def __init__(self) -> None:
+        self.nonce = 0
+        self.world: World | None = None
+        kinds = (
+            Implementation(Component("act", "", inputs=IN, outputs=OUT, pure=False), task=self.act),
+            Implementation(Component("shake", "", inputs=IN, outputs=OUT), inline=self.shake),
+        )
+        self.kinds = dict(implementations()) | {kind.component.key: kind for kind in kinds}
+        inner = Graph(
+            nodes={"act": Node("act"), "shake": Node("shake")},
+            edges=(Edge("act.out", "shake.in"),),
+            inputs={"item": GraphInput("act.in")},
+            outputs={"result": GraphOutput("shake.out")},
+        )
+        config = {"graph": msgspec.to_builtins(inner), "at_once": 2}
+        self.graph = Graph(
+            nodes={
+                "each": Node("each.graph", config=config, retry=Retry(attempts=30, delay_s=0.1)),
+                "behind": Node("act"),
+            },
+            edges=(Edge("each.item", "behind.in"),),
+            inputs={"x": GraphInput("each.in")},
+            outputs={"y": GraphOutput("behind.out", many=True)},
+        )
+
+    def run(self, seed: int, chances: Chances) -> World:
+        components = {key: kind.component for key, kind in self.kinds.items()}
+        program = compile_program(self.graph, components, self.kinds.get)
+        self.world = World(seed, program, {"x": [1, 2, 3]}, chances)
+        self.world.run()
+        return self.world
+
+    async def act(self, step: Step, inputs: Inputs) -> None:
+        """Each execution gives another result, so that one shows which came of two of them."""
+        assert self.world is not None
+        await pause()
+        self.world.effects.append((step.key, dict(inputs)))
+        self.nonce += 1
+        step.emit("out", [inputs["in"], self.nonce])
+
+    def shake(self, step: Step, inputs: Inputs) -> None:
+        assert self.world is not None
+        if self.world.random.random() < 0.3:
+            raise StepFailed("shake.hiccup", "later, perhaps", retryable=True)
+        step.emit("out", inputs["in"])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_graph_that_failed_is_done_anew_as_a_whole_and_nothing_of_it_counts_before(seed: int):
+    world = Shaky().run(seed, Chances(crash=0.05, duplicate=0.2, lost=0.2))
+
+    (end,) = world.ends
+    given: dict[str, list[object]] = {}
+    for key, inputs in world.effects:
+        if inputs["in"] not in given.setdefault(key, []):
+            given[key].append(inputs["in"])
+    behind = [inputs for key, inputs in given.items() if "/behind/" in key]
+    assert end.state == "succeeded", end.error
+    assert [y[0][0] for y in msgspec.json.decode(end.output)["y"]] == [1, 2, 3]
+    assert [len(inputs) for inputs in behind] == [1, 1, 1]
+
+
+def test_an_attempt_of_a_graph_names_what_it_does_anew():
+    keys = {key.partition("/")[2] for seed in range(5) for key, _ in Shaky().run(seed, Chances()).effects}
+
+    assert {"each/act/-/0", "each/act/-/1000000000"} <= keys

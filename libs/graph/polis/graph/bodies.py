@@ -154,8 +154,8 @@ def joined(component: Component, node: Node, body: Plan) -> Component:
 
 def _misfits(component: Component, node: Node, body: Plan) -> Iterator[Fault]:
     graph = body.graph
-    if node.retry is not None:
-        yield Fault("", "a node with a graph is not tried again as a whole: say `retry` at the nodes in it")
+    if node.retry is not None and unordered(component, node):
+        yield Fault("", "what gives its results in no order is not tried again: they are gone by then")
     if "error" in graph.outputs and component.body == "once":
         yield Fault("/outputs/error", "every node has this port already")
     for name in component.inputs.keys() & graph.inputs.keys() if component.body != "once" else ():

@@ -133,11 +133,12 @@ class NestedStep(Step, Protocol):
 
 
 class BodyFailed(Struct, frozen=True):
-    """Why a body has come to nothing: the path of the step in it, and what that said."""
+    """Why a body has come to nothing: the path of the step in it, what that said, and whether another attempt may help."""
 
     step: str
     kind: str
     message: str
+    retryable: bool = False
 
 
 class Driver(Protocol):

@@ -110,8 +110,8 @@ class EachGraph:
         if isinstance(result, BodyFailed):
             if not self._parts:
                 raise _failed(result)
-            told = {"index": number, "item": self._items[number], **msgspec.to_builtins(result)}
-            step.place(number, "failed", told)
+            told = {"step": result.step, "kind": result.kind, "message": result.message}
+            step.place(number, "failed", {"index": number, "item": self._items[number], **told})
         else:
             step.place(number, "item", result)
             if self._lists:
@@ -209,7 +209,7 @@ def _holds(source: str, rounds: _Rounds, most: int, *, wanted: bool) -> bool:
 
 
 def _failed(failure: BodyFailed) -> StepFailed:
-    return StepFailed(failure.kind, failure.message, step=failure.step)
+    return StepFailed(failure.kind, failure.message, retryable=failure.retryable, step=failure.step)
 
 
 def _number(result: tuple[int, object]) -> int:

@@ -54,6 +54,8 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
 
 CHOICE = "/@latest"
 """Behind the path of a node: where the journal has which messages came together in an item."""
+MISSED = "/@missed"
+"""Behind the path of a node that runs a graph: where the journal has that an attempt of an item, by its number, has failed."""
 
 
 class Host(Protocol):
@@ -75,11 +77,11 @@ class Activation:
     attempt of a pure step emits the same again, and that many are skipped.
     origins: what its inputs were made of. choice: the messages that came together in it, until that is durable. at_work: its attempt that the shell runs. bodies: the graph that it runs, at work.
     streams: emissions go on at once. waits: the attempt that waits for room. cut: a recorded failure of a pure step, which
-    ends it at the same emission again. outside: what it waits for that another process or the time will bring.
+    ends it at the same emission again. missed: the attempt that has failed, until that is durable. outside: what it waits for that another process or the time will bring.
     """
 
     __slots__ = (
-        "accepted", "at_work", "attempt", "bodies", "choice", "cut", "failure", "frame", "held", "inputs", "item", "node", "origins", "outside", "sent",
+        "accepted", "at_work", "attempt", "bodies", "choice", "cut", "failure", "frame", "held", "inputs", "item", "missed", "node", "origins", "outside", "sent",
         "state", "streams", "waits",
     )  # fmt: skip
 
@@ -100,6 +102,7 @@ class Activation:
         self.waits: Attempt | None = None
         self.cut: Recorded | None = None
         self.failure: Failure | None = None
+        self.missed = 0
         self.origins = node.origins
         self.outside: Wait | None = None
 
@@ -111,8 +114,10 @@ class Activation:
     def place(self) -> tuple[str, Item]:
         """Where it is in its run: the path of its node and the whole item, as the journal names it."""
         around = self.frame.item
-        path = self.node.stage.path + CHOICE if self.choice else self.node.stage.path
-        return path, (*around, *self.item) if around else self.item
+        item = (*around, *self.item) if around else self.item
+        if self.missed:
+            return self.node.stage.path + MISSED, (*item, self.missed)
+        return self.node.stage.path + CHOICE if self.choice else self.node.stage.path, item
 
     @property
     def key(self) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.proto.graph import ERROR_PORT
+from polis.proto.graph import ERROR_PORT, Retry
 from polis.runtime.component import Driver, Inputs, NestedStep, StepFailed
-from polis.runtime.engine.activation import CHOICE, Activation, Attempt, Failure, Recorded
+from polis.runtime.engine.activation import CHOICE, MISSED, Activation, Attempt, Failure, Recorded
 from polis.runtime.engine.bodies import Bodies
-from polis.runtime.engine.failure import may_help
+from polis.runtime.engine.failure import error_of, may_help
 from polis.runtime.engine.inboxes import MAX_QUEUE
 from polis.runtime.engine.requests import Abort, Launch, Record, Room
 from polis.runtime.engine.timers import Timers
@@ -93,10 +93,12 @@ class Attempts:
         """Follow an item. What the journal knows of it is replayed at once."""
         activation = Activation(frame, node, item, inputs)
         node.window.append(activation)
-        activation.streams = node.stage.pure and len(node.window) == 1
+        activation.streams = not node.stage.whole and len(node.window) == 1
         known = self._recorded.pop(activation.place, None) if self._recorded else None
         if known is not None:
             self._replay(activation, known)
+        elif node.stage.driver is not None and self._recorded:
+            activation.attempt = self._missed(activation)
         return activation
 
     def begin(self, activation: Activation) -> None:
@@ -151,8 +153,8 @@ class Attempts:
         """Whether what it emits fits the bounds of the nodes behind it."""
         if activation.streams or activation.node.stage.unordered:
             return activation.node.blocked == 0
-        # An effect's emissions are let go together when it has ended: waiting for that would be for ever.
-        return not activation.node.stage.pure or len(activation.held) < activation.node.bound
+        # What is let go together when it has ended would wait for that for ever.
+        return activation.node.stage.whole or len(activation.held) < activation.node.bound
 
     def _begin_body(
         self, attempt: Attempt, driver: Callable[[NestedStep, Inputs], Driver], body: Program
@@ -192,7 +194,10 @@ class Attempts:
         if activation.state != "recording":
             return
         self.recording -= 1
-        if activation.choice:
+        if activation.missed:
+            activation.missed = 0
+            self._repeat(activation)
+        elif activation.choice:
             self._chosen(activation)
         else:
             activation.state = "done"
@@ -229,15 +234,15 @@ class Attempts:
         if activation.cut is not None and activation.cut.failure is not None:
             self._give_up(activation, activation.cut.failure)
             return
-        if not node.stage.pure:
+        if node.stage.whole:
             activation.held.clear()
             activation.accepted = activation.sent
         again = retry is not None and may_help(retry, failure) and node.stage.collector is None
         if retry is not None and again and activation.attempt < retry.attempts:
-            longest = min(retry.max_delay_s, retry.delay_s * retry.factor ** (activation.attempt - 1))
-            activation.state = node.state = "retrying"
-            self.retrying += 1
-            self.timers.repeat(activation, self._machine.now + self._random.uniform(0, longest))
+            if node.stage.driver is None:
+                self._repeat(activation)
+            else:
+                self._record_miss(activation, failure)
         elif ERROR_PORT not in node.stage.routes and ERROR_PORT not in node.stage.exits:
             activation.frame.fail(node, failure)
         elif node.step is not None:
@@ -247,21 +252,45 @@ class Attempts:
             outcome = Recorded(failure=failure, sent=activation.accepted, attempts=activation.attempt)
             self._record(activation, outcome)
 
+    def _repeat(self, activation: Activation) -> None:
+        """Make another attempt, after a while."""
+        retry = activation.node.stage.retry or Retry()
+        longest = min(retry.max_delay_s, retry.delay_s * retry.factor ** (activation.attempt - 1))
+        activation.state = activation.node.state = "retrying"
+        self.retrying += 1
+        self.timers.repeat(activation, self._machine.now + self._random.uniform(0, longest))
+
+    def _record_miss(self, activation: Activation, failure: Failure) -> None:
+        """What a graph in a graph did in this attempt counts no more, and that is durable before another one does it anew."""
+        outcome = Recorded(failure=failure, attempts=activation.attempt)
+        activation.missed = activation.attempt
+        activation.state = "recording"
+        self.recording += 1
+        self._machine.requests.append(Record(activation, msgspec.json.encode(outcome)))
+
+    def _missed(self, activation: Activation) -> int:
+        """How many attempts of it have failed, by the journal."""
+        path, item = activation.place
+        number = 0
+        while self._recorded.pop((path + MISSED, (*item, number + 1)), None) is not None:
+            number += 1
+        return number
+
     def advance(self, activation: Activation) -> None:
         """Let go of what has ended at the head of the window, so that results leave in the order of their items."""
         frame, node = activation.frame, activation.node
         window = node.window
         while window and not frame.over:
             head = window[0]
-            if node.stage.pure or head.state == "done":
+            if head.state == "done" or not node.stage.whole:
                 self._let_go(head)
             if head.state != "done":
-                head.streams = node.stage.pure
+                head.streams = not node.stage.whole
                 break
             window.popleft()
             if head.failure is not None:
                 node.origins = head.origins
-                frame.send(node, head.item, head.sent, ERROR_PORT, _error_of(head))
+                frame.send(node, head.item, head.sent, ERROR_PORT, error_of(head))
         frame.mark_ready(node)
 
     def wait_for_room(self, attempt: Attempt) -> bool:
@@ -303,7 +332,7 @@ class Attempts:
         self._machine.history.ended(activation, None)
         if activation.cut is not None and activation.cut.failure is not None:
             self._give_up(activation, activation.cut.failure)
-        elif activation.node.stage.pure:
+        elif not activation.node.stage.whole:
             activation.state = "done"
             self.advance(activation)
         else:
@@ -364,18 +393,6 @@ class Attempts:
             activation.sent += 1
             activation.frame.send(activation.node, activation.item, activation.sent - 1, port, value)
         activation.held.clear()
-
-
-def _error_of(activation: Activation) -> dict[str, object]:
-    """What leaves by the error port; its shape is `polis.graph.check.ERROR`."""
-    failure = activation.failure or Failure("", "")
-    return {
-        "step": failure.step or activation.node.stage.path,
-        "kind": failure.kind,
-        "message": failure.message,
-        "inputs": dict(activation.inputs),
-        "attempts": max(1, activation.attempt),
-    }
 
 
 def _choice_place(frame: Frame, node: NodeRun) -> tuple[str, Item]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 AT_ONCE = 1_000
 """Turns at work in one run, beyond the one that every activation may have: an inner graph never waits for an outer one."""
 
+ANEW = 1_000_000_000
+"""What each further attempt adds to the numbers of turns: what is done anew is named anew, whatever an attempt before did."""
+
 
 class Bodies:
     """The turns of one activation. `ready` has those in which something can happen, or that have ended."""
@@ -95,7 +98,8 @@ class Bodies:
             inputs = self._driver.next()
             if inputs is None:
                 return not self.turns
-            turn = frames.Frame(machine, self.program, self, items.inside(self.item, self._begun))
+            number = (self.attempt.number - 1) * ANEW + self._begun
+            turn = frames.Frame(machine, self.program, self, items.inside(self.item, number))
             self.turns[turn] = self._begun
             self._begun += 1
             machine.enter(turn)
@@ -123,4 +127,6 @@ class Bodies:
         if failure is None:
             self._driver.ended(number, turn.given())
         else:
-            self._driver.failed(number, BodyFailed(failure.step, failure.kind, failure.message))
+            self._driver.failed(
+                number, BodyFailed(failure.step, failure.kind, failure.message, failure.retryable)
+            )

@@ -120,8 +120,10 @@ class Facts:
         tally = tallies.get(stage.path) or Tally()
         ended_ms = since(tally.ended_at, machine.created_at) if undoes else outer.ended_ms
         started_ms, before = since(tally.started_at, machine.created_at), self.before.get(stage.path)
-        if started_ms is not None and before is not None:
+        if before is not None and started_ms is not None:
             started_ms = first(before.started_ms, started_ms)
+        elif before is not None and stage.outer.whole and outer.state == "succeeded":
+            return before  # what it came to stands in the journal as a whole
         return Step(
             node=stage.path,
             component=stage.component.key,

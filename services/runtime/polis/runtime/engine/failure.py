@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from polis.proto.graph import Retry
-    from polis.runtime.engine.activation import Host
+    from polis.runtime.engine.activation import Activation, Host
     from polis.runtime.engine.stage import Stage
 
 _MAX_MESSAGE = 2000
@@ -70,3 +70,15 @@ def misfit(schema: Schema, port: str, value: object) -> Failure | None:
     except ValueError as error:  # no JSON value at all
         detail = str(error)
     return Failure("input.invalid", f"a message at `{port}` does not fit its schema: {detail}"[:_MAX_MESSAGE])
+
+
+def error_of(activation: Activation) -> dict[str, object]:
+    """What leaves by the error port; its shape is `polis.graph.check.ERROR`."""
+    failure = activation.failure or Failure("", "")
+    return {
+        "step": failure.step or activation.node.stage.path,
+        "kind": failure.kind,
+        "message": failure.message,
+        "inputs": dict(activation.inputs),
+        "attempts": max(1, activation.attempt),
+    }

@@ -79,7 +79,7 @@ class Program:
         )
         self.scopes = tuple(sorted({scope for stage in self.steps for scope in stage.scopes}))
         """What the run's token must allow: the sum of what its components declare."""
-        self.quick: bool = not any(stage.effects for stage in self.stages) and all(
+        self.quick: bool = not any(stage.whole for stage in self.stages) and all(
             stage.body.quick if stage.body is not None else stage.inline or stage.eager
             for stage in self.stages
         )

@@ -63,6 +63,7 @@ class Stage:
         "undo",
         "unordered",
         "waits",
+        "whole",
     )
 
     def __init__(
@@ -109,6 +110,8 @@ class Stage:
         # Who waits is not at work: a bound of steps at work is none of waits, but for one that wants them in turn.
         self.concurrency = MAX_OPEN if self.waits and node.concurrency > 1 else node.concurrency
         self.retry = node.retry
+        self.whole = not self.pure or (self.driver is not None and node.retry is not None)
+        """Whether what it emits goes on together, when that is durable: another attempt may come to something else."""
         self.timeout_s = node.timeout_s
         self.silence_s = node.heartbeat_timeout_s
         self.unordered = unordered(component, node)
