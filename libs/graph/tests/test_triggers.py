@@ -53,9 +53,14 @@ def test_a_graph_with_every_kind_of_trigger_is_taken():
             "agent": "sarah",
         },
         after={"on": {"kind": "run_end", "graph": "other", "states": ["failed"]}, "into": "x"},
+        said={
+            "on": {"kind": "message", "condition": "message.text != ''", "missed": "once"},
+            "into": "x",
+            "agent": "sarah",
+        },
     )
 
-    assert len(read_graph(content).triggers) == 7
+    assert len(read_graph(content).triggers) == 8
     check(read_graph(content), {"any": ANY})
     assert digest(content) != digest(graph())
 
@@ -74,6 +79,7 @@ def test_each_fault_of_a_trigger_is_named_at_its_place():
                 "on": {"kind": "event", "type": "catalog.nothing", "condition": "event.data.type =="},
                 "into": "x",
             },
+            said={"on": {"kind": "message", "condition": "event.text == ''"}, "into": "x"},
             misfit={"on": {"kind": "manual"}, "input": {"x": 5, "y": 1}},
             nowhere={"on": {"kind": "manual"}, "into": "z"},
         )
@@ -88,6 +94,8 @@ def test_each_fault_of_a_trigger_is_named_at_its_place():
         "/triggers/leap/on/excluded/0",
         "/triggers/what/on/type",
         "/triggers/what/on/condition",
+        "/triggers/said/on/condition",
+        "/triggers/said",
         "/triggers/misfit/input/x",
         "/triggers/misfit/input/y",
         "/triggers/nowhere/into",

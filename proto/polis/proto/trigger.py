@@ -77,6 +77,15 @@ Condition = Annotated[
     ),
 ]
 
+MessageCondition = Annotated[
+    str,
+    Meta(
+        max_length=4000,
+        description="A CEL expression of `message` (text, sender_id, sender_kind, conversation_id, seq and the rest of it) that is true or false.",
+        examples=["message.text.matches('(?i)invoice')"],
+    ),
+]
+
 
 class Manual(Struct, frozen=True, omit_defaults=True, tag="manual", tag_field="kind"):
     """Fires when somebody says so."""
@@ -134,15 +143,31 @@ class OnRunEnd(Struct, frozen=True, omit_defaults=True, tag="run_end", tag_field
     ] = ("succeeded",)
 
 
-Occasion: TypeAlias = Manual | Schedule | Webhook | OnEvent | OnRunEnd
-TriggerKind = Literal["manual", "schedule", "webhook", "event", "run_end"]
+class OnMessage(Struct, frozen=True, omit_defaults=True, tag="message", tag_field="kind"):
+    """Fires when somebody says something to the trigger's agent where it takes part.
+
+    That is in a conversation of two or one that it is responsible for, and where it is named or answered. Never what it said itself.
+
+    agents: also what agents and applications say, as long as not eight of their messages follow each other within ten minutes.
+    debounce_s: only when the conversation has been silent for so long (ten times that at the most), with the last one.
+    missed: what becomes of messages that nobody took for a minute, as after an outage: none, the last of each conversation, or all.
+    """
+
+    condition: MessageCondition = ""
+    agents: bool = False
+    debounce_s: Annotated[float, Meta(gt=0, le=3600)] | None = None
+    missed: Literal["skip", "once", "all"] = "all"
+
+
+Occasion: TypeAlias = Manual | Schedule | Webhook | OnEvent | OnRunEnd | OnMessage
+TriggerKind = Literal["manual", "schedule", "webhook", "event", "run_end", "message"]
 
 
 class TriggerSpec(Struct, frozen=True, omit_defaults=True):
     """When a graph runs by itself, with which input and as whom.
 
     input: values of the graph's inputs. into: the input that takes what it was fired by: the body of a post, the event,
-    the run that ended, the slot. agent: who its runs act as; without one, whoever activated the version.
+    the message, the run that ended, the slot. agent: who its runs act as; without one, whoever activated the version.
     """
 
     on: Occasion

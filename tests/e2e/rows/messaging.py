@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from polis.proto.messaging import CheckWatches
+from polis.proto.messaging import CheckWatches, GetAddressed
 from polis.testing import eventually
 from tests.e2e.rows.making import fixed
 from tests.e2e.world import new_key
@@ -127,6 +127,7 @@ ROWS: dict[str, Any] = {
     "get_stream": fixed(f"/streams/{uuid4()}"),
     "control_conversation": on(_C + "/control", {"control": {"kind": "pause"}}),
     "check_watches": lambda _: CheckWatches(watched=()),
+    "get_addressed": lambda _: GetAddressed(uuid4(), uuid4(), 1),
 }
 # Who may see a channel has yet to take part in it, and to manage it, or to have said what is to be edited.
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -74,3 +75,26 @@ async def live(api: Api) -> None:
     url = api.address + posted["hook"]
     async with api._http.post(url, data=b"1", headers={"X-Hook-Token": token}) as answer:
         assert answer.status == 200, await answer.text()
+    await _say_something(api)
+
+
+async def _say_something(api: Api) -> None:
+    """To an agent that answers, and counts what agents say to it."""
+    agent = (await api.call("POST", "/agents", {"key": "listens", "name": "Listens"}))["agent"]
+    said = {"on": {"kind": "message", "agents": True}, "agent": "listens"}
+    content = GRAPH | {"triggers": {"said": said}}
+    made = await api.call("POST", "/resources", {"type": "graph", "key": new_key(), "content": content})
+    await api.call("POST", f"/resources/{made['id']}/versions", {})
+    await api.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
+    opened = await api.call("POST", "/conversations/direct", {"principal_id": agent["id"]})
+
+    looks = count()
+
+    async def fired():
+        """Messages of an org reach the runtime a moment after it has a trigger for them."""
+        if next(looks) % 20 == 0:
+            await api.call("POST", f"/conversations/{opened['id']}/messages", {"text": "Hello"})
+        found = (await api.call("GET", f"/triggers?graph={made['key']}"))["items"]
+        return found and found[0]["fired"]
+
+    await eventually(fired, within_s=20)

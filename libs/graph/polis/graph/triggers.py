@@ -15,7 +15,7 @@ from polis.graph.schema import compiled
 from polis.proto.contract import events
 from polis.proto.problems import Fault
 from polis.proto.registry import load
-from polis.proto.trigger import OnEvent, Schedule
+from polis.proto.trigger import OnEvent, OnMessage, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,12 @@ def trigger_faults(graph: Graph) -> Iterator[Fault]:
             yield from schedule_faults(spec.on, at)
         elif isinstance(spec.on, OnEvent):
             yield from _event_faults(spec.on, at)
+        elif isinstance(spec.on, OnMessage):
+            yield from _message_faults(spec.on, at)
+            if spec.agent is None:
+                yield Fault(
+                    pointer("triggers", name), "a trigger for messages names the agent that they are for"
+                )
 
 
 def schedule_faults(schedule: Schedule, at: str = "") -> Iterator[Fault]:
@@ -79,7 +85,7 @@ def _reads(kind: type[date], text: str) -> bool:
 def _event_faults(event: OnEvent, at: str) -> Iterator[Fault]:
     if event.type not in _event_names():
         yield Fault(f"{at}/type", f"there is no event `{event.type}`")
-    if event.condition and (fault := _condition_fault(event.condition)):
+    if event.condition and (fault := _condition_fault(event.condition, "event")):
         yield Fault(f"{at}/condition", fault)
     if event.debounce_s is not None and event.throttle_s is not None:
         yield Fault(f"{at}/throttle_s", "what is debounced cannot be throttled too")
@@ -91,9 +97,14 @@ def _event_names() -> frozenset[str]:
     return frozenset(f"{event.service}.{event.fact}" for event in events())
 
 
-def _condition_fault(condition: str) -> str:
+def _message_faults(message: OnMessage, at: str) -> Iterator[Fault]:
+    if message.condition and (fault := _condition_fault(message.condition, "message")):
+        yield Fault(f"{at}/condition", fault)
+
+
+def _condition_fault(condition: str, variable: str) -> str:
     try:
-        program(condition, ("event",))
+        program(condition, (variable,))
     except Malformed as error:
         return str(error)
     return ""

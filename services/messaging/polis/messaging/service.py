@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polis.messaging.asked import service as asked
+from polis.messaging.addressing import service as addressing
 from polis.messaging.config import Config
 from polis.messaging.control import service as control
 from polis.messaging.conversations import service as conversations
@@ -23,6 +24,7 @@ service.include(
     conversations.handlers,
     participants.handlers,
     messages.handlers,
+    addressing.handlers,
     handoff.handlers,
     asking.handlers,
     asked.handlers,

@@ -30,11 +30,15 @@ class Tokens:
 
     async def of(self, run: Run, scopes: tuple[str, ...]) -> str:
         """A token of the one that a run acts as, with these scopes as far as that one has them."""
-        holder = (run.org_id, run.actor_id, scopes)
+        return await self.for_principal(run.org_id, run.actor_id, scopes)
+
+    async def for_principal(self, org_id: UUID, principal_id: UUID, scopes: tuple[str, ...]) -> str:
+        """A token of somebody of an org. StepFailed when there is nobody of this id any more."""
+        holder = (org_id, principal_id, scopes)
         renew_at, token = self._known.get(holder, (0.0, ""))
         if time.monotonic() < renew_at:
             return token
-        request = identity.Delegate(org_id=run.org_id, principal_id=run.actor_id, scopes=scopes)
+        request = identity.Delegate(org_id=org_id, principal_id=principal_id, scopes=scopes)
         try:
             answer = await self._kernel.caller.call(request, token=await self._kernel.keys.own_token())
         except Refused as refusal:
@@ -50,4 +54,8 @@ class Tokens:
 
     def forget(self, run: Run, scopes: tuple[str, ...]) -> None:
         """One that was refused ended before its time, as when a role changes: another one may hold."""
-        self._known.pop((run.org_id, run.actor_id, scopes), None)
+        self.drop(run.org_id, run.actor_id, scopes)
+
+    def drop(self, org_id: UUID, principal_id: UUID, scopes: tuple[str, ...]) -> None:
+        """The same, of somebody."""
+        self._known.pop((org_id, principal_id, scopes), None)

@@ -27,6 +27,7 @@ from polis.telemetry import log, trace
 if TYPE_CHECKING:
     from polis.db import Transaction
     from polis.runtime.triggers.firing import Firing
+    from polis.runtime.triggers.messages import Messages
     from polis.service import Kernel
     from polis.service.tasks import Tasks
 
@@ -52,9 +53,10 @@ class _Listening(Struct, frozen=True):
 class Feed:
     """Keeps consumers to what is followed, and takes what they deliver."""
 
-    def __init__(self, kernel: Kernel, firing: Firing, tasks: Tasks) -> None:
+    def __init__(self, kernel: Kernel, firing: Firing, messages: Messages, tasks: Tasks) -> None:
         self._kernel = kernel
         self._firing = firing
+        self._messages = messages
         self._tasks = tasks
         self._pulling: set[str] = set()
         self._slots = asyncio.Semaphore(MAX_ACK_PENDING)
@@ -145,7 +147,7 @@ class Feed:
                 try:
                     followed = Followed.of(delivery.headers, delivery.payload, delivery.stream_seq)
                     if followed is not None:
-                        await following.fire(self._kernel.database, self._firing, followed)
+                        await following.fire(self._kernel.database, self._firing, self._messages, followed)
                 except Refused as refusal:
                     log.warning("event.postponed", subject=delivery.subject, problem=refusal.problem.type)
                 except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the feed

@@ -13,7 +13,7 @@ import msgspec
 from polis.proto import Refused
 from polis.proto.problems import DeadlineExceeded
 from polis.proto.runtime import StartRun
-from polis.proto.trigger import MAX_DEPTH, OnEvent
+from polis.proto.trigger import MAX_DEPTH, OnEvent, OnMessage
 from polis.runtime import metrics
 from polis.runtime.runs import start
 from polis.runtime.triggers import marks
@@ -50,7 +50,7 @@ class Firing:
         """
         if occasion.depth is not None and occasion.depth > MAX_DEPTH:
             await self.refuse(
-                trigger, occasion, "trigger.too_deep", f"{MAX_DEPTH} runs have led to each other"
+                trigger, occasion, "trigger.too_deep", f"{MAX_DEPTH} of them have led to each other"
             )
             return None
         try:
@@ -138,6 +138,8 @@ def demand_reading(actor: Actor, spec: TriggerSpec) -> None:
     """Refused(Forbidden) unless they may read what the events that it follows tell of."""
     if isinstance(spec.on, OnEvent):
         actor.demand(spec.on.type.partition(".")[0] + ":read")
+    if isinstance(spec.on, OnMessage):
+        actor.demand("messaging:read")
 
 
 def passes(refusal: Refused) -> bool:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from polis.proto import runtime
 from polis.proto.contract import event_type_of
-from polis.proto.trigger import OnEvent, OnRunEnd
+from polis.proto.trigger import OnEvent, OnMessage, OnRunEnd
 from polis.runtime.component import StepFailed
 from polis.runtime.components.expressions import compiled
 from polis.runtime.triggers import marks, rows
@@ -21,6 +21,7 @@ from polis.service.envelope import NotAnEvent, decode
 if TYPE_CHECKING:
     from polis.db import Database
     from polis.runtime.triggers.firing import Firing
+    from polis.runtime.triggers.messages import Messages
     from polis.runtime.triggers.rows import Armed
 
 ENDS: Mapping[str, str] = {
@@ -30,6 +31,7 @@ ENDS: Mapping[str, str] = {
 }
 """The event that tells of an end, by the state of the run."""
 OF_RUNS = "runtime.run_"
+POSTED = "messaging.message_posted"
 _MAX_OUTPUT = 256 * 1024
 
 
@@ -78,7 +80,7 @@ class _Run(Struct, frozen=True):
     error: bytes | None
 
 
-async def fire(database: Database, firing: Firing, event: Followed) -> None:
+async def fire(database: Database, firing: Firing, messages: Messages, event: Followed) -> None:
     """Fire every trigger of the event's org that follows it. What goes wrong with one is raised behind the others."""
     armed = await rows.listening(database.tenant(event.org_id), event.type)
     run = await _run(database, event) if armed and event.type.startswith(OF_RUNS) else None
@@ -87,6 +89,12 @@ async def fire(database: Database, firing: Firing, event: Followed) -> None:
         try:
             await _fire(database, firing, trigger, event, run)
         except Exception as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+    to_agents = [each for each in armed if isinstance(each.on.on, OnMessage)]
+    if to_agents and event.type == POSTED:
+        try:
+            await messages.fire(event, to_agents)
+        except Exception as error:  # noqa: BLE001 - as above
             failures.append(error)
     if failures:
         raise failures[0]

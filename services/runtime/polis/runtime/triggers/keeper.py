@@ -11,6 +11,7 @@ from polis.runtime.triggers.clock import Clock
 from polis.runtime.triggers.feed import Feed
 from polis.runtime.triggers.firing import Firing
 from polis.runtime.triggers.hooks import Hooks
+from polis.runtime.triggers.messages import Messages
 from polis.service.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Keeper:
         self.database = kernel.database
         self.firing = Firing(kernel, own)
         self.clock = Clock(kernel.database, self.firing)
-        self.feed = Feed(kernel, self.firing, tasks)
+        self.messages = Messages(kernel, own.executor.reaching.tokens, self.firing)
+        self.feed = Feed(kernel, self.firing, self.messages, tasks)
         self.hooks = Hooks(kernel, self.firing)
         self.activations = Activations(kernel, own, self.firing.stand_in)
         self.activations.on_change += [self.clock.wake, self.feed.changed]
@@ -46,4 +48,5 @@ async def open_with_triggers(config: Config, kernel: Kernel) -> AsyncIterator[Ow
         tasks.start(keeper.activations.run(), name="activations")
         tasks.start(keeper.clock.run(), name="clock")
         tasks.start(keeper.feed.run(), name="feed")
+        tasks.start(keeper.messages.talks.run(), name="talks")
         yield own

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from polis.db import new_id
 from polis.proto.runtime import WhyNot
-from polis.proto.trigger import OnEvent, OnRunEnd, Schedule, TriggerSpec
-from polis.runtime.triggers.following import ENDS
+from polis.proto.trigger import OnEvent, OnMessage, OnRunEnd, Schedule, TriggerSpec
+from polis.runtime.triggers.following import ENDS, POSTED
 from polis.runtime.triggers.slots import following
 
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ async def forget(tx: Transaction) -> None:
     """Delete what is of no use any more: what was fired for long ago, and triggers that ended long ago."""
     await tx.execute(
         "delete from runtime.firings where fired_at < clock_timestamp() - make_interval(days => $1)",
+        KEEP_FIRINGS_DAYS,
+    )
+    await tx.execute(
+        """
+        delete from runtime.trigger_talks
+        where heard_at < clock_timestamp() - make_interval(days => $1) and due_at is null
+        """,
         KEEP_FIRINGS_DAYS,
     )
     await tx.execute(
@@ -196,5 +203,7 @@ def listens(spec: TriggerSpec) -> list[str] | None:
             return [event]
         case OnRunEnd(states=states):
             return [ENDS[state] for state in states]
+        case OnMessage():
+            return [POSTED]
         case _:
             return None

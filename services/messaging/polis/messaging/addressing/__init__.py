@@ -1,0 +1,1 @@
+"""Whom messages are for."""

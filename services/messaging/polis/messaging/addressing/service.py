@@ -1,0 +1,63 @@
+"""Answers about whom a message is for. It is asked once for each message of an org in which somebody answers by themselves."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from polis.messaging.messages import rows
+from polis.messaging.own import Own
+from polis.proto import Refused, messaging
+from polis.proto.identity import PrincipalKind
+from polis.service import Context, Handlers
+
+handlers = Handlers()
+
+
+class _Inside(Struct, frozen=True):
+    """The sender, and those who may be meant. there: whether they take part and may answer; meant: by where it was said."""
+
+    principal_id: UUID
+    kind: PrincipalKind
+    there: bool
+    meant: bool
+
+
+@handlers.handles(messaging.GetAddressed)
+async def get_addressed(request: messaging.GetAddressed, ctx: Context[Own]) -> messaging.Addressed:
+    async with ctx.own.database.snapshot(request.org_id, deadline=ctx.deadline) as tx:
+        try:
+            message = await rows.get(tx, request.conversation_id, request.seq)
+        except Refused:  # retention has taken it
+            return messaging.Addressed()
+        if message.deleted_at is not None:
+            return messaging.Addressed()
+        answered = [seq for seq in (message.reply_to, message.thread) if seq is not None]
+        senders = [m.sender_id for m in (await rows.these(tx, request.conversation_id, answered)).values()]
+        inside = await tx.rows(
+            _Inside,
+            """
+            select p.principal_id, p.kind, p.state = 'joined' and p.role <> 'observer' as there,
+                p.principal_id = c.responsible_id
+                    or (p.principal_id in (c.first_id, c.second_id) and c.responsible_id in (c.first_id, c.second_id)) as meant
+            from messaging.conversations c
+            join messaging.participants p on p.org_id = c.org_id and p.conversation_id = c.id
+            where c.org_id = $1 and c.id = $2 and c.archived_at is null
+                and (p.principal_id = any($3::uuid[]) or p.principal_id in (c.first_id, c.second_id, c.responsible_id))
+            order by p.principal_id
+            """,
+            request.org_id,
+            request.conversation_id,
+            [message.sender_id, *message.mentions, *senders],
+        )
+    named = {*message.mentions, *senders}
+    meant = [
+        each.principal_id
+        for each in inside
+        if each.there
+        and each.principal_id != message.sender_id
+        and (each.meant or each.principal_id in named)
+    ]
+    kinds = {each.principal_id: each.kind for each in inside}
+    return messaging.Addressed(tuple(meant), message.sender_id, kinds.get(message.sender_id, "user"))

@@ -1,0 +1,205 @@
+"""What is said to an agent starts one run, in the words that were said; what is said to others, or by itself, starts none."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from polis.bus.jetstream import store
+from polis.bus.permissions import ADMIN
+from polis.proto import messaging as m
+from polis.proto import runtime
+from polis.proto.trigger import MAX_DEPTH, OnMessage, TriggerSpec
+from polis.service.envelope import encode
+from polis.testing import eventually
+
+
+@pytest.fixture(scope="module")
+async def messaging(stage, actors, running):
+    await stage.start("messaging", posts_per_second=100_000, conversation_posts_per_second=100_000)
+
+
+@pytest.fixture
+def with_triggers(graph_of):
+    return lambda **triggers: msgspec.structs.replace(graph_of("passthrough"), triggers=triggers)
+
+
+@pytest.fixture
+def agent(actors, ada, caller, messaging):
+    """Makes agents of Ada's org: principals who can say something too."""
+
+    def make():
+        made = actors.agent(ada.org_id, f"agent-{uuid4().hex[:8]}", created_by=ada.principal_id)
+        person = actors.person("agent", org_id=ada.org_id, kind="agent", sub=made.id)
+        person.caller, person.key = caller, made.key
+        return person
+
+    return make
+
+
+@pytest.fixture
+def answering(ada, active, with_triggers, trigger_of, runs_of):
+    """Have an agent answer what is said to it; the trigger, once messages reach the runtime."""
+
+    async def activate(agent, **fields):
+        name = f"m{uuid4().hex[:8]}"
+        spec = TriggerSpec(OnMessage(**fields), into="x", agent=agent.key)
+        await active.activate(ada, name, with_triggers(**{name: spec}))
+        trigger = await trigger_of(ada, name)
+        opened = await ada.call(m.OpenDirect(agent.principal_id))
+
+        async def heard():
+            """The consumer of a new kind of event is made a moment later."""
+            await ada.call(m.PostMessage(opened.id, text="probe"))
+            found = await ada.call(runtime.GetTrigger(trigger.id))
+            return found.fired
+
+        if not fields.get("debounce_s"):
+            await eventually(heard, within_s=10)
+        return trigger, opened
+
+    return activate
+
+
+def inputs(runs):
+    return [json.loads(run["input"])["x"] for run in runs]
+
+
+async def test_what_is_said_to_an_agent_starts_one_run_with_its_words_and_nothing_else_does(
+    stage, actors, ada, agent, answering, runs_of, second, sql
+):
+    sarah = agent()
+    trigger, opened = await answering(sarah)
+    tom = actors.person("member", org_id=ada.org_id)
+    tom.caller = ada.caller
+    group = await ada.call(
+        m.CreateConversation(kind="group", participants=(tom.principal_id, sarah.principal_id))
+    )
+    other = await ada.call(m.CreateConversation(kind="group", participants=(tom.principal_id,)))
+
+    async def say(who, text, where=group, **fields):
+        posted = await who.call(m.PostMessage(where.id, text=text, **fields))
+        return posted.seq
+
+    said = await say(sarah, "I am here")
+    await say(tom, "nothing for her")
+    await say(tom, f"@{sarah.key} elsewhere", where=other)
+    asked = f"@{sarah.key} what is new?"
+    wanted = {
+        (group.id, await say(tom, asked), tom.principal_id, asked),
+        (group.id, await say(tom, "and this?", reply_to=said), tom.principal_id, "and this?"),
+        (opened.id, await say(ada, "just us", where=opened), ada.principal_id, "just us"),
+    }
+    await say(sarah, f"talking of @{sarah.key}")
+    last = await say(ada, "the end", where=opened)
+
+    async def ended():
+        return last in [x["seq"] for x in inputs(await runs_of(trigger.id)) if x["text"] == "the end"]
+
+    await eventually(ended, within_s=10)
+    found = [x for x in inputs(await runs_of(trigger.id)) if x["text"] not in ("probe", "the end")]
+    heard = {(UUID(x["conversation_id"]), x["seq"], UUID(x["sender_id"]), x["text"]) for x in found}
+    assert (heard, len(found)) == (wanted, len(wanted))
+    assert {x["sender_kind"] for x in found} == {"user"}
+    runs = await runs_of(trigger.id)
+    assert len(runs) == len({run["occurrence"] for run in runs})
+    assert {run["actor_id"] for run in runs} == {sarah.principal_id}
+    assert runs[-1]["occurrence"] == f"{opened.id}/{last}"
+
+
+async def test_a_condition_sees_the_words(ada, agent, answering, runs_of):
+    trigger, opened = await answering(agent(), condition="message.text.matches('(?i)invoice|probe')")
+    await ada.call(m.PostMessage(opened.id, text="a Invoice"))
+    await eventually(lambda: _texts(runs_of, trigger, "a Invoice"), within_s=10)
+
+    await ada.call(m.PostMessage(opened.id, text="weather"))
+    await ada.call(m.PostMessage(opened.id, text="invoice three"))
+    await eventually(lambda: _texts(runs_of, trigger, "invoice three"), within_s=10)
+
+    assert not await _texts(runs_of, trigger, "weather")
+
+
+async def _texts(runs_of, trigger, text):
+    return [x for x in inputs(await runs_of(trigger.id)) if x["text"] == text]
+
+
+async def test_agents_that_answer_each_other_come_to_an_end_and_those_who_may_not_never_begin(
+    actors, ada, agent, answering, runs_of, trigger_of
+):
+    sarah, peter = agent(), agent()
+    trigger, _ = await answering(sarah, agents=True)
+    deaf, _ = await answering(peter)
+    talk = await peter.call(m.OpenDirect(sarah.principal_id))
+    for n in range(MAX_DEPTH + 1):
+        await peter.call(m.PostMessage(talk.id, text=f"{n}"))
+        await eventually(lambda n=n: _heard(ada, trigger, runs_of, n), within_s=10)
+    await sarah.call(m.PostMessage(talk.id, text="and you?"))
+
+    runs = [run for run in await runs_of(trigger.id) if json.loads(run["input"])["x"]["text"] != "probe"]
+    refused = await ada.call(runtime.GetTrigger(trigger.id))
+    assert [run["chain"] for run in runs] == [*range(1, MAX_DEPTH + 1)]
+    assert (refused.refused, refused.error.kind) == (1, "trigger.too_deep")
+    assert {x["text"] for x in inputs(await runs_of(deaf.id))} == {"probe"}
+
+
+async def _heard(ada, trigger, runs_of, n):
+    found = await ada.call(runtime.GetTrigger(trigger.id))
+    return found.refused or await _texts(runs_of, trigger, f"{n}")
+
+
+async def test_a_silence_is_waited_for_in_each_conversation_by_itself(actors, ada, agent, answering, runs_of):
+    sarah = agent()
+    await answering(agent())
+    trigger, opened = await answering(sarah, debounce_s=0.3)
+    tom = actors.person("member", org_id=ada.org_id)
+    tom.caller = ada.caller
+    toms = await tom.call(m.OpenDirect(sarah.principal_id))
+
+    for n in range(3):
+        for who, where in ((ada, opened), (tom, toms)):
+            await who.call(m.PostMessage(where.id, text=f"{n}"))
+    await eventually(lambda: _count(runs_of, trigger, 2), within_s=10)
+
+    assert {(x["text"], x["conversation_id"]) for x in inputs(await runs_of(trigger.id))} == {
+        ("2", str(opened.id)),
+        ("2", str(toms.id)),
+    }
+
+
+async def _count(runs_of, trigger, n):
+    return len(await runs_of(trigger.id)) >= n
+
+
+async def test_what_was_missed_is_made_up_for_by_policy(stage, ada, agent, answering, runs_of):
+    """As after an outage: the events come an hour after they were told, to agents who began to answer meanwhile."""
+    present, there = await answering(agent())
+    policies = {"skip": [], "once": ["2"], "all": ["0", "1", "2"]}
+    agents = {missed: agent() for missed in policies}
+    said = []
+    for sarah in agents.values():
+        opened = await ada.call(m.OpenDirect(sarah.principal_id))
+        said += [await ada.call(m.PostMessage(opened.id, text=f"{n}")) for n in range(3)]
+    await ada.call(m.PostMessage(there.id, text="later"))
+    await eventually(lambda: _texts(runs_of, present, "later"), within_s=10)
+    triggers = {missed: (await answering(agents[missed], missed=missed))[0] for missed in policies}
+
+    bus = await stage.bus(ADMIN)
+    for posted in said:
+        event = m.MessagePosted(ada.org_id, posted.conversation_id, posted.seq, ada.principal_id)
+        subject, headers, payload = encode(event, uuid4(), datetime.now(UTC) - timedelta(hours=1))
+        await store(bus, subject, payload, headers, msg_id=headers["Nats-Msg-Id"], timeout_s=5)
+
+    async def settled():
+        answered = {
+            missed: sorted({x["text"] for x in inputs(await runs_of(trigger.id))} - {"probe"})
+            for missed, trigger in triggers.items()
+        }
+        return answered == policies
+
+    await eventually(settled, within_s=10)
+    skipped = await ada.call(runtime.GetTrigger(triggers["skip"].id))
+    assert (skipped.skipped, skipped.error.kind) == (3, "trigger.missed")
