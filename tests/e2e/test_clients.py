@@ -12,6 +12,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from polis.client import Polis, Problem
+from polis.proto.messaging import CreateConversation
 from polis.proto.runtime import GetRun, StartRun
 from polis.testing import eventually
 from tests.chaos.proxy import Proxy
@@ -78,6 +79,7 @@ async def followed_through_a_cut(ada, proxy, said: asyncio.Queue) -> None:
     assert [change["data"] for change in changes] == timeline["transitions"]
     assert heard == {"state": "succeeded"}
     assert await hear() == NO_RUN
+    assert await hear() == {"told": {"seq": 3, "entry": {"message": {"text": "hällo"}}}}
 
 
 async def answer(ada, run_id):
@@ -115,6 +117,7 @@ async def test_the_python_client_follows_a_run_through_a_cut_and_is_told_when_it
             with pytest.raises(Problem) as refused:
                 await anext(polis.follow("run/00000000-0000-4000-8000-000000000000"))
             said.put_nowait(_told(refused.value))
+            said.put_nowait(await _talk(polis))
             with pytest.raises(Problem) as refused:
                 await signed_out(polis)
             assert refused.value.status == 401
@@ -122,6 +125,17 @@ async def test_the_python_client_follows_a_run_through_a_cut_and_is_told_when_it
     async with asyncio.TaskGroup() as group:
         group.create_task(story())
         await followed_through_a_cut(ada, proxy, said)
+
+
+async def _talk(polis: Polis) -> dict:
+    room = await polis.call(CreateConversation(kind="group"))
+    wanted = {"kinds": ["posted"], "fields": ["entry.message.text"]}
+    async for change in polis.follow(f"conversation/{room.id}", **wanted):
+        if change.kind == "change":
+            return {"told": change.data}
+        await polis.typing(room.id)
+        await polis.post(room.id, "hällo")
+    raise AssertionError("it ended")
 
 
 def _told(problem: Problem) -> dict:

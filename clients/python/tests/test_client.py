@@ -24,7 +24,7 @@ class Scripted(Polis):
         self.answers = list(answers)
         self.asked = []
 
-    async def live(self, topic, after):
+    async def live(self, topic, after, **wanted):
         self.asked.append(after)
         for frame in self.connections.pop(0):
             if isinstance(frame, Exception):

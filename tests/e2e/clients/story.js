@@ -9,7 +9,19 @@ export async function story({ Polis, Problem }, options, { graph, account, say }
   for await (const change of polis.follow(`run/${run.id}`, { after: 0 })) await say(change);
   await say({ state: (await polis.call("GetRun", { run_id: run.id })).state });
   await refusal(Problem, polis.follow("run/00000000-0000-4000-8000-000000000000").next()).then(say);
+  await talk(polis).then(say);
   if (account) await refusal(Problem, signOut(polis)).then(say);
+}
+
+// Two topics and what is said, on one socket: of what is posted, the text alone.
+async function talk(polis) {
+  const { id } = await polis.call("CreateConversation", { kind: "group" });
+  const wanted = { kinds: ["posted"], fields: ["entry.message.text"] };
+  for await (const { kind, data } of polis.follow(`conversation/${id}`, wanted)) {
+    if (kind === "change") return { told: data };
+    await polis.typing(id);
+    await polis.post(id, "hällo");
+  }
 }
 
 async function signOut(polis) {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 
-from polis.client.problem import Problem, unauthenticated
+from polis.client.problem import Problem
+from polis.client.wire import Wire
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,7 +19,6 @@ LONG_TIMEOUT_S = 600.0
 """For files, and for answers of many parts."""
 HEARTBEAT_S = 20.0
 """A socket that has not answered a ping for half of it is taken for cut."""
-_REVOKED, _UNDERSTOOD_NOT = 4401, 4400
 _MAX_FRAME = 16 * 1024 * 1024
 
 Token = str | Callable[[bool], Awaitable[str]]
@@ -32,6 +33,7 @@ class Connection:
         self.token = token
         self.org = org
         self._http: aiohttp.ClientSession
+        self._wires: dict[Token, list[Wire]] = {}
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
@@ -40,6 +42,8 @@ class Connection:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        for wire in [wire for wires in self._wires.values() for wire in wires]:
+            await wire.close()
         await self._http.close()
 
     async def headers(self, *, renew: bool = False) -> dict[str, str]:
@@ -90,26 +94,45 @@ class Connection:
         except aiohttp.ClientError as error:
             raise Problem({"title": f"The answer of {self.address} broke off: {error}"}) from None
 
-    async def live(self, topic: str, after: int | None) -> AsyncIterator[dict[str, Any]]:
-        """The frames of a topic for as long as one socket lives. Problem when it may not be followed."""
-        async with self._http.ws_connect(
-            f"{self.address}/api/v1/live",
-            headers=await self.headers(),
-            heartbeat=HEARTBEAT_S,
-            max_msg_size=_MAX_FRAME,
-        ) as socket:
-            await socket.send_json({"op": "subscribe", "topic": topic, "after": after})
-            async for message in socket:
-                if message.type is not aiohttp.WSMsgType.TEXT:
-                    return
-                frame = message.json()
-                if frame["op"] == "problem":
-                    raise Problem(frame["problem"])
+    async def live(self, topic: str, after: int | None, **wanted: Any) -> AsyncIterator[dict[str, Any]]:
+        """The frames of a topic for as long as the socket lives. Problem when it may not be followed; ClientError at a cut."""
+        wire = self.wire(lambda wire: wire.takes(topic))
+        async with aclosing(wire.frames(topic, after=after, **wanted)) as frames:
+            async for frame in frames:
                 yield frame
-            if socket.close_code == _REVOKED:
-                raise unauthenticated()
-            if socket.close_code == _UNDERSTOOD_NOT:
-                raise Problem({"title": f"{self.address} does not understand this client."})
+
+    def wire(self, fits: Callable[[Wire], bool] = lambda _: True) -> Wire:
+        """The socket that all share, or another one, where something does not fit on it."""
+        wires = self._wires.setdefault(self.token, [])
+        found = next((wire for wire in wires if fits(wire)), None)
+        if found is None:
+            found = Wire(self._connect)
+            wires.append(found)
+        return found
+
+    async def _connect(self) -> aiohttp.ClientWebSocketResponse:
+        renew = False
+        while True:
+            try:
+                return await self._http.ws_connect(
+                    f"{self.address}/api/v1/live",
+                    headers=await self.headers(renew=renew),
+                    heartbeat=HEARTBEAT_S,
+                    max_msg_size=_MAX_FRAME,
+                )
+            except aiohttp.WSServerHandshakeError as refused:
+                if refused.status != 401 or renew or isinstance(self.token, str):
+                    raise Problem(_handshake(refused)) from None
+            renew = True
+
+
+def _handshake(refused: aiohttp.WSServerHandshakeError) -> dict[str, Any]:
+    kind = {401: "/problems/unauthenticated", 403: "/problems/forbidden", 429: "/problems/overloaded"}
+    return {
+        "type": kind.get(refused.status, "about:blank"),
+        "status": refused.status,
+        "title": "The live connection was refused.",
+    }
 
 
 async def _checked(answer: aiohttp.ClientResponse) -> bytes:

@@ -17,9 +17,9 @@ ATTEMPTS = 20
 
 
 async def frames(
-    connection: Connection, topic: str, *, after: int | None = None, attempts: float = ATTEMPTS
+    connection: Connection, topic: str, *, after: int | None = None, attempts: float = ATTEMPTS, **wanted: Any
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """What the gateway sends, to the end; each socket begins with a snapshot.
+    """What the gateway sends, to the end; each subscription begins with a snapshot. wanted: kinds and fields, where not all are.
 
     Problem when it may not be followed, or could not be connected to so often in a row.
     """
@@ -27,14 +27,12 @@ async def frames(
     while True:
         error: Exception | None = None
         try:
-            async for frame in connection.live(topic, last):
+            async for frame in connection.live(topic, last, **wanted):
                 attempt = 0
                 last = frame.get("seq", last)
                 yield frame
                 if frame["op"] == "end":
                     return
-        except aiohttp.WSServerHandshakeError as refused:
-            error = Problem(_handshake(refused))
         except (aiohttp.ClientError, TimeoutError, OSError) as cut:
             error = cut
         except Problem as problem:
@@ -54,12 +52,3 @@ async def _may_pass(connection: Connection, problem: Problem, attempt: int) -> b
         await connection.token(True)
         return True
     return problem.may_pass
-
-
-def _handshake(refused: aiohttp.WSServerHandshakeError) -> dict[str, Any]:
-    kind = {401: "/problems/unauthenticated", 403: "/problems/forbidden", 429: "/problems/overloaded"}
-    return {
-        "type": kind.get(refused.status, "about:blank"),
-        "status": refused.status,
-        "title": "The live connection was refused.",
-    }
