@@ -959,7 +959,7 @@ export interface ControlAnswer {
   streams: ControlledStream[];
 }
 
-/** Pause, resume or end what is being said in a conversation, or give it to somebody else. It is an entry of the conversation. stream_id: the stream that is meant; without one, all that are open. Who may say something there may pause, resume and preempt. The rest is for owners and admins, either of two, and who holds a grant of `messaging:control` on `conversation/<id>`; cancelling for who is being answered, too; routing and handing off for who is responsible. */
+/** Pause, resume or end what is being said in a conversation, or give it to somebody else. It is an entry of the conversation. stream_id: the stream that is meant; without one, all that are open. Who may say something there may pause, resume and preempt. Cancelling, priorities, routing and handing off are for owners and admins, either of two, and who holds a grant of `messaging:control` on `conversation/<id>`; and cancelling, for who is being answered. */
 export interface ControlConversation {
   conversation_id: string;
   control: PauseControl | ResumeControl | PreemptControl | CancelControl | PriorityControl | RouteControl | HandoffControl;
