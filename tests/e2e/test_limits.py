@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from contextlib import AsyncExitStack
 
@@ -10,7 +11,7 @@ import pytest
 
 from polis.cli.api import Api, Problem
 
-PEOPLE = 3
+PEOPLE = 5
 _HOSTS = itertools.count(2)
 
 
@@ -26,6 +27,7 @@ async def mesh(stage):
         hooks_rate=60,
         hooks_burst=8,
         sockets_per_principal=2,
+        sockets_per_address=3,
     )
     return stage
 
@@ -121,3 +123,24 @@ async def test_a_refusal_by_a_bucket_names_the_seconds(ada):
 
     assert {problem["type"] for problem in problems} == {"/problems/overloaded"}
     assert all(0 < problem["retry_after_s"] <= 1 for problem in problems)
+
+
+async def test_an_address_holds_so_many_sockets_and_no_more_whoever_they_are(people, stranger):
+    async def connect(api):
+        headers = {"Authorization": f"Bearer {api.token}"}
+        try:
+            return await stranger.ws_connect("/api/v1/live", headers=headers)
+        except aiohttp.WSServerHandshakeError as refusal:
+            return refusal.status
+
+    ada, tom = next(people), next(people)
+    held = [await connect(ada), await connect(ada), await connect(tom)]
+    assert await connect(tom) == 429
+
+    await held.pop().close()
+
+    while (another := await connect(tom)) == 429:
+        await asyncio.sleep(0)
+    held.append(another)
+    for socket in held:
+        await socket.close()

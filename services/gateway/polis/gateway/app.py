@@ -68,7 +68,7 @@ class Gateway:
             local=_local(kernel, Browser(kernel.caller, credentials, cookies, proxies)),
             streamed=_streamed(kernel),
         )
-        self._live = Live(kernel, settings, credentials, actors, self._proxy)
+        self._live = Live(kernel, settings, credentials, actors, proxy=self._proxy, proxies=proxies)
         self.edge = Edge(self._proxy, self._live, connections=settings.connections)
         self._health = Health(kernel, Operators(settings.metrics_from, proxies))
         self._pages = Starlette(routes=[*page_routes(), *facade_routes()])

@@ -31,5 +31,9 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     sockets: Annotated[int, Meta(ge=1, le=100_000)] = 5_000
     sockets_per_principal: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    sockets_per_address: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
+    socket_rate: Rate = 6_000
+    socket_burst: Annotated[int, Meta(ge=1)] = 1_000
+    socket_unread_bytes: Annotated[int, Meta(ge=64 * 1024, le=256 * 1024 * 1024)] = 1024 * 1024
     subscriptions_per_socket: Annotated[int, Meta(ge=1, le=10_000)] = 100
     calls_per_socket: Annotated[int, Meta(ge=1, le=10_000)] = 64

@@ -14,6 +14,7 @@ from polis.gateway.codecs import chosen
 from polis.gateway.commands import Commands
 from polis.gateway.direct import blank_problem
 from polis.gateway.http import PROBLEM
+from polis.gateway.occupancy import Occupancy, Place
 from polis.gateway.routes import LIVE
 from polis.gateway.session import Session
 from polis.gateway.topics import Topics
@@ -22,7 +23,8 @@ from polis.gateway.websocket.handshake import BadHandshake
 from polis.gateway.websocket.socket import WebSocket
 from polis.gateway.websocket.sockets import Bounds, Sockets
 from polis.proto import Refused
-from polis.proto.problems import Forbidden, Internal, NotFound, Overloaded, Unauthenticated
+from polis.proto.live import MAX_FRAME
+from polis.proto.problems import Forbidden, Internal, NotFound, Unauthenticated
 from polis.service.actor import ANONYMOUS
 from polis.telemetry import log
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from polis.gateway.credentials import Credentials
     from polis.gateway.direct import Direct
     from polis.gateway.http import Exchange
+    from polis.gateway.proxies import Proxies
     from polis.gateway.proxy import Proxy
     from polis.service import Actor, Kernel
 
@@ -42,10 +45,20 @@ if TYPE_CHECKING:
 
 
 class Holder(Struct, frozen=True):
-    """By what somebody is here: a token or an API key, and the org that they chose."""
+    """By what somebody is here: a token or an API key, and the org that they chose; and the place that they take."""
 
     credential: str
     org: str | None
+    place: Place
+
+
+def _bounds(settings: GatewaySettings) -> Bounds:
+    return Bounds(
+        message_bytes=MAX_FRAME,
+        held_bytes=settings.socket_unread_bytes,
+        rate=settings.socket_rate / 60,
+        burst=settings.socket_burst,
+    )
 
 
 class Live:
@@ -57,7 +70,9 @@ class Live:
         settings: GatewaySettings,
         credentials: Credentials,
         actors: Actors,
+        *,
         proxy: Proxy,
+        proxies: Proxies,
     ) -> None:
         self.kernel = kernel
         self.settings = settings
@@ -65,32 +80,26 @@ class Live:
         self.commands = Commands(kernel, proxy, settings.calls_per_socket)
         self._credentials = credentials
         self._actors = actors
-        self.sockets = Sockets(asyncio.get_running_loop(), Bounds())
-        self._open: dict[str, int] = {}
+        self._proxies = proxies
+        self._occupancy = Occupancy(settings)
+        self.sockets = Sockets(asyncio.get_running_loop(), _bounds(settings))
 
     # Who, and how many
 
     async def admit(self, exchange: Exchange) -> tuple[Holder, Actor]:
         """Who connects, by header or cookie (with its origin checked); Refused when nobody, or too often. Counted from now on."""
         self._credentials.demand_same_origin(exchange)
-        holder = Holder(self._credentials.token(exchange), exchange.header(b"x-org-id") or None)
-        actor = await self._actors.of(holder.credential, holder.org)
+        credential, org = self._credentials.token(exchange), exchange.header(b"x-org-id") or None
+        actor = await self._actors.of(credential, org)
         if actor is ANONYMOUS:
             raise Refused(Unauthenticated())
-        if sum(self._open.values()) >= self.settings.sockets:
-            raise Refused(Overloaded(retry_after_s=5.0))
-        key = str(actor.principal_id)
-        if self._open.get(key, 0) >= self.settings.sockets_per_principal:
-            raise Refused(Overloaded(retry_after_s=5.0))
-        self._open[key] = self._open.get(key, 0) + 1
-        return holder, actor
+        place = Place(actor.principal_id, self._proxies.address(exchange))
+        self._occupancy.take(place)
+        return Holder(credential, org, place), actor
 
-    def leave(self, actor: Actor) -> None:
+    def leave(self, holder: Holder) -> None:
         """One that was admitted is gone."""
-        key = str(actor.principal_id)
-        self._open[key] -= 1
-        if not self._open[key]:
-            del self._open[key]
+        self._occupancy.leave(holder.place)
 
     def holds(self, holder: Holder, actor: Actor) -> bool:
         """Whether a connection may go on as this actor; if not, `renewed` knows."""

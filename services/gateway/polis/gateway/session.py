@@ -99,7 +99,7 @@ class Session:
 
     def lost(self) -> None:
         """Nobody is told anything any more."""
-        self._live.leave(self.actor)
+        self._live.leave(self._holder)
         topics, self._topics = self._topics, None
         for following in (topics or {}).values():
             following.leave()

@@ -37,7 +37,7 @@ async def events(live: Live, exchange: AsgiExchange) -> None:
         try:
             await _Events(live, exchange, holder, actor).send()
         finally:
-            live.leave(actor)
+            live.leave(holder)
     except Refused as refusal:
         if not exchange.status:
             await exchange.refuse(refusal.problem, refusal.detail)

@@ -1,0 +1,60 @@
+"""How many live connections are open: in all, of one principal, from one address."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from polis.proto import Refused
+from polis.proto.problems import Overloaded
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from polis.gateway.config import GatewaySettings
+
+K = TypeVar("K", bound=Hashable)
+
+_RETRY_S = 5.0
+
+
+class Place(NamedTuple):
+    """Where one of them stands."""
+
+    principal_id: UUID
+    address: str
+
+
+class Occupancy:
+    """Counts those that have come and not left."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self._total = 0
+        self._principals: Counter[UUID] = Counter()
+        self._addresses: Counter[str] = Counter()
+
+    def take(self, place: Place) -> None:
+        """Refused(Overloaded) when there is no room."""
+        s = self._settings
+        if (
+            self._total >= s.sockets
+            or self._principals[place.principal_id] >= s.sockets_per_principal
+            or self._addresses[place.address] >= s.sockets_per_address
+        ):
+            raise Refused(Overloaded(retry_after_s=_RETRY_S))
+        self._total += 1
+        self._principals[place.principal_id] += 1
+        self._addresses[place.address] += 1
+
+    def leave(self, place: Place) -> None:
+        self._total -= 1
+        _less(self._principals, place.principal_id)
+        _less(self._addresses, place.address)
+
+
+def _less(counter: Counter[K], key: K) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]  # a counter would keep everybody who ever came
