@@ -3,6 +3,16 @@
 from polis.bus.api import StreamError, WrongLastSequence
 from polis.bus.consumer import PullConsumer
 from polis.bus.delivery import Delivery
-from polis.bus.stream import Log, StreamState, store
+from polis.bus.stream import Appended, Entry, Log, StreamState, store
 
-__all__ = ["Delivery", "Log", "PullConsumer", "StreamError", "StreamState", "WrongLastSequence", "store"]
+__all__ = [
+    "Appended",
+    "Delivery",
+    "Entry",
+    "Log",
+    "PullConsumer",
+    "StreamError",
+    "StreamState",
+    "WrongLastSequence",
+    "store",
+]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from polis.bus import api
 from polis.bus.api import Answer, StreamError, WrongLastSequence
 from polis.bus.client import Bus
+from polis.bus.errors import BusError
 from polis.bus.message import Message, parse_headers
 
 _MSG_ID = "Nats-Msg-Id"
@@ -51,6 +51,22 @@ _info = msgspec.json.Decoder(_Info)
 _got = msgspec.json.Decoder(_Got)
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """What is to be appended. The stream takes no second one of the same `msg_id`."""
+
+    subject: str
+    payload: bytes
+    headers: Mapping[str, str]
+    msg_id: str
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """How many entries stand in the stream, from the first one on, and what was wrong with the one behind them."""
+
+    stored: int
+    failure: Exception | None = None
+
+
 class Log:
     """Appends where the writer believes the stream to stand, so that a second writer is refused, not interleaved."""
 
@@ -58,49 +74,22 @@ class Log:
         self._bus = bus
         self.stream = stream
 
-    def append_nowait(
-        self,
-        subject: str,
-        payload: bytes,
-        headers: Mapping[str, str],
-        *,
-        msg_id: str,
-        expected_last_seq: int,
-        timeout_s: float,
-    ) -> asyncio.Future[int]:
-        """A future of the sequence under which it is stored, always `expected_last_seq + 1`.
+    async def append(self, entries: Sequence[Entry], *, expected_last_seq: int, timeout_s: float) -> Appended:
+        """Store these one behind the other, the first at `expected_last_seq + 1`; how many are, and why not more.
 
-        Many may be in flight, each expecting the one before; when one is refused, so is every one behind it.
-        WrongLastSequence, also for an id that the stream knows from another place; StreamError, BusTimeout,
-        NoResponders (no stream takes the subject), PermissionViolation. Disconnected and BufferFull are raised at once.
+        All are in flight at once, each expecting the one before; what is behind one that was refused may be stored or not.
+        What may be wrong: WrongLastSequence, also for an id that the stream knows from another place; StreamError,
+        BusTimeout, NoResponders (no stream takes the subject), PermissionViolation, Disconnected, BufferFull.
         """
-        return self._bus.ask(
-            subject,
-            payload,
-            headers={**headers, _MSG_ID: msg_id, _EXPECTED_LAST_SEQUENCE: str(expected_last_seq)},
-            timeout_s=timeout_s,
-            read=partial(_appended, expected_last_seq + 1),
-        )
-
-    async def append(
-        self,
-        subject: str,
-        payload: bytes,
-        headers: Mapping[str, str],
-        *,
-        msg_id: str,
-        expected_last_seq: int,
-        timeout_s: float,
-    ) -> int:
-        """As `append_nowait`, awaited."""
-        return await self.append_nowait(
-            subject,
-            payload,
-            headers,
-            msg_id=msg_id,
-            expected_last_seq=expected_last_seq,
-            timeout_s=timeout_s,
-        )
+        window = _Window(expected_last_seq + 1, asyncio.get_running_loop())
+        try:
+            for number, entry in enumerate(entries, start=expected_last_seq):
+                headers = {**entry.headers, _MSG_ID: entry.msg_id, _EXPECTED_LAST_SEQUENCE: str(number)}
+                self._bus.ask_for(window, entry.subject, entry.payload, headers=headers, timeout_s=timeout_s)
+                window.sent += 1
+        except (BusError, ValueError) as failure:
+            return await window.closed(failure)
+        return await window.closed(None)
 
     async def info(self) -> StreamState:
         """Where the stream stands. StreamError when there is none of this name."""
@@ -133,8 +122,49 @@ def _stored(message: Message) -> int:
     return api.checked(_ack.decode(message.payload)).seq
 
 
-def _appended(expected: int, message: Message) -> int:
-    seq = _stored(message)
-    if seq != expected:
-        raise WrongLastSequence(f"the stream knows this id as message {seq}, not {expected}", None)
-    return seq
+class _Window:
+    """The answers to entries that are in flight together; they come in the order of the entries."""
+
+    __slots__ = ("_ended", "_failure", "_first", "_stored", "_whole", "sent")
+
+    def __init__(self, first: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.sent = 0
+        self._first = first
+        self._stored = 0
+        self._whole = False
+        self._failure: Exception | None = None
+        self._ended: asyncio.Future[Appended] = loop.create_future()
+
+    async def closed(self, failure: Exception | None) -> Appended:
+        """What became of all that was sent, and of one more that could not be."""
+        self._whole = True
+        self._failure = failure
+        self._end_when_over()
+        return await self._ended
+
+    def done(self) -> bool:
+        return self._ended.done()
+
+    def set_result(self, reply: Message) -> None:
+        expected = self._first + self._stored
+        try:
+            seq = _stored(reply)
+        except (StreamError, msgspec.MsgspecError) as failure:
+            self.set_exception(failure)
+            return
+        if seq != expected:
+            self.set_exception(
+                WrongLastSequence(f"the stream knows this id as message {seq}, not {expected}", None)
+            )
+            return
+        self._stored += 1
+        self._end_when_over()
+
+    def set_exception(self, failure: BaseException) -> None:
+        if not isinstance(failure, Exception):
+            raise failure
+        self._ended.set_result(Appended(self._stored, failure))
+
+    def _end_when_over(self) -> None:
+        if self._whole and self._stored == self.sent and not self._ended.done():
+            self._ended.set_result(Appended(self._stored, self._failure))

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from polis.bus import BusError
-from polis.bus.jetstream import Log
+from polis.bus.jetstream import Entry, Log
 from polis.bus.permissions import stream_name
 from polis.db import outbox
 from polis.proto import Refused
@@ -85,34 +85,25 @@ class Relay:
 
     async def _publish(self, rows: list[Row], position: Position) -> Position:
         """Send a window and record what was stored, also when only its first part was."""
-        futures = [
-            self._log.append_nowait(
-                row.subject,
-                row.payload,
-                self._headers(row),
-                msg_id=str(row.id),
-                expected_last_seq=position.last_seq + index,
-                timeout_s=PUBLISH_TIMEOUT_S,
-            )
-            for index, row in enumerate(rows)
-        ]
-        results = await asyncio.gather(*futures, return_exceptions=True)
-        stored = 0
-        while stored < len(results) and isinstance(results[stored], int):
-            stored += 1
-        if stored:
+        appended = await self._log.append(
+            [self._entry(row) for row in rows],
+            expected_last_seq=position.last_seq,
+            timeout_s=PUBLISH_TIMEOUT_S,
+        )
+        if appended.stored:
             position = await outbox.mark_published(
-                self._kernel.database, rows[:stored], first_seq=position.last_seq + 1, position=position
+                self._kernel.database,
+                rows[: appended.stored],
+                first_seq=position.last_seq + 1,
+                position=position,
             )
-            metrics.events_published.inc(stored)
-        if stored < len(results):
-            failure = results[stored]
-            assert isinstance(failure, BaseException)  # noqa: S101 - told apart from a sequence above
-            raise failure
+            metrics.events_published.inc(appended.stored)
+        if appended.failure is not None:
+            raise appended.failure
         return position
 
-    def _headers(self, row: Row) -> dict[str, str]:
-        return headers_of(
+    def _entry(self, row: Row) -> Entry:
+        headers = headers_of(
             self._kernel.service,
             row.fact,
             id=row.id,
@@ -120,6 +111,7 @@ class Relay:
             time=row.created_at,
             trace=row.trace or "",
         )
+        return Entry(row.subject, row.payload, headers, headers["ce-id"])
 
     async def _reconcile(self, position: Position | None = None) -> Position:
         """Agree with the stream on what it holds: mark what it has and we did not know, publish again what it lost."""

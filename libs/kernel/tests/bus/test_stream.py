@@ -9,7 +9,7 @@ import nats
 import pytest
 
 from polis.bus import Disconnected, NoResponders
-from polis.bus.jetstream import Log, StreamError, StreamState, WrongLastSequence, store
+from polis.bus.jetstream import Appended, Entry, Log, StreamError, StreamState, WrongLastSequence, store
 
 from .conftest import eventually
 
@@ -27,23 +27,21 @@ async def bus(broker, connect):
     return bus
 
 
-def window(log: Log, first: int, count: int, ids: str = "id") -> list[asyncio.Future[int]]:
+def entries(first: int, count: int, ids: str = "id") -> list[Entry]:
     return [
-        log.append_nowait(
-            f"log.{n}", b"%d" % n, {"N": str(n)}, msg_id=f"{ids}{n}", expected_last_seq=n, timeout_s=5
-        )
-        for n in range(first, first + count)
+        Entry(f"log.{n}", b"%d" % n, {"N": str(n)}, msg_id=f"{ids}{n}") for n in range(first, first + count)
     ]
 
 
-async def outcomes(appends: list[asyncio.Future[int]]) -> list[object]:
-    return list(await asyncio.gather(*appends, return_exceptions=True))
+async def append(log: Log, first: int, count: int, *, at: int | None = None, ids: str = "id") -> Appended:
+    where = first if at is None else at
+    return await log.append(entries(first, count, ids), expected_last_seq=where, timeout_s=5)
 
 
 async def test_a_thousand_in_flight_are_stored_in_order(bus):
     log = Log(bus, "LOG")
 
-    assert await outcomes(window(log, 0, 1000)) == list(range(1, 1001))
+    assert await append(log, 0, 1000) == Appended(1000)
     assert await log.info() == StreamState(messages=1000, first_seq=1, last_seq=1000)
     headers = await log.message(500)
     assert headers is not None
@@ -53,95 +51,101 @@ async def test_a_thousand_in_flight_are_stored_in_order(bus):
 
 async def test_a_second_writer_is_refused_and_so_is_all_that_it_sent_behind(bus, broker, connect):
     first, second = Log(bus, "LOG"), Log(await connect(broker.url), "LOG")
-    await outcomes(window(first, 0, 10))
+    await append(first, 0, 10)
 
-    refused = await outcomes(window(second, 5, 20, ids="other"))
+    refused = await append(second, 5, 20, ids="other")
 
-    assert {type(r) for r in refused[:5]} == {WrongLastSequence}
-    assert [r.actual for r in refused[:5]] == [10] * 5
-    assert refused[5:] == list(range(11, 26)), (
+    assert refused.stored == 0
+    assert isinstance(refused.failure, WrongLastSequence)
+    assert refused.failure.actual == 10
+    assert (await first.info()).last_seq == 25, (
         "the part that fits by chance is stored: a relay must stop at the first"
     )
-    assert (await first.info()).last_seq == 25
 
 
-async def test_a_gap_in_a_window_refuses_everything_behind_it(bus):
+async def test_what_stands_before_one_that_was_refused_is_known_to_be_stored(bus):
     log = Log(bus, "LOG")
+    await append(log, 3, 1, at=0)
 
-    appends = window(log, 0, 5) + window(log, 6, 5)
+    appended = await append(log, 1, 5, at=1)
 
-    results = await outcomes(appends)
-    assert results[:5] == [1, 2, 3, 4, 5]
-    assert {type(r) for r in results[5:]} == {WrongLastSequence}
+    assert appended.stored == 2
+    assert isinstance(appended.failure, WrongLastSequence)
+    assert (await log.message(3) or {})["N"] == "2"
+
+
+async def test_a_message_that_cannot_be_sent_ends_the_window_behind_what_was(bus):
+    log = Log(bus, "LOG")
+    broken = Entry("log.2", b"", {"N": "2\r\nforged: 1"}, msg_id="id2")
+
+    appended = await log.append([*entries(0, 2), broken, *entries(3, 2)], expected_last_seq=0, timeout_s=5)
+
+    assert appended.stored == 2
+    assert isinstance(appended.failure, ValueError)
+    assert (await log.info()).last_seq == 2
 
 
 async def test_a_repeated_id_is_not_stored_again_wherever_it_is_expected(bus):
     log = Log(bus, "LOG")
-    await outcomes(window(log, 0, 3))
+    await append(log, 0, 3)
 
     for expected_last_seq, actual in ((0, 3), (3, None)):
-        with pytest.raises(WrongLastSequence) as refused:
-            await log.append(
-                "log.0", b"0", {}, msg_id="id0", expected_last_seq=expected_last_seq, timeout_s=5
-            )
-        assert refused.value.actual == actual
+        refused = await append(log, 0, 1, at=expected_last_seq)
+        assert refused.stored == 0
+        assert isinstance(refused.failure, WrongLastSequence)
+        assert refused.failure.actual == actual
 
     assert (await log.info()).last_seq == 3
 
 
 async def test_kill_9_loses_neither_messages_nor_the_memory_of_ids(bus, broker):
     log = Log(bus, "LOG")
-    await outcomes(window(log, 0, 100))
+    await append(log, 0, 100)
 
     broker.kill()
     await eventually(lambda: not bus.connected)
-    with pytest.raises(Disconnected):
-        window(log, 100, 1)
+    assert isinstance((await append(log, 100, 1)).failure, Disconnected)
     broker.start()
     await eventually(lambda: bus.connected)
 
     assert (await log.info()).last_seq == 100
-    with pytest.raises(WrongLastSequence, match="knows this id as message 8"):
-        await log.append("log.7", b"7", {}, msg_id="id7", expected_last_seq=100, timeout_s=5)
-    assert await outcomes(window(log, 100, 1)) == [101]
+    assert "knows this id as message 8" in str((await append(log, 7, 1, at=100)).failure)
+    assert await append(log, 100, 1) == Appended(1)
 
 
 async def test_a_window_that_is_cut_is_known_to_be_stored_up_to_some_place(bus, broker):
     log = Log(bus, "LOG")
-    appends = window(log, 0, 1000)
-    await appends[0]
+    appending = asyncio.create_task(append(log, 0, 1000))
+    await eventually(lambda: appending.done() or len(bus._inbox) > 0)
 
     broker.kill()
-    results = await outcomes(appends)
+    appended = await appending
     await eventually(lambda: not bus.connected)
     broker.start()
     await eventually(lambda: bus.connected)
 
-    known = [r for r in results if isinstance(r, int)]
-    assert known == list(range(1, len(known) + 1))
-    assert {type(r) for r in results[len(known) :]} <= {Disconnected}
-    assert (await log.info()).last_seq >= len(known)
+    assert appended.stored == 1000 or isinstance(appended.failure, Disconnected)
+    assert (await log.info()).last_seq >= appended.stored
 
 
 async def test_a_wiped_store_answers_nothing_until_it_is_declared_and_then_starts_at_zero(bus, broker):
     log = Log(bus, "LOG")
-    await outcomes(window(log, 0, 10))
+    await append(log, 0, 10)
     broker.kill()
     shutil.rmtree(broker.store)
     broker.start()
     await eventually(lambda: not bus.connected)
     await eventually(lambda: bus.connected)
 
-    with pytest.raises(NoResponders):
-        await window(log, 10, 1)[0]
+    assert isinstance((await append(log, 10, 1)).failure, NoResponders)
     with pytest.raises(StreamError, match="stream not found"):
         await log.info()
 
     await declare(broker.url)
-    with pytest.raises(WrongLastSequence) as refused:
-        await window(log, 10, 1)[0]
-    assert refused.value.actual == 0
-    assert await outcomes(window(log, 0, 12)) == list(range(1, 13)), "ids are forgotten with the store"
+    refused = (await append(log, 10, 1)).failure
+    assert isinstance(refused, WrongLastSequence)
+    assert refused.actual == 0
+    assert await append(log, 0, 12) == Appended(12), "ids are forgotten with the store"
 
 
 async def test_many_may_store_without_knowing_where(bus):
