@@ -1,21 +1,21 @@
 // The chat: who is here, their conversations, the one that is open, and what is written.
 
-import { Polis, Problem } from "/client/src/index.js";
-import { beginDialog } from "/chat/begin.js";
-import { Composer } from "/chat/composer.js";
-import { details } from "/chat/details.js";
-import { confirmed } from "/chat/dialog.js";
-import { Drafts } from "/chat/drafts.js";
-import { at } from "/chat/element.js";
-import { found } from "/chat/found.js";
-import { Kept } from "/chat/kept.js";
-import { Link } from "/chat/link.js";
-import { List } from "/chat/list.js";
-import { openMenu } from "/chat/menu.js";
-import { history, signDialog } from "/chat/messages.js";
-import { Open } from "/chat/open.js";
-import { Outbox } from "/chat/outbox.js";
-import { People } from "/chat/people.js";
+import { Polis, Problem } from "../client/src/index.js";
+import { beginDialog } from "./begin.js";
+import { Composer } from "./composer.js";
+import { details } from "./details.js";
+import { confirmed } from "./dialog.js";
+import { Drafts } from "./drafts.js";
+import { at } from "./element.js";
+import { found } from "./found.js";
+import { Kept } from "./kept.js";
+import { Link } from "./link.js";
+import { List } from "./list.js";
+import { openMenu } from "./menu.js";
+import { history, signDialog } from "./messages.js";
+import { Open } from "./open.js";
+import { Outbox } from "./outbox.js";
+import { People } from "./people.js";
 
 const LOOK_MS = 15_000;
 const PRESENT_MS = 45_000;

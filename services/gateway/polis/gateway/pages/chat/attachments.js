@@ -1,6 +1,6 @@
 // Files of messages: pictures and sounds where they stand, everything else to download; and files on their way to the gateway.
 
-import { h } from "/chat/element.js";
+import { h } from "./element.js";
 
 const SHOWN = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"]);
 const SHOWN_BYTES = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 // Beginning a conversation: with one, with several, or in a channel.
 
-import { button, h } from "/chat/element.js";
-import { openDialog } from "/chat/dialog.js";
+import { button, h } from "./element.js";
+import { openDialog } from "./dialog.js";
 
 const SHOWN = 100;
 

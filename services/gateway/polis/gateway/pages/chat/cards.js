@@ -1,6 +1,6 @@
 // Structured parts of a message: cards and forms, shown as what they hold.
 
-import { h } from "/chat/element.js";
+import { h } from "./element.js";
 
 const MOST_LINES = 50;
 

@@ -1,8 +1,8 @@
 // Where one writes: a text that is kept until it is sent, what it answers or changes, and its files.
 
-import { store } from "/chat/attachments.js";
-import { at, button, h } from "/chat/element.js";
-import { short } from "/chat/message.js";
+import { store } from "./attachments.js";
+import { at, button, h } from "./element.js";
+import { short } from "./message.js";
 
 const MOST_FILES = 16;
 const TYPING_MS = 4_000;

@@ -1,9 +1,9 @@
 // About the open conversation: who takes part, what is pinned, its name; and leaving it.
 
-import { peopleField } from "/chat/begin.js";
-import { confirmed, openDialog } from "/chat/dialog.js";
-import { button, h } from "/chat/element.js";
-import { found, line } from "/chat/found.js";
+import { peopleField } from "./begin.js";
+import { confirmed, openDialog } from "./dialog.js";
+import { button, h } from "./element.js";
+import { found, line } from "./found.js";
 
 // What its menu offers.
 export function details(chat) {

@@ -1,6 +1,6 @@
 // Dialogs: modal, closed by Escape, gone when they are closed; the focus goes back to where it was.
 
-import { button, h } from "/chat/element.js";
+import { button, h } from "./element.js";
 
 let made = 0;
 

@@ -1,10 +1,10 @@
 // Messages that hold words: in all conversations, or in one.
 
-import { button, h } from "/chat/element.js";
-import { openDialog } from "/chat/dialog.js";
-import { short } from "/chat/message.js";
-import { titleOf } from "/chat/people.js";
-import { full, short as when } from "/chat/times.js";
+import { button, h } from "./element.js";
+import { openDialog } from "./dialog.js";
+import { short } from "./message.js";
+import { titleOf } from "./people.js";
+import { full, short as when } from "./times.js";
 
 export function found(chat, text, conversationId) {
   openDialog(conversationId ? "Search in this conversation" : "Search messages", (close) => {

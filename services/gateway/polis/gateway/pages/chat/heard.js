@@ -1,6 +1,6 @@
 // What screen readers are told of the open conversation: whole messages, those that come together as one, never the tokens of one.
 
-import { at } from "/chat/element.js";
+import { at } from "./element.js";
 
 const TOGETHER_MS = 700;
 const MOST = 3;

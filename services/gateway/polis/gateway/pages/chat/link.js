@@ -1,6 +1,6 @@
 // Whether this page hears of anything, told as it is.
 
-import { at } from "/chat/element.js";
+import { at } from "./element.js";
 
 const OFFLINE = "You are offline. What you write is kept and sent later.";
 const LOST = "The connection is lost; trying again. What you write is kept and sent later.";

@@ -1,8 +1,8 @@
 // The conversations that one takes part in, those where something happened last first.
 
-import { at, h, keyed } from "/chat/element.js";
-import { titleOf } from "/chat/people.js";
-import { full, short } from "/chat/times.js";
+import { at, h, keyed } from "./element.js";
+import { titleOf } from "./people.js";
+import { full, short } from "./times.js";
 
 const PAGE = 50;
 const MOST = 500;

@@ -1,9 +1,9 @@
 // The messages of the open conversation: what is in sight stays where it is, whatever comes before or behind it. One of them is in
 // the order of tabs, and the arrow keys go from one to the next.
 
-import { at, h, keyed } from "/chat/element.js";
-import { drawMessage, drawPending } from "/chat/message.js";
-import { drawStream } from "/chat/stream.js";
+import { at, h, keyed } from "./element.js";
+import { drawMessage, drawPending } from "./message.js";
+import { drawStream } from "./stream.js";
 
 const NEAR_PX = 60;
 const EARLY_PX = 600;

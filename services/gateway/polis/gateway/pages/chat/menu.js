@@ -1,6 +1,6 @@
-// One menu for all: a popover by what opened it, which gets the focus back.
+// One menu for all: a popover by what opened it. The browser gives the focus back to where it was.
 
-import { at, h } from "/chat/element.js";
+import { at, h } from "./element.js";
 
 const EDGE_PX = 8;
 
@@ -8,19 +8,17 @@ const EDGE_PX = 8;
 export function openMenu(anchor, items) {
   const menu = at("menu");
   const entries = items.map(({ text, act, label, inline }) =>
-    h("button", { type: "button", role: "menuitem", tabIndex: -1, className: inline ? "inline" : "", aria: { label }, on: { click: () => choose(anchor, act) } }, text),
+    h("button", { type: "button", role: "menuitem", tabIndex: -1, className: inline ? "inline" : "", aria: { label }, on: { click: () => choose(act) } }, text),
   );
   menu.replaceChildren(...entries);
   menu.onkeydown = (event) => key(event, entries);
-  menu.ontoggle = ({ newState }) => newState === "closed" && menu.contains(document.activeElement) && anchor.focus();
   menu.showPopover();
   place(menu, anchor.getBoundingClientRect());
   entries[0]?.focus();
 }
 
-function choose(anchor, act) {
+function choose(act) {
   at("menu").hidePopover();
-  anchor.focus({ preventScroll: true });
   act();
 }
 

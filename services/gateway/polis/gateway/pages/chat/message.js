@@ -1,10 +1,10 @@
 // A message in the log: who said it, what, what it answers, its files and signs.
 
-import { button, h } from "/chat/element.js";
-import { fileOf } from "/chat/attachments.js";
-import { cardOf } from "/chat/cards.js";
-import { write } from "/chat/rendered.js";
-import { clock, full } from "/chat/times.js";
+import { button, h } from "./element.js";
+import { fileOf } from "./attachments.js";
+import { cardOf } from "./cards.js";
+import { write } from "./rendered.js";
+import { clock, full } from "./times.js";
 
 const QUOTED = 120;
 

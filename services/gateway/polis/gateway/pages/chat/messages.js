@@ -1,9 +1,9 @@
 // What is asked about one message: what it said before, and which sign to answer it with.
 
-import { h } from "/chat/element.js";
-import { openDialog } from "/chat/dialog.js";
-import { write } from "/chat/rendered.js";
-import { full } from "/chat/times.js";
+import { h } from "./element.js";
+import { openDialog } from "./dialog.js";
+import { write } from "./rendered.js";
+import { full } from "./times.js";
 
 export function history(chat, message) {
   return chat.attempt(async () => {

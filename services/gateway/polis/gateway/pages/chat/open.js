@@ -1,11 +1,11 @@
 // The open conversation: follows its topic, shows what is heard, and carries out what is done in it.
 
-import { at } from "/chat/element.js";
-import { tell } from "/chat/heard.js";
-import { Log } from "/chat/log.js";
-import { listed, titleOf } from "/chat/people.js";
-import { Room } from "/chat/room.js";
-import { rows } from "/chat/rows.js";
+import { at } from "./element.js";
+import { tell } from "./heard.js";
+import { Log } from "./log.js";
+import { listed, titleOf } from "./people.js";
+import { Room } from "./room.js";
+import { rows } from "./rows.js";
 
 const PAGE = 80;
 const MARK_MS = 1_500;

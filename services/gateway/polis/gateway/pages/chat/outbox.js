@@ -50,6 +50,7 @@ export class Outbox {
     const item = this.#items.find((each) => each.client_id === clientId);
     if (!item) return null;
     this.#items = this.#items.filter((each) => each !== item);
+    if (!this.#items.length) clearTimeout(this.#timer);
     this.#kept.drop(`out/${clientId}`);
     this.#tell(item.conversation_id);
     return item;

@@ -1,7 +1,7 @@
 // A tree of markdown.js as elements.
 
-import { h } from "/chat/element.js";
-import { parse } from "/chat/markdown.js";
+import { h } from "./element.js";
+import { parse } from "./markdown.js";
 
 // Writes a text into an element, block by block: blocks that say what they said stay as they are, so a text that grows costs
 // what it grew by, and what somebody has marked in it stays marked.

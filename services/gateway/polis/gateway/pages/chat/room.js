@@ -1,6 +1,6 @@
 // One conversation as it is known here: a snapshot with all that was heard since applied to it.
 
-import { Window } from "/chat/window.js";
+import { Window } from "./window.js";
 
 const OPEN = new Set(["open", "paused"]);
 

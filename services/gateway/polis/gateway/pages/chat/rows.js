@@ -1,7 +1,7 @@
 // What stands in the log, line by line: days, what happened, messages, what is being said, and what is on its way.
 
-import { listed } from "/chat/people.js";
-import { day, dayKey } from "/chat/times.js";
+import { listed } from "./people.js";
+import { day, dayKey } from "./times.js";
 
 const TOGETHER_MS = 5 * 60_000;
 

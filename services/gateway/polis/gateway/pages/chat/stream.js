@@ -1,7 +1,7 @@
 // What is being said: its text grows in place, and whoever may speak may hold or stop it.
 
-import { button, h } from "/chat/element.js";
-import { write } from "/chat/rendered.js";
+import { button, h } from "./element.js";
+import { write } from "./rendered.js";
 
 const STATES = { open: "is answering…", paused: "is paused" };
 

@@ -1,0 +1,244 @@
+"""The chat at `/chat` in two real browsers: what one says the other sees, through cuts, by keyboard and on a phone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+from playwright.async_api import async_playwright, expect
+
+from polis.cli.api import Api
+from tests.chaos.proxy import Proxy
+from tests.e2e.world import new_key
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine: `apt-get install chromium`"
+)
+
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+DESK, PHONE = {"width": 1200, "height": 800}, {"width": 360, "height": 740}
+TIMEOUT_MS = 15_000
+MARKUP = "**Hi** <img src=x onerror=document.title='broken'> [x](javascript:alert(1))"
+
+
+@pytest.fixture(scope="module")
+async def mesh(stage):
+    for service in ("identity", "catalog", "messaging"):
+        await stage.start(service)
+    await stage.start("gateway", principal_rate=6000.0, principal_burst=1000)
+    return stage
+
+
+@pytest.fixture(scope="module")
+async def browser():
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="module")
+async def ada(address):
+    async with Api(address) as api:
+        api.email, api.password = await api.sign_up(name="Ada")
+        api.id = (await api.call("GET", "/me"))["principal"]["id"]
+        yield api
+
+
+@pytest.fixture(scope="module")
+async def tom(ada, address):
+    invitation = await ada.call("POST", "/invitations", {"email": f"{new_key()}@example.org"})
+    async with Api(address) as api:
+        api.email, api.password = invitation["email"], "a long enough password"
+        account = {"email": api.email, "password": api.password, "name": "Tom"}
+        session = await api.call("POST", "/sign-up", account | {"invitation": invitation["token"]})
+        api.token, api.id = session["access_token"], session["me"]["principal"]["id"]
+        yield api
+
+
+@pytest.fixture
+async def chat(browser, address):
+    """Opens the page as somebody, in a browser of their own."""
+    contexts = []
+
+    async def opened(api, viewport, *, at=address, path="/chat", **options):
+        context = await browser.new_context(viewport=viewport, **options)
+        contexts.append(context)
+        page = await context.new_page()
+        page.set_default_timeout(TIMEOUT_MS)
+        page.complaints = []
+        page.on("pageerror", lambda e: page.complaints.append(str(e)))
+        page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda r: page.complaints.append(r.url) if not r.url.startswith(at) else None)
+        await context.request.post(
+            f"{at}/api/v1/session", data={"email": api.email, "password": api.password}
+        )
+        await page.goto(at + path)
+        return page
+
+    yield opened
+    for context in contexts:
+        await context.close()
+
+
+@pytest.fixture
+async def group(ada, tom):
+    """A conversation of their own for each test."""
+    made = await ada.call(
+        "POST", "/conversations", {"kind": "group", "name": new_key(), "participants": [tom.id]}
+    )
+    return made | {"path": f"/conversations/{made['id']}", "page": f"/chat#{made['id']}"}
+
+
+def said(page, text):
+    return page.locator("#messages > .message").filter(has_text=text)
+
+
+def field(page):
+    return page.get_by_label("Message", exact=True)
+
+
+def broken(page):
+    """What went wrong. That a page has no CSRF token yet, and somebody no draft, is told by 403 and 404."""
+    return [each for each in page.complaints if not re.search(r"status of 40[34]", each)]
+
+
+async def choose(page, text, item):
+    await said(page, text).hover()
+    await said(page, text).get_by_role("button", name="What to do with").click()
+    await page.get_by_role("menuitem", name=item).click()
+
+
+async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, chat):
+    here = await chat(ada, DESK)
+    await here.get_by_role("button", name="New").click()
+    await here.get_by_role("button", name="Tom").click()
+    await field(here).fill(MARKUP)
+    await field(here).press("Enter")
+    await expect(said(here, "Hi").locator("strong").nth(1)).to_have_text("Hi")
+    await expect(said(here, "<img src=x onerror")).to_be_visible()
+    assert await here.locator("#messages img, #messages a").count() == 0
+
+    there = await chat(tom, PHONE, has_touch=True, is_mobile=True, color_scheme="dark")
+    await there.get_by_role("link", name="Ada").tap()
+    await expect(said(there, "Hi")).to_be_visible()
+    await expect(said(here, "Hi")).to_contain_text("Read")
+    await field(there).press_sequentially("Hel")
+    await expect(here.locator("#typing")).to_have_text("Tom is typing…")
+    await field(there).fill("Hello Ada")
+    await there.get_by_role("button", name="Send").tap()
+    await expect(said(here, "Hello Ada")).to_be_visible()
+    await expect(here.locator("#typing")).to_have_text("")
+    await expect(here.locator("#heard")).to_contain_text("Tom: Hello Ada")
+
+    await choose(here, "Hello Ada", "React with 👍")
+    await expect(said(there, "Hello Ada").get_by_role("button", name="👍, 1: Ada")).to_be_visible()
+    await choose(here, "Hi", "Edit")
+    await field(here).fill("Hi, Tom")
+    await here.get_by_role("button", name="Save").click()
+    await expect(said(there, "Hi, Tom").get_by_role("button", name="edited")).to_be_visible()
+    await choose(here, "Hi, Tom", "Delete")
+    await here.get_by_role("button", name="Delete").click()
+    await expect(said(there, "This message was deleted.")).to_be_visible()
+
+    assert await there.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert (broken(here), broken(there)) == ([], [])
+
+
+async def test_what_is_written_during_a_cut_is_sent_once_and_what_was_missed_is_there(
+    ada, tom, group, chat, address
+):
+    async with Proxy("127.0.0.1", int(address.rpartition(":")[2])) as proxy:
+        page = await chat(ada, DESK, at=f"http://127.0.0.1:{proxy.port}", path=group["page"])
+        await expect(field(page)).to_be_focused()
+
+        proxy.cut()
+        await expect(page.locator("#connection")).to_contain_text("lost")
+        await field(page).fill("from a tunnel")
+        await field(page).press("Enter")
+        await tom.call("POST", f"{group['path']}/messages", {"text": "are you there?"})
+        await page.locator(".pending").get_by_text("from a tunnel").wait_for()
+        proxy.heal()
+
+        await expect(said(page, "are you there?")).to_be_visible()
+        await expect(page.locator("#connection")).to_be_hidden()
+        await expect(page.locator(".pending")).to_have_count(0)
+    texts = [each["text"] for each in (await ada.call("GET", f"{group['path']}/messages"))["items"]]
+    assert sorted(texts) == ["are you there?", "from a tunnel"]
+
+
+async def test_all_can_be_done_by_keyboard_and_everything_has_a_name(ada, tom, group, chat):
+    await tom.call("POST", f"{group['path']}/messages", {"text": "first"})
+    await tom.call("POST", f"{group['path']}/messages", {"text": "second"})
+    page = await chat(ada, DESK)
+    press = page.keyboard.press
+
+    await page.get_by_role("link", name=group["name"]).focus()
+    await press("Enter")
+    await expect(field(page)).to_be_focused()
+    await page.keyboard.type("third")
+    await press("Enter")
+    await expect(said(page, "third")).to_contain_text("Sent")
+    for key in ("ArrowUp", "Escape"):  # its last message is there to change; one thinks better of it
+        await press(key)
+    await said(page, "third").focus()
+    for key in ("ArrowUp", "ArrowUp"):
+        await press(key)
+    await expect(said(page, "first")).to_be_focused()
+    await press("Enter")
+    await expect(page.get_by_role("menuitem").first).to_be_focused()
+    await press("Escape")
+    await expect(said(page, "first")).to_be_focused()
+    await press("Enter")
+    for key in ("End", "ArrowUp"):  # behind it: to delete, as the owner may
+        await press(key)
+    await expect(page.get_by_role("menuitem", name="Pin")).to_be_focused()
+    await press("Enter")
+    await expect(said(page, "first").locator(".pinned")).to_be_visible()
+    await page.get_by_role("link", name="To the message field").focus()
+    await press("Enter")
+    await expect(field(page)).to_be_focused()
+
+    assert await page.evaluate(UNNAMED) == []
+    assert await page.evaluate(FAINT) == []
+    assert broken(page) == []
+
+
+UNNAMED = """[...document.querySelectorAll("button, input, textarea, a, [role], dialog, progress, img")].filter((each) => {
+    const text = each.getAttribute("aria-label") || each.alt || each.textContent.trim() || each.labels?.[0]?.textContent.trim();
+    return each.checkVisibility() && !text && !["log", "status", "menu", "alert"].includes(each.role);
+}).map((each) => each.outerHTML)"""
+"""What can be used, or says what it is, and has no name."""
+FAINT = """(() => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const rgb = (colour) => {
+        canvas.clearRect(0, 0, 1, 1);
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
+    const light = ([r, g, b]) => [r, g, b].reduce((sum, value, n) => {
+        const c = value / 255;
+        return sum + [0.2126, 0.7152, 0.0722][n] * (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    }, 0);
+    const behind = (each) => {
+        for (let at = each; at; at = at.parentElement) {
+            const colour = rgb(getComputedStyle(at).backgroundColor);
+            if (colour[3] === 255) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const contrast = (each) => {
+        const [a, b] = [light(rgb(getComputedStyle(each).color)), light(behind(each))].sort((x, y) => y - x);
+        return (a + 0.05) / (b + 0.05);
+    };
+    const texts = [...document.querySelectorAll("body *")].filter((each) =>
+        each.checkVisibility() && [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+    return texts.filter((each) => contrast(each) < 4.5).map((each) => each.outerHTML);
+})()"""
+"""Texts whose contrast is below that of WCAG's level AA."""
