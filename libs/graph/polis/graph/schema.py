@@ -63,6 +63,8 @@ class Schema:
 
     def faults(self, value: object, *path: str | int) -> tuple[Fault, ...]:
         """What does not fit, each at its pointer behind `path`. No message repeats the value."""
+        if self._validator.is_valid(value):
+            return ()
         return tuple(
             _first(
                 fault for error in self._validator.iter_errors(value) for fault in _faults(error, value, path)
