@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from tests.bench import credentials, figures, http_paths, posts, runs, start, tenancy, waiting
+from tests.bench import credentials, figures, finished, http_paths, posts, runs, start, tenancy, waiting
 from tests.bench.figures import Figure
 from tests.bench.load import GENERATOR
 from tests.bench.mesh import ROOT, Mesh
@@ -18,8 +18,9 @@ PARTS = {
     ("B10",): tenancy.measure,
     ("B7",): posts.measure,
     ("WAITING",): waiting.measure,
+    ("FINISHED",): finished.measure,
 }
-ON_REQUEST = {"B7", "WAITING"}
+ON_REQUEST = {"B7", "WAITING", "FINISHED"}
 """What is measured only when it is named."""
 NAMES = ("START", *(name for part in PARTS for name in part))
 

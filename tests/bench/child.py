@@ -10,6 +10,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TextIO
 
+import psutil
+
 
 class Child:
     """The bench's side."""
@@ -17,6 +19,11 @@ class Child:
     def __init__(self, process: subprocess.Popen[bytes], log: Callable[[], str]) -> None:
         self._process = process
         self._log = log
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def ask(self, **question: object) -> Any:
         """Its answer. RuntimeError with its last words when it has ended."""

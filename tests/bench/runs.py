@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from polis.db.databases import create_database
 from tests.bench.child import Child
-from tests.bench.drained import drained
+from tests.bench.database import drained
 from tests.bench.figures import Figure, Point, beside
 from tests.bench.peer_venv import python_with
 
@@ -25,7 +25,7 @@ _DATABASE = "dbos_peer"
 
 def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
     """Figures of B1, B2 and B3. Without DBOS (no network, no wheel) ours stand alone, and the figures say so."""
-    ours = _ours(mesh)
+    ours = replica(mesh)
     alone = _measure_alone(mesh, ours, wanted)
     if "B2" not in wanted:
         return alone
@@ -106,7 +106,8 @@ def _without(ours: Child, effects: bool, why: str) -> Figure:
     )
 
 
-def _ours(mesh: Mesh) -> Child:
+def replica(mesh: Mesh) -> Child:
+    """Another process of the runtime, which measures itself."""
     settings = mesh.nats_login("runtime") | {
         "POLIS_POSTGRES_URL": mesh.postgres_url("app_runtime"),
         "POLIS_CREDENTIAL": mesh.home.credential("runtime"),

@@ -6,6 +6,8 @@ import uvloop
 
 from polis.runtime import bench
 from polis.runtime.config import Config
+from polis.runtime.retention.policy import Policy
+from polis.runtime.retention.sweep import Sweep
 from polis.service.config import read
 from polis.service.kernel import open_kernel
 from tests.bench.child import own_output, serve
@@ -21,7 +23,11 @@ async def main() -> None:
             )
             return found.runs_per_s, found.p50_ms, found.p99_ms
 
-        async def measure(in_memory: float = 0.0, **asked: object) -> object:
+        async def measure(
+            in_memory: float = 0.0, sweep: dict[str, int] | None = None, **asked: object
+        ) -> object:
+            if sweep is not None:
+                return await Sweep(kernel.database, Policy(**sweep)).turn()
             return bench.in_memory(seconds=in_memory) if in_memory else await measure_durable(**asked)
 
         await serve(measure, output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.drained import drained, until, value
+from tests.bench.database import drained, execute, until, value
 from tests.bench.figures import Figure
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def _at_rest(mesh: Mesh) -> None:
     if not until(mesh, _AT_REST, within_s=_SETTLED_S, often_s=1.0):
         raise RuntimeError(f"not at rest within {_SETTLED_S:.0f} s")
     drained(mesh, within_s=_SETTLED_S)
+    execute(mesh, "vacuum (analyze)")  # at once, lest it is done while nothing else should be
 
 
 def _bytes(mesh: Mesh) -> float:

@@ -1,4 +1,4 @@
-"""Waiting until a mesh has done what was asked of it: the database says so."""
+"""What a bench asks the database of its mesh, as who may do everything: that work is done, a value, a statement."""
 
 from __future__ import annotations
 
@@ -36,12 +36,17 @@ def until(mesh: Mesh, sql: str, *, within_s: float, often_s: float = _OFTEN_S) -
 
 def value(mesh: Mesh, sql: str, *arguments: object) -> Any:
     """The first column of the first row."""
-    return asyncio.run(_value(mesh.postgres_url(), sql, *arguments))
+    return asyncio.run(_asked(mesh.postgres_url(), "fetchval", sql, *arguments))
 
 
-async def _value(url: str, sql: str, *arguments: object) -> Any:
+def execute(mesh: Mesh, sql: str, *arguments: object) -> None:
+    """Do it, however long it takes."""
+    asyncio.run(_asked(mesh.postgres_url(), "execute", sql, *arguments))
+
+
+async def _asked(url: str, method: str, sql: str, *arguments: object) -> Any:
     connection = await asyncpg.connect(url)
     try:
-        return await connection.fetchval(sql, *arguments)
+        return await getattr(connection, method)(sql, *arguments)
     finally:
         await connection.close()
