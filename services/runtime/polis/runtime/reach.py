@@ -21,6 +21,11 @@ class Reach(Protocol):
     """What the steps of one run may reach, as who the run acts as."""
 
     @property
+    def me(self) -> str:
+        """The id of who the run acts as."""
+        ...
+
+    @property
     def egress(self) -> Egress:
         """Connections to hosts outside."""
         ...

@@ -21,6 +21,7 @@ class Within:
         self.told: list[tuple[str, str, object]] = []
         self.calls: list[tuple[object, str]] = []
         self.answer: object = None
+        self.me = "0190d3c4-1c2f-7a53-8a3e-2f6b7d1f0c99"
         self.folders: dict[str, Path] = {}
         self.egress = Egress(Allowed())
 
@@ -106,9 +107,18 @@ def run():
     """Run a component on messages; each is what its port `in` gets, or a mapping by port as `ports`."""
 
     async def run(
-        key, *messages, ports=(), files=None, chunk=64 * 1024, on_room=None, within=None, **config
+        key,
+        *messages,
+        ports=(),
+        files=None,
+        chunk=64 * 1024,
+        on_room=None,
+        within=None,
+        named="run/node/0",
+        **config,
     ) -> Double:
         step = Double(config, files or {}, chunk)
+        step.key = named
         step.reach = within or step.reach
         step.on_room = on_room or step.on_room
         return await _run(key, [{"in": message} for message in messages] + list(ports), step)

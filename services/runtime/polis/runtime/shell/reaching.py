@@ -78,6 +78,10 @@ class RunReach:
         self._owner = owner
 
     @property
+    def me(self) -> str:
+        return str(self._run.actor_id)
+
+    @property
     def egress(self) -> Egress:
         return self._shared.egress
 
