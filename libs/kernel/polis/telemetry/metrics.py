@@ -84,6 +84,10 @@ events_published = Counter("polis_events_published", "Events published to the st
 events_handled = Counter(
     "polis_events_handled", "Events taken from a stream.", ("consumer", "outcome"), registry=registry
 )
+live_open = Gauge("polis_live_open", "WebSockets that are open.", registry=registry)
+live_closed = Counter(
+    "polis_live_closed", "WebSockets that this side closed, by code.", ("code",), registry=registry
+)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

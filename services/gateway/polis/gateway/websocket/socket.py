@@ -7,11 +7,13 @@ is held here instead, within a bound and for some seconds; then the client is to
 from __future__ import annotations
 
 import asyncio
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import TYPE_CHECKING, Protocol, cast
 
 from polis.gateway.websocket import frames
 from polis.gateway.websocket.frames import BINARY, CLOSE, NORMAL, PING, TEXT, Fault
 from polis.gateway.websocket.reader import Reader
+from polis.telemetry import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,8 @@ IDLE_S = 25.0
 """One that was told nothing either: less often, but before proxies and NATs forget the connection."""
 LINGER_S = 2.0
 """How long a closed connection waits for the other side to close."""
+_KERNEL_BYTES = 128 * 1024
+"""What the kernel holds for one client: by itself it would take megabytes of each that does not read."""
 _PING = frames.frame(PING, b"")
 
 
@@ -91,6 +95,7 @@ class WebSocket(asyncio.Protocol):
             return
         self._end_session()
         self._until = self._sockets.loop.time() + LINGER_S
+        metrics.live_closed.labels(str(code)).inc()
         self._transport.write(frames.closing(code, reason))
 
     def _end_session(self) -> None:
@@ -104,6 +109,9 @@ class WebSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        plain = transport.get_extra_info("socket")
+        if plain is not None:
+            plain.setsockopt(SOL_SOCKET, SO_SNDBUF, _KERNEL_BYTES)
         self.write = self._transport.write
         self._sockets.opened(self)
 

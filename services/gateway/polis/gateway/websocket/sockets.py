@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from polis.telemetry import metrics
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -57,11 +59,13 @@ class Sockets:
 
     def opened(self, socket: WebSocket) -> None:
         self._open.add(socket)
+        metrics.live_open.inc()
         if self._timer is None:
             self._timer = self.loop.call_later(SWEEP_S, self._sweep)
 
     def closed(self, socket: WebSocket) -> None:
         self._open.discard(socket)
+        metrics.live_open.dec()
         self._owed.pop(socket, None)
         if not self._open and self._port is not None:
             self._port.discard(self)
