@@ -9,7 +9,7 @@ import pytest
 
 from polis.graph import GraphFaults
 from polis.proto.graph import Compensation, Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
-from polis.runtime.component import Implementation, Inputs, Step, StepFailed, implementations
+from polis.runtime.component import Implementation, Inputs, Step, StepFailed, Wait, implementations
 from polis.runtime.engine.activation import Recorded
 from polis.runtime.engine.program import compile_program
 from polis.runtime.engine.simulated import pause
@@ -35,6 +35,7 @@ class Scene:
             Implementation(
                 Component("back", "", inputs={"what": Port()}, outputs=OUT, pure=False), task=self.back
             ),
+            Implementation(Component("asks", "", inputs=IN, outputs=OUT, pure=False), waiting=self.asks),
             Implementation(Component("end", "", inputs=IN, outputs=OUT, pure=False), task=self.end),
         )
         self.kinds = dict(implementations()) | {kind.component.key: kind for kind in kinds}
@@ -50,12 +51,13 @@ class Scene:
                 "split": Node("split"),
                 "one": Node("act", compensate=back, retry=retry),
                 "plain": Node("act"),
+                "asks": Node("asks", compensate=back),
                 "each": Node("graph", config={"graph": msgspec.to_builtins(inner)}),
                 "list": Node("collect"),
                 "end": Node("end"),
             },
             edges=(
-                Edge("split.out", "one.in"), Edge("one.out", "plain.in"), Edge("plain.out", "each.item"),
+                Edge("split.out", "one.in"), Edge("one.out", "plain.in"), Edge("plain.out", "asks.in"), Edge("asks.out", "each.item"),
                 Edge("each.result", "list.in"), Edge("list.out", "end.in"),
             ),
             inputs={"x": GraphInput("split.in")},
@@ -74,6 +76,11 @@ class Scene:
         await pause()
         self.done.append(step.key)
         step.emit("out", inputs["in"])
+
+    def asks(self, step: Step, inputs: Inputs) -> Wait:
+        """What takes effect elsewhere while it is waited for."""
+        self.done.append(step.key)
+        return Wait("asked", data={"emitted": [["out", inputs["in"]]]})
 
     async def back(self, step: Step, inputs: Inputs) -> None:
         self.undone.append((step.key, inputs["what"]))
@@ -112,7 +119,7 @@ def test_what_took_effect_is_undone_once_in_the_reverse_order_when_the_run_fails
     (end,) = world.ends
 
     assert (end.state, end.error.step, end.error.kind) == ("failed", "end", "end.failed")
-    assert len(scene.effects()) == 6
+    assert len(scene.effects()) == 9
     assert outcomes(world) == [(f"{path}/@undo", item) for path, item in reversed(scene.effects())]
     for key, what in scene.undone:
         assert key == what["key"].replace(what["step"], what["step"] + "/@undo")
@@ -153,7 +160,7 @@ def test_what_hangs_is_given_up():
 
     (end,) = scene.run(1, Chances()).ends
 
-    assert end.error.message.count("step.timeout") == 6
+    assert end.error.message.count("step.timeout") == 9
 
 
 async def hang(step: Step, inputs: Inputs) -> None:

@@ -8,7 +8,7 @@ through any order of events.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Literal
 
@@ -36,7 +36,7 @@ class Machine:
     """One run. The shell empties `requests` and carries them out after each call.
 
     recorded: outcomes from the journal by (path of the node, item); they are replayed instead of repeated.
-    waits: where it waits by the same names, since before this process had it.
+    waits: where it waits by the same names, since before this process had it, and by what that will be undone.
     elapsed_s: how long ago the run was created. paused_s: how long of that it was paused, which takes nothing from its
     time. paused: it begins no further step; what is at work ends. changed: the marks of the nodes in which something has happened.
     """
@@ -50,7 +50,7 @@ class Machine:
         clock: Callable[[], float],
         random: Random,
         recorded: Mapping[tuple[str, Item], Recorded] | None = None,
-        waits: Collection[tuple[str, Item]] = (),
+        waits: Mapping[tuple[str, Item], bytes | None] | None = None,
         elapsed_s: float = 0.0,
         paused_s: float = 0.0,
     ) -> None:
@@ -69,7 +69,7 @@ class Machine:
         self.changed = 0
         self.history = History(self)
         self.attempts = Attempts(self, random, recorded or {})
-        self.outside = Outside(self, waits)
+        self.outside = Outside(self, waits or {})
         self.frame = Frame(self, program)
         verdict = recorded.get(END) if recorded else None
         self.undoing = None if verdict is None else Undoing(self, verdict, recorded or {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +25,7 @@ MAX_WAIT_BYTES = 1024 * 1024
 """Bytes of what a wait holds: its outcome when it is due, and what it tells."""
 
 _encode = msgspec.json.Encoder().encode
+_noted = msgspec.json.Decoder(Recorded)
 Place = tuple[str, "Item"]
 
 
@@ -36,9 +37,11 @@ class Outside:
 
     __slots__ = ("_before", "_machine", "open")
 
-    def __init__(self, machine: Machine, before: Collection[Place]) -> None:
+    def __init__(self, machine: Machine, before: Mapping[Place, bytes | None]) -> None:
         self._machine = machine
         self._before = set(before)
+        numbers = [_noted.decode(note).nth for note in before.values() if note is not None]
+        machine.attempts.undoable = max(machine.attempts.undoable, *numbers, 0)
         self.open: dict[Place, Activation] = {}
 
     def waited(self, place: Place) -> bool:
@@ -61,16 +64,26 @@ class Outside:
             wait = msgspec.structs.replace(wait, due_s=limit)
         activation.held.clear()
         try:
-            late, data = _encode(_late(wait)), _encode(wait.data)
+            note = self._note(activation)
+            undo = None if note is None else _encode(note)
+            late, data = _encode(undoable(_late(wait), undo)), _encode(wait.data)
         except TypeError as error:
             activation.frame.fail(node, Failure("wait.invalid", f"no JSON value: {error}"))
             return
-        if max(len(late), len(data)) > MAX_WAIT_BYTES:
-            detail = f"what it holds has {max(len(late), len(data)):,} bytes of JSON; {MAX_WAIT_BYTES:,} are the most"
+        if (size := max(len(late), len(data))) > MAX_WAIT_BYTES:
+            detail = f"what it holds has {size:,} bytes of JSON; {MAX_WAIT_BYTES:,} are the most"
             activation.frame.fail(node, Failure("wait.too_large", detail))
             return
         self._hold(activation)
-        self._machine.requests.append(Open(activation, wait, late, data))
+        self._machine.requests.append(Open(activation, wait, late, data, undo))
+
+    def _note(self, activation: Activation) -> Recorded | None:
+        """What makes an outcome one that can be undone. Its place among the others is that of its beginning."""
+        attempts = self._machine.attempts
+        if activation.node.stage.undo is None:
+            return None
+        attempts.undoable += 1
+        return Recorded(nth=attempts.undoable, inputs=dict(activation.inputs))
 
     def _hold(self, activation: Activation) -> None:
         activation.state = activation.node.state = "waiting"
@@ -96,7 +109,8 @@ class Outside:
 
     def settle(self, activation: Activation, outcome: Recorded) -> None:
         """Take an outcome as it was brought, now or before a crash; who brought it knows nothing of the graph."""
-        node = activation.node
+        node, attempts = activation.node, self._machine.attempts
+        attempts.undoable = max(attempts.undoable, outcome.nth)
         activation.state = "done"
         activation.held = list(outcome.emitted)
         activation.attempt = 1
@@ -109,6 +123,14 @@ class Outside:
         node.error = activation.failure.message
         if ERROR_PORT not in node.stage.routes and ERROR_PORT not in node.stage.exits:
             activation.frame.fail(node, activation.failure)
+
+
+def undoable(outcome: Recorded, note: bytes | None) -> Recorded:
+    """An outcome as the journal takes it: what took effect elsewhere is numbered, and keeps what it was made of."""
+    if note is None or outcome.failure is not None:
+        return outcome
+    noted = _noted.decode(note)
+    return msgspec.structs.replace(outcome, nth=noted.nth, inputs=noted.inputs)
 
 
 def opener(waiting: Waiting) -> tuple[Inline | None, Task | None]:

@@ -135,9 +135,6 @@ def _implementation_faults(
             yield Fault(pointer("nodes", planned.name, "component"), detail)
             continue
         if planned.undo is not None:
-            if implementation.waiting is not None:
-                detail = "what takes effect elsewhere, while it is waited for, is not undone here"
-                yield Fault(pointer("nodes", planned.name, "compensate"), detail)
             found = _implementation_faults(planned.undo, components, implementations)
             yield from undo.at(planned.name, found)
         if planned.body is not None:

@@ -42,13 +42,15 @@ class Record(Struct, frozen=True, eq=False):
 class Open(Struct, frozen=True, eq=False):
     """Make durable that an activation waits; then `completed` brings the outcome.
 
-    late: the outcome that the wait holds for when it is due, data: what is told to whoever brings another; both as JSON.
+    late: the outcome that the wait holds for when it is due, data: what is told to whoever brings another, undo: what such an
+    outcome is given so that it can be undone (`outside.undoable`), if that is so; all as JSON.
     """
 
     activation: Activation
     wait: Wait
     late: bytes
     data: bytes
+    undo: bytes | None = None
 
 
 class Close(Struct, frozen=True, eq=False):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.runtime.engine.activation import Activation, Recorded
+from polis.runtime.engine.outside import undoable
 from polis.runtime.engine.requests import Ended, Open
 from polis.runtime.engine.simulated import Process
 from polis.runtime.engine.undoing import END
@@ -62,7 +63,7 @@ class World:
         self.journal: dict[tuple[str, Item], bytes] = {}
         self.effects: list[tuple[str, object]] = []
         self.ends: list[Ended] = []
-        self.open: set[tuple[str, Item]] = set()
+        self.open: dict[tuple[str, Item], bytes | None] = {}
         self.bring: Callable[[bytes], Recorded] = _recorded.decode
         self.completions = 0
         self.paused = False
@@ -175,17 +176,17 @@ class World:
         place = asked.activation.place
         if place in self.open or place in self.journal:
             return True
-        self.open.add(place)
+        self.open[place] = asked.undo
         for _ in range(1 + (self.random.random() < self.chances.duplicate)):
             delay = self.random.random() * 3 * self.chances.longest_delay_s
-            self.after(lambda: self.complete(place, self.bring(asked.data)), delay)
+            self.after(lambda: self.complete(place, undoable(self.bring(asked.data), asked.undo)), delay)
         return True
 
     def complete(self, place: tuple[str, Item], outcome: Recorded) -> bool:
         """Somebody outside brings an outcome, in one commit; whether it was waited for."""
         if self.ended or place not in self.open:
             return False
-        self.open.discard(place)
+        del self.open[place]
         self.journal[place] = msgspec.json.encode(outcome)
         self.completions += 1
         if self._process is None:
@@ -198,7 +199,7 @@ class World:
 
     def close(self, epoch: int, activation: Activation) -> None:
         if epoch == self.epoch:
-            self.open.discard(activation.place)
+            self.open.pop(activation.place, None)
 
     def park(self, epoch: int, taken: int, *, paused: bool) -> bool:
         """The fenced commit of a run that rests: no process has it from now on. taken, paused: what that one has heard."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
@@ -57,7 +57,7 @@ class Execution:
         age_s: float = 0.0,
         paused_s: float = 0.0,
         recorded: Mapping[tuple[str, Item], Recorded] | None = None,
-        waits: Collection[tuple[str, Item]] = (),
+        waits: Mapping[tuple[str, Item], bytes | None] | None = None,
     ) -> None:
         self.run = run
         self.program = program

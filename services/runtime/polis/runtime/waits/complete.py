@@ -9,15 +9,16 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from polis.runtime.engine.activation import Recorded
 from polis.runtime.engine.attempts import MAX_RESULT_BYTES
+from polis.runtime.engine.outside import undoable
 from polis.runtime.waits import kinds
 from polis.runtime.waits.rows import OpenWait
 
 if TYPE_CHECKING:
     from polis.db import Transaction
-    from polis.runtime.engine.activation import Recorded
-
 _encode = msgspec.json.Encoder().encode
+_recorded = msgspec.json.Decoder(Recorded)
 
 
 class Completed(Struct, frozen=True):
@@ -35,8 +36,12 @@ class Outcome(Struct, frozen=True):
 
 
 class _Locked(Struct, frozen=True):
+    """A run, and a wait of it (of those at hand) whose outcome is given what it is undone by."""
+
     id: UUID
     open: bool
+    wait_id: UUID | None
+    undo: bytes | None
 
 
 class Told(Protocol):
@@ -70,14 +75,20 @@ async def complete_all(tx: Transaction, brought: Sequence[Outcome], why: kinds.W
     locked = await tx.rows(
         _Locked,
         """
-        select r.id, r.ended_at is null as open from runtime.runs r join unnest($1::uuid[], $2::uuid[]) as g (org_id, id)
-            on r.org_id = g.org_id and r.id = g.id
+        select r.id, r.ended_at is null as open, n.id as wait_id, n.undo
+        from runtime.runs r join unnest($1::uuid[], $2::uuid[]) as g (org_id, id) on r.org_id = g.org_id and r.id = g.id
+        left join lateral (
+            select w.id, w.undo from runtime.waits w
+            where w.id = any($3::uuid[]) and w.org_id = r.org_id and w.run_id = r.id and w.undo is not null offset 0
+        ) n on true
         order by r.org_id, r.id for update of r
         """,
         [org_id for org_id, _ in runs],
         [run_id for _, run_id in runs],
+        [b.wait.id for b in brought],
     )
     open_runs = {run.id for run in locked if run.open}
+    undo = {run.wait_id: run.undo for run in locked if run.wait_id is not None}
     brought = [b for b in brought if b.wait.run_id in open_runs]
     if not brought:
         return []
@@ -103,7 +114,11 @@ async def complete_all(tx: Transaction, brought: Sequence[Outcome], why: kinds.W
         """,
         [b.wait.org_id for b in brought],
         [b.wait.id for b in brought],
-        [b.body for b in brought],
+        [_noted(b.body, undo.get(b.wait.id)) for b in brought],
     )
     await kinds.closed(tx, closed, why)
     return [Completed(*run) for run in sorted({(wait.org_id, wait.run_id) for wait in closed})]
+
+
+def _noted(body: bytes | None, undo: bytes | None) -> bytes | None:
+    return body if body is None or undo is None else _encode(undoable(_recorded.decode(body), undo))

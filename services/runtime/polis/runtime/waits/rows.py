@@ -27,6 +27,7 @@ class Opening(Struct, frozen=True):
     due_at: datetime | None
     late: bytes
     data: bytes
+    undo: bytes | None = None
 
 
 class OpenWait(Struct, frozen=True):
@@ -56,6 +57,7 @@ def opening(asked: Open) -> Opening:
         due_at=wait.due_at,
         late=asked.late,
         data=asked.data,
+        undo=asked.undo,
     )
 
 
@@ -68,14 +70,14 @@ async def insert(tx: Transaction, opened: Sequence[tuple[UUID, UUID, UUID, Openi
     return await tx.rows(
         OpenWait,
         """
-        insert into runtime.waits (org_id, run_id, id, node, item, kind, name, due_at, late, data)
+        insert into runtime.waits (org_id, run_id, id, node, item, kind, name, due_at, late, data, undo)
         select org_id, run_id, id, node, item, kind, name,
-            coalesce(due_at, clock_timestamp() + make_interval(secs => due_s)), late, data
+            coalesce(due_at, clock_timestamp() + make_interval(secs => due_s)), late, data, undo
         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::timestamptz[], $9::float8[], $10::bytea[], $11::bytea[])
-            as w (org_id, run_id, id, node, item, kind, name, due_at, due_s, late, data)
+            $8::timestamptz[], $9::float8[], $10::bytea[], $11::bytea[], $12::bytea[])
+            as w (org_id, run_id, id, node, item, kind, name, due_at, due_s, late, data, undo)
         on conflict (org_id, run_id, node, item) do update set id = excluded.id, kind = excluded.kind,
-            name = excluded.name, due_at = excluded.due_at, late = excluded.late, data = excluded.data,
+            name = excluded.name, due_at = excluded.due_at, late = excluded.late, data = excluded.data, undo = excluded.undo,
             created_at = excluded.created_at, closed_at = null
             where waits.closed_at is not null and not exists (
                 -- Without `offset` the whole journal may be read and hashed.
@@ -94,6 +96,7 @@ async def insert(tx: Transaction, opened: Sequence[tuple[UUID, UUID, UUID, Openi
         [o.due_s for _, _, _, o in opened],
         [o.late for _, _, _, o in opened],
         [o.data for _, _, _, o in opened],
+        [o.undo for _, _, _, o in opened],
     )
 
 
@@ -133,17 +136,18 @@ async def close_all(tx: Transaction, runs: Sequence[tuple[UUID, UUID]]) -> list[
 class _Place(Struct, frozen=True):
     node: str
     item: str
+    undo: bytes | None
 
 
-async def places(tx: Transaction, run_id: UUID) -> list[tuple[str, items.Item]]:
-    """Where a run waits: by node and item."""
+async def places(tx: Transaction, run_id: UUID) -> dict[tuple[str, items.Item], bytes | None]:
+    """Where a run waits, by node and item, and by what that will be undone."""
     found = await tx.rows(
         _Place,
-        "select node, item from runtime.waits where org_id = $1 and run_id = $2 and closed_at is null",
+        "select node, item, undo from runtime.waits where org_id = $1 and run_id = $2 and closed_at is null",
         tx.org_id,
         run_id,
     )
-    return [(place.node, items.parse(place.item)) for place in found]
+    return {(place.node, items.parse(place.item)): place.undo for place in found}
 
 
 async def get(db: Tenant | Transaction, wait_id: UUID) -> OpenWait | None:
