@@ -14,7 +14,12 @@ async def actors(stage):
 
 @pytest.fixture(scope="module")
 async def running(stage, actors):
-    return await stage.start("messaging", posts_per_second=100_000, conversation_posts_per_second=100_000)
+    return await stage.start(
+        "messaging",
+        posts_per_second=100_000,
+        conversation_posts_per_second=100_000,
+        stream_pieces_per_second=100_000,
+    )
 
 
 @pytest.fixture

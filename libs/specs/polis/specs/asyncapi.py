@@ -182,7 +182,20 @@ def _schemas(asked: list[Operation], told: list[EventType], live: list[LiveTopic
     kinds += [e.event for e in told] + [topic.message for topic in live]
     mesh = [{"$ref": _REF.format(name=kind.__name__)} for kind in MESH_PROBLEMS]
     told_once = {_MESH_PROBLEM: {"description": "What any operation may be refused with.", "oneOf": mesh}}
-    return components(kinds, _REF)[1] | told_once
+    found: Json = _without_discriminators(components(kinds, _REF)[1])
+    return found | told_once
+
+
+def _without_discriminators(schema: Any) -> Any:
+    """Theirs is a name alone and says less than the tags, which are constants here, do by themselves."""
+    if isinstance(schema, dict):
+        told = isinstance(schema.get("discriminator"), dict)
+        return {
+            key: _without_discriminators(value)
+            for key, value in schema.items()
+            if not (told and key == "discriminator")
+        }
+    return [_without_discriminators(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def _message(

@@ -110,6 +110,7 @@ _WORK = _READ | {
     "identity:secrets",
     "catalog:write",
     "messaging:write",
+    "messaging:control",
     "runtime:run",
     "runtime:answer",
     "runtime:work",
@@ -127,7 +128,15 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "member": _WORK,
     "admin": _MANAGE,
     "owner": _MANAGE | {"identity:owners"},
-    "agent": _READ | {"catalog:write", "messaging:write", "runtime:run", "runtime:answer", "runtime:work"},
+    "agent": _READ
+    | {
+        "catalog:write",
+        "messaging:write",
+        "messaging:control",
+        "runtime:run",
+        "runtime:answer",
+        "runtime:work",
+    },
     "administrator": _MANAGE | {"identity:limits"},
 }
 """Roles as bundles of scopes. Agents and applications are not members: their bundle is `agent`. Who administers the mesh

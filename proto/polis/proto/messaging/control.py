@@ -8,7 +8,14 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from polis.proto.contract import Event, Problem, Request, event, operation, problem
-from polis.proto.messaging.conversations import ConversationNotFound, RecipientUnknown
+from polis.proto.messaging.conversations import (
+    ConversationArchived,
+    ConversationFull,
+    ConversationNotFound,
+    RecipientUnknown,
+)
+from polis.proto.messaging.handoffs import HandoffWaits
+from polis.proto.messaging.participants import BannedFromConversation
 from polis.proto.messaging.streams import Offset, Priority, StreamNotFound, StreamState
 from polis.proto.messaging.words import Seq
 from polis.proto.runtime.runs import RunNotFound
@@ -31,45 +38,45 @@ ControlSummary = Annotated[
 ]
 
 
-class PauseControl(Struct, frozen=True, tag_field="kind", tag="pause", forbid_unknown_fields=True):
+class PauseControl(Struct, frozen=True, tag_field="kind", tag="pause"):
     """Show nothing further until it is resumed; nothing of what is said meanwhile is lost."""
 
     reason: ControlReason = ""
 
 
-class ResumeControl(Struct, frozen=True, tag_field="kind", tag="resume", forbid_unknown_fields=True):
+class ResumeControl(Struct, frozen=True, tag_field="kind", tag="resume"):
     """Go on where it was paused."""
 
     reason: ControlReason = ""
 
 
-class PreemptControl(Struct, frozen=True, tag_field="kind", tag="preempt", forbid_unknown_fields=True):
+class PreemptControl(Struct, frozen=True, tag_field="kind", tag="preempt"):
     """End it here: what was shown stays, as a message that says so."""
 
     reason: ControlReason = ""
 
 
-class CancelControl(Struct, frozen=True, tag_field="kind", tag="cancel", forbid_unknown_fields=True):
+class CancelControl(Struct, frozen=True, tag_field="kind", tag="cancel"):
     """End it here, and the run that says it."""
 
     reason: ControlReason = ""
 
 
-class PriorityControl(Struct, frozen=True, tag_field="kind", tag="priority", forbid_unknown_fields=True):
+class PriorityControl(Struct, frozen=True, tag_field="kind", tag="priority"):
     """Let it be this urgent, as who speaks is told."""
 
     level: Priority
     reason: ControlReason = ""
 
 
-class RouteControl(Struct, frozen=True, tag_field="kind", tag="route", forbid_unknown_fields=True):
+class RouteControl(Struct, frozen=True, tag_field="kind", tag="route"):
     """Let another agent answer in the conversation from now on."""
 
     to: UUID
     reason: ControlReason = ""
 
 
-class HandoffControl(Struct, frozen=True, tag_field="kind", tag="handoff", forbid_unknown_fields=True):
+class HandoffControl(Struct, frozen=True, tag_field="kind", tag="handoff"):
     """Ask somebody to take the conversation over; `summary`: what they have to know. timeout_s: in which they claim it."""
 
     to: Addressee
@@ -139,15 +146,25 @@ class NothingIsSaid(Problem, frozen=True):
 @operation(
     http="POST /conversations/{conversation_id}/control",
     scope="messaging:write",
-    problems=(ConversationNotFound, StreamNotFound, NothingIsSaid, RunNotFound, RecipientUnknown),
+    problems=(
+        ConversationNotFound,
+        ConversationArchived,
+        ConversationFull,
+        StreamNotFound,
+        NothingIsSaid,
+        RunNotFound,
+        RecipientUnknown,
+        HandoffWaits,
+        BannedFromConversation,
+    ),
     on_socket=True,
 )
 class ControlConversation(Request[ControlAnswer], frozen=True):
     """Pause, resume or end what is being said in a conversation, or give it to somebody else. It is an entry of the conversation.
 
     stream_id: the stream that is meant; without one, all that are open. Who may say something there may pause, resume and
-    preempt. Cancelling, priorities, routing and handing off are for owners and admins, either of two, and who holds a grant of
-    `messaging:control` on `conversation/<id>`; and cancelling, for who is being answered.
+    preempt. The rest is for owners and admins, either of two, and who holds a grant of `messaging:control` on `conversation/<id>`;
+    cancelling for who is being answered, too; routing and handing off for who is responsible.
     """
 
     conversation_id: UUID

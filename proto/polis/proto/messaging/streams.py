@@ -111,7 +111,7 @@ class StreamNotFound(Problem, frozen=True):
     stream_id: UUID
 
 
-@problem(status=409, retryable=True)
+@problem(status=409)
 class StreamPaused(Problem, frozen=True):
     """The stream is paused: it ends when it was resumed, or by being abandoned."""
 

@@ -345,7 +345,7 @@ class ListRuns(Request[Page[Run]], frozen=True):
     limit: Limit = 50
 
 
-@operation(http="GET /runs/{run_id}", scope="runtime:read", problems=(RunNotFound,))
+@operation(http="GET /runs/{run_id}", scope="runtime:read", problems=(RunNotFound,), callers=("messaging",))
 class GetRun(Request[Run], frozen=True):
     """Read one run."""
 
@@ -362,7 +362,11 @@ class GetRunTree(Request[RunTree], frozen=True):
 
 
 @operation(
-    http="POST /runs/{run_id}/cancel", scope="runtime:run", problems=(RunNotFound, RunEnded), on_socket=True
+    http="POST /runs/{run_id}/cancel",
+    scope="runtime:run",
+    problems=(RunNotFound, RunEnded),
+    callers=("messaging",),
+    on_socket=True,
 )
 class CancelRun(Request[Run], frozen=True):
     """End a run now: nothing that it does takes effect any more.

@@ -14,7 +14,10 @@ from polis.messaging.keeping import retention
 from polis.messaging.live.presence import Presences
 from polis.messaging.messages import posting
 from polis.messaging.search.words import Indexer
+from polis.messaging.streams import ending, saying
 from polis.messaging.telling import Telling
+from polis.messaging.turns import clock as turns
+from polis.messaging.turns.rules import Bounds
 from polis.proto import Refused
 from polis.telemetry import log
 
@@ -35,10 +38,13 @@ class Own:
         self.config = config
         self.database = kernel.database
         self.telling = Telling(kernel.bus)
-        self.posting = posting.Posting(self.telling)
+        self.bounds = Bounds(config.agent_talk_turns, config.agent_talk_characters)
+        self.posting = posting.Posting(self.telling, self.bounds)
         self.posts = posting.group(kernel.database, self.posting)
         self.posting_by_principal = _bucket(config.posts_per_second)
         self.posting_in_conversation = _bucket(config.conversation_posts_per_second)
+        self.pieces = saying.group(kernel.database, saying.Saying(self.telling, config.stream_lease_s))
+        self.saying_in_stream = _bucket(config.stream_pieces_per_second)
         self.typing = Bucket(1.0, 2)
         self.presence_rate = Bucket(0.5, 10)
         self.directory = Directory()
@@ -57,6 +63,8 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     await own.presences.listen()
     kernel.tasks.start(own.indexer.keep(), name="indexer")
     kernel.tasks.start(clock.keep(kernel.database, own.telling), name="handoffs")
+    kernel.tasks.start(turns.keep(kernel.database, own.telling, config.turn_hold_s), name="turns")
+    kernel.tasks.start(ending.keep(own), name="streams")
     kernel.tasks.start(_sweep(own), name="sweep")
     yield own
 
@@ -65,7 +73,9 @@ async def _sweep(own: Own) -> None:
     """Remove what is kept no longer, for as long as the service runs."""
     while True:
         try:
-            await retention.sweep(own.database, datetime.now(UTC), own.config.message_retention_days)
+            now = datetime.now(UTC)
+            await retention.sweep(own.database, now, own.config.message_retention_days)
+            await ending.forget(own, now)
         except Refused as refusal:
             log.warning("sweep.postponed", problem=refusal.problem.type)
         await asyncio.sleep(own.config.sweep_every_s)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from polis.bus import Bus
-    from polis.proto.messaging import Entry
+    from polis.proto.messaging import Entry, StreamChange
 
 _MOST_BYTES = 512 * 1024
 """Of one live message: the broker takes no more than twice that."""
@@ -36,6 +36,9 @@ class Telling:
             self.entries(org_id, conversation_id, entries[half:])
             return
         self._publish(LIVE_CONVERSATION.subject(org_id, conversation_id), payload)
+
+    def streams(self, org_id: UUID, conversation_id: UUID, *changes: StreamChange) -> None:
+        self.tell(org_id, conversation_id, LiveConversation(streams=changes))
 
     def tell(self, org_id: UUID, conversation_id: UUID, told: LiveConversation) -> None:
         self._publish(LIVE_CONVERSATION.subject(org_id, conversation_id), self._encoder.encode(told))

@@ -1,16 +1,134 @@
-"""Answers about control."""
+"""Answers about control. There is no other way to write an entry of that kind, and none to write one of another kind here."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from polis.messaging import access
+from polis.messaging.control import moving, rights, speaking
+from polis.messaging.conversations.turn import Turn
 from polis.messaging.own import Own
+from polis.messaging.streams import rows
+from polis.messaging.streams.rows import StreamRow
 from polis.proto import Refused, messaging
-from polis.proto.messaging import ControlAnswer
-from polis.proto.problems import Unavailable
+from polis.proto.messaging import (
+    CancelControl,
+    ControlAnswer,
+    Controlled,
+    ConversationControlled,
+    HandoffControl,
+    RouteControl,
+)
+from polis.proto.runtime import CancelRun, RunEnded
 from polis.service import Context, Handlers
+
+if TYPE_CHECKING:
+    from polis.db import Transaction
+    from polis.messaging.access import ConversationRow
 
 handlers = Handlers()
 
 
 @handlers.handles(messaging.ControlConversation)
 async def control_conversation(request: messaging.ControlConversation, ctx: Context[Own]) -> ControlAnswer:
-    raise Refused(Unavailable(dependency="messaging"))
+    ctx.own.posting_by_principal.demand((ctx.actor.org_id, ctx.actor.principal_id))
+    row = await access.see(ctx, request.conversation_id)
+    if isinstance(request.control, RouteControl | HandoffControl):
+        await rights.demand(ctx, row, request.control)
+        return await _move(request, request.control, ctx)
+    streams = await _meant(ctx, request)
+    await rights.demand(ctx, row, request.control, streams)
+    if isinstance(request.control, CancelControl):
+        await _cancel_runs(ctx, streams)
+    return await _apply(request, ctx, streams)
+
+
+async def _meant(ctx: Context[Own], request: messaging.ControlConversation) -> list[StreamRow]:
+    """The stream that is named, else all that are open. Refused(StreamNotFound | NothingIsSaid)."""
+    if request.stream_id is None:
+        streams = await rows.open_in(ctx.db, request.conversation_id)
+        if not streams:
+            raise Refused(messaging.NothingIsSaid(conversation_id=request.conversation_id))
+        return streams
+    stream = await rows.get(ctx.db, request.stream_id)
+    if stream.conversation_id != request.conversation_id:
+        raise Refused(messaging.StreamNotFound(stream_id=stream.id))
+    return [stream]
+
+
+async def _cancel_runs(ctx: Context[Own], streams: list[StreamRow]) -> None:
+    """As the caller, who needs its rights there, too. The stream knows of it first: it may end by it before this goes on."""
+    for stream in streams:
+        if stream.run_id is not None and stream.is_open:
+            await _mark(ctx, stream, cancelled=True)
+            try:
+                await ctx.call(CancelRun(run_id=stream.run_id))
+            except Refused as refusal:
+                if not isinstance(refusal.problem, RunEnded):
+                    await _mark(ctx, stream, cancelled=False)
+                    raise
+
+
+async def _mark(ctx: Context[Own], stream: StreamRow, *, cancelled: bool) -> None:
+    async with ctx.own.database.transaction([stream.org_id]) as tx:
+        await rows.cancelling(tx, [stream.id], ctx.actor.principal_id if cancelled else None)
+
+
+async def _apply(
+    request: messaging.ControlConversation, ctx: Context[Own], meant: list[StreamRow]
+) -> ControlAnswer:
+    control, by = request.control, ctx.actor.principal_id
+    ids = [stream.id for stream in meant]
+    async with ctx.transaction() as tx:
+        row = await access.lock(tx, ctx, request.conversation_id)
+        await rights.demand(ctx, row, control, meant)
+        streams = [s for s in await rows.lock(tx, ids) if speaking.concerns(control, s, by)]
+        seq = None
+        if streams:
+            await speaking.apply(tx, ctx.own, control, streams, by=by, now=ctx.now())
+            changes = speaking.told(control, streams)
+            concerned = {stream.id for stream in streams}
+            controlled = Controlled(
+                control, tuple(speaking.outcome(s) for s in await rows.lock(tx, ids) if s.id in concerned)
+            )
+            seq = await _record(tx, ctx, await access.see(ctx, row.id, tx), controlled)
+            tx.after_commit(lambda: ctx.own.telling.streams(row.org_id, row.id, *changes))
+        outcomes = tuple(speaking.outcome(stream) for stream in await rows.lock(tx, ids))
+        return tx.answer(ControlAnswer(row.id, seq, outcomes))
+
+
+async def _move(
+    request: messaging.ControlConversation, control: RouteControl | HandoffControl, ctx: Context[Own]
+) -> ControlAnswer:
+    move = await moving.prepared(ctx, control)
+    async with ctx.transaction() as tx:
+        row = await access.lock(tx, ctx, request.conversation_id)
+        await rights.demand(ctx, row, control)
+        seq = await _record(tx, ctx, row, Controlled(control), move)
+        return tx.answer(ControlAnswer(row.id, seq))
+
+
+async def _record(
+    tx: Transaction,
+    ctx: Context[Own],
+    row: ConversationRow,
+    controlled: Controlled,
+    move: moving.Move | None = None,
+) -> int:
+    """The number of the entry: who said what to who speaks, and what became of it."""
+    turn = Turn(tx, ctx.own.telling, row, actor_id=ctx.actor.principal_id, at=ctx.now())
+    seq = turn.add("control", control=controlled)
+    await tx.emit(
+        ConversationControlled(
+            row.org_id,
+            row.id,
+            seq,
+            turn.actor_id,
+            kind=controlled.control.__struct_config__.tag,  # type: ignore[arg-type] # each has one
+            stream_ids=tuple(each.stream_id for each in controlled.streams),
+        )
+    )
+    if move is not None:
+        await move(turn)
+    await turn.close()
+    return seq

@@ -13,6 +13,7 @@ from polis.messaging import access
 from polis.messaging.access import ConversationRow
 from polis.messaging.live import log
 from polis.messaging.own import Own
+from polis.messaging.streams import rows as streams
 from polis.proto import Page, Refused, messaging
 from polis.proto.identity import DataClass
 from polis.proto.messaging import (
@@ -40,7 +41,8 @@ _MISSED_BYTES = 800 * 1024
 async def watch_conversation(request: messaging.WatchConversation, ctx: Context[Own]) -> ConversationSnapshot:
     async with ctx.own.database.snapshot(ctx.actor.org_id, deadline=ctx.deadline) as tx:
         row = await access.see(ctx, request.conversation_id, tx)
-        return await log.caught_up(tx, row, request.after)
+        told = await log.caught_up(tx, row, request.after)
+        return msgspec.structs.replace(told, streams=await streams.shown_in(tx, row.id))
 
 
 @handlers.handles(messaging.PullMissed)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from polis.proto import Refused, messaging
-from polis.proto.messaging import Message, MessagePart, MessageRevision, Reaction
+from polis.proto.messaging import Message, MessagePart, MessageRevision, Reaction, Streamed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,7 @@ class More(Struct, frozen=True, omit_defaults=True):
     parts: tuple[MessagePart, ...] = ()
     mentions: tuple[UUID, ...] = ()
     attributes: dict[str, object] = {}
+    stream: Streamed | None = None
 
 
 _NOTHING = More()
@@ -78,11 +79,12 @@ class MessageRow(Struct, frozen=True):
             pinned_at=self.pinned_at,
             pinned_by=self.pinned_by,
             reactions=() if self.reactions is None else _reactions.decode(self.reactions),
+            stream=more.stream,
         )
 
 
 def more_of(message: Message) -> str | None:
-    more = More(message.parts, message.mentions, message.attributes)
+    more = More(message.parts, message.mentions, message.attributes, message.stream)
     return None if more == _NOTHING else msgspec.json.encode(more).decode()
 
 
@@ -118,6 +120,10 @@ _AFTER = _page("m.seq > $3", "asc")
 _PINNED = _page("m.seq < $3 and m.pinned_at is not null", "desc")
 _THREAD = _page("m.seq < $3 and (m.thread = $5 or m.seq = $5)", "desc")
 _ONE = f"select {COLUMNS} from messaging.messages m where m.org_id = $1 and m.conversation_id = $2 and m.seq = $3"  # noqa: S608 - as above
+_NAMED = f"""
+    select {COLUMNS} from messaging.messages m
+    where m.org_id = $1 and m.conversation_id = $2 and m.sender_id = $3 and m.client_id = $4
+"""  # noqa: S608 - as above
 _THESE = f"""
     select {COLUMNS} from messaging.messages m
     where m.org_id = $1 and m.conversation_id = $2 and m.seq = any($3::bigint[])
@@ -162,6 +168,14 @@ async def get(db: Tenant | Transaction, conversation_id: UUID, seq: int) -> Mess
     if row is None:
         raise Refused(messaging.MessageNotFound(seq=seq))
     return row.message
+
+
+async def named(
+    db: Tenant | Transaction, conversation_id: UUID, sender_id: UUID, name: str
+) -> Message | None:
+    """The message that its sender calls so (`client_id`)."""
+    row = await db.row(MessageRow, _NAMED, db.org_id, conversation_id, sender_id, name)
+    return None if row is None else row.message
 
 
 async def these(db: Tenant | Transaction, conversation_id: UUID, seqs: Sequence[int]) -> dict[int, Message]:

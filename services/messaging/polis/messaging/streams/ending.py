@@ -1,0 +1,145 @@
+"""How streams end: their text becomes a message by the way of all messages, and says how it came about.
+
+Who speaks and is silent for too long is lost: what is shown stays, as a message that says so. Any process finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec import Struct
+
+from polis.db import Caller
+from polis.messaging import access
+from polis.messaging.messages.posting import post_of
+from polis.messaging.streams import rows
+from polis.proto import Refused
+from polis.proto.messaging import Message, StreamChange, Streamed
+from polis.telemetry import log
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from polis.db import Transaction
+    from polis.messaging.own import Own
+    from polis.messaging.streams.rows import StreamRow
+    from polis.proto.messaging import MessagePart
+
+    Ended = Literal["complete", "partial", "preempted", "cancelled"]
+
+_AT_ONCE = 200
+_LOOK_S = 2.0
+_KEPT = timedelta(days=1)
+"""How long who spoke can still read what became of a stream; after that its message tells."""
+LOST, TOO_LONG, ABANDONED = "producer lost", "took too long", "abandoned"
+
+
+class Outcome(Struct, frozen=True):
+    """How a stream ends, why, and by whom; `always`: whether it leaves a message even if nothing of it is shown."""
+
+    state: Ended
+    reason: str = ""
+    by: UUID | None = None
+    parts: tuple[MessagePart, ...] = ()
+    mentions: tuple[UUID, ...] = ()
+    attributes: dict[str, object] = {}
+    always: bool = False
+
+
+async def end(tx: Transaction, own: Own, row: StreamRow, outcome: Outcome) -> int | None:
+    """End a locked stream of a locked conversation; the number of the message that it leaves."""
+    if outcome.state == "partial" and row.cancelled_by is not None:
+        outcome = Outcome("cancelled", by=row.cancelled_by)
+    shown = row.text[: row.shown]
+    seq = None
+    if shown.strip() or outcome.parts or outcome.always:
+        seq = await _post(tx, own, row, shown, outcome)
+    now = datetime.now(UTC)
+    await rows.end(tx, row, outcome.state, seq, now)
+    told = StreamChange(
+        row.id, row.producer_id, row.shown, state=outcome.state, reply_to=row.reply_to, message_seq=seq
+    )
+    tx.after_commit(lambda: own.telling.streams(row.org_id, row.conversation_id, told))
+    own.indexer.heed(row.org_id, row.conversation_id)
+    return seq
+
+
+async def _post(tx: Transaction, own: Own, row: StreamRow, text: str, outcome: Outcome) -> int:
+    message = Message(
+        row.conversation_id,
+        0,
+        row.producer_id,
+        row.began_at,
+        text,
+        outcome.parts,
+        row.reply_to,
+        row.thread,
+        outcome.mentions,
+        outcome.attributes,
+        row.client_id,
+        stream=Streamed(row.id, outcome.state, row.shown, outcome.reason, outcome.by),
+    )
+    post = post_of(row.org_id, message, began=True)
+    [answer] = await own.posting.write(tx, [Caller.here(row.org_id)], [post])
+    if isinstance(answer, Refused):
+        raise answer
+    return answer.seq
+
+
+class _Overdue(Struct, frozen=True):
+    org_id: UUID
+    conversation_id: UUID
+    ids: list[UUID]
+
+
+async def sweep(own: Own) -> int:
+    """End what nobody speaks in any more, or for too long; of how many conversations."""
+    now = datetime.now(UTC)
+    silent = now - timedelta(seconds=own.config.stream_lease_s)
+    oldest = now - timedelta(seconds=own.config.stream_seconds)
+    async with own.database.across_orgs() as tx:
+        overdue = await tx.rows(
+            _Overdue,
+            """
+            select s.org_id, s.conversation_id, array_agg(s.id) as ids from messaging.streams s
+            where s.state in ('open', 'paused') and (s.heard_at < $1 or s.began_at < $2)
+            group by s.org_id, s.conversation_id order by s.org_id, s.conversation_id limit $3
+            """,
+            silent,
+            oldest,
+            _AT_ONCE,
+        )
+    for each in overdue:
+        await _give_up(own, each, silent, oldest)
+    return len(overdue)
+
+
+async def _give_up(own: Own, overdue: _Overdue, silent: datetime, oldest: datetime) -> None:
+    async with own.database.transaction([overdue.org_id]) as tx:
+        await access.lock_rows(tx, overdue.org_id, [overdue.conversation_id])
+        for row in await rows.lock(tx, overdue.ids):
+            if not row.is_open:
+                continue
+            if row.began_at < oldest:
+                await end(tx, own, row, Outcome("partial", TOO_LONG, always=True))
+            elif row.heard_at < silent:
+                await end(tx, own, row, Outcome("partial", LOST, always=True))
+
+
+async def keep(own: Own) -> None:
+    """Look for what is overdue, for as long as the service runs."""
+    while True:
+        try:
+            await sweep(own)
+        except Refused as refusal:
+            log.warning("streams.postponed", problem=refusal.problem.type)
+        await asyncio.sleep(min(own.config.stream_lease_s / 5, _LOOK_S))
+
+
+async def forget(own: Own, now: datetime) -> None:
+    """Drop what is left of streams that ended long ago."""
+    async with own.database.across_orgs() as tx:
+        await tx.execute("delete from messaging.streams where ended_at < $1", now - _KEPT)
