@@ -97,6 +97,8 @@ at("sign-out").addEventListener("click", () =>
     stopFollowing();
     await call("DELETE", "/session");
     forget();
+    // What the chat has kept of somebody is nobody else's.
+    for (const key of Object.keys(localStorage)) if (key.startsWith("polis.chat/")) localStorage.removeItem(key);
     show(null);
   }),
 );

@@ -1,12 +1,14 @@
 // The chat: who is here, their conversations, the one that is open, and what is written.
 
 import { Polis, Problem } from "../client/src/index.js";
+import { Asks } from "./asks.js";
 import { beginDialog } from "./begin.js";
 import { Composer } from "./composer.js";
 import { details } from "./details.js";
 import { confirmed } from "./dialog.js";
 import { Drafts } from "./drafts.js";
 import { at } from "./element.js";
+import { showWaiting } from "./handoffs.js";
 import { found } from "./found.js";
 import { Kept } from "./kept.js";
 import { Link } from "./link.js";
@@ -32,13 +34,14 @@ class Chat {
     this.kept = new Kept(`${me.org_id}/${me.principal.id}`);
     this.people = new People(this.polis, me.principal, () => this.redraw());
     this.drafts = new Drafts(this.polis, this.kept);
+    this.asks = new Asks(this);
     this.link = new Link(() => this.outbox.run());
     this.list = new List(this);
     this.outbox = new Outbox(this.kept, (item) => this.#post(item), (id) => this.open.room?.id === id && this.open.draw());
     this.composer = new Composer(this);
     this.open = new Open(this, this.#actions());
     this.#listen();
-    await Promise.all([this.people.read(), this.list.read()]);
+    await Promise.all([this.people.read(), this.list.read(), showWaiting(this)]);
     this.outbox.run();
     this.#present();
     this.#look();
@@ -62,6 +65,8 @@ class Chat {
     at("name").textContent = id ? "…" : "Choose a conversation";
     at("about").textContent = "";
     at("mute").hidden = true;
+    at("handoff").hidden = true;
+    at("empty").hidden = true;
     if (!id) return this.open.close();
     this.open.open(id, seq ? Number(seq) : 0);
   }
@@ -125,7 +130,7 @@ class Chat {
 
   async refresh() {
     try {
-      await this.list.read();
+      await Promise.all([this.list.read(), showWaiting(this)]);
     } catch (error) {
       if (error.status === 401) this.#door();
     }
@@ -177,6 +182,7 @@ class Chat {
       me: this.me.id,
       chat: this,
       jump: (seq) => this.attempt(() => this.open.jump(seq)),
+      ask: (part) => this.asks.card(part),
       react: (seq, emoji, on) => call("ReactToMessage", { seq, emoji, on }),
       history: (message) => history(this, message),
       again: (item) => this.outbox.again(item.client_id),

@@ -23,13 +23,20 @@ export function drawMessage(row, element, act) {
       head(row, act),
       message.reply_to ? quote(row, act) : null,
       text,
-      message.parts.map((part) => (part.artifact_id ? fileOf(part) : cardOf(part, message, act))),
+      message.parts.map((part) => partOf(part, element, act)),
       ended(message.stream),
       signs(message, row.reacted, act),
       row.seen ? h("p", { className: "seen" }, row.seen) : null,
     ),
     message.deleted_at ? "" : menuButton(row, act),
   );
+}
+
+// A card that somebody fills in stays the same element.
+function partOf(part, element, act) {
+  if (part.artifact_id) return fileOf(part);
+  if (part.kind !== "ask" || !part.content?.ask_id) return cardOf(part);
+  return element.querySelector(`:scope > .body > [data-ask="${CSS.escape(part.content.ask_id)}"]`) ?? act.ask(part);
 }
 
 function head({ name, message, compact }, act) {
@@ -46,7 +53,10 @@ function quote({ message, quoted, quotedName }, act) {
   return button(h("span", {}, h("span", { className: "unseen" }, "In answer to "), words), () => act.jump(message.reply_to), { className: "quote", tabIndex: -1 });
 }
 
-export const short = (text) => (text.length > QUOTED ? `${text.slice(0, QUOTED)}…` : text || "a file");
+export function short(text) {
+  const words = text.replace(/\s+/g, " ").trim();
+  return words.length > QUOTED ? `${words.slice(0, QUOTED)}…` : words || "a file";
+}
 
 const ENDED = { partial: "This broke off.", preempted: "This was stopped.", cancelled: "This was cancelled." };
 

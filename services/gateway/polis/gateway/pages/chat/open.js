@@ -1,6 +1,7 @@
 // The open conversation: follows its topic, shows what is heard, and carries out what is done in it.
 
 import { at } from "./element.js";
+import { showHandoff } from "./handoffs.js";
 import { tell } from "./heard.js";
 import { Log } from "./log.js";
 import { listed, titleOf } from "./people.js";
@@ -115,6 +116,8 @@ export class Open {
       list.change(room.id, { unread: (list.get(room.id)?.unread ?? 0) + 1 });
     }
     if (entry.kind === "participant") this.#chat.opened(room);
+    const [, asked] = /^ask:([^:]+):/.exec(said?.client_id ?? "") ?? [];
+    if (asked) this.#chat.asks.refresh(asked);
     this.#read();
   }
 
@@ -169,6 +172,7 @@ export class Open {
     this.#log.draw(rows(room, whole ? pending : [], people, this.#fresh), { whole, to: this.#to });
     this.#to = "";
     if (room.conversation) this.#head(room);
+    at("empty").hidden = !room.conversation || room.window.items.length > 0 || room.streams.size > 0 || pending.length > 0;
     this.#typing(room);
   }
 
@@ -177,6 +181,7 @@ export class Open {
     const { conversation } = room;
     at("name").textContent = titleOf(conversation, people);
     at("about").textContent = aboutOf(room, people);
+    showHandoff(this.#chat, room);
     at("composer").hidden = !room.speaks;
     at("mute").hidden = room.speaks;
     at("mute").textContent = room.speaks ? "" : conversation.archived_at ? "This conversation is archived: it can be read, and nothing is said in it." : "You read here and say nothing.";
@@ -264,6 +269,7 @@ function aboutOf(room, people) {
     return other.kind === "agent" ? `Agent ${people.of(other.principal_id).note}` : room.about(other.principal_id);
   }
   const here = others.filter(({ principal_id: id }) => room.about(id) !== "offline").length;
-  const count = `${others.length + (room.role ? 1 : 0)} take part${here ? `, ${here} here now` : ""}`;
+  const all = others.length + (room.role ? 1 : 0);
+  const count = others.length ? `${all} take part${here ? `, ${here} here now` : ""}` : "Nobody else takes part yet";
   return conversation.topic ? `${conversation.topic} · ${count}` : count;
 }

@@ -2,6 +2,8 @@
 
 import { Window } from "./window.js";
 
+const TOLD = new Set(["participant", "changed", "responsible", "handoff", "control"]);
+const HELD = new Set(["waiting", "claimed"]);
 const OPEN = new Set(["open", "paused"]);
 
 export class Room {
@@ -14,6 +16,7 @@ export class Room {
   // Streams whose beginning was seen here: their messages are told as answers.
   streamed = new Set();
   conversation = null;
+  handoff = null;
   seq = 0;
 
   constructor(id, me) {
@@ -85,9 +88,10 @@ export class Room {
     return [...this.marks.values()].filter((mark) => mark.read_seq >= seq && mark.principal_id !== this.me).map((mark) => mark.principal_id);
   }
 
-  #begin(seq, { conversation, participants, messages, streams = [] }) {
+  #begin(seq, { conversation, participants, messages, streams, handoff }) {
     this.streams = new Map();
     for (const stream of streams) this.resume(stream);
+    this.handoff = handoff;
     this.conversation = conversation;
     this.seq = seq;
     this.participants = new Map(participants.map((each) => [each.principal_id, each]));
@@ -106,8 +110,9 @@ export class Room {
     }
     if (message) this.window.put(message);
     if (kind === "participant") this.participants.set(entry.participant.principal_id, entry.participant);
-    if (kind === "created" || kind === "changed") this.conversation = { ...entry.conversation, head_seq: entry.seq };
-    if (kind === "participant" || kind === "changed") this.window.add({ seq: entry.seq, notice: entry });
+    if (kind === "handoff") this.handoff = HELD.has(entry.handoff.state) ? entry.handoff : null;
+    if (entry.conversation) this.conversation = { ...entry.conversation, head_seq: entry.seq };
+    if (TOLD.has(kind)) this.window.add({ seq: entry.seq, notice: entry });
     return null;
   }
 

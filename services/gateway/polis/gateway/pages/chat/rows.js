@@ -74,13 +74,38 @@ function seen(room, seq, people) {
 
 const BECAME = { joined: "takes part", left: "left", removed: "was removed", banned: "was banned", invited: "was invited" };
 
-function happened({ kind, actor_id: actor, participant, conversation }, people) {
-  if (kind === "participant") {
-    const { principal_id: id, role, state, by_id: by } = participant;
-    const became = state === "joined" && role !== "member" ? `is ${role} here` : BECAME[state];
-    return by === id || by === actor && id === actor ? `${people.of(id).name} ${became}` : `${people.of(id).name} ${became} (by ${people.of(by).name})`;
-  }
-  const name = people.of(actor).name;
+const CONTROLS = {
+  pause: "paused the answer",
+  resume: "let the answer go on",
+  preempt: "stopped the answer",
+  cancel: "cancelled the answer and what was working on it",
+  priority: "changed how urgent the answer is",
+  route: "gave the conversation to somebody else",
+  handoff: "asked somebody to take over",
+};
+const HANDOFFS = {
+  waiting: "asked for somebody to take over",
+  claimed: "took over",
+  returned: "gave the conversation back",
+  declined: "declined to take over",
+  expired: "Nobody took over in time",
+  cancelled: "asks for nobody to take over any more",
+  passed: "passed the conversation on",
+};
+
+// What is told beside messages.
+function happened({ kind, actor_id: actor, participant, conversation, handoff, control }, people) {
+  const name = people.name(actor);
+  if (kind === "participant") return tookPart(participant, actor, people);
+  if (kind === "control") return `${name} ${CONTROLS[control.control.kind]}`;
+  if (kind === "handoff") return handoff.state === "expired" ? HANDOFFS.expired : `${name} ${HANDOFFS[handoff.state]}${handoff.state === "waiting" ? `: ${handoff.reason}` : ""}`;
+  if (kind === "responsible") return `${people.name(conversation.responsible_id)} ${conversation.responsible_id === people.me ? "answer" : "answers"} for this conversation`;
   if (conversation.archived_at) return `${name} archived the conversation`;
   return `${name} changed the conversation${conversation.name ? `: ${conversation.name}` : ""}`;
+}
+
+function tookPart({ principal_id: id, role, state, by_id: by }, actor, people) {
+  const became = state === "joined" && role !== "member" ? `takes part as ${role}` : BECAME[state];
+  const whose = by === id || actor === id ? "" : ` (by ${people.of(by).name})`;
+  return `${people.of(id).name} ${became}${whose}`;
 }
