@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from msgspec import NODEFAULT, inspect
@@ -24,7 +25,12 @@ def example(kind: Any, *, full: bool = True) -> Any:
 
     ValueError for a text with a pattern whose type gives no example.
     """
-    return _of(inspect.type_info(kind), full=full)
+    return _of(_info(kind), full=full)
+
+
+@cache
+def _info(kind: Any) -> inspect.Type:
+    return inspect.type_info(kind)
 
 
 def _of(info: inspect.Type, *, full: bool) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.metadata import version
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
@@ -246,6 +247,7 @@ def _security(operation: Operation) -> list[Json]:
     return [{"bearer": scopes}, cookie]
 
 
+@cache
 def _struct(operation: Operation) -> inspect.StructType:
     info = inspect.type_info(operation.request)
     if not isinstance(info, inspect.StructType):

@@ -57,12 +57,26 @@ def schema_of(kind: Any) -> Json:
 
 def components(kinds: Iterable[Any], ref_template: str) -> tuple[list[Json], Json]:
     """The schema of each type, and the named schemas that they refer to, sorted by name."""
-    found, named = msgspec.json.schema_components(kinds, schema_hook=_hook, ref_template=ref_template)
-    renamed = dict(sorted((_name(name), _rename(schema)) for name, schema in named.items()))
-    for name, schema in renamed.items():
+    found: list[Json] = []
+    named: Json = {}
+    for kind in kinds:
+        schema, needed = _component(kind, ref_template)
+        found.append(dict(schema))
+        for name, other in needed.items():
+            if named.setdefault(name, other) != other:
+                raise ValueError(f"two types of the contract are named {name}")
+    return found, dict(sorted(named.items()))
+
+
+@cache
+def _component(kind: Any, ref_template: str) -> tuple[Json, Json]:
+    """Many operations share their types. What is found is nobody's to change."""
+    (schema,), named = msgspec.json.schema_components([kind], schema_hook=_hook, ref_template=ref_template)
+    renamed = {_name(name): _rename(schema) for name, schema in named.items()}
+    for name, found in renamed.items():
         if (problem := _problem_named().get(name)) is not None:
-            renamed[name] = _problem_schema(problem, schema)
-    return [_rename(schema) for schema in found], renamed
+            renamed[name] = _problem_schema(problem, found)
+    return _rename(schema), renamed
 
 
 def summary(thing: Any) -> str:
