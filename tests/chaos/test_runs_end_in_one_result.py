@@ -6,6 +6,7 @@ Kills of the runtime, of PostgreSQL and of the broker, and a frozen runtime that
 from __future__ import annotations
 
 import asyncio
+import time
 
 import asyncpg
 import pytest
@@ -13,9 +14,14 @@ import pytest
 from polis.proto import Refused, runtime
 from polis.proto.problems import DeadlineExceeded, Unavailable
 from polis.testing import eventually
+from tests.chaos.long_run import GIVEN, LongRun, bytes_of, cpu_s
 from tests.chaos.runs import ACTS, ACTS_AT_ONCE, Runs, key, request
 
 _LOOK_S = 0.01
+TAKEN_OVER_S = 20.0
+"""Of them a lease, and the time in which ten thousand outcomes are read and what lies between them is computed again."""
+GROWTH_BYTES = 48 * 1024 * 1024
+"""Of a process that takes over a run of ten thousand outcomes."""
 IN_TRANSACTION = "state <> 'idle' and backend_xid is not null"
 """It has written, or locked rows, and has not committed."""
 
@@ -158,6 +164,32 @@ async def all_wait(runs, count):
     """How many connections of each process wait for a lock, when it is so many in all."""
     found = {p: await runs.connections(p, "wait_event_type = 'Lock'") for p in runs.runtimes.values()}
     return found if sum(found.values()) == count else None
+
+
+async def test_a_run_of_very_many_steps_is_taken_over_in_bounded_time_and_memory(runs, full, capsys):
+    rounds = 10_000 if full else 200
+    long = LongRun(runs, rounds)
+    await long.start()
+    await long.has_outcomes(rounds // 2)
+    holder, taker = await long.holder()
+    bytes_before, cpu_before = bytes_of(taker), cpu_s(taker)
+
+    holder.kill()
+    killed, known = time.monotonic(), await long.outcomes()
+    await long.has_outcomes(min(known + 1, rounds), within_s=TAKEN_OVER_S)
+    took_s, replayed_cpu_s = time.monotonic() - killed, cpu_s(taker) - cpu_before
+    holder.start()
+    output = await long.output()
+    grown = bytes_of(taker) - bytes_before
+    await holder.ready()
+
+    assert output == {"y": GIVEN}
+    assert await long.outcomes() == rounds
+    assert grown < GROWTH_BYTES
+    with capsys.disabled():
+        print(
+            f"\n{rounds} steps, {known} replayed: on after {took_s:.1f} s, {replayed_cpu_s:.2f} s of CPU, {grown >> 20} MB"
+        )
 
 
 async def test_a_cancel_that_races_with_the_end_leaves_a_run_one_end(runs, dice, full):
