@@ -201,6 +201,20 @@ export interface AgentPage {
   next_cursor: string | null;
 }
 
+/** Agents have talked for so long with each other, in `turns` or `characters`, that a person has to say something first. */
+export interface AgentTalkBound {
+  type: "/problems/messaging/agent-talk-bound";
+  /** For people; may change. */
+  title: string;
+  status: 409;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  what: "characters" | "turns";
+  most: number;
+}
+
 /** No agent of the org has this id or key. */
 export interface AgentUnknown {
   type: "/problems/runtime/agent-unknown";
@@ -268,6 +282,19 @@ export interface AnswerInvalid {
   /** The trace id. */
   instance?: string;
   faults: Fault[];
+}
+
+/** Who answers a message: of those who claimed it the most confident; of equals who is responsible, then the lowest id. due_at: when an open one is decided, or a held one goes to the next. answer_seq: the answer, once it stands there. */
+export interface AnswerTurn {
+  conversation_id: string;
+  message_seq: number;
+  /** Open: claims are taken. Held: one is to answer. Lapsed: nobody would, or did. */
+  state: "answered" | "held" | "lapsed" | "open";
+  opened_at: string;
+  claims: TurnClaim[];
+  due_at: string | null;
+  holder_id: string | null;
+  answer_seq: number | null;
 }
 
 /** A key of a principal in an org. `hint`: the beginning, to know it again. `last_used_at` is true to a minute. */
@@ -470,6 +497,32 @@ export interface AskToSignUp {
   /** An e-mail address. */
   email: string;
   invitation?: string | null;
+}
+
+/** The resource is no assistant, or not with these settings; every fault is listed. */
+export interface AssistantInvalid {
+  type: "/problems/runtime/assistant-invalid";
+  /** For people; may change. */
+  title: string;
+  status: 422;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  faults: Fault[];
+}
+
+/** No assistant that the caller may see has this key and an active version. */
+export interface AssistantNotFound {
+  type: "/problems/runtime/assistant-not-found";
+  /** For people; may change. */
+  title: string;
+  status: 404;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  assistant: string;
 }
 
 /** A file cannot be sent: it is not there, too large, or of a type that is not taken. */
@@ -826,6 +879,17 @@ export interface ClaimJobs {
   wait_s?: number;
 }
 
+/** Claim to answer a message, as an agent: the answer comes when it is decided who does, within the window that the first claim opened. Until the one who may answer has, or its time is over, no other agent says anything in the conversation. */
+export interface ClaimTurn {
+  conversation_id: string;
+  /** Number of an entry of the conversation. */
+  seq: number;
+  /** Why the caller would answer, or leaves it to others. */
+  justification: string;
+  /** How well the caller would answer, by its own account. */
+  confidence?: number;
+}
+
 /** Sign out and drop the cookies. */
 export interface CloseBrowserSession {
 }
@@ -959,7 +1023,7 @@ export interface ControlAnswer {
   streams: ControlledStream[];
 }
 
-/** Pause, resume or end what is being said in a conversation, or give it to somebody else. It is an entry of the conversation. stream_id: the stream that is meant; without one, all that are open. Who may say something there may pause, resume and preempt. Cancelling, priorities, routing and handing off are for owners and admins, either of two, and who holds a grant of `messaging:control` on `conversation/<id>`; and cancelling, for who is being answered. */
+/** Pause, resume or end what is being said in a conversation, or give it to somebody else. It is an entry of the conversation. stream_id: the stream that is meant; without one, all that are open. Who may say something there may pause, resume and preempt. The rest is for owners and admins, either of two, and who holds a grant of `messaging:control` on `conversation/<id>`; cancelling for who is being answered, too; routing and handing off for who is responsible. */
 export interface ControlConversation {
   conversation_id: string;
   control: PauseControl | ResumeControl | PreemptControl | CancelControl | PriorityControl | RouteControl | HandoffControl;
@@ -1163,6 +1227,8 @@ export interface CreateSecret {
   /** `org`: used for everybody of the org; `personal`: only for its owner; `sealed`: as that, and only while the owner has opened it with a passphrase. */
   protection?: "org" | "personal" | "sealed";
   passphrase?: string | null;
+  /** Where a secret may be sent; without any to wherever it is used. */
+  hosts?: string[];
 }
 
 /** Create a project, an application or a service of the org. */
@@ -1244,6 +1310,15 @@ export interface Decision {
   outcome: "allowed" | "approval" | "refused";
   reason: "approval" | "data_class" | "expired" | "grant" | "no_grant" | "org" | "owner" | "public" | "scope";
   grant_id: string | null;
+}
+
+/** Leave a message to others, as an agent, and say why. When all agents have said something, it is decided at once. */
+export interface DeferTurn {
+  conversation_id: string;
+  /** Number of an entry of the conversation. */
+  seq: number;
+  /** Why the caller would answer, or leaves it to others. */
+  justification: string;
 }
 
 /** Hand an ask on: who is addressed by name is replaced; to those of a role or a grant another one is added. */
@@ -1446,18 +1521,19 @@ export interface EndStream {
 export interface EnrolTotp {
 }
 
-/** One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody. It carries what it happened to as that is since then (read later, a message as it is now): the message, the participant, the conversation, or the handoff. So a snapshot with the entries behind it applied is the next snapshot. */
+/** One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody. It carries what it happened to as that is since then (read later, a message as it is now): the message, the participant, the conversation, the handoff, or the turn. So a snapshot with the entries behind it applied is the next snapshot. */
 export interface Entry {
   seq: number;
   at: string;
-  /** What happened: to the conversation, to who is responsible for it, to somebody in it, to a message, or to who speaks. */
-  kind: "changed" | "control" | "created" | "deleted" | "edited" | "handoff" | "participant" | "pinned" | "posted" | "reacted" | "responsible";
+  /** What happened: to the conversation, to who is responsible for it, to somebody in it, to a message, to who speaks, or to whose turn it is to answer. */
+  kind: "changed" | "control" | "created" | "deleted" | "edited" | "handoff" | "participant" | "pinned" | "posted" | "reacted" | "responsible" | "turn";
   actor_id: string;
   message: Message | null;
   participant: Participant | null;
   conversation: Conversation | null;
   handoff: Handoff | null;
   control: Controlled | null;
+  turn: AnswerTurn | null;
 }
 
 /** Tell whether the caller may do something to a resource, and why; or somebody else, for who manages access. For oneself the token counts: what a key does not hold is refused. `visibility` and `owner_id` are the resource's. */
@@ -1700,6 +1776,13 @@ export interface GetTimeline {
 /** Read a trigger: when it last fired and why not, and when it is due. */
 export interface GetTrigger {
   trigger_id: string;
+}
+
+/** Read who claimed to answer a message, who deferred and why, and who answers. */
+export interface GetTurn {
+  conversation_id: string;
+  /** Number of an entry of the conversation. */
+  seq: number;
 }
 
 /** Read a unit. */
@@ -2008,6 +2091,27 @@ export interface InputInvalid {
   /** The trace id. */
   instance?: string;
   faults: Fault[];
+}
+
+/** Let an assistant work in the org: its agent is made, if there is none of the key, and its graph activated; again, it is brought up to date. All of it is done as the caller, who may do no less. An agent that is there already keeps what it may do. Those that ship are among the public resources of type `assistant`. */
+export interface InstallAssistant {
+  /** Name of a resource, unique per org and type. */
+  assistant: string;
+  /** What the assistant asks for, by name. */
+  settings?: { [name: string]: unknown };
+  key?: string | null;
+}
+
+/** An assistant at work: the agent to talk to, and the graph that answers for it. */
+export interface Installed {
+  agent_id: string;
+  /** Short name of an agent, unique in its org. */
+  agent: string;
+  resource_id: string;
+  /** Name of a resource, unique per org and type. */
+  graph: string;
+  /** Counts a resource's versions from 1. */
+  number: number;
 }
 
 /** Something went wrong here; the trace id finds it in the record. */
@@ -3006,6 +3110,21 @@ export interface NotFound {
   detail?: string;
   /** The trace id. */
   instance?: string;
+}
+
+/** Another agent answers this message, or who does is not decided yet. `until`: when that is over at the latest; none: it is answered. */
+export interface NotYourTurn {
+  type: "/problems/messaging/not-your-turn";
+  /** For people; may change. */
+  title: string;
+  status: 409;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  message_seq: number;
+  holder_id: string | null;
+  until: string | null;
 }
 
 /** Whoever gave or holds a grant does not approve it. */
@@ -4174,6 +4293,8 @@ export interface Secret {
   created_at: string;
   rotated_at: string | null;
   open_until: string | null;
+  /** Where a secret may be sent; without any to wherever it is used. */
+  hosts: string[];
 }
 
 /** The secret is sealed, and its owner has not opened it, or not lately. */
@@ -4849,6 +4970,31 @@ export interface TriggeredBy {
   occurrence: string;
 }
 
+/** What an agent said of a message: that it would answer, or defers. expired: it was to answer and did not. */
+export interface TurnClaim {
+  principal_id: string;
+  claims: boolean;
+  /** How well the caller would answer, by its own account. */
+  confidence: number;
+  /** Why the caller would answer, or leaves it to others. */
+  justification: string;
+  at: string;
+  expired: boolean;
+}
+
+/** No agent has claimed or deferred this message. */
+export interface TurnNotFound {
+  type: "/problems/messaging/turn-not-found";
+  /** For people; may change. */
+  title: string;
+  status: 404;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  message_seq: number;
+}
+
 /** Somebody is typing, until this moment if nothing else is heard. */
 export interface Typing {
   principal_id: string;
@@ -5003,11 +5149,12 @@ export interface UpdateRole {
   scopes?: string[] | null;
 }
 
-/** Rename a secret, or say anew which services get it: none, if `used_by` is empty. What is left out stays. An org's secret is changed by who made it and by who manages the org's members; any other by its owner. */
+/** Rename a secret, or say anew which services get it (none, if `used_by` is empty) and for which hosts. What is left out stays. An org's secret is changed by who made it and by who manages the org's members; any other by its owner. */
 export interface UpdateSecret {
   secret_id: string;
   name?: string | null;
   used_by?: string[] | null;
+  hosts?: string[] | null;
 }
 
 /** An artifact on its way: put its parts, then complete it. */
@@ -5249,6 +5396,8 @@ export interface Operations {
   ClaimHandoff: { request: ClaimHandoff; answer: Handoff };
   /** Claim jobs of components, those that wait the longest first. */
   ClaimJobs: { request: ClaimJobs; answer: Jobs };
+  /** Claim to answer a message, as an agent: the answer comes when it is decided who does, within the window that the first claim opened. */
+  ClaimTurn: { request: ClaimTurn; answer: AnswerTurn };
   /** Sign out and drop the cookies. */
   CloseBrowserSession: { request: CloseBrowserSession; answer: null };
   /** Close the caller's own sealed secret before its time. */
@@ -5295,6 +5444,8 @@ export interface Operations {
   CrossOrg: { request: CrossOrg; answer: AccessToken };
   /** Make an environment use no version. */
   Deactivate: { request: Deactivate; answer: null };
+  /** Leave a message to others, as an agent, and say why. */
+  DeferTurn: { request: DeferTurn; answer: AnswerTurn };
   /** Hand an ask on: who is addressed by name is replaced; to those of a role or a grant another one is added. */
   DelegateAsk: { request: DelegateAsk; answer: Ask };
   /** Delete an agent: its credentials end and its runs are cancelled. */
@@ -5391,6 +5542,8 @@ export interface Operations {
   GetTimeline: { request: GetTimeline; answer: Timeline };
   /** Read a trigger: when it last fired and why not, and when it is due. */
   GetTrigger: { request: GetTrigger; answer: Trigger };
+  /** Read who claimed to answer a message, who deferred and why, and who answers. */
+  GetTurn: { request: GetTurn; answer: AnswerTurn };
   /** Read a unit. */
   GetUnit: { request: GetUnit; answer: Unit };
   /** Read which parts of an open upload are missing, to go on with one that was interrupted: the first 200 of them. */
@@ -5403,6 +5556,8 @@ export interface Operations {
   HandOff: { request: HandOff; answer: Handoff };
   /** Say that a job is still being done: it stays its claimer's for another `lease_s`. */
   HeartbeatJob: { request: HeartbeatJob; answer: JobLease };
+  /** Let an assistant work in the org: its agent is made, if there is none of the key, and its graph activated; again, it is brought up to date. */
+  InstallAssistant: { request: InstallAssistant; answer: Installed };
   /** Tell what a token is worth: the caller's own, one for the caller's org, and to services of the mesh any. */
   IntrospectToken: { request: IntrospectToken; answer: Introspection };
   /** Invite somebody into the org; the token is shown this once. */
@@ -5635,7 +5790,7 @@ export interface Operations {
   UpdateAgent: { request: UpdateAgent; answer: Agent };
   /** Change the name or the scopes of a role of the org's own. */
   UpdateRole: { request: UpdateRole; answer: OrgRole };
-  /** Rename a secret, or say anew which services get it: none, if `used_by` is empty. */
+  /** Rename a secret, or say anew which services get it (none, if `used_by` is empty) and for which hosts. */
   UpdateSecret: { request: UpdateSecret; answer: Secret };
   /** Store the body as a file in one request; it is streamed, never held whole. */
   UploadArtifact: { request: UploadArtifact; answer: Artifact };
@@ -5698,6 +5853,7 @@ export type AnyProblem =
   | AgentKeyTaken
   | AgentNotFound
   | AgentNumberTaken
+  | AgentTalkBound
   | AgentUnknown
   | AlreadyVoted
   | AnswerInvalid
@@ -5706,6 +5862,8 @@ export type AnyProblem =
   | AskEnded
   | AskLinkRefused
   | AskNotFound
+  | AssistantInvalid
+  | AssistantNotFound
   | AttachmentRefused
   | BannedFromConversation
   | BreaksGraphs
@@ -5767,6 +5925,7 @@ export type AnyProblem =
   | NotAddressed
   | NotApproved
   | NotFound
+  | NotYourTurn
   | NotYoursToApprove
   | NothingFailed
   | NothingIsSaid
@@ -5825,6 +5984,7 @@ export type AnyProblem =
   | TotpActive
   | TotpNotFound
   | TriggerNotFound
+  | TurnNotFound
   | Unauthenticated
   | Unavailable
   | UnitInUse

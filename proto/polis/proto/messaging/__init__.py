@@ -12,4 +12,5 @@ from polis.proto.messaging.messages import *
 from polis.proto.messaging.participants import *
 from polis.proto.messaging.search import *
 from polis.proto.messaging.streams import *
+from polis.proto.messaging.turns import *
 from polis.proto.messaging.words import *

@@ -15,6 +15,7 @@ from polis.proto.messaging.marks import ReadMark
 from polis.proto.messaging.messages import Message
 from polis.proto.messaging.participants import Participant
 from polis.proto.messaging.streams import MessageStream, StreamChange
+from polis.proto.messaging.turns import AnswerTurn
 from polis.proto.messaging.words import EntryKind, Position
 
 PresenceState = Annotated[Literal["online", "away", "busy", "offline"], Meta(examples=["online"])]
@@ -28,7 +29,7 @@ class Entry(Struct, frozen=True):
     """One thing that happened in a conversation, numbered from 1 without gaps, the same for everybody.
 
     It carries what it happened to as that is since then (read later, a message as it is now): the message, the participant,
-    the conversation, or the handoff. So a snapshot with the entries behind it applied is the next snapshot.
+    the conversation, the handoff, or the turn. So a snapshot with the entries behind it applied is the next snapshot.
     """
 
     seq: int
@@ -40,6 +41,7 @@ class Entry(Struct, frozen=True):
     conversation: Conversation | None = None
     handoff: Handoff | None = None
     control: Controlled | None = None
+    turn: AnswerTurn | None = None
 
 
 class Typing(Struct, frozen=True):

@@ -147,6 +147,23 @@ class MutedInConversation(Problem, frozen=True):
     until: Time
 
 
+@problem(status=409, retryable=True)
+class NotYourTurn(Problem, frozen=True):
+    """Another agent answers this message, or who does is not decided yet. `until`: when that is over at the latest; none: it is answered."""
+
+    message_seq: int
+    holder_id: UUID | None = None
+    until: Time | None = None
+
+
+@problem(status=409)
+class AgentTalkBound(Problem, frozen=True):
+    """Agents have talked for so long with each other, in `turns` or `characters`, that a person has to say something first."""
+
+    what: Literal["turns", "characters"]
+    most: int
+
+
 @operation(
     http="POST /conversations/{conversation_id}/messages",
     scope="messaging:write",
@@ -156,6 +173,8 @@ class MutedInConversation(Problem, frozen=True):
         MessageNotFound,
         AttachmentRefused,
         MutedInConversation,
+        NotYourTurn,
+        AgentTalkBound,
     ),
     on_socket=True,
 )

@@ -100,10 +100,12 @@ EntryKind = Annotated[
         "reacted",
         "pinned",
         "control",
+        "turn",
     ],
     Meta(
         description=(
-            "What happened: to the conversation, to who is responsible for it, to somebody in it, to a message, or to who speaks."
+            "What happened: to the conversation, to who is responsible for it, to somebody in it, to a message, to who speaks, or to "
+            "whose turn it is to answer."
         ),
         examples=["posted"],
     ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from polis.messaging.asked import service as asked
 from polis.messaging.addressing import service as addressing
+from polis.messaging.asked import service as asked
 from polis.messaging.config import Config
 from polis.messaging.control import service as control
 from polis.messaging.conversations import service as conversations
@@ -17,6 +17,7 @@ from polis.messaging.own import open_own
 from polis.messaging.participants import service as participants
 from polis.messaging.search import service as search
 from polis.messaging.streams import service as streams
+from polis.messaging.turns import service as turns
 from polis.service import Service
 
 service = Service("messaging", settings=Config, open=open_own)
@@ -28,6 +29,7 @@ service.include(
     handoff.handlers,
     asking.handlers,
     asked.handlers,
+    turns.handlers,
     marks.handlers,
     streams.handlers,
     control.handlers,

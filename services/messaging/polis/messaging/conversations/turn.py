@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from polis.db import Transaction
     from polis.messaging.access import ConversationRow
     from polis.messaging.telling import Telling
-    from polis.proto.messaging import Controlled, Conversation, EntryKind, Handoff, Message, Participant
+    from polis.proto.messaging import (
+        AnswerTurn,
+        Controlled,
+        Conversation,
+        EntryKind,
+        Handoff,
+        Message,
+        Participant,
+    )
 
 
 class Turn:
@@ -42,6 +50,7 @@ class Turn:
         conversation: Conversation | None = None,
         handoff: Handoff | None = None,
         control: Controlled | None = None,
+        turn: AnswerTurn | None = None,
     ) -> int:
         """The number of what happened."""
         self.head += 1
@@ -51,7 +60,16 @@ class Turn:
             )
         self._entries.append(
             Entry(
-                self.head, self.at, kind, self.actor_id, message, participant, conversation, handoff, control
+                self.head,
+                self.at,
+                kind,
+                self.actor_id,
+                message,
+                participant,
+                conversation,
+                handoff,
+                control,
+                turn,
             )
         )
         return self.head
@@ -86,5 +104,5 @@ class Turn:
 
 
 def _body(entry: Entry) -> str | None:
-    told = entry.participant or entry.conversation or entry.handoff or entry.control
+    told = entry.participant or entry.conversation or entry.handoff or entry.control or entry.turn
     return None if told is None else msgspec.json.encode(told).decode()

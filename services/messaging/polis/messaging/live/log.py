@@ -15,6 +15,7 @@ from msgspec import Struct
 from polis.messaging.handoff import rows as handoffs
 from polis.messaging.messages import rows as messages
 from polis.proto.messaging import (
+    AnswerTurn,
     Controlled,
     Conversation,
     ConversationSnapshot,
@@ -50,6 +51,7 @@ class _EntryRow(Struct, frozen=True):
         "reacted",
         "pinned",
         "control",
+        "turn",
     ]
     actor_id: UUID
     message_seq: int | None
@@ -112,6 +114,7 @@ def _entry(row: _EntryRow, message: Message | None) -> Entry:
         else None,
         handoff=msgspec.json.decode(body, type=Handoff) if row.kind == "handoff" else None,
         control=msgspec.json.decode(body, type=Controlled) if row.kind == "control" else None,
+        turn=msgspec.json.decode(body, type=AnswerTurn) if row.kind == "turn" else None,
     )
 
 
