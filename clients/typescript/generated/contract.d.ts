@@ -499,32 +499,6 @@ export interface AskToSignUp {
   invitation?: string | null;
 }
 
-/** The resource is no assistant, or not with these settings; every fault is listed. */
-export interface AssistantInvalid {
-  type: "/problems/runtime/assistant-invalid";
-  /** For people; may change. */
-  title: string;
-  status: 422;
-  /** For people; may change. */
-  detail?: string;
-  /** The trace id. */
-  instance?: string;
-  faults: Fault[];
-}
-
-/** No assistant that the caller may see has this key and an active version. */
-export interface AssistantNotFound {
-  type: "/problems/runtime/assistant-not-found";
-  /** For people; may change. */
-  title: string;
-  status: 404;
-  /** For people; may change. */
-  detail?: string;
-  /** The trace id. */
-  instance?: string;
-  assistant: string;
-}
-
 /** A file cannot be sent: it is not there, too large, or of a type that is not taken. */
 export interface AttachmentRefused {
   type: "/problems/messaging/attachment-refused";
@@ -1227,8 +1201,6 @@ export interface CreateSecret {
   /** `org`: used for everybody of the org; `personal`: only for its owner; `sealed`: as that, and only while the owner has opened it with a passphrase. */
   protection?: "org" | "personal" | "sealed";
   passphrase?: string | null;
-  /** Where a secret may be sent; without any to wherever it is used. */
-  hosts?: string[];
 }
 
 /** Create a project, an application or a service of the org. */
@@ -2091,27 +2063,6 @@ export interface InputInvalid {
   /** The trace id. */
   instance?: string;
   faults: Fault[];
-}
-
-/** Let an assistant work in the org: its agent is made, if there is none of the key, and its graph activated; again, it is brought up to date. All of it is done as the caller, who may do no less. An agent that is there already keeps what it may do. Those that ship are among the public resources of type `assistant`. */
-export interface InstallAssistant {
-  /** Name of a resource, unique per org and type. */
-  assistant: string;
-  /** What the assistant asks for, by name. */
-  settings?: { [name: string]: unknown };
-  key?: string | null;
-}
-
-/** An assistant at work: the agent to talk to, and the graph that answers for it. */
-export interface Installed {
-  agent_id: string;
-  /** Short name of an agent, unique in its org. */
-  agent: string;
-  resource_id: string;
-  /** Name of a resource, unique per org and type. */
-  graph: string;
-  /** Counts a resource's versions from 1. */
-  number: number;
 }
 
 /** Something went wrong here; the trace id finds it in the record. */
@@ -4293,8 +4244,6 @@ export interface Secret {
   created_at: string;
   rotated_at: string | null;
   open_until: string | null;
-  /** Where a secret may be sent; without any to wherever it is used. */
-  hosts: string[];
 }
 
 /** The secret is sealed, and its owner has not opened it, or not lately. */
@@ -5149,12 +5098,11 @@ export interface UpdateRole {
   scopes?: string[] | null;
 }
 
-/** Rename a secret, or say anew which services get it (none, if `used_by` is empty) and for which hosts. What is left out stays. An org's secret is changed by who made it and by who manages the org's members; any other by its owner. */
+/** Rename a secret, or say anew which services get it: none, if `used_by` is empty. What is left out stays. An org's secret is changed by who made it and by who manages the org's members; any other by its owner. */
 export interface UpdateSecret {
   secret_id: string;
   name?: string | null;
   used_by?: string[] | null;
-  hosts?: string[] | null;
 }
 
 /** An artifact on its way: put its parts, then complete it. */
@@ -5556,8 +5504,6 @@ export interface Operations {
   HandOff: { request: HandOff; answer: Handoff };
   /** Say that a job is still being done: it stays its claimer's for another `lease_s`. */
   HeartbeatJob: { request: HeartbeatJob; answer: JobLease };
-  /** Let an assistant work in the org: its agent is made, if there is none of the key, and its graph activated; again, it is brought up to date. */
-  InstallAssistant: { request: InstallAssistant; answer: Installed };
   /** Tell what a token is worth: the caller's own, one for the caller's org, and to services of the mesh any. */
   IntrospectToken: { request: IntrospectToken; answer: Introspection };
   /** Invite somebody into the org; the token is shown this once. */
@@ -5790,7 +5736,7 @@ export interface Operations {
   UpdateAgent: { request: UpdateAgent; answer: Agent };
   /** Change the name or the scopes of a role of the org's own. */
   UpdateRole: { request: UpdateRole; answer: OrgRole };
-  /** Rename a secret, or say anew which services get it (none, if `used_by` is empty) and for which hosts. */
+  /** Rename a secret, or say anew which services get it: none, if `used_by` is empty. */
   UpdateSecret: { request: UpdateSecret; answer: Secret };
   /** Store the body as a file in one request; it is streamed, never held whole. */
   UploadArtifact: { request: UploadArtifact; answer: Artifact };
@@ -5862,8 +5808,6 @@ export type AnyProblem =
   | AskEnded
   | AskLinkRefused
   | AskNotFound
-  | AssistantInvalid
-  | AssistantNotFound
   | AttachmentRefused
   | BannedFromConversation
   | BreaksGraphs

@@ -112,7 +112,6 @@ export const operations = {
   GiveGrant: { method: "POST", path: "/grants", idempotent: true },
   HandOff: { method: "POST", path: "/conversations/{conversation_id}/handoffs", idempotent: true },
   HeartbeatJob: { method: "POST", path: "/jobs/{job_id}/heartbeat" },
-  InstallAssistant: { method: "POST", path: "/assistants/{assistant}/install", idempotent: true },
   IntrospectToken: { method: "POST", path: "/oauth/introspect" },
   InviteMember: { method: "POST", path: "/invitations", idempotent: true },
   JoinConversation: { method: "POST", path: "/conversations/{conversation_id}/join", idempotent: true },
