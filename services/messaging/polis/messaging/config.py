@@ -18,6 +18,14 @@ class Config(Settings, frozen=True, kw_only=True):
     """Messages of one principal, in all its conversations together; it may say five times as many at once."""
     conversation_posts_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 200.0
     """Messages in one conversation, of all who are in it; five times as many at once."""
+    agent_talk_turns: Annotated[int, Meta(ge=1, le=1_000_000)] = 32
+    """How often agents may speak after one another before a person says something."""
+    agent_talk_characters: Annotated[int, Meta(ge=1)] = 200_000
+    """Characters of what agents say so."""
+    turn_window_s: Annotated[float, Meta(gt=0, le=5)] = 0.4
+    """How long agents may claim a message after the first one has."""
+    turn_hold_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    """How long the agent whose claim has won may take to answer."""
     attachment_bytes: Annotated[int, Meta(ge=0)] = 25 * _MIB
     """Largest file that a message may carry."""
     attachment_types: str = "audio/*,image/*,video/*,text/*,application/*"

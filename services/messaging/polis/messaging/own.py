@@ -16,6 +16,8 @@ from polis.messaging.messages import posting
 from polis.messaging.search.words import Indexer
 from polis.messaging.streams import ending, saying
 from polis.messaging.telling import Telling
+from polis.messaging.turns import clock as turns
+from polis.messaging.turns.rules import Bounds
 from polis.proto import Refused
 from polis.telemetry import log
 
@@ -36,7 +38,8 @@ class Own:
         self.config = config
         self.database = kernel.database
         self.telling = Telling(kernel.bus)
-        self.posting = posting.Posting(self.telling)
+        self.bounds = Bounds(config.agent_talk_turns, config.agent_talk_characters)
+        self.posting = posting.Posting(self.telling, self.bounds)
         self.posts = posting.group(kernel.database, self.posting)
         self.posting_by_principal = _bucket(config.posts_per_second)
         self.posting_in_conversation = _bucket(config.conversation_posts_per_second)
@@ -60,6 +63,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     await own.presences.listen()
     kernel.tasks.start(own.indexer.keep(), name="indexer")
     kernel.tasks.start(clock.keep(kernel.database, own.telling), name="handoffs")
+    kernel.tasks.start(turns.keep(kernel.database, own.telling, config.turn_hold_s), name="turns")
     kernel.tasks.start(ending.keep(own), name="streams")
     kernel.tasks.start(_sweep(own), name="sweep")
     yield own

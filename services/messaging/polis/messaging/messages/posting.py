@@ -15,6 +15,8 @@ from msgspec import Struct
 from polis.db import Caller, GroupCommit
 from polis.messaging.access import TAKING_PART, demand_voice
 from polis.messaging.messages.rows import more_of, size_of
+from polis.messaging.turns import rows as turns
+from polis.messaging.turns.rules import PERSON, Bounds, Talk
 from polis.proto import Refused, messaging
 from polis.proto.messaging import Entry, Message, MessagePosted, Posted
 from polis.proto.problems import Forbidden
@@ -49,6 +51,25 @@ class _Look(Struct, frozen=True):
     reply_found: bool
     thread_found: bool
     thread_root: int | None
+    sender_kind: str | None
+    talk_last_id: UUID | None
+    talk_turns: int
+    talk_characters: int
+    turn_seq: int | None
+    turn_holder_id: UUID | None
+    turn_until: datetime | None
+    answered_by: UUID | None
+
+    @property
+    def talk(self) -> Talk:
+        return Talk(
+            self.talk_last_id,
+            self.talk_turns,
+            self.talk_characters,
+            self.turn_seq,
+            self.turn_holder_id,
+            self.turn_until,
+        )
 
 
 class _Numbered(Struct, frozen=True):
@@ -77,8 +98,9 @@ def _key(post: Post) -> Hashable:
 class Posting:
     """Writes posts in a transaction."""
 
-    def __init__(self, telling: Telling) -> None:
+    def __init__(self, telling: Telling, bounds: Bounds) -> None:
         self._telling = telling
+        self._bounds = bounds
 
     async def write(
         self, tx: Transaction, callers: Sequence[Caller], posts: Sequence[Post]
@@ -86,26 +108,51 @@ class Posting:
         now = datetime.now(UTC)
         looks = await _look(tx, callers, posts)
         heads: dict[tuple[UUID, UUID], int] = {}
+        talks: dict[tuple[UUID, UUID], Talk] = {}
+        over: dict[tuple[UUID, UUID], turns.Answer] = {}
         answers: list[Posted | Refused] = []
         numbered: list[_Numbered] = []
         for caller, post, look in zip(callers, posts, looks, strict=True):
             try:
+                key = (caller.org_id, post.message.conversation_id)
                 answer = _judged(post, look, now)
+                if answer is None and (look.sender_kind != PERSON or look.talk_last_id or key in talks):
+                    talks[key] = self._heard(post, look, talks.get(key), now)
             except Refused as refusal:
                 answers.append(refusal)
                 continue
             if answer is None:
-                key = (caller.org_id, post.message.conversation_id)
                 heads[key] = seq = heads.get(key, look.head_seq or 0) + 1
                 made = _made(post, look, seq, now)
                 numbered.append(_Numbered(caller, made, post))
+                if (talk := talks.get(key)) is not None and talk.over:
+                    over.setdefault(key, turns.Answer(*key, talk.turn_seq or 0, seq))
                 answer = Posted(made.conversation_id, seq, now, made.mentions)
             answers.append(answer)
         if numbered:
-            await _store(tx, numbered, heads, now)
+            await _store(tx, numbered, heads, talks, now)
+            if over:
+                await turns.answered(tx, list(over.values()))
             await _emit(tx, numbered)
             tx.after_commit(lambda: self._tell(numbered))
         return answers
+
+    def _heard(self, post: Post, look: _Look, before: Talk | None, now: datetime) -> Talk:
+        """The talk with this message. Refused(NotYourTurn | AgentTalkBound) for an agent that may not say it now."""
+        talk, message = before or look.talk, post.message
+        if look.sender_kind == PERSON:
+            return talk.heard_a_person
+        after = talk.with_words_of(message.sender_id, len(message.text))
+        if post.began:
+            return after
+        # It may have been answered by what stands before it in this transaction.
+        just_now = talk.over and message.reply_to == talk.turn_seq
+        answered_by = talk.holder_id if just_now else look.answered_by
+        if answered_by not in (None, message.sender_id):
+            raise Refused(messaging.NotYourTurn(message_seq=message.reply_to or 0, holder_id=answered_by))
+        talk.demand_turn(message.sender_id, now)
+        after.demand_within(self._bounds)
+        return after
 
     def _tell(self, numbered: list[_Numbered]) -> None:
         by_conversation: dict[tuple[UUID, UUID], list[Entry]] = {}
@@ -165,7 +212,8 @@ async def _look(tx: Transaction, callers: Sequence[Caller], posts: Sequence[Post
         _Look,
         """
         select l.head_seq, l.kind, l.visibility, l.archived, l.role, l.state, l.muted_until, l.repeated_seq, l.repeated_at,
-            l.reply_found, l.thread_found, l.thread_root
+            l.reply_found, l.thread_found, l.thread_root, l.sender_kind, l.talk_last_id, l.talk_turns, l.talk_characters,
+            l.turn_seq, l.turn_holder_id, l.turn_until, l.answered_by
         from messaging.lock_for_posts($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[]) l
         """,
         [caller.org_id for caller in callers],
@@ -178,14 +226,24 @@ async def _look(tx: Transaction, callers: Sequence[Caller], posts: Sequence[Post
 
 
 async def _store(
-    tx: Transaction, numbered: list[_Numbered], heads: dict[tuple[UUID, UUID], int], now: datetime
+    tx: Transaction,
+    numbered: list[_Numbered],
+    heads: dict[tuple[UUID, UUID], int],
+    talks: dict[tuple[UUID, UUID], Talk],
+    now: datetime,
 ) -> None:
     messages = [each.message for each in numbered]
+    said = [talks.get(key) for key in heads]
     await tx.execute(
         """
         with moved as (
-            update messaging.conversations c set head_seq = h.head, last_at = $1
-            from unnest($2::uuid[], $3::uuid[], $4::bigint[]) as h (org_id, id, head)
+            update messaging.conversations c set head_seq = h.head, last_at = $1,
+                talk_last_id = case when h.talked then h.last_id else c.talk_last_id end,
+                talk_turns = coalesce(h.turns, c.talk_turns),
+                talk_characters = coalesce(h.characters, c.talk_characters),
+                turn_until = case when h.over then null else c.turn_until end
+            from unnest($2::uuid[], $3::uuid[], $4::bigint[], $15::boolean[], $16::uuid[], $17::integer[], $18::bigint[],
+                $19::boolean[]) as h (org_id, id, head, talked, last_id, turns, characters, over)
             where c.org_id = h.org_id and c.id = h.id
         )
         insert into messaging.messages
@@ -209,6 +267,11 @@ async def _store(
         [message.reply_to for message in messages],
         [message.thread for message in messages],
         [message.client_id for message in messages],
+        [talk is not None for talk in said],
+        [None if talk is None else talk.last_id for talk in said],
+        [None if talk is None else talk.turns for talk in said],
+        [None if talk is None else talk.characters for talk in said],
+        [talk is not None and talk.over for talk in said],
     )
 
 
