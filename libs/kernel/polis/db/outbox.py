@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -66,6 +67,11 @@ class _Span(Struct, frozen=True):
 
     n: int
     before: int
+
+
+class _Numbered(Struct, frozen=True):
+    id: UUID
+    n: int
 
 
 class _Snapshot(Struct, frozen=True):
@@ -174,18 +180,21 @@ async def mark_published(
     return await _record(database, position, [row.n for row in rows], first_seq + len(rows) - 1)
 
 
-async def mark_one(database: Database, event_id: str | None, *, seq: int, position: Position) -> Position:
-    """Record that the stream holds this event at `seq`, as was found there; None for one that is not ours."""
-    numbers: list[int] = []
-    if event_id is not None:
-        async with database.across_orgs() as tx:
-            numbers = await tx.rows(
-                int,
-                f"select o.n from {database.service}.outbox o where o.id = $1 and o.n > $2",
-                UUID(event_id),
-                position.horizon.low,
-            )
-    return await _record(database, position, numbers, seq)
+async def mark_stored(database: Database, ids: Sequence[str | None], *, position: Position) -> Position:
+    """Record that the stream goes on with these events, as was found there; None for what is not ours."""
+    async with database.across_orgs() as tx:
+        rows = await tx.rows(
+            _Numbered,
+            f"select o.id, o.n from {database.service}.outbox o where o.id = any($1::uuid[]) and o.n > $2",
+            [UUID(event_id) for event_id in ids if event_id is not None],
+            position.horizon.low,
+        )
+    numbers = {str(row.id): row.n for row in rows}
+    for known, group in groupby((numbers.get(event_id or "") for event_id in ids), lambda n: n is not None):
+        found = list(group)
+        own = [n for n in found if n is not None] if known else []
+        position = await _record(database, position, own, position.last_seq + len(found))
+    return position
 
 
 async def _record(database: Database, position: Position, numbers: Sequence[int], last_seq: int) -> Position:

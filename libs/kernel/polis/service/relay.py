@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 WINDOW = 500
 """Events published before their acknowledgements are awaited."""
+ADOPTED = 100
+"""Messages that are looked up in the stream at a time."""
 POLL_S = 0.5
 """The longest an event of another replica waits; one of this process is published at once."""
 PUBLISH_TIMEOUT_S = 5.0
@@ -140,13 +142,12 @@ class Relay:
         return message is not None and message.get("Nats-Msg-Id") == str(remembered)
 
     async def _adopt(self, position: Position, last_seq: int) -> Position:
-        """Mark rows that were stored by a relay which ended before it could mark them."""
-        for seq in range(position.last_seq + 1, last_seq + 1):
-            headers = await self._log.message(seq)
-            position = await outbox.mark_one(
-                self._kernel.database,
-                headers.get("Nats-Msg-Id") if headers else None,
-                seq=seq,
-                position=position,
+        """Mark rows that were stored by a relay which ended before it could: a window at the most, if it was one of ours."""
+        while position.last_seq < last_seq:
+            until = min(position.last_seq + ADOPTED, last_seq)
+            found = await asyncio.gather(
+                *(self._log.message(seq) for seq in range(position.last_seq + 1, until + 1))
             )
+            ids = [headers.get("Nats-Msg-Id") if headers else None for headers in found]
+            position = await outbox.mark_stored(self._kernel.database, ids, position=position)
         return position

@@ -232,15 +232,16 @@ async def test_what_a_stream_lost_is_unpublished_again_under_a_new_epoch(
 
 
 async def test_what_an_ended_relay_stored_is_marked_by_its_id(emptied, database, org, emit, waiting):
-    [event_id] = await emit(created(org))
+    first, second, third = await emit(created(org), created(org), created(org))
     position = await outbox.position(database, "S")
 
-    position = await outbox.mark_one(database, str(event_id), seq=1, position=position)
-    position = await outbox.mark_one(database, None, seq=2, position=position)
+    position = await outbox.mark_stored(
+        database, [str(first), str(second), None, str(uuid4()), str(third)], position=position
+    )
 
-    assert (position.epoch, position.last_seq) == (1, 2)
+    assert (position.epoch, position.last_seq) == (1, 5)
     assert await waiting() == []
-    assert await outbox.id_at(database, 1) == event_id
+    assert [await outbox.id_at(database, seq) for seq in (1, 2, 5)] == [first, second, third]
 
 
 async def test_a_relay_that_lost_its_lead_records_nothing(emptied, database, org, emit, waiting):
