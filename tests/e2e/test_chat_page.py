@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import asynccontextmanager
 
 import pytest
 from playwright.async_api import async_playwright, expect
 
 from polis.cli.api import Api
+from polis.testing import eventually
 from tests.chaos.proxy import Proxy
 from tests.e2e.world import new_key
 
@@ -170,6 +172,45 @@ async def test_what_is_written_during_a_cut_is_sent_once_and_what_was_missed_is_
         await expect(page.locator(".pending")).to_have_count(0)
     texts = [each["text"] for each in (await ada.call("GET", f"{group['path']}/messages"))["items"]]
     assert sorted(texts) == ["are you there?", "from a tunnel"]
+
+
+async def test_an_answer_is_seen_while_it_is_said_and_stopped_by_who_reads(ada, tom, group, chat):
+    page = await chat(ada, DESK, path=group["page"])
+    await expect(field(page)).to_be_focused()
+
+    async with spoken(tom, group) as say:
+        await say("Once *upon*")
+        answer = page.locator(".stream")
+        await expect(answer.locator("em")).to_have_text("upon")
+        await answer.get_by_role("button", name="Pause").click()
+        await expect(answer).to_contain_text("is paused")
+        await answer.get_by_role("button", name="Go on").click()
+        await say(" a time")
+        await expect(answer).to_contain_text("Once upon a time")
+        await answer.get_by_role("button", name="Stop").click()
+        await expect(answer).to_have_count(0)
+
+    await expect(said(page, "Once upon a time")).to_contain_text("This was stopped.")
+    assert broken(page) == []
+
+
+@asynccontextmanager
+async def spoken(api, group):
+    """Says something piece by piece."""
+    begun = await api.call("POST", f"{group['path']}/streams", {"client_id": new_key()})
+    at = 0
+
+    async def say(text):
+        nonlocal at
+
+        async def taken():
+            status = await api.call("POST", f"/streams/{begun['stream_id']}/text", {"at": at, "text": text})
+            return status["state"] == "open" and status["shown"] == at + len(text)
+
+        await eventually(taken)
+        at += len(text)
+
+    yield say
 
 
 async def test_all_can_be_done_by_keyboard_and_everything_has_a_name(ada, tom, group, chat):

@@ -4,7 +4,7 @@ import { Polis, Problem } from "../client/src/index.js";
 import { Asks } from "./asks.js";
 import { beginDialog } from "./begin.js";
 import { Composer } from "./composer.js";
-import { details } from "./details.js";
+import { details, invited } from "./details.js";
 import { confirmed } from "./dialog.js";
 import { Drafts } from "./drafts.js";
 import { at } from "./element.js";
@@ -19,7 +19,7 @@ import { Open } from "./open.js";
 import { Outbox } from "./outbox.js";
 import { People } from "./people.js";
 
-const LOOK_MS = 15_000;
+const LOOK_MS = 20_000;
 const PRESENT_MS = 45_000;
 const SIGNS = ["👍", "❤️", "😂", "🎉", "😮", "👀"];
 const TOUCH = matchMedia("(pointer: coarse)");
@@ -57,8 +57,7 @@ class Chat {
       if (seq) this.attempt(() => this.open.jump(Number(seq)));
       return;
     }
-    this.list.current = id ?? null;
-    this.list.draw();
+    const settled = this.list.choose(id ?? null);
     this.composer.open(null);
     at("problem").hidden = true;
     at("more").hidden = true;
@@ -68,7 +67,12 @@ class Chat {
     at("handoff").hidden = true;
     at("empty").hidden = true;
     if (!id) return this.open.close();
-    this.open.open(id, seq ? Number(seq) : 0);
+    const listed = this.list.get(id);
+    if (listed?.invited) {
+      this.open.close();
+      return invited(this, listed.conversation);
+    }
+    this.open.open(id, seq ? Number(seq) : 0, settled);
   }
 
   go(id, seq) {

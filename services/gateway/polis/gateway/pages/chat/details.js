@@ -21,6 +21,22 @@ export function details(chat) {
   ].filter(Boolean);
 }
 
+// Somebody who is invited comes in, or does not, before there is anything to see.
+export function invited(chat, { id, kind, name }) {
+  const answer = (operation, then, close) => chat.attempt(async () => {
+    close();
+    await chat.polis.call(operation, { conversation_id: id });
+    await chat.refresh();
+    then();
+  });
+  openDialog(`You are invited: ${name || kind}`, (close) =>
+    h("p", { className: "row" },
+      button("Come in", () => answer("JoinConversation", () => chat.show(), close), { autofocus: true }),
+      button("Decline", () => answer("LeaveConversation", () => (location.hash = ""), close)),
+    ),
+  );
+}
+
 function pins(chat, room) {
   return chat.attempt(async () => {
     const { items } = await chat.polis.call("ListMessages", { conversation_id: room.id, pinned: true, limit: 100 });

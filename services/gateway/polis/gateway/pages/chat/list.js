@@ -1,11 +1,13 @@
 // The conversations that one takes part in, those where something happened last first.
 
 import { at, h, keyed } from "./element.js";
+import { Nearby } from "./nearby.js";
 import { titleOf } from "./people.js";
 import { full, short } from "./times.js";
 
 const PAGE = 50;
 const MOST = 500;
+const SETTLED_MS = 300;
 const KINDS = { direct: "", group: "Group", channel: "Channel", agents: "Agents" };
 
 export class List {
@@ -14,10 +16,13 @@ export class List {
   #next = null;
   #wanted = PAGE;
   #filter = "";
+  #timer = 0;
+  #nearby;
   current = null;
 
   constructor(chat) {
     this.#chat = chat;
+    this.#nearby = new Nearby(chat.polis, (...told) => this.#heard(...told));
     at("further").addEventListener("click", () => chat.attempt(() => this.more()));
     at("find").addEventListener("input", () => {
       this.#filter = at("find").value.trim().toLowerCase();
@@ -42,12 +47,44 @@ export class List {
       for (const item of page.items) found.set(item.conversation.id, item);
       after = this.#next = page.next_cursor ?? null;
     } while (after && found.size < this.#wanted);
-    const current = this.#items.get(this.current);
-    const now = found.get(this.current);
-    // What is open is read as it is heard, before the mark of that has come back.
-    if (current && now) found.set(this.current, { ...now, unread: Math.min(current.unread, now.unread) });
+    for (const [id, now] of found) found.set(id, this.#newer(this.#items.get(id), now));
     this.#items = found;
     this.draw();
+    this.#follow();
+  }
+
+  // What was heard meanwhile is newer than what was read. What is open is read before the mark of that has come back.
+  #newer(known, now) {
+    if (!known) return now;
+    if (known.conversation.head_seq > now.conversation.head_seq) return known;
+    return known.conversation.id === this.current ? { ...now, unread: Math.min(known.unread, now.unread) } : now;
+  }
+
+  // Another conversation is open, or none. It is followed by who shows it.
+  async choose(id) {
+    this.current = id;
+    this.draw();
+    this.#follow();
+    await this.#nearby.leave(id);
+  }
+
+  // The one that was left is let go of first.
+  #follow() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const others = this.#byTime().filter(({ conversation, invited }) => conversation.id !== this.current && !invited);
+      this.#nearby.follow(others.map(({ conversation }) => conversation));
+    }, SETTLED_MS);
+  }
+
+  #heard(id, seq, { actor_id: actor, at: moment }) {
+    const item = this.#items.get(id);
+    if (!item || seq <= item.conversation.head_seq) return;
+    this.change(id, { unread: item.unread + (actor === this.#chat.me.id ? 0 : 1), conversation: { head_seq: seq, last_at: moment } });
+  }
+
+  #byTime() {
+    return [...this.#items.values()].sort((a, b) => b.conversation.last_at.localeCompare(a.conversation.last_at));
   }
 
   async more() {
@@ -64,9 +101,8 @@ export class List {
   }
 
   draw() {
-    const named = [...this.#items.values()].map((item) => ({ item, name: titleOf(item.conversation, this.#chat.people), open: item.conversation.id === this.current }));
+    const named = this.#byTime().map((item) => ({ item, name: titleOf(item.conversation, this.#chat.people), open: item.conversation.id === this.current }));
     const shown = named.filter(({ name }) => name.toLowerCase().includes(this.#filter));
-    shown.sort((a, b) => b.item.conversation.last_at.localeCompare(a.item.conversation.last_at));
     keyed(at("conversations"), shown, {
       key: ({ item }) => item.conversation.id,
       same: (a, b) => a.item === b.item && a.name === b.name && a.open === b.open,

@@ -42,8 +42,8 @@ export class Open {
     this.room = null;
   }
 
-  // Follows a conversation until another is opened; seq: a message to show.
-  async open(id, seq) {
+  // Follows a conversation until another is opened; seq: a message to show; settled: when nobody else follows it here.
+  async open(id, seq, settled) {
     this.close();
     const stop = (this.#stop = new AbortController());
     const room = (this.room = new Room(id, this.#chat.me.id));
@@ -54,6 +54,7 @@ export class Open {
     this.draw();
     at("loading").hidden = false;
     try {
+      await settled;
       await this.#follow(room, stop.signal, seq);
     } catch (error) {
       if (!stop.signal.aborted) this.#chat.lost(error);
