@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import asyncpg
+
 from polis.proto.contract import event_type_of
 from polis.proto.identity import AgentDeleted
+from polis.service import inbox
 from polis.service.inbox import ATTEMPTS
+from polis.service.kernel import open_kernel
+from polis.service.relay import Relay
+from polis.testing import eventually
 from tests.chaos.broker import stored
 from tests.chaos.flow import DURABLE
 from tests.chaos.history import violations
@@ -64,3 +70,34 @@ async def test_good_events_pass_and_dead_letters_hold_exactly_the_bad_ones(flow,
 
 def event_number(message):
     return int(message.headers["Polis-Subject"].split(".")[3].replace("-", ""), 16)
+
+
+async def test_an_event_whose_listener_waits_for_the_database_is_no_poison(flow, monkeypatch):
+    monkeypatch.setattr(inbox, "HANDLER_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(inbox, "_OUTAGE_S", (0.01,))
+    tried = []
+
+    async def write(event, ctx):
+        tried.append(event.org_id.int)
+        await ctx.tx.execute(
+            "insert into runtime.effects (number, entity) values ($1, $2)",
+            event.org_id.int,
+            event.agent_id.int,
+        )
+
+    assert await flow.emit(1) == "ok"
+    blocker = await asyncpg.connect(flow.stage.database.admin_url)
+    async with (
+        open_kernel("identity", flow.stage.settings("identity")) as told,
+        open_kernel("runtime", flow.stage.settings("runtime")) as kernel,
+    ):
+        async with blocker.transaction():
+            await blocker.execute("lock table runtime.effects in share row exclusive mode")
+            told.tasks.start(Relay(told).run())
+            inbox.Inbox(kernel, None, {AgentDeleted: write}).start()
+            await eventually(lambda: len(tried) > 2 * ATTEMPTS, within_s=30)
+        await blocker.close()
+        await eventually(flow.effects, within_s=30)
+
+    assert await flow.effects() == ["1"]
+    assert await stored(flow.bus, "DEAD") == []

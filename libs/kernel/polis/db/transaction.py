@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from polis.db import emit, idempotency
+from polis.db.connections import Lease
 from polis.db.errors import is_outage
 from polis.db.ids import new_id
 from polis.db.rows import to_row, to_rows
@@ -13,11 +14,10 @@ from polis.proto import Refused
 from polis.telemetry import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from types import TracebackType
     from uuid import UUID
 
-    from polis.db.connections import Lease
     from polis.db.database import Database
     from polis.db.deadline import Deadline
     from polis.proto import Event
@@ -36,6 +36,7 @@ class Transaction:
 
     __slots__ = (
         "_answered", "_begin", "_callbacks", "_claim", "_database", "_deadline", "_ended", "_events", "_lease", "org_ids",
+        "unanswered",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +52,8 @@ class Transaction:
         self._answered: object = None
         self._ended = False
         self.org_ids = tuple(org_ids)
+        self.unanswered = False
+        """Whether a statement was sent to which nothing has come back, also when who waited for it was cancelled."""
 
     @property
     def org_id(self) -> UUID:
@@ -72,7 +75,7 @@ class Transaction:
 
     async def execute(self, sql: str, *args: object) -> int:
         """How many rows the statement touched."""
-        count = _COUNT.search(await (await self._begun()).execute(sql, args))
+        count = _COUNT.search(await self._send(Lease.execute, sql, args))
         return int(count[1]) if count else 0
 
     async def emit(self, event: Event, *, trace: Trace | None = None, event_id: UUID | None = None) -> UUID:
@@ -158,8 +161,17 @@ class Transaction:
             raise RuntimeError("a statement of this transaction had failed, so it was undone, not committed")
 
     async def _fetch(self, sql: str, args: tuple[object, ...]) -> list[Any]:
-        lease = self._lease or await self._begun()
-        return await lease.fetch(sql, args)
+        return await self._send(Lease.fetch, sql, args)
+
+    async def _send(self, send: Callable[..., Awaitable[T]], sql: str, args: tuple[object, ...]) -> T:
+        self.unanswered = True
+        try:
+            sent = await send(self._lease or await self._begun(), sql, args)
+        except Exception:
+            self.unanswered = False
+            raise
+        self.unanswered = False
+        return sent
 
     async def _begun(self) -> Lease:
         """The connection, in the transaction. A connection that turns out to be broken is replaced once."""

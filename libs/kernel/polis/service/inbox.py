@@ -101,8 +101,7 @@ class Inbox:
         failures, outages = 0, 0
         while True:
             try:
-                async with asyncio.timeout(HANDLER_TIMEOUT_S):
-                    return await self._handle(durable, delivery, event)
+                return await self._handle(durable, delivery, event)
             except Refused as refusal:
                 if not (refusal.problem.retryable or isinstance(refusal.problem, DeadlineExceeded)):
                     raise
@@ -126,7 +125,13 @@ class Inbox:
             async with self._kernel.database.transaction([event.org_id]) as tx:
                 if not await tx.first_time(durable, event_id):
                     return False
-                await listener(event, EventContext(self._kernel, self._own, tx))
+                try:
+                    async with asyncio.timeout(HANDLER_TIMEOUT_S):
+                        await listener(event, EventContext(self._kernel, self._own, tx))
+                except TimeoutError:
+                    if tx.unanswered:  # that the database is slow says nothing of the event
+                        raise Refused(DeadlineExceeded()) from None
+                    raise
         return True
 
     async def _bury(self, durable: str, delivery: Delivery, error: Exception) -> None:
