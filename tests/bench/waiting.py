@@ -20,7 +20,7 @@ REST_S = 30.0
 """For how long the processor's time is counted."""
 _NOTHING_CPU = 0.005
 """Share of a core that two readings of the same rest may differ by."""
-_SETTLED_S = 900.0
+_SETTLED_S = 3600.0
 _OFTEN_S = 0.01
 _SIGNALLED = 20
 _MONTH_S = 30 * 86_400

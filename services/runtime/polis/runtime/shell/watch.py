@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 BEATS_PER_LEASE = 4
 _CLAIMED_AT_ONCE = 100
+_RESUMED_AT_ONCE = 3
+"""Each takes a connection, and waits for six answers of the database."""
 _MOST_OWNERS = 200
 """A run that takes its processes down with it must not take all of them down for ever."""
 
@@ -97,7 +99,11 @@ class Watch:
         for each in claimed:
             metrics.runs_claimed.labels(each.run.state).inc()
             log.info("run.claimed", run_id=str(each.run.id), state=each.run.state, epoch=each.epoch)
-            await self._resume(each)
+        for start in range(0, len(claimed), _RESUMED_AT_ONCE):
+            group = (self._resume(each) for each in claimed[start : start + _RESUMED_AT_ONCE])
+            for failed in await asyncio.gather(*group, return_exceptions=True):
+                if failed is not None:
+                    raise failed
 
     async def _resume(self, claimed: Claimed) -> None:
         """Go on from the journal: recorded outcomes are replayed, pure steps computed again."""
