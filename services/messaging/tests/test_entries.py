@@ -11,6 +11,7 @@ from polis.bus.permissions import ADMIN
 from polis.proto import Refused
 from polis.proto import messaging as m
 from polis.proto.messaging import LIVE_CONVERSATION, LiveConversation
+from polis.proto.runtime import Addressee
 from polis.testing import eventually
 
 SEED = 5
@@ -27,6 +28,11 @@ def applied(snapshot, entry):
         people.pop(entry.participant.principal_id, None)
         if entry.participant.state in ("joined", "invited"):
             people[entry.participant.principal_id] = entry.participant
+    handoffs = {each.id: each for each in snapshot.handoffs}
+    if entry.handoff is not None:
+        handoffs.pop(entry.handoff.id, None)
+        if entry.handoff.state in ("waiting", "claimed"):
+            handoffs[entry.handoff.id] = entry.handoff
     if entry.message is not None and (entry.kind == "posted" or entry.message.seq in said):
         said[entry.message.seq] = entry.message
     return msgspec.structs.replace(
@@ -36,6 +42,7 @@ def applied(snapshot, entry):
         participants=tuple(people[each] for each in sorted(people)),
         messages=tuple(said[seq] for seq in sorted(said))[-50:],
         entries=(),
+        handoffs=tuple(handoffs[each] for each in sorted(handoffs)),
     )
 
 
@@ -49,6 +56,7 @@ class Crowd:
         self.id = conversation.id
         self.refused = 0
         self.said = [1]
+        self.handoffs = [conversation.id]
 
     async def turn(self):
         somebody, other = self.chance.choice(self.people), self.chance.choice(self.others)
@@ -60,6 +68,8 @@ class Crowd:
         else:
             if isinstance(answer, m.Posted):
                 self.said.append(answer.seq)
+            if isinstance(answer, m.Handoff):
+                self.handoffs.append(answer.id)
 
     def requests(self, seq, other):
         chance = self.chance
@@ -79,6 +89,9 @@ class Crowd:
             m.BanParticipant(self.id, other),
             *[m.JoinConversation(self.id)] * 4,
             m.MarkConversation(self.id, read_seq=seq),
+            *[m.HandOff(self.id, Addressee("role", role="member"), "why")] * 4,
+            *[m.ClaimHandoff(self.handoffs[-1])] * 5,
+            m.ReturnHandoff(self.handoffs[-1]),
         ]
 
 
@@ -131,6 +144,8 @@ async def test_a_snapshot_and_what_came_after_it_make_the_next_snapshot(person, 
         "deleted",
         "reacted",
         "pinned",
+        "handoff",
+        "responsible",
     }
     assert crowd.refused < TURNS / 2
 

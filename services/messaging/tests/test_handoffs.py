@@ -312,6 +312,12 @@ async def test_a_turn_goes_to_the_next_who_claimed_it_and_lapses_when_nobody_ans
     )
     assert held.holder_id == one.principal_id
     hello = await ada.call(m.PostMessage(asked.conversation_id, text="Hello?"))
+    late = await refused(third.call(m.BeginStream(asked.conversation_id, "late")))
+    saying = await one.call(m.BeginStream(asked.conversation_id, "saying"))
+    await time_is_over()
+    speaking = await ada.call(m.GetTurn(*here))
+    assert (late.holder_id, speaking.holder_id) == (one.principal_id, one.principal_id)
+    await ada.call(m.ControlConversation(asked.conversation_id, m.PreemptControl(), saying.stream_id))
     await time_is_over()
     assert (await ada.call(m.GetTurn(*here))).holder_id == other.principal_id
     pending = await refused(third.call(m.ClaimTurn(asked.conversation_id, hello.seq, justification="I")))

@@ -13,10 +13,12 @@ from msgspec import Meta, Struct
 from polis.proto.contract import Problem, Request, Time, operation, problem
 from polis.proto.messaging.conversations import ConversationArchived, ConversationFull, ConversationNotFound
 from polis.proto.messaging.messages import (
+    AgentTalkBound,
     AttachmentRefused,
     Attributes,
     MessageNotFound,
     MutedInConversation,
+    NotYourTurn,
     Parts,
 )
 from polis.proto.messaging.words import MAX_TEXT, ClientId, Seq, Text
@@ -135,6 +137,8 @@ class StreamIncomplete(Problem, frozen=True):
         ConversationFull,
         MessageNotFound,
         MutedInConversation,
+        NotYourTurn,
+        AgentTalkBound,
         RunNotFound,
     ),
     idempotent=False,

@@ -13,6 +13,7 @@ from polis.messaging.streams import ending, rows
 from polis.messaging.streams.ending import ABANDONED, Outcome
 from polis.messaging.streams.rows import StreamRow
 from polis.messaging.streams.saying import Piece
+from polis.messaging.turns import beginning
 from polis.proto import Refused, messaging
 from polis.proto.messaging import MAX_OPEN_STREAMS, MessageStream, StreamChange, StreamStatus
 from polis.proto.runtime import GetRun, RunNotFound
@@ -38,6 +39,7 @@ async def begin_stream(request: messaging.BeginStream, ctx: Context[Own]) -> Str
         if known is not None:
             return tx.answer(known)
         row.demand_speaking(ctx.now())
+        await beginning.demand(tx, row.id, ctx.actor, request.reply_to, bounds=own.bounds, now=ctx.now())
         begun = await _begin(tx, ctx, request)
         told = StreamChange(begun.id, me, 0, reply_to=begun.reply_to)
         tx.after_commit(lambda: own.telling.streams(begun.org_id, begun.conversation_id, told))

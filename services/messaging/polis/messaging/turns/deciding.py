@@ -16,9 +16,16 @@ if TYPE_CHECKING:
 
 
 async def advance(log: Turn, turn: AnswerTurn, hold_s: float) -> AnswerTurn:
-    """What becomes of an open or held turn whose time is over: the best claim that is left holds it, else it lapses."""
-    tx = log.tx
+    """What becomes of an open or held turn whose time is over: the best claim that is left holds it, else it lapses.
+
+    Who is speaking by then goes on.
+    """
+    tx, until = log.tx, log.at + timedelta(seconds=hold_s)
     if turn.state == "held":
+        if await rows.speaks(tx, turn):
+            turn = msgspec.structs.replace(turn, due_at=until)
+            await rows.put(tx, turn)
+            return turn
         [late] = [claim for claim in turn.claims if claim.principal_id == turn.holder_id]
         turn = await rows.say(tx, turn, msgspec.structs.replace(late, expired=True))
     talk = await rows.talk(tx, turn.conversation_id)
@@ -28,7 +35,6 @@ async def advance(log: Turn, turn: AnswerTurn, hold_s: float) -> AnswerTurn:
     if best is None:
         turn = msgspec.structs.replace(turn, state="lapsed", holder_id=None, due_at=None)
     else:
-        until = log.at + timedelta(seconds=hold_s)
         turn = msgspec.structs.replace(turn, state="held", holder_id=best.principal_id, due_at=until)
     await rows.put(tx, turn, shown=not other)
     log.add("turn", turn=turn)

@@ -127,6 +127,21 @@ async def say(tx: Transaction, turn: AnswerTurn, claim: TurnClaim) -> AnswerTurn
     return msgspec.structs.replace(turn, claims=(*others, claim))
 
 
+async def speaks(tx: Transaction, turn: AnswerTurn) -> bool:
+    """Whether the holder of a turn is saying something, as a stream."""
+    return bool(
+        await tx.value(
+            """
+            select true from messaging.streams s
+            where s.org_id = $1 and s.conversation_id = $2 and s.producer_id = $3 and s.state in ('open', 'paused') limit 1
+            """,
+            tx.org_id,
+            turn.conversation_id,
+            turn.holder_id,
+        )
+    )
+
+
 async def talk(tx: Transaction, conversation_id: UUID) -> Talk:
     """What agents have said, and whose turn it is, in a locked conversation."""
     found = await tx.row(
