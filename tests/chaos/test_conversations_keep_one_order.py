@@ -9,8 +9,11 @@ import pytest
 from polis.proto import messaging
 from polis.testing import eventually
 from tests.chaos.observers import Observer, Talk
+from tests.chaos.speakers import Speakers
 
 OBSERVERS = 3
+SPEAKERS = 4
+LEASE_S = 5.0
 FREE = 1_000_000
 
 
@@ -19,7 +22,7 @@ async def edge(mesh):
     """Two processes of messaging, and a gateway."""
     for name in ("messaging-a", "messaging-b"):
         rates = {"posts_per_second": FREE, "conversation_posts_per_second": FREE}
-        await mesh.start("messaging", name=name, **rates)
+        await mesh.start("messaging", name=name, **rates, stream_lease_s=LEASE_S)
     await mesh.start("gateway", sockets_per_principal=1_000)
     return mesh
 
@@ -31,7 +34,21 @@ async def replace(mesh, name):
     await process.ready()
 
 
-async def test_whoever_dies_numbers_have_no_gap_nothing_is_there_twice_and_all_see_the_same(edge, dice, full):
+@pytest.fixture
+async def speakers(edge, dice):
+    """Some who say things as streams, until the test is done with the rest."""
+    made = await edge.call(messaging.CreateConversation(kind="group"))
+    speakers = Speakers(edge, made.id)
+    async with asyncio.TaskGroup() as group:
+        for number in range(SPEAKERS):
+            group.create_task(speakers.speak(number, dice))
+        yield speakers
+        speakers.ended = True
+
+
+async def test_whoever_dies_numbers_have_no_gap_nothing_is_there_twice_and_all_see_the_same(
+    edge, dice, speakers, full
+):
     writers, conversations, some = (8, 50, 2_000) if full else (4, 10, 60)
     made = [await edge.call(messaging.CreateConversation(kind="group")) for _ in range(conversations)]
     ids = [each.id for each in made]
@@ -47,6 +64,7 @@ async def test_whoever_dies_numbers_have_no_gap_nothing_is_there_twice_and_all_s
                 await more(talk, some)
                 await replace(edge, name)
             await more(talk, some)
+        speakers.ended = True
         for id_ in ids:
             head = (await edge.call(messaging.GetConversation(id_))).head_seq
             topic = f"conversation/{id_}"
@@ -62,6 +80,8 @@ async def test_whoever_dies_numbers_have_no_gap_nothing_is_there_twice_and_all_s
         assert {text: seq for seq, text in first if text} == talk.said[id_]
         assert len([text for _, text in first if text]) == len(talk.said[id_])
     assert all(observer.cuts for observer in observers)
+    speakers.check(await eventually(speakers.all_said, within_s=4 * LEASE_S))
+    print(f"{len(speakers.texts)} streams, {len(speakers.dead)} of them broken off")
     print(f"{talk.count} messages, cuts: {[observer.cuts for observer in observers]}")
 
 
