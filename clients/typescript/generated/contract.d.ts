@@ -499,6 +499,32 @@ export interface AskToSignUp {
   invitation?: string | null;
 }
 
+/** The resource is no assistant, or not with these settings; every fault is listed. */
+export interface AssistantInvalid {
+  type: "/problems/runtime/assistant-invalid";
+  /** For people; may change. */
+  title: string;
+  status: 422;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  faults: Fault[];
+}
+
+/** No assistant that the caller may see has this key and an active version. */
+export interface AssistantNotFound {
+  type: "/problems/runtime/assistant-not-found";
+  /** For people; may change. */
+  title: string;
+  status: 404;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  assistant: string;
+}
+
 /** A file cannot be sent: it is not there, too large, or of a type that is not taken. */
 export interface AttachmentRefused {
   type: "/problems/messaging/attachment-refused";
@@ -1201,6 +1227,8 @@ export interface CreateSecret {
   /** `org`: used for everybody of the org; `personal`: only for its owner; `sealed`: as that, and only while the owner has opened it with a passphrase. */
   protection?: "org" | "personal" | "sealed";
   passphrase?: string | null;
+  /** Where a secret may be sent; without any to wherever it is used. */
+  hosts?: string[];
 }
 
 /** Create a project, an application or a service of the org. */
@@ -2065,6 +2093,27 @@ export interface InputInvalid {
   faults: Fault[];
 }
 
+/** Let an assistant work in the org: its agent is made, if there is none of the key, and its graph activated; again, it is brought up to date. All of it is done as the caller, who may do no less. An agent that is there already keeps what it may do. Those that ship are among the public resources of type `assistant`. */
+export interface InstallAssistant {
+  /** Name of a resource, unique per org and type. */
+  assistant: string;
+  /** What the assistant asks for, by name. */
+  settings?: { [name: string]: unknown };
+  key?: string | null;
+}
+
+/** An assistant at work: the agent to talk to, and the graph that answers for it. */
+export interface Installed {
+  agent_id: string;
+  /** Short name of an agent, unique in its org. */
+  agent: string;
+  resource_id: string;
+  /** Name of a resource, unique per org and type. */
+  graph: string;
+  /** Counts a resource's versions from 1. */
+  number: number;
+}
+
 /** Something went wrong here; the trace id finds it in the record. */
 export interface Internal {
   type: "/problems/internal";
@@ -2170,6 +2219,10 @@ export interface InviteMember {
   email: string;
   /** `owner`, `admin`, `member`, `viewer`, or a role of the org's own. */
   role?: string;
+}
+
+/** Get a ticket for a live connection from a page of another origin, whose sockets carry neither token nor cookie. */
+export interface IssueLiveTicket {
 }
 
 /** One message for a component, to be done by whoever claimed it until `until`; heartbeats move that. key: the same at every attempt, so what the work is idempotent by. inputs: by the port that they came to. */
@@ -2651,6 +2704,13 @@ export interface ListVersions {
   after?: string | null;
   /** How many items a page holds at the most. */
   limit?: number;
+}
+
+/** A ticket that opens one live connection, once: offered as the subprotocol `polis.ticket.<ticket>` beside `polis.v1.json`. */
+export interface LiveTicket {
+  /** An opaque token. */
+  ticket: string;
+  expires_in_s: number;
 }
 
 /** A mail that nobody sent: this mesh has no mail server, and shows it to its administrators instead. */
@@ -4244,6 +4304,8 @@ export interface Secret {
   created_at: string;
   rotated_at: string | null;
   open_until: string | null;
+  /** Where a secret may be sent; without any to wherever it is used. */
+  hosts: string[];
 }
 
 /** The secret is sealed, and its owner has not opened it, or not lately. */
@@ -5098,11 +5160,12 @@ export interface UpdateRole {
   scopes?: string[] | null;
 }
 
-/** Rename a secret, or say anew which services get it: none, if `used_by` is empty. What is left out stays. An org's secret is changed by who made it and by who manages the org's members; any other by its owner. */
+/** Rename a secret, or say anew which services get it (none, if `used_by` is empty) and for which hosts. What is left out stays. An org's secret is changed by who made it and by who manages the org's members; any other by its owner. */
 export interface UpdateSecret {
   secret_id: string;
   name?: string | null;
   used_by?: string[] | null;
+  hosts?: string[] | null;
 }
 
 /** An artifact on its way: put its parts, then complete it. */
@@ -5504,10 +5567,14 @@ export interface Operations {
   HandOff: { request: HandOff; answer: Handoff };
   /** Say that a job is still being done: it stays its claimer's for another `lease_s`. */
   HeartbeatJob: { request: HeartbeatJob; answer: JobLease };
+  /** Let an assistant work in the org: its agent is made, if there is none of the key, and its graph activated; again, it is brought up to date. */
+  InstallAssistant: { request: InstallAssistant; answer: Installed };
   /** Tell what a token is worth: the caller's own, one for the caller's org, and to services of the mesh any. */
   IntrospectToken: { request: IntrospectToken; answer: Introspection };
   /** Invite somebody into the org; the token is shown this once. */
   InviteMember: { request: InviteMember; answer: Invitation };
+  /** Get a ticket for a live connection from a page of another origin, whose sockets carry neither token nor cookie. */
+  IssueLiveTicket: { request: IssueLiveTicket; answer: LiveTicket };
   /** Take part in a channel of the org, in what one was invited to, or what a grant of `messaging:write` opens. */
   JoinConversation: { request: JoinConversation; answer: Conversation };
   /** Keep what the caller is about to say, for its other devices; it replaces what was kept. */
@@ -5736,7 +5803,7 @@ export interface Operations {
   UpdateAgent: { request: UpdateAgent; answer: Agent };
   /** Change the name or the scopes of a role of the org's own. */
   UpdateRole: { request: UpdateRole; answer: OrgRole };
-  /** Rename a secret, or say anew which services get it: none, if `used_by` is empty. */
+  /** Rename a secret, or say anew which services get it (none, if `used_by` is empty) and for which hosts. */
   UpdateSecret: { request: UpdateSecret; answer: Secret };
   /** Store the body as a file in one request; it is streamed, never held whole. */
   UploadArtifact: { request: UploadArtifact; answer: Artifact };
@@ -5808,6 +5875,8 @@ export type AnyProblem =
   | AskEnded
   | AskLinkRefused
   | AskNotFound
+  | AssistantInvalid
+  | AssistantNotFound
   | AttachmentRefused
   | BannedFromConversation
   | BreaksGraphs

@@ -39,6 +39,9 @@ from polis.proto.runtime import (
     RunNotFound,
 )
 
+TICKET_PROTOCOL = "polis.ticket."
+"""A ticket behind this is offered as a subprotocol of the WebSocket that it opens: it stands in no URL and no log."""
+
 
 class BrowserSession(Struct, frozen=True):
     """A session whose tokens lie in httpOnly cookies. `csrf_token` goes into X-CSRF-Token of every change."""
@@ -113,6 +116,18 @@ class CloseBrowserSession(Request[None], frozen=True):
     """Sign out and drop the cookies."""
 
 
+class LiveTicket(Struct, frozen=True):
+    """A ticket that opens one live connection, once: offered as the subprotocol `polis.ticket.<ticket>` beside `polis.v1.json`."""
+
+    ticket: Token
+    expires_in_s: int
+
+
+@operation(http="POST /live/tickets", scope=SIGNED_IN, idempotent=False, local=True)
+class IssueLiveTicket(Request[LiveTicket], frozen=True):
+    """Get a ticket for a live connection from a page of another origin, whose sockets carry neither token nor cookie."""
+
+
 @operation(
     http="POST /artifacts",
     scope="catalog:write",
@@ -139,6 +154,7 @@ class UploadArtifact(Request[Artifact], frozen=True):
     max_body=MAX_HOOK_BODY,
     idempotent=False,
     local=True,
+    may_be_accepted=True,
 )
 class CallHook(Request[Hooked], frozen=True):
     """Post to a webhook: signed by Standard Webhooks (webhook-id, -timestamp, -signature), or with its token in X-Hook-Token.

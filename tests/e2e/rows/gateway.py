@@ -9,6 +9,7 @@ from tests.e2e.rows.making import fixed
 ROWS: dict[str, Any] = {
     "prove_browser_session": fixed("/session/second-factor", {"ticket": "wrong", "code": "000000"}),
     "confirm_browser_session": fixed("/session/confirm", {"password": "wrong"}),
+    "issue_live_ticket": fixed("/live/tickets", {}),
 }
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("prove_browser_session", "public"): {401},  # the row offers a wrong ticket

@@ -28,6 +28,7 @@ from polis.gateway.proxy import Proxy
 from polis.gateway.routes import LIVE, Routes
 from polis.gateway.runs import RunByName, Runs
 from polis.gateway.static import page_routes
+from polis.gateway.tickets import Tickets
 from polis.proto.catalog import DownloadArtifact
 from polis.proto.contract import operations
 from polis.proto.gateway import (
@@ -36,6 +37,7 @@ from polis.proto.gateway import (
     ConfirmBrowserSession,
     DrawRun,
     GetBrowserSession,
+    IssueLiveTicket,
     OpenBrowserSession,
     ProveBrowserSession,
     RefreshBrowserSession,
@@ -58,6 +60,7 @@ class Gateway:
         credentials = Credentials(settings.credential, settings.origins, cookies)
         admission = Admission(settings, proxies)
         self.peers = Peers(kernel, *admission.buckets)
+        self.tickets = Tickets(kernel, credentials)
         actors = Actors(kernel, credentials)
         self._proxy = Proxy(
             kernel,
@@ -65,10 +68,12 @@ class Gateway:
             actors,
             admission,
             cors=Cors(settings.cors_origins),
-            local=_local(kernel, Browser(kernel.caller, credentials, cookies, proxies)),
+            local=_local(kernel, Browser(kernel.caller, credentials, cookies, proxies), self.tickets),
             streamed=_streamed(kernel),
         )
-        self._live = Live(kernel, settings, credentials, actors, proxy=self._proxy, proxies=proxies)
+        self._live = Live(
+            kernel, settings, credentials, actors, proxy=self._proxy, proxies=proxies, tickets=self.tickets
+        )
         self.edge = Edge(self._proxy, self._live, connections=settings.connections)
         self._health = Health(kernel, Operators(settings.metrics_from, proxies))
         self._pages = Starlette(routes=[*page_routes(), *facade_routes()])
@@ -85,7 +90,7 @@ class Gateway:
             await self._pages(scope, receive, send)
 
 
-def _local(kernel: Kernel, browser: Browser) -> dict[type, Local]:
+def _local(kernel: Kernel, browser: Browser, tickets: Tickets) -> dict[type, Local]:
     """What the gateway answers itself."""
     hooks = Hooks(kernel.caller, kernel.keys)
     return {
@@ -96,6 +101,7 @@ def _local(kernel: Kernel, browser: Browser) -> dict[type, Local]:
         RefreshBrowserSession: browser.refresh,
         CloseBrowserSession: browser.close,
         RunByName: Runs(kernel.caller).start,
+        IssueLiveTicket: tickets.issue,
         CallHook: hooks.receive,
         DrawRun: Drawings(kernel.caller).show,
         EventByName: hooks.tell,

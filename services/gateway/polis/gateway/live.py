@@ -12,11 +12,13 @@ from msgspec import Struct
 
 from polis.gateway.codecs import chosen
 from polis.gateway.commands import Commands
+from polis.gateway.cors import Cors
 from polis.gateway.direct import blank_problem
 from polis.gateway.http import PROBLEM
 from polis.gateway.occupancy import Occupancy, Place
 from polis.gateway.routes import LIVE
 from polis.gateway.session import Session
+from polis.gateway.tickets import Bearer, shown
 from polis.gateway.topics import Topics
 from polis.gateway.websocket import handshake
 from polis.gateway.websocket.handshake import BadHandshake
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from polis.gateway.http import Exchange
     from polis.gateway.proxies import Proxies
     from polis.gateway.proxy import Proxy
+    from polis.gateway.tickets import Tickets
     from polis.service import Actor, Kernel
 
     HandOver = Callable[[WebSocket, bytes], None]
@@ -73,6 +76,7 @@ class Live:
         *,
         proxy: Proxy,
         proxies: Proxies,
+        tickets: Tickets,
     ) -> None:
         self.kernel = kernel
         self.settings = settings
@@ -81,21 +85,34 @@ class Live:
         self._credentials = credentials
         self._actors = actors
         self._proxies = proxies
+        self._tickets = tickets
+        self._cors = Cors(settings.cors_origins)
         self._occupancy = Occupancy(settings)
         self.sockets = Sockets(asyncio.get_running_loop(), _bounds(settings))
 
     # Who, and how many
 
     async def admit(self, exchange: Exchange) -> tuple[Holder, Actor]:
-        """Who connects, by header or cookie (with its origin checked); Refused when nobody, or too often. Counted from now on."""
-        self._credentials.demand_same_origin(exchange)
-        credential, org = self._credentials.token(exchange), exchange.header(b"x-org-id") or None
+        """Who connects, by header, cookie or ticket, with the origin checked; Refused when nobody, or too often.
+
+        It has its place from now on, until `leave`.
+        """
+        credential, org = await self._bearer(exchange)
         actor = await self._actors.of(credential, org)
         if actor is ANONYMOUS:
             raise Refused(Unauthenticated())
         place = Place(actor.principal_id, self._proxies.address(exchange))
         self._occupancy.take(place)
         return Holder(credential, org, place), actor
+
+    async def _bearer(self, exchange: Exchange) -> Bearer:
+        ticket = shown(handshake.offered(exchange.headers))
+        if not ticket:
+            self._credentials.demand_same_origin(exchange)
+            return Bearer(self._credentials.token(exchange), exchange.header(b"x-org-id") or None)
+        if not self._cors.allows(exchange.header(b"origin")):
+            self._credentials.demand_same_origin(exchange)
+        return await self._tickets.bearer(ticket)
 
     def leave(self, holder: Holder) -> None:
         """One that was admitted is gone."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def _open(settings: GatewaySettings, kernel: Kernel) -> AsyncIterator[Gateway]:
     gateway = Gateway(kernel, settings)
+    await gateway.tickets.listen()
     kernel.tasks.start(gateway.peers.run(), name="peers")
     yield gateway
 
