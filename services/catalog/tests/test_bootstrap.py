@@ -23,7 +23,12 @@ async def versions(client, key):
 
 
 async def test_every_component_and_graph_that_ships_is_active_and_public(ada):
-    for kind, keys in (("component", builtin.components()), ("graph", builtin.graphs())):
+    shipped_keys = {
+        "component": builtin.components(),
+        "graph": builtin.graphs(),
+        "assistant": builtin.assistants(),
+    }
+    for kind, keys in shipped_keys.items():
         for key in keys:
             version = await ada.call(ResolveResource(type=kind, key=key))
             assert version.key == key

@@ -1,4 +1,4 @@
-"""Triggers, the posts and events that they fire for, and what the runtime asks the catalog about them."""
+"""Triggers, assistants that have some, the posts and events that they fire for, and what the runtime asks the catalog about them."""
 
 from __future__ import annotations
 
@@ -53,9 +53,11 @@ ROWS = {
     "receive_hook": lambda _: ReceiveHook(trigger_id=uuid4(), body=b""),
     "get_effective": lambda _: GetEffective(uuid4(), uuid4(), "production"),
     "list_effective": lambda _: ListEffective(),
+    "install_assistant": fixed("/assistants/echo/install", {}),
 }
 ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("call_hook", "public"): {404},  # nothing vouches for the row's post
+    ("install_assistant", "hidden"): {200},  # what ships is there for every org
 }
 USERS_ONLY: set[str] = set()
 

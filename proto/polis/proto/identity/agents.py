@@ -121,7 +121,10 @@ class AgentDeleted(Event, frozen=True):
 
 
 @operation(
-    http="POST /agents", scope="identity:agents", problems=(AgentKeyTaken, AgentNumberTaken, UnitNotFound)
+    http="POST /agents",
+    scope="identity:agents",
+    problems=(AgentKeyTaken, AgentNumberTaken, UnitNotFound),
+    callers=("runtime",),
 )
 class CreateAgent(Request[AgentCredential], frozen=True):
     """Create an agent in the org; its secret is shown this once. It may do no more than its creator, and less with `scopes`.

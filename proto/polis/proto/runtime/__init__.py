@@ -3,6 +3,7 @@
 from polis.proto.runtime.approvals import *
 from polis.proto.runtime.ask_links import *
 from polis.proto.runtime.asks import *
+from polis.proto.runtime.assistants import *
 from polis.proto.runtime.children import *
 from polis.proto.runtime.handing import *
 from polis.proto.runtime.history import *

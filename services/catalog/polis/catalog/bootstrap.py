@@ -50,7 +50,7 @@ class _Known(Struct, frozen=True):
 
 
 def shipped() -> list[Shipped]:
-    """Every built-in component and graph."""
+    """Every built-in component, graph and assistant."""
     components = [
         Shipped("component", key, component.title, canonical(msgspec.to_builtins(component)))
         for key, component in builtin.components().items()
@@ -58,7 +58,11 @@ def shipped() -> list[Shipped]:
     graphs = [
         Shipped("graph", key, key, canonical(msgspec.to_builtins(g))) for key, g in builtin.graphs().items()
     ]
-    return components + graphs
+    assistants = [
+        Shipped("assistant", key, assistant.name, canonical(msgspec.to_builtins(assistant)))
+        for key, assistant in builtin.assistants().items()
+    ]
+    return components + graphs + assistants
 
 
 async def bootstrap(database: Database, wanted: list[Shipped]) -> int:

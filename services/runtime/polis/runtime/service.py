@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from polis.proto import Refused, identity, runtime
 from polis.runtime.asks import handing, talked
 from polis.runtime.asks import service as asks
+from polis.runtime.assistants import service as assistants
 from polis.runtime.children import ends
 from polis.runtime.children import service as children
 from polis.runtime.config import Config
@@ -33,6 +34,7 @@ service.include(
     migrate.handlers,
     runs.handlers,
     asks.handlers,
+    assistants.handlers,
     handing.handlers,
     talked.handlers,
     children.handlers,

@@ -121,7 +121,9 @@ async def test_who_is_preempted_says_no_more(say, within):
     assert (step.out()[0]["state"], step.out()[0]["shown"]) == ("preempted", 4)
 
 
-@pytest.mark.parametrize(("said", "kind"), [("x" * 32_769, "too_long"), (" \n", "no_text"), ([5], "no_text")])
+@pytest.mark.parametrize(
+    ("said", "kind"), [("x" * 32_769, "too_long"), (" \n", "no_text"), ([" "], "no_text")]
+)
 async def test_what_cannot_be_a_message_is_refused_before_anything_is_said(say, within, said, kind):
     with pytest.raises(StepFailed) as caught:
         await say("conversation.stream", said)

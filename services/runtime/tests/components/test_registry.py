@@ -90,9 +90,12 @@ def test_an_unknown_component_has_no_implementation():
     assert implementation("nothing.like.it") is None
 
 
-@pytest.mark.parametrize("key", builtin.graphs())
+GRAPHS = {**builtin.graphs(), **{key: each.graph for key, each in builtin.assistants().items()}}
+
+
+@pytest.mark.parametrize("key", GRAPHS)
 def test_a_shipped_graph_is_valid_and_its_expressions_and_templates_compile(key):
-    graph = builtin.graphs()[key]
+    graph = GRAPHS[key]
 
     check(graph, builtin.components())
     for node in graph.nodes.values():

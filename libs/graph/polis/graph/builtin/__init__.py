@@ -1,4 +1,4 @@
-"""The components and graphs that ship with Polis, one JSON file each; the file's name is the key."""
+"""The components, graphs and assistants that ship with Polis, one JSON file each; the file's name is the key."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from polis.proto.assistant import Assistant
 from polis.proto.graph import Component, Graph
 
 T = TypeVar("T")
@@ -23,6 +24,12 @@ def components() -> dict[str, Component]:
 def graphs() -> dict[str, Graph]:
     """Every shipped graph by its key."""
     return _read("graphs", Graph)
+
+
+@cache
+def assistants() -> dict[str, Assistant]:
+    """Every shipped assistant by its key."""
+    return _read("assistants", Assistant)
 
 
 def _read(folder: str, type_: type[T]) -> dict[str, T]:

@@ -16,6 +16,7 @@ from polis.proto.messaging import (
     BeginStream,
     ContinueStream,
     EndStream,
+    MessagePart,
     StreamIncomplete,
     StreamPaused,
     StreamStatus,
@@ -23,6 +24,8 @@ from polis.proto.messaging import (
 from polis.runtime.component import StepFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from polis.runtime.reach import Reach
 
 TOGETHER_S = 0.05
@@ -82,17 +85,19 @@ class Speaking:
             if self.status.state == "paused":
                 await self._wait()
 
-    async def end(self) -> StreamStatus:
+    async def end(
+        self, parts: tuple[MessagePart, ...] = (), attributes: Mapping[str, object] | None = None
+    ) -> StreamStatus:
         """Let it be a message; what has become of it. A pause is waited for."""
+        request = EndStream(self.status.stream_id, len(self._text), parts, dict(attributes or {}))
         while self.goes_on:
             await self.flush()
             if self.goes_on:
-                await self._end()
+                await self._end(request)
         return self.status
 
-    async def _end(self) -> None:
+    async def _end(self, request: EndStream) -> None:
         try:
-            request = EndStream(self.status.stream_id, at=len(self._text))
             self.status = await self._reach.call(request, key="")
         except StepFailed as failure:
             cause = failure.__cause__

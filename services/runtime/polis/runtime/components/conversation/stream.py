@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
-from polis.proto.messaging import MAX_TEXT
+from polis.proto.messaging import MAX_TEXT, Attributes, Parts
 from polis.runtime.component import Inputs, Step, StepFailed, component, message
 from polis.runtime.components.conversation.place import Answered, Answering, client_id, run_id, text_of
 from polis.runtime.components.conversation.speaking import Speaking
@@ -28,7 +28,8 @@ class _Stream(Answering, frozen=True):
 @component("conversation.stream")
 async def stream(step: Step, inputs: Inputs) -> None:
     answered, config = message(inputs, "message", Answered), msgspec.convert(step.config, _Stream)
-    pieces = list(_pieces(inputs["in"], config.by))
+    said = _said(inputs["in"])
+    pieces = list(_pieces(said.text, config.by))
     if not text_of("".join(pieces), MAX_TEXT).strip():
         raise StepFailed("conversation.no_text", "there is nothing to say")
     speaking = await Speaking.begin(
@@ -46,16 +47,28 @@ async def stream(step: Step, inputs: Inputs) -> None:
         step.progress(number, len(pieces))
         if config.pace_ms and not speaking.repeats:
             await asyncio.sleep(config.pace_ms / 1000)
-    status = await speaking.end()
+    status = await speaking.end(said.parts, said.attributes)
     if status.state == "partial":
         raise StepFailed("conversation.broken_off", "the stream was taken to be lost")
     told = {"conversation_id": str(answered.conversation_id), "state": status.state, "shown": status.shown}
     step.emit("out", told | {"seq": status.message_seq})
 
 
-def _pieces(value: object, by: str) -> Iterator[str]:
-    for text in value if isinstance(value, list) else [value]:
-        said = text_of(text, MAX_TEXT)
+class _Said(Struct, frozen=True):
+    """What is said, and what its message holds besides."""
+
+    text: str | list[str]
+    parts: Parts = ()
+    attributes: Attributes = {}
+
+
+def _said(value: object) -> _Said:
+    return message({"in": value if isinstance(value, dict) else {"text": value}}, "in", _Said)
+
+
+def _pieces(text: str | list[str], by: str) -> Iterator[str]:
+    for each in text if isinstance(text, list) else [text]:
+        said = text_of(each, MAX_TEXT)
         if by == "word":
             yield from _WORD.findall(said)
         elif said:

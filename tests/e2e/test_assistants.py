@@ -1,0 +1,62 @@
+"""Assistants as a user has them: installed by one call, talked to in a conversation, answering from what they read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from polis.cli.api import Api
+from polis.testing import eventually
+
+SAMPLE = Path(__file__).parents[2] / "samples" / "mailbox.mbox"
+
+
+@pytest.fixture
+async def ada(mesh, address):
+    async with Api(address) as api:
+        await api.sign_up()
+        yield api
+
+
+class Talk:
+    """A conversation of somebody with an agent."""
+
+    def __init__(self, api: Api, conversation_id: str, agent_id: str) -> None:
+        self.api = api
+        self.path = f"/conversations/{conversation_id}/messages"
+        self.agent_id = agent_id
+
+    async def say(self, text: str) -> str:
+        """What is answered to it."""
+        posted = await self.api.call("POST", self.path, {"text": text})
+
+        async def answered():
+            page = await self.api.call("GET", f"{self.path}?since={posted['seq']}")
+            return [each["text"] for each in page["items"] if each["sender_id"] == self.agent_id]
+
+        return (await eventually(answered, within_s=20))[0]
+
+
+async def talk(api: Api, installed: dict) -> Talk:
+    opened = await api.call("POST", "/conversations/direct", {"principal_id": installed["agent_id"]})
+    return Talk(api, opened["id"], installed["agent_id"])
+
+
+async def trigger(api: Api, graph: str) -> dict | None:
+    return next(iter((await api.call("GET", f"/triggers?graph={graph}"))["items"]), None)
+
+
+async def test_echo_is_installed_by_one_call_and_says_what_it_is_told(ada):
+    installed = await ada.call("POST", "/assistants/echo/install", {})
+    again = await ada.call("POST", "/assistants/echo/install", {})
+    await eventually(lambda: trigger(ada, installed["graph"]), within_s=10)
+    echo = await talk(ada, installed)
+
+    said = await echo.say("Hello **there**, how are you?")
+
+    assert again == installed
+    assert said == "Hello **there**, how are you?"
+    agent = await ada.call("GET", "/agents/echo")
+    assert agent["scopes"] == ["messaging:read", "messaging:write", "runtime:read"]
