@@ -103,6 +103,19 @@ class TestOperations:
         log = [r.detail for r in (await ada.call(ListAudit(limit=200))).items if r.action == "secret.updated"]
         assert sorted(d["used_by"] for d in log) == ["", "runtime"]
 
+    async def test_a_secret_says_where_it_may_be_sent_and_the_lease_repeats_it(
+        self, ada, keep, lease, refused
+    ):
+        secret = await keep(ada, hosts=("mail.example:993", "*.api.example"))
+
+        assert secret.hosts == ("*.api.example", "mail.example:993")
+        assert (await lease(ada, secret)).hosts == secret.hosts
+        assert (await ada.call(UpdateSecret(secret.id, "another.name"))).hosts == secret.hosts
+        assert (await ada.call(UpdateSecret(secret.id, hosts=("[::1]:8080",)))).hosts == ("[::1]:8080",)
+        assert (await lease(ada, secret)).hosts == ("[::1]:8080",)
+        wrong = await refused(ada.call(UpdateSecret(secret.id, hosts=("https://api.example",))))
+        assert [fault.pointer for fault in wrong.faults] == ["/hosts/0"]
+
     async def test_others_change_a_secret_only_if_it_is_the_orgs_and_they_manage_it(
         self, ada, ben, join, keep, refused
     ):

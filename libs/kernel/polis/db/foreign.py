@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 700_000
 """Characters of all values of a result, together."""
+MAX_BYTES = 16 * 1024 * 1024
+"""Bytes that a server may send for one statement: a value is whole in memory before anybody can look at it."""
 _CONNECT_S = 10.0
 _GRACE_S = 5.0
 _EXACT = 2**53
@@ -89,7 +91,7 @@ async def ask(where: Server, address: str, statement: Statement) -> list[Row]:
         async with asyncio.timeout(statement.timeout_s + _CONNECT_S + _GRACE_S):
             connection = await _connect(where, address, statement)
             try:
-                return await _result(connection, statement)
+                return await _bounded(connection, statement)
             finally:
                 connection.terminate()
     except TimeoutError:
@@ -112,6 +114,37 @@ async def ask(where: Server, address: str, statement: Statement) -> list[Row]:
         raise Failed("sql.failed", f"{error.sqlstate}: {_said(error)}") from None
     except (asyncpg.InterfaceError, ValueError, TypeError) as error:
         raise Failed("sql.invalid", _said(error)) from None
+
+
+async def _bounded(connection: Connection, statement: Statement) -> list[Row]:
+    line = _Line(connection._transport)  # noqa: SLF001 - what comes in is seen nowhere else
+    try:
+        return await _result(connection, statement)
+    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+        if line.left < 0:
+            raise Failed("sql.too_large", f"the server sends more than {MAX_BYTES:,} bytes") from None
+        raise
+
+
+class _Line(asyncio.Protocol):
+    """Stands in front of the driver and hangs up on a server that sends too much."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.left = MAX_BYTES
+        self._transport = transport
+        self._driver = cast("asyncio.Protocol", transport.get_protocol())
+        self.connection_lost = self._driver.connection_lost  # type: ignore[method-assign] # the driver's own
+        self.eof_received = self._driver.eof_received  # type: ignore[method-assign]
+        self.pause_writing = self._driver.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = self._driver.resume_writing  # type: ignore[method-assign]
+        transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.left -= len(data)
+        if self.left < 0:
+            self._transport.abort()
+        else:
+            self._driver.data_received(data)
 
 
 async def _connect(where: Server, address: str, statement: Statement) -> Connection:

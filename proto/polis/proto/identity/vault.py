@@ -49,6 +49,18 @@ Protection = Annotated[
         "`sealed`: as that, and only while the owner has opened it with a passphrase."
     ),
 ]
+SecretHost = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\*\.)?([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?$(?!\n)",
+        description="A host that a secret may be sent to; `*.` stands for every name below, a port for that one alone.",
+        examples=["api.example.com"],
+    ),
+]
+SecretHosts = Annotated[
+    tuple[SecretHost, ...],
+    Meta(max_length=16, description="Where a secret may be sent; without any to wherever it is used."),
+]
 SECRETS = 500
 """Secrets that an org may have."""
 LEASE_S = 60
@@ -68,15 +80,17 @@ class Secret(Struct, frozen=True):
     created_at: Time
     rotated_at: Time | None = None
     open_until: Time | None = None
+    hosts: SecretHosts = ()
 
 
 class SecretLease(Struct, frozen=True):
-    """A secret in the hands of a service, until then. It is neither stored nor passed on."""
+    """A secret in the hands of a service, until then. It is neither stored nor passed on, but to `hosts`, where it has some."""
 
     secret_id: UUID
     version: int
     value: SecretValue
     until: Time
+    hosts: SecretHosts = ()
 
     def __repr__(self) -> str:
         return f"SecretLease({self.secret_id}, hidden)"
@@ -132,10 +146,11 @@ class SecretRotated(Event, frozen=True):
 
 @event(entity="entry_id")
 class SecretUpdated(Event, frozen=True):
-    """A secret is given to these services alone from now on; leases that they hold last their minute."""
+    """A secret is given to these services alone from now on, for these hosts; leases that they hold last their minute."""
 
     entry_id: UUID
     used_by: tuple[Key, ...]
+    hosts: SecretHosts = ()
 
 
 @event(entity="entry_id")
@@ -154,6 +169,7 @@ class CreateSecret(Request[Secret], frozen=True):
     used_by: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=16)]
     protection: Protection = "org"
     passphrase: Passphrase | None = None
+    hosts: SecretHosts = ()
 
     def __repr__(self) -> str:
         return f"CreateSecret({self.name}, hidden)"
@@ -190,7 +206,7 @@ class RotateSecret(Request[Secret], frozen=True):
     http="PATCH /secrets/{secret_id}", scope="identity:secrets", problems=(SecretNotFound, SecretNameTaken)
 )
 class UpdateSecret(Request[Secret], frozen=True):
-    """Rename a secret, or say anew which services get it: none, if `used_by` is empty. What is left out stays.
+    """Rename a secret, or say anew which services get it (none, if `used_by` is empty) and for which hosts. What is left out stays.
 
     An org's secret is changed by who made it and by who manages the org's members; any other by its owner.
     """
@@ -198,6 +214,7 @@ class UpdateSecret(Request[Secret], frozen=True):
     secret_id: UUID
     name: SecretKey | None = None
     used_by: Annotated[tuple[Key, ...], Meta(max_length=16)] | None = None
+    hosts: SecretHosts | None = None
 
 
 @operation(http="DELETE /secrets/{secret_id}", scope="identity:secrets", problems=(SecretNotFound,))

@@ -5,6 +5,7 @@ Steps see this interface alone; polis.runtime.shell.reaching carries it out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from polis.runtime.egress.client import Egress
 
 A = TypeVar("A")
+Place = tuple[str, int]
+"""A host, as it is written, and a port."""
+Told = Callable[[str], Place]
+"""Where a secret goes that says so itself, as the URL of a database does."""
 
 
 class Reach(Protocol):
@@ -30,8 +35,11 @@ class Reach(Protocol):
         """Connections to hosts outside."""
         ...
 
-    async def secret(self, secret_id: str) -> str:
-        """The value of a secret, for this moment: it goes into no message, event, log line or text of an error."""
+    async def secret(self, secret_id: str, to: Place | Told | None) -> str:
+        """The value of a secret, for this moment: it goes into no message, event, log line or text of an error.
+
+        to: where it is sent; None where it is only computed with. StepFailed `secret.elsewhere` when it is bound to other hosts.
+        """
         ...
 
     async def call(self, request: Request[A], *, key: str) -> A:

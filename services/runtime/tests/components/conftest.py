@@ -10,6 +10,8 @@ import pytest
 from polis.runtime.component import implementations
 from polis.runtime.egress.addresses import Allowed
 from polis.runtime.egress.client import Egress
+from polis.runtime.reach import Place, Told
+from polis.runtime.shell.reaching import demand_hosts
 
 
 class Within:
@@ -17,6 +19,8 @@ class Within:
 
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
+        self.hosts: tuple[str, ...] = ()
+        """What all secrets are bound to."""
         self.stored: list[tuple[str, str, bytes]] = []
         self.told: list[tuple[str, str, object]] = []
         self.calls: list[tuple[object, str]] = []
@@ -25,8 +29,10 @@ class Within:
         self.folders: dict[str, Path] = {}
         self.egress = Egress(Allowed())
 
-    async def secret(self, secret_id: str) -> str:
-        return self.secrets[secret_id]
+    async def secret(self, secret_id: str, to: Place | Told | None) -> str:
+        value = self.secrets[secret_id]
+        demand_hosts(self.hosts, to(value) if callable(to) else to)
+        return value
 
     async def store(self, key: str, name: str, media_type: str, content: bytes) -> dict[str, object]:
         self.stored.append((name, media_type, content))

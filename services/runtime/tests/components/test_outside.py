@@ -114,6 +114,7 @@ async def test_what_is_a_parameter_is_never_part_of_the_statement(sql):
         ("select pg_sleep(30)", {"timeout_s": 0.2}, ("sql.timeout", False)),
         ("select * from public.orders", {"max_rows": 4}, ("sql.too_many", False)),
         ("select repeat('x', 1000000)", {}, ("sql.too_large", False)),
+        ("select repeat('x', 200000000)", {}, ("sql.too_large", False)),
         ("select 1; select 2", {}, ("sql.failed", False)),
         ("selec 1", {}, ("sql.failed", False)),
         ("select $1::int", {"parameters": ["'a'"]}, ("sql.failed", False)),
@@ -125,6 +126,15 @@ async def test_a_statement_that_may_not_or_cannot_be_done_has_no_result(text, co
 
     assert (kind, retryable) == expected or (expected[0] == "sql.failed" and kind == "sql.read_only")
     assert len((await sql("select 1 from public.orders"))["rows"]) == 5
+
+
+async def test_a_database_that_its_secret_is_not_bound_to_is_not_asked(sql, within):
+    within.hosts = ("db.example:5432",)
+
+    assert await failure(sql("select 1")) == ("secret.elsewhere", False)
+
+    within.hosts = ("127.0.0.1", "localhost")
+    assert (await sql("select 1 one"))["rows"] == [{"one": 1}]
 
 
 async def test_what_may_write_does_and_says_so(sql):

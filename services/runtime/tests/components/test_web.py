@@ -156,6 +156,28 @@ async def test_a_credential_leaves_with_the_request_and_stays_with_its_origin(
     await within.egress.close()
 
 
+@pytest.mark.parametrize(
+    ("hosts", "sent"),
+    [
+        (("127.0.0.1",), True),
+        (("api.example", "127.0.0.1:{port}"), True),
+        (("127.0.0.1:1",), False),
+        (("*.0.0.1",), True),
+        (("*.example",), False),
+    ],
+)
+async def test_a_secret_that_is_bound_to_hosts_goes_to_no_other(hosts, sent, ask, within, server, failing):
+    within.hosts = tuple(host.format(port=server.port) for host in hosts)
+    config = {"url": f"{server.base}/there", "credential": {"secret_id": SECRET_ID}}
+
+    if sent:
+        await ask({}, **config)
+    else:
+        assert await failing({}, **config) == ("secret.elsewhere", False)
+
+    assert bool(server.asked) is sent
+
+
 async def test_a_secret_that_a_host_gives_back_does_not_come_into_the_run(ask, failing, server):
     back, credential = f"{server.base}/back", {"secret_id": SECRET_ID}
 

@@ -50,6 +50,7 @@ class Stored(Struct, frozen=True):
     opened_key: bytes | None
     opened_root: str | None
     open_until: datetime | None
+    hosts: tuple[str, ...]
 
     @property
     def envelope(self) -> Envelope:
@@ -81,8 +82,8 @@ async def create(tx: Transaction, secret: Secret, envelope: Envelope, owner_id: 
         await tx.execute(
             """
             insert into identity.secrets
-                (org_id, id, name, protection, owner_id, used_by, version, created_by, created_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                (org_id, id, name, protection, owner_id, used_by, version, created_by, created_at, hosts)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             """,
             secret.org_id,
             secret.id,
@@ -93,6 +94,7 @@ async def create(tx: Transaction, secret: Secret, envelope: Envelope, owner_id: 
             secret.version,
             secret.created_by,
             secret.created_at,
+            secret.hosts,
         )
     except UniqueViolation as violation:
         raise _name_taken(violation, secret) from None
@@ -114,7 +116,7 @@ async def page(
         Secret,
         """
         select s.id, s.org_id, s.name, s.protection, s.used_by, s.version, s.created_by, s.created_at, s.rotated_at,
-            o.until as open_until
+            o.until as open_until, s.hosts
         from identity.secrets s
         left join identity.secret_openings o on o.org_id = s.org_id and o.secret_id = s.id and o.until > $5
         where s.org_id = $1 and (s.owner_id is null or s.owner_id = $2) and ($3::uuid is null or s.id > $3)
@@ -137,7 +139,7 @@ async def get(
         Secret,
         """
         select s.id, s.org_id, s.name, s.protection, s.used_by, s.version, s.created_by, s.created_at, s.rotated_at,
-            o.until as open_until
+            o.until as open_until, s.hosts
         from identity.secrets s
         left join identity.secret_openings o on o.org_id = s.org_id and o.secret_id = s.id and o.until > $4
         where s.org_id = $1 and s.id = $2 and (s.owner_id is null or s.owner_id = $3 or $3::uuid is null)
@@ -165,7 +167,7 @@ async def stored(db: Tenant | Transaction, org_id: UUID, secret_id: UUID) -> Sto
         Stored,
         """
         select s.org_id, s.id, s.name, s.protection, s.owner_id, s.used_by, s.version, v.sealed, v.data_key, v.root_key,
-            v.salt, s.locked_until, o.data_key as opened_key, o.root_key as opened_root, o.until as open_until
+            v.salt, s.locked_until, o.data_key as opened_key, o.root_key as opened_root, o.until as open_until, s.hosts
         from identity.secrets s
         join identity.secret_values v on v.org_id = s.org_id and v.secret_id = s.id and v.version = s.version
         left join identity.secret_openings o
@@ -202,18 +204,19 @@ async def rotate(tx: Transaction, envelope: Envelope, at: datetime) -> None:
 
 
 async def update(tx: Transaction, secret: Secret) -> None:
-    """Another name or other services for a locked secret, and tell. Refused(SecretNameTaken)."""
+    """Another name, other services or hosts for a locked secret, and tell. Refused(SecretNameTaken)."""
     try:
         await tx.execute(
-            "update identity.secrets set name = $3, used_by = $4 where org_id = $1 and id = $2",
+            "update identity.secrets set name = $3, used_by = $4, hosts = $5 where org_id = $1 and id = $2",
             secret.org_id,
             secret.id,
             secret.name,
             secret.used_by,
+            secret.hosts,
         )
     except UniqueViolation as violation:
         raise _name_taken(violation, secret) from None
-    await tx.emit(SecretUpdated(secret.org_id, secret.id, secret.used_by))
+    await tx.emit(SecretUpdated(secret.org_id, secret.id, secret.used_by, secret.hosts))
 
 
 async def delete(tx: Transaction, org_id: UUID, secret_id: UUID) -> None:

@@ -39,6 +39,7 @@ async def create_secret(request: identity.CreateSecret, ctx: Context[Own]) -> id
         version=1,
         created_by=ctx.actor.principal_id,
         created_at=ctx.now(),
+        hosts=tuple(sorted(set(request.hosts))),
     )
     owner = None if secret.protection == "org" else ctx.actor.principal_id
     closed = await _close(ctx, secret, request.value, request.passphrase)
@@ -83,10 +84,19 @@ async def update_secret(request: identity.UpdateSecret, ctx: Context[Own]) -> id
         if old.created_by != ctx.actor.principal_id:
             ctx.actor.demand(EVERYONES)
         used_by = old.used_by if request.used_by is None else tuple(sorted(set(request.used_by)))
-        secret = msgspec.structs.replace(old, name=request.name or old.name, used_by=used_by)
+        hosts = old.hosts if request.hosts is None else tuple(sorted(set(request.hosts)))
+        secret = msgspec.structs.replace(old, name=request.name or old.name, used_by=used_by, hosts=hosts)
         if secret != old:
             await rows.update(tx, secret)
-            await _note(ctx, tx, "secret.updated", secret, was=old.name, used_by=" ".join(used_by))
+            await _note(
+                ctx,
+                tx,
+                "secret.updated",
+                secret,
+                was=old.name,
+                used_by=" ".join(used_by),
+                hosts=" ".join(hosts),
+            )
         return tx.answer(secret)
 
 
@@ -172,7 +182,7 @@ def _leased(ctx: Context[Own], found: rows.Stored) -> identity.SecretLease:
         value = envelope.read(ctx.own.ring, found.envelope, opening)
     except Unreadable as error:
         raise _unreadable(found, error) from None
-    return identity.SecretLease(found.id, found.version, value, until)
+    return identity.SecretLease(found.id, found.version, value, until, found.hosts)
 
 
 async def _may_use(tx: Transaction, found: rows.Stored, request: identity.LeaseSecret) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -83,6 +84,20 @@ class Allowed:
         if not permitted:
             raise refused(host)
         return list(dict.fromkeys(permitted))
+
+
+def covers(hosts: Iterable[str], host: str, port: int) -> bool:
+    """Whether one of these (`api.example`, `*.corp.example:443`, `[::1]`) is the host, as both are written."""
+    name = host.lower().rstrip(".")
+    return any(_written(part, name, port) for part in hosts)
+
+
+def _written(part: str, name: str, port: int) -> bool:
+    host, _, rest = part.removeprefix("[").partition("]" if part.startswith("[") else ":")
+    wanted = rest.removeprefix(":")
+    if wanted and int(wanted) != port:
+        return False
+    return name.endswith(host[1:]) if host.startswith("*.") else name == host
 
 
 def refused(host: str) -> StepFailed:

@@ -15,7 +15,7 @@ from polis.javascript import Pool
 from polis.proto import Refused, catalog, identity, runtime
 from polis.proto.problems import DeadlineExceeded, Overloaded, Unauthenticated, Unavailable
 from polis.runtime.component import StepFailed
-from polis.runtime.egress.addresses import Allowed
+from polis.runtime.egress.addresses import Allowed, covers
 from polis.runtime.egress.client import Egress
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from polis.proto.runtime import Run
     from polis.runtime.config import Config
     from polis.runtime.engine.program import Program
+    from polis.runtime.reach import Place, Told
     from polis.runtime.shell.tokens import Tokens
     from polis.service import Kernel
 
@@ -55,7 +56,7 @@ class Reaching:
         """What one run may reach."""
         return RunReach(self, run, program.scopes, owner)
 
-    async def secret(self, run: Run, secret_id: UUID) -> str:
+    async def secret(self, run: Run, secret_id: UUID) -> identity.SecretLease:
         """A lease is kept for as long as it holds, and for the one that it was given for alone."""
         wanted = (run.org_id, run.actor_id, str(secret_id))
         lease = self._secrets.get(wanted)
@@ -65,7 +66,7 @@ class Reaching:
             self._secrets[wanted] = lease
             if len(self._secrets) > _SECRETS:
                 self._secrets.popitem(last=False)
-        return lease.value
+        return lease
 
 
 class RunReach:
@@ -85,13 +86,15 @@ class RunReach:
     def egress(self) -> Egress:
         return self._shared.egress
 
-    async def secret(self, secret_id: str) -> str:
+    async def secret(self, secret_id: str, to: Place | Told | None) -> str:
         try:
-            return await self._shared.secret(self._run, UUID(secret_id))
+            lease = await self._shared.secret(self._run, UUID(secret_id))
         except ValueError:
             raise StepFailed("secret.no_id", "this is no id of a secret") from None
         except Refused as refusal:
             raise _failed(refusal) from None
+        demand_hosts(lease.hosts, to(lease.value) if callable(to) else to)
+        return lease.value
 
     async def call(self, request: Request[A], *, key: str) -> A:
         shared, run = self._shared, self._run
@@ -167,6 +170,14 @@ class RunReach:
                 "folder.unknown", f"no folder `{name:.60}` is named for runs (POLIS_RUN_FOLDERS)"
             )
         return found
+
+
+def demand_hosts(hosts: tuple[str, ...], to: Place | None) -> None:
+    """StepFailed unless a secret that is bound to these hosts goes to one of them, whatever a graph or a message says."""
+    if not hosts or (to is not None and covers(hosts, *to)):
+        return
+    where = "it is not sent to one" if to is None else f"not for `{to[0]:.200}`"
+    raise StepFailed("secret.elsewhere", f"the secret is bound to hosts, and {where}")
 
 
 def folders(named: str) -> dict[str, Path]:

@@ -62,7 +62,7 @@ async def mail_fetch(step: Step, inputs: Inputs) -> None:
         raise StepFailed(
             "mail.uncovered", "without TLS mail is read from a host that POLIS_EGRESS_ALLOW names, only"
         )
-    password = await step.reach.secret(config.secret_id)
+    password = await step.reach.secret(config.secret_id, to=(config.host, config.port))
     line = [await step.reach.egress.socket(config.host, config.port)]
     loop = asyncio.get_running_loop()
     try:

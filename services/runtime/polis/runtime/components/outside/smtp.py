@@ -60,7 +60,9 @@ async def mail_send(step: Step, inputs: Inputs) -> None:
     config, mail = msgspec.convert(step.config, Config), message(inputs, "in", Mail)
     if not 0 < len(mail.recipients) <= MAX_RECIPIENTS:
         raise StepFailed("mail.recipients", f"a mail goes to 1 to {MAX_RECIPIENTS} addresses")
-    password = await step.reach.secret(config.secret_id) if config.secret_id else ""
+    password = ""
+    if config.secret_id:
+        password = await step.reach.secret(config.secret_id, to=(config.host, config.port))
     files = [(file, await stored.whole(step, file, MAX_BYTES)) for file in mail.attachments]
     if sum(len(content) for _, content in files) > MAX_BYTES:
         raise stored.too_large(MAX_BYTES)

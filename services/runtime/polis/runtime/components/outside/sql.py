@@ -35,11 +35,18 @@ async def sql_query(step: Step, inputs: Inputs) -> None:
     values = tuple(compiled(source).value({"item": item}) for source in config.parameters)
     statement = foreign.Statement(config.sql, values, config.writes, config.max_rows, config.timeout_s)
     try:
-        where = foreign.server(await step.reach.secret(config.secret_id))
+        where = foreign.server(await step.reach.secret(config.secret_id, to=_place))
         found = await _asked(step, where, statement)
     except foreign.Failed as failed:
         raise StepFailed(failed.kind, str(failed), retryable=failed.again) from None
     step.emit("out", {"rows": found})
+
+
+def _place(dsn: str) -> tuple[str, int]:
+    from polis.db import foreign
+
+    where = foreign.server(dsn)
+    return where.host, where.port
 
 
 async def _asked(step: Step, where: Server, statement: Statement) -> list[Row]:

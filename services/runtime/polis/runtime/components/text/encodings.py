@@ -56,7 +56,7 @@ async def text_hash(step: Step, inputs: Inputs) -> None:
 @component("text.hmac")
 async def text_hmac(step: Step, inputs: Inputs) -> None:
     config, text = msgspec.convert(step.config, Hash), the_text(inputs)
-    key = await step.reach.secret(config.secret_id)
+    key = await step.reach.secret(config.secret_id, to=None)
     step.emit(
         "out", _form(await off_loop(hmac.digest, key.encode(), _bytes(text), config.digest), config.form)
     )

@@ -74,12 +74,22 @@ def _scopes(config: Mapping[str, object]) -> tuple[str, ...]:
 @component("http.request", needs=_scopes)
 async def http_request(step: Step, inputs: Inputs) -> None:
     config, asked = msgspec.convert(step.config, Config), message(inputs, "in", Asked)
-    secret = await step.reach.secret(config.credential.secret_id) if config.credential else ""
+    secret = ""
+    if config.credential is not None:
+        # To the node's own URL alone: no message leads to another host, and no redirect takes it along.
+        secret = await step.reach.secret(config.credential.secret_id, to=place(config.url))
     outgoing = await _outgoing(step, config, asked, secret)
     incoming = await step.reach.egress.request(outgoing)
     if config.on_status == "error":
         refuse_status(incoming.status)
     step.emit("out", await _told(step, config, incoming, _hidden(config.credential, secret)))
+
+
+def place(url: str) -> tuple[str, int]:
+    """Where a request goes."""
+    _refuse_odd(url)
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def refuse_status(status: int) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from polis.runtime.component import Inputs, Step, StepFailed, component
-from polis.runtime.components.web.request import refuse_status
+from polis.runtime.components.web.request import place, refuse_status
 from polis.runtime.egress.client import Outgoing
 
 MAX_BODY = 256 * 1024
@@ -34,7 +34,7 @@ async def webhook_send(step: Step, inputs: Inputs) -> None:
     body = msgspec.json.encode({"type": config.type, "data": inputs["in"]})
     if len(body) > MAX_BODY:
         raise StepFailed("webhook.too_large", f"a message of {len(body):,} bytes; {MAX_BODY:,} are the most")
-    secret = await step.reach.secret(config.secret_id)
+    secret = await step.reach.secret(config.secret_id, to=place(config.url))
     # The same at every attempt: whoever gets it twice can tell.
     name = "msg_" + hashlib.sha256(step.key.encode()).hexdigest()[:32]
     headers = {"content-type": "application/json", **signed(secret, name, int(time.time()), body)}

@@ -1,0 +1,2 @@
+-- Where a secret may be sent; to wherever it is used, where none is named.
+alter table identity.secrets add column hosts text[] not null default '{}';
