@@ -99,6 +99,7 @@ class Operation(Struct, frozen=True, eq=False):
     fresh: bool
     by_person: bool = False
     on_socket: bool = False
+    may_be_accepted: bool = False
 
     @property
     def subject(self) -> str:
@@ -207,6 +208,7 @@ def operation(
     fresh: bool = False,
     by_person: bool = False,
     on_socket: bool = False,
+    may_be_accepted: bool = False,
 ) -> Callable[[C], C]:
     """Declare a request as an operation of the service whose proto module it stands in.
 
@@ -217,6 +219,7 @@ def operation(
     local: answered by the gateway itself, so it has a route and no subject.
     by_person: a decision that no step of a run takes for somebody.
     on_socket: whether it may be called over `/api/v1/live`, too.
+    may_be_accepted: whether it also answers 202, with the same, where what was asked for goes on behind the answer.
     fresh: for people who proved who they are within the last FRESH_S alone; others are refused with StepUpRequired.
     """
 
@@ -244,6 +247,7 @@ def operation(
             fresh=fresh,
             by_person=by_person,
             on_socket=on_socket,
+            may_be_accepted=may_be_accepted,
         )
         return request
 

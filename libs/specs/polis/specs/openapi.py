@@ -110,12 +110,20 @@ def _item(operation: Operation) -> Json:
         "summary": summary(operation.request).removesuffix("."),
         "description": _description(operation),
         "parameters": _parameters(operation),
-        "responses": {str(success_status(operation)): _success(operation), **_refusals(operation)},
+        "responses": {**_answers(operation), **_refusals(operation)},
         "security": _security(operation),
     }
     if (body := _body(operation)) is not None:
         item["requestBody"] = body
     return {key: value for key, value in item.items() if value or key == "security"}
+
+
+def _answers(operation: Operation) -> Json:
+    """What it answers by status; that which was only taken is told in the same shape."""
+    answers = {str(success_status(operation)): _success(operation)}
+    if operation.may_be_accepted:
+        answers["202"] = {**_success(operation), "description": "Taken: it goes on behind the answer."}
+    return answers
 
 
 def _description(operation: Operation) -> str:

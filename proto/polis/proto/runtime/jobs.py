@@ -65,7 +65,7 @@ class JobNotFound(Problem, frozen=True):
 
 @problem(status=409)
 class JobLost(Problem, frozen=True):
-    """Another worker has claimed the job since: nothing was heard of this one in time."""
+    """The job is another worker's: nothing was heard of this one in time, or it never claimed it."""
 
     job_id: UUID
 
@@ -74,7 +74,8 @@ class JobLost(Problem, frozen=True):
 class ClaimJobs(Request[Jobs], frozen=True):
     """Claim jobs of components, those that wait the longest first.
 
-    Without any, the answer waits for one as long as it is told to, or comes at once where too many workers wait.
+    Agents and applications need a grant of `runtime:work` on `component/<key>` for each. Without any job, the answer waits
+    for one as long as it is told to, or comes at once where too many workers wait.
     """
 
     components: Annotated[tuple[ComponentKey, ...], Meta(min_length=1, max_length=50)]

@@ -126,8 +126,8 @@ class PortValue(Struct, frozen=True):
 class AttemptFacts(Struct, frozen=True, omit_defaults=True):
     """One attempt of a step at one item. Times are milliseconds since the run was created.
 
-    waited_ms: from when it could begin (or was to be repeated) until it was at work. error: the kind of what it failed with.
-    cost: in millionths of the org's currency, where the step told any. inputs, outputs: as the graph's `record` says.
+    waited_ms: from when it could begin (or was to be repeated) until it was at work. error: the kind of what it failed with;
+    `step.lost`: its process died, or gave the run up, and `ended_ms` is when that was found. cost: in millionths of the org's currency, where the step told any. inputs, outputs: as the graph's `record` says.
     """
 
     item: str
@@ -151,7 +151,7 @@ class AttemptsOfStep(Struct, frozen=True):
 
 
 class Timeline(Struct, frozen=True):
-    """The steps of a run in topological order, and, once it has ended or rests, the attempts of its steps.
+    """The steps of a run in topological order, and the attempts of its steps; those of the last tenth of a second may come later.
 
     Functions that only compute have none of their own, unless the graph records all.
     """

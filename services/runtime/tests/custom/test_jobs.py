@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
-from polis.proto import runtime
+from polis.proto import identity, runtime
+from polis.proto.contract import operation_of
 from polis.proto.graph import Component, Edge, External, Graph, GraphInput, GraphOutput, Node, Port
 from polis.proto.problems import Forbidden, Invalid
 from polis.testing import eventually
@@ -191,3 +193,32 @@ async def test_jobs_are_for_workers_of_the_org(ada, actors, caller, outside, ref
     assert await claim(other, key, wait_s=0) == ()
     assert isinstance(await refused(claim(viewer, key)), Forbidden)
     assert len(await claim(ada, key)) == 1
+
+
+async def test_an_agent_does_the_jobs_that_a_grant_opens_to_it_and_nobody_ends_anothers(
+    ada, actors, caller, outside, refused, stage
+):
+    key = outside()
+    agent = actors.person("agent", org_id=ada.org_id, kind="agent")
+    agent.caller = caller
+    opened = []
+
+    def stand(message):
+        asked = msgspec.json.decode(message.payload, type=identity.GetStanding)
+        standing = identity.Standing(
+            asked.principal_id, "agent", "agent", (asked.verb,), opened=tuple(map(identity.Opened, opened))
+        )
+        bus.publish(message.reply, msgspec.json.encode(standing))
+
+    bus = await stage.bus("identity")
+    await bus.subscribe(operation_of(identity.GetStanding).subject, stand, queue="identity")
+    await start(ada, key)
+
+    opened.append("component/another")
+    problem = await refused(claim(agent, key, wait_s=0))
+    opened.append("component/outside*")
+    (job,) = await claim(agent, key)
+
+    assert problem == Forbidden(scope="runtime:work")
+    assert isinstance(await refused(ada.call(complete(job, 1))), runtime.JobLost)
+    await agent.call(complete(job, 1))

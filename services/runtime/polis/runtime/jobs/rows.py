@@ -46,6 +46,11 @@ class _Free(Struct, frozen=True):
     token: int
 
 
+class _Claim(Struct, frozen=True):
+    token: int
+    worker_id: UUID
+
+
 class Held(Struct, frozen=True):
     """A job that is still its claimer's."""
 
@@ -113,8 +118,8 @@ async def _take(
     )
 
 
-async def hold(tx: Transaction, job_id: UUID, token: int, *, ends: bool = False) -> Held:
-    """A job that nobody else has claimed since, locked. Refused(JobNotFound), Refused(JobLost).
+async def hold(tx: Transaction, job_id: UUID, token: int, worker_id: UUID, *, ends: bool = False) -> Held:
+    """A job that this worker has claimed and nobody since, locked. Refused(JobNotFound), Refused(JobLost).
 
     Everybody locks runs, waits and jobs in this order; the run only who brings an outcome.
     """
@@ -137,10 +142,15 @@ async def hold(tx: Transaction, job_id: UUID, token: int, *, ends: bool = False)
         job_id,
         KIND,
     )
-    now = await tx.value("select token from runtime.jobs where org_id = $1 and id = $2", tx.org_id, job_id)
+    now = await tx.row(
+        _Claim,
+        "select token, worker_id from runtime.jobs where org_id = $1 and id = $2",
+        tx.org_id,
+        job_id,
+    )
     if wait is None or now is None:
         raise Refused(JobNotFound(job_id=job_id))
-    if now != token:
+    if now != _Claim(token, worker_id):
         raise Refused(JobLost(job_id=job_id))
     return Held(wait, _offer.decode(wait.data), token)
 

@@ -11,6 +11,7 @@ from polis.proto.problems import Fault, Invalid
 from polis.runtime import waits
 from polis.runtime.engine.activation import Failure, Recorded
 from polis.runtime.jobs import rows
+from polis.runtime.jobs.access import demand_components
 from polis.runtime.own import Own
 from polis.service import Context, Handlers
 
@@ -25,6 +26,7 @@ _MARGIN_S = 1.0
 
 @handlers.handles(runtime.ClaimJobs)
 async def claim_jobs(request: runtime.ClaimJobs, ctx: Context[Own]) -> runtime.Jobs:
+    await demand_components(ctx, request.components)
     loop = asyncio.get_running_loop()
     until = loop.time() + min(request.wait_s, ctx.deadline.remaining() - _MARGIN_S)
     while True:
@@ -38,14 +40,14 @@ async def claim_jobs(request: runtime.ClaimJobs, ctx: Context[Own]) -> runtime.J
 @handlers.handles(runtime.HeartbeatJob)
 async def heartbeat_job(request: runtime.HeartbeatJob, ctx: Context[Own]) -> runtime.JobLease:
     async with ctx.transaction() as tx:
-        held = await rows.hold(tx, request.job_id, request.token)
+        held = await rows.hold(tx, request.job_id, request.token, ctx.actor.principal_id)
         return tx.answer(runtime.JobLease(await rows.keep(tx, held)))
 
 
 @handlers.handles(runtime.CompleteJob)
 async def complete_job(request: runtime.CompleteJob, ctx: Context[Own]) -> None:
     async with ctx.transaction() as tx:
-        held = await rows.hold(tx, request.job_id, request.token, ends=True)
+        held = await rows.hold(tx, request.job_id, request.token, ctx.actor.principal_id, ends=True)
         _demand_ports(request, held)
         emitted = tuple((message.port, message.value) for message in request.emitted)
         await _bring(tx, held, Recorded(emitted=emitted), ctx)
@@ -55,7 +57,7 @@ async def complete_job(request: runtime.CompleteJob, ctx: Context[Own]) -> None:
 @handlers.handles(runtime.FailJob)
 async def fail_job(request: runtime.FailJob, ctx: Context[Own]) -> None:
     async with ctx.transaction() as tx:
-        held = await rows.hold(tx, request.job_id, request.token, ends=True)
+        held = await rows.hold(tx, request.job_id, request.token, ctx.actor.principal_id, ends=True)
         if request.retryable and held.token < held.offer.attempts:
             await rows.give_back(tx, held)
         else:
