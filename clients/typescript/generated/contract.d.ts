@@ -539,7 +539,7 @@ export interface AttachmentRefused {
   reason: string;
 }
 
-/** One attempt of a step at one item. Times are milliseconds since the run was created. waited_ms: from when it could begin (or was to be repeated) until it was at work. error: the kind of what it failed with. cost: in millionths of the org's currency, where the step told any. inputs, outputs: as the graph's `record` says. */
+/** One attempt of a step at one item. Times are milliseconds since the run was created. waited_ms: from when it could begin (or was to be repeated) until it was at work. error: the kind of what it failed with; `step.lost`: its process died, or gave the run up, and `ended_ms` is when that was found. cost: in millionths of the org's currency, where the step told any. inputs, outputs: as the graph's `record` says. */
 export interface AttemptFacts {
   item: string;
   number: number;
@@ -872,7 +872,7 @@ export interface ClaimHandoff {
   handoff_id: string;
 }
 
-/** Claim jobs of components, those that wait the longest first. Without any, the answer waits for one as long as it is told to, or comes at once where too many workers wait. */
+/** Claim jobs of components, those that wait the longest first. Agents and applications need a grant of `runtime:work` on `component/<key>` for each. Without any job, the answer waits for one as long as it is told to, or comes at once where too many workers wait. */
 export interface ClaimJobs {
   components: string[];
   limit?: number;
@@ -1227,6 +1227,8 @@ export interface CreateSecret {
   /** `org`: used for everybody of the org; `personal`: only for its owner; `sealed`: as that, and only while the owner has opened it with a passphrase. */
   protection?: "org" | "personal" | "sealed";
   passphrase?: string | null;
+  /** Where a secret may be sent; without any to wherever it is used. */
+  hosts?: string[];
 }
 
 /** Create a project, an application or a service of the org. */
@@ -2219,6 +2221,10 @@ export interface InviteMember {
   role?: string;
 }
 
+/** Get a ticket for a live connection from a page of another origin, whose sockets carry neither token nor cookie. */
+export interface IssueLiveTicket {
+}
+
 /** One message for a component, to be done by whoever claimed it until `until`; heartbeats move that. key: the same at every attempt, so what the work is idempotent by. inputs: by the port that they came to. */
 export interface Job {
   id: string;
@@ -2240,7 +2246,7 @@ export interface JobLease {
   until: string;
 }
 
-/** Another worker has claimed the job since: nothing was heard of this one in time. */
+/** The job is another worker's: nothing was heard of this one in time, or it never claimed it. */
 export interface JobLost {
   type: "/problems/runtime/job-lost";
   /** For people; may change. */
@@ -2698,6 +2704,13 @@ export interface ListVersions {
   after?: string | null;
   /** How many items a page holds at the most. */
   limit?: number;
+}
+
+/** A ticket that opens one live connection, once: offered as the subprotocol `polis.ticket.<ticket>` beside `polis.v1.json`. */
+export interface LiveTicket {
+  /** An opaque token. */
+  ticket: string;
+  expires_in_s: number;
 }
 
 /** A mail that nobody sent: this mesh has no mail server, and shows it to its administrators instead. */
@@ -4291,6 +4304,8 @@ export interface Secret {
   created_at: string;
   rotated_at: string | null;
   open_until: string | null;
+  /** Where a secret may be sent; without any to wherever it is used. */
+  hosts: string[];
 }
 
 /** The secret is sealed, and its owner has not opened it, or not lately. */
@@ -4735,7 +4750,7 @@ export interface TellEvent {
   agent?: string | null;
 }
 
-/** The steps of a run in topological order, and, once it has ended or rests, the attempts of its steps. Functions that only compute have none of their own, unless the graph records all. */
+/** The steps of a run in topological order, and the attempts of its steps; those of the last tenth of a second may come later. Functions that only compute have none of their own, unless the graph records all. */
 export interface Timeline {
   run: Run;
   steps: Step[];
@@ -5145,11 +5160,12 @@ export interface UpdateRole {
   scopes?: string[] | null;
 }
 
-/** Rename a secret, or say anew which services get it: none, if `used_by` is empty. What is left out stays. An org's secret is changed by who made it and by who manages the org's members; any other by its owner. */
+/** Rename a secret, or say anew which services get it (none, if `used_by` is empty) and for which hosts. What is left out stays. An org's secret is changed by who made it and by who manages the org's members; any other by its owner. */
 export interface UpdateSecret {
   secret_id: string;
   name?: string | null;
   used_by?: string[] | null;
+  hosts?: string[] | null;
 }
 
 /** An artifact on its way: put its parts, then complete it. */
@@ -5557,6 +5573,8 @@ export interface Operations {
   IntrospectToken: { request: IntrospectToken; answer: Introspection };
   /** Invite somebody into the org; the token is shown this once. */
   InviteMember: { request: InviteMember; answer: Invitation };
+  /** Get a ticket for a live connection from a page of another origin, whose sockets carry neither token nor cookie. */
+  IssueLiveTicket: { request: IssueLiveTicket; answer: LiveTicket };
   /** Take part in a channel of the org, in what one was invited to, or what a grant of `messaging:write` opens. */
   JoinConversation: { request: JoinConversation; answer: Conversation };
   /** Keep what the caller is about to say, for its other devices; it replaces what was kept. */
@@ -5785,7 +5803,7 @@ export interface Operations {
   UpdateAgent: { request: UpdateAgent; answer: Agent };
   /** Change the name or the scopes of a role of the org's own. */
   UpdateRole: { request: UpdateRole; answer: OrgRole };
-  /** Rename a secret, or say anew which services get it: none, if `used_by` is empty. */
+  /** Rename a secret, or say anew which services get it (none, if `used_by` is empty) and for which hosts. */
   UpdateSecret: { request: UpdateSecret; answer: Secret };
   /** Store the body as a file in one request; it is streamed, never held whole. */
   UploadArtifact: { request: UploadArtifact; answer: Artifact };

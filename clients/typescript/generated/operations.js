@@ -115,6 +115,7 @@ export const operations = {
   InstallAssistant: { method: "POST", path: "/assistants/{assistant}/install", idempotent: true },
   IntrospectToken: { method: "POST", path: "/oauth/introspect" },
   InviteMember: { method: "POST", path: "/invitations", idempotent: true },
+  IssueLiveTicket: { method: "POST", path: "/live/tickets" },
   JoinConversation: { method: "POST", path: "/conversations/{conversation_id}/join", idempotent: true },
   KeepMessageDraft: { method: "PUT", path: "/conversations/{conversation_id}/draft", idempotent: true, socket: true },
   LeaveConversation: { method: "POST", path: "/conversations/{conversation_id}/leave", idempotent: true },
