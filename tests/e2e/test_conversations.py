@@ -174,3 +174,39 @@ async def test_server_sent_events_tell_the_same(ada, tom, group, address):
     entries = [*told[0]["entries"], *(change["entry"] for change in told[1:])]
     assert [entry["message"]["text"] for entry in entries] == ["one", "two"]
     assert [entry["seq"] for entry in entries] == [4, 5]
+
+
+SAYING = {
+    "nodes": {"say": {"component": "conversation.stream", "config": {"by": "word", "pace_ms": 10}}},
+    "inputs": {"message": {"target": "say.message"}, "text": {"target": "say.in"}},
+}
+
+
+async def test_a_run_answers_as_it_speaks_until_who_asked_cancels_both(ada, tom, group, follow):
+    made = await ada.call("POST", "/resources", {"type": "graph", "key": "saying", "content": SAYING})
+    await ada.call("POST", f"/resources/{made['id']}/versions", {})
+    await ada.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
+    [question] = await say(tom, group, "Why?")
+    text = " ".join(f"because{number}" for number in range(2_000))
+    message = {"conversation_id": group["id"], "seq": question["seq"]}
+    run = await ada.call("POST", "/runs", {"graph": "saying", "input": {"message": message, "text": text}})
+    early = await follow(tom, group["topic"])
+    await early.subscribe()
+    await early.until(lambda change: len((change.get("stream") or {}).get("text", "")) > 0)
+
+    late = await follow(tom, group["topic"])
+    [stream] = (await late.subscribe())["data"]["streams"]
+    said = stream["text"]
+    piece = (await late.until(lambda change: change.get("stream")))["stream"]
+    said = said[: piece["at"]] + piece["text"]
+    cancelled = await tom.call("POST", f"{group['path']}/control", {"control": {"kind": "cancel"}})
+
+    assert stream["run_id"] == run["id"]
+    assert text.startswith(said)
+    assert (await ada.call("GET", f"/runs/{run['id']}"))["state"] == "cancelled"
+    [outcome] = cancelled["streams"]
+    entry = (await late.until(lambda c: (c.get("entry") or {}).get("kind") == "control"))["entry"]
+    kept = await ada.call("GET", f"{group['path']}/messages/{outcome['message_seq']}")
+    assert entry["control"]["streams"] == [outcome]
+    assert (kept["stream"]["state"], kept["stream"]["by"]) == ("cancelled", group["tom"])
+    assert (len(kept["text"]), kept["text"]) == (outcome["shown"], text[: outcome["shown"]])
