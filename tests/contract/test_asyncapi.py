@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-import jsonschema
+import jsonschema_rs
 import msgspec
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_binary
@@ -27,8 +27,8 @@ ID, NOW = UUID(int=3), datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
 
 @cache
-def official() -> jsonschema.Draft7Validator:
-    return jsonschema.Draft7Validator(json.loads(OFFICIAL.read_bytes()))
+def official() -> jsonschema_rs.Draft7Validator:
+    return jsonschema_rs.Draft7Validator(json.loads(OFFICIAL.read_bytes()))
 
 
 def example_of(event):
@@ -115,8 +115,8 @@ def test_an_envelope_is_what_the_document_says(event):
     message = WHOLE["components"]["messages"][event.event.__name__]
     components = {"components": WHOLE["components"]}
 
-    jsonschema.Draft202012Validator(message["headers"]).validate(headers)
-    jsonschema.Draft202012Validator(message["payload"] | components).validate(json.loads(payload))
+    jsonschema_rs.Draft202012Validator(message["headers"]).validate(headers)
+    jsonschema_rs.Draft202012Validator(message["payload"] | components).validate(json.loads(payload))
     assert subject.startswith(event.pattern.removesuffix("*.*"))
 
 
