@@ -36,9 +36,8 @@ export class Open {
 
   close() {
     this.#stop?.abort();
-    clearTimeout(this.#markTimer);
-    clearTimeout(this.#typingTimer);
-    clearTimeout(this.#streamTimer);
+    for (const timer of [this.#markTimer, this.#typingTimer, this.#streamTimer]) clearTimeout(timer);
+    this.#markTimer = 0;
     this.room = null;
   }
 
