@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from polis.cli.api import Api
+from polis.cli.api import Api, Problem
 from polis.testing import eventually
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "mailbox.mbox"
@@ -59,3 +59,34 @@ async def test_echo_is_installed_by_one_call_and_says_what_it_is_told(ada):
     assert said == "Hello **there**, how are you?"
     agent = await ada.call("GET", "/agents/echo")
     assert agent["scopes"] == ["messaging:read", "messaging:write", "runtime:read"]
+
+
+async def test_sarah_reads_the_mailbox_of_the_org_and_tells_what_is_asked(ada):
+    artifact = await ada.upload(SAMPLE, name="mailbox.mbox", media_type="application/mbox")
+    mailbox = {"artifact_id": artifact["id"], "name": artifact["name"], "size": artifact["size"]}
+    with pytest.raises(Problem) as refused:
+        await ada.call("POST", "/assistants/sarah/install", {"settings": {"box": 1}})
+    installed = await ada.call("POST", "/assistants/sarah/install", {"settings": {"mailbox": mailbox}})
+    await eventually(lambda: trigger(ada, installed["graph"]), within_s=10)
+    sarah = await talk(ada, installed)
+
+    help_ = await sarah.say("hello")
+    new = await sarah.say("What is new?")
+    again = await sarah.say("what's new?")
+    person = await sarah.say("anything from priya?")
+    summary = await sarah.say("summarize, please")
+
+    assert {fault["pointer"] for fault in refused.value.faults} == {"/settings/box", "/settings/mailbox"}
+    assert "what is new?" in help_
+    assert new.startswith("This is what there is:")
+    assert new.count("\n- **") >= 2
+    assert again.strip() == "There is nothing new."
+    assert person.startswith("From priya:")
+    assert summary.startswith("In short:")
+    (run,) = (await ada.call("GET", f"/runs?graph={installed['graph']}&limit=1"))["items"]
+
+    async def percent():
+        told = (await ada.call("GET", f"/runs/{run['id']}/statuses"))["statuses"]
+        return [each["value"]["percent"] for each in told] == [100]
+
+    await eventually(percent, within_s=5)
