@@ -15,6 +15,7 @@ from polis.db.databases import create_database, drop_database
 from polis.db.migrate import migrate
 from polis.db.provision import MIGRATOR, provision
 from polis.local.mesh import owners
+from polis.proto.identity import ROLE_SCOPES
 from polis.testing.servers import Database
 
 MIGRATIONS = Path(next(iter(polis.catalog.__path__))) / "migrations"
@@ -49,6 +50,13 @@ async def test_what_was_there_is_there_with_status_words_and_shared_contents(ear
     await connection.execute(
         "insert into catalog.versions values ($1, $2, 'org', 1, $3, '{}', '', $1, now())", org, active, digest
     )
+    await connection.execute(
+        """
+        insert into catalog.activations (org_id, resource_id, environment, number, change, activated_by, activated_at)
+        values ($1, $2, 'production', 1, 1, $1, now())
+        """,
+        org, active,
+    )  # fmt: skip
     blobs = [uuid4() for _ in range(3)]
     for blob, content in zip(blobs, (b"same", b"same", b"other"), strict=True):
         await connection.execute(
@@ -59,6 +67,8 @@ async def test_what_was_there_is_there_with_status_words_and_shared_contents(ear
 
     await migrate(early.url(MIGRATOR), "catalog")
 
+    scopes = await connection.fetchval("select scopes from catalog.activations")
+    assert {"runtime:run", "catalog:read"} <= set(scopes) <= ROLE_SCOPES["member"]
     statuses = dict(await connection.fetch("select key, status from catalog.resources"))
     assert statuses == {"mail-rule": "published", "later": "draft"}
     found = await connection.fetchval(

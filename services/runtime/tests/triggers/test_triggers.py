@@ -86,11 +86,17 @@ async def _ended(person, trigger_id):
 async def test_what_was_never_heard_is_found_when_a_process_starts(
     stage, ada, active, with_triggers, trigger_of
 ):
+    """Also what is known of an activation only since: by what token it was activated was not written down once."""
     await active.activate(ada, "unheard", with_triggers(silent=TriggerSpec(FAR, into="x")), told=False)
+    graph = with_triggers(early=TriggerSpec(FAR, into="x"))
+    resource = await active.activate(ada, "early", graph, scopes=())
+    await trigger_of(ada, "early", lambda t: t.error is not None)
+    await active.activate(ada, "early", graph, resource_id=resource, told=False)
 
     await stage.start("runtime", instance="another", lease_s=1.0)
 
     assert (await trigger_of(ada, "silent")).next_at == datetime(2999, 1, 1, tzinfo=UTC)
+    await trigger_of(ada, "early", lambda t: t.error is None)
 
 
 async def test_a_slot_fires_once_although_two_processes_look_and_the_run_says_what_for(

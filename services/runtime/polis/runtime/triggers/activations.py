@@ -136,6 +136,10 @@ class Activations:
                 where not exists (
                     select from runtime.trigger_sources k where k.org_id = a.org_id and k.resource_id = a.resource_id
                         and k.environment = a.environment and k.number = a.number)
+                    -- Or read before the catalog knew by what token: whoever activates something has some scope.
+                    or exists (
+                        select from runtime.triggers t where t.org_id = a.org_id and t.resource_id = a.resource_id
+                            and t.environment = a.environment and t.ended_at is null and t.scopes = '{}')
                 on conflict (org_id, resource_id, environment) do update
                     set stale = excluded.stale, due_at = excluded.due_at, tries = 0
                 """,
