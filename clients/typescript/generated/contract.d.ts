@@ -2344,13 +2344,6 @@ export interface KeyTaken {
   key: string;
 }
 
-/** A conversation, and the last entry of it that somebody has. */
-export interface Known {
-  conversation_id: string;
-  /** The last entry that the caller has; 0: none. */
-  seq: number;
-}
-
 /** The mesh would be left without an active administrator. */
 export interface LastAdministrator {
   type: "/problems/identity/last-administrator";
@@ -2969,9 +2962,10 @@ export interface Migration {
   obstacles: Fault[];
 }
 
-/** What somebody missed: of each conversation where something happened, as WatchConversation tells it. gone: conversations that the caller named and sees no more. more: whether there is more to ask for, with what is known then. */
+/** What somebody missed: of each conversation where something happened, as WatchConversation tells it. cursor: what a device knows with this answer; it keeps it, and gives it back the next time. gone: conversations that it knew and that the caller takes part in no more. more: whether there is more to ask for at once. */
 export interface Missed {
   conversations: ConversationSnapshot[];
+  cursor: string;
   gone: string[];
   more: boolean;
 }
@@ -3617,9 +3611,10 @@ export interface PublisherKeyTaken {
   instance?: string;
 }
 
-/** Read what the caller missed in all conversations that it takes part in, behind what it knows of each; of others, a snapshot. */
+/** Read what one device of the caller missed, in the conversations that it takes part in: the 2,000 where something happened last. Without a cursor, and of conversations that the device does not know yet, it is told how they are. */
 export interface PullMissed {
-  known?: Known[];
+  /** What the last answer gave this device. */
+  cursor?: string;
   /** How many items a page holds at the most. */
   limit?: number;
 }
@@ -5683,7 +5678,7 @@ export interface Operations {
   ProveBrowserSession: { request: ProveBrowserSession; answer: BrowserSession };
   /** Publish the draft as an immutable version. */
   PublishVersion: { request: PublishVersion; answer: Version };
-  /** Read what the caller missed in all conversations that it takes part in, behind what it knows of each; of others, a snapshot. */
+  /** Read what one device of the caller missed, in the conversations that it takes part in: the 2,000 where something happened last. */
   PullMissed: { request: PullMissed; answer: Missed };
   /** Replace the draft. */
   PutDraft: { request: PutDraft; answer: Draft };

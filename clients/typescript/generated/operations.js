@@ -170,7 +170,7 @@ export const operations = {
   PostMessage: { method: "POST", path: "/conversations/{conversation_id}/messages", idempotent: true, socket: true },
   ProveBrowserSession: { method: "POST", path: "/session/second-factor" },
   PublishVersion: { method: "POST", path: "/resources/{resource_id}/versions", idempotent: true },
-  PullMissed: { method: "POST", path: "/conversations/missed" },
+  PullMissed: { method: "POST", path: "/sync" },
   PutDraft: { method: "PUT", path: "/resources/{resource_id}/draft", idempotent: true },
   PutPart: { method: "PUT", path: "/uploads/{upload_id}/parts/{number}", raw: "content" },
   QueryRun: { method: "GET", path: "/runs/{run_id}/statuses" },

@@ -10,7 +10,7 @@ import pytest
 
 from polis.messaging.keeping import retention
 from polis.proto import messaging as m
-from polis.proto.problems import Forbidden, Invalid
+from polis.proto.problems import Forbidden, Invalid, StaleCursor
 from polis.testing import eventually
 
 
@@ -66,11 +66,11 @@ async def test_what_json_writes_at_length_fits_into_answers_too(group):
 
     pages = await all_of(tom, m.ListMessages(id_))
     assert [seq for page in pages for seq in page] == seqs[::-1]
-    known, missed = {}, await tom.call(m.PullMissed(known=(m.Known(id_, 0), m.Known(second, 0))))
+    missed = await tom.call(m.PullMissed())
+    known = {each.conversation.id: each.seq for each in missed.conversations}
     while missed.more:
+        missed = await tom.call(m.PullMissed(missed.cursor))
         known |= {each.conversation.id: each.seq for each in missed.conversations}
-        missed = await tom.call(m.PullMissed(known=tuple(m.Known(*pair) for pair in known.items())))
-    known |= {each.conversation.id: each.seq for each in missed.conversations}
     assert known == {id_: seqs[-1], second: 5}
 
 
@@ -138,7 +138,7 @@ async def test_a_draft_is_ones_own(group, refused):
     assert await refused(ada.call(m.GetMessageDraft(id_))) == missing
 
 
-async def test_what_was_missed_everywhere_is_pulled_behind_what_is_known(group):
+async def test_a_device_pulls_what_it_missed_in_all_conversations_behind_its_cursor(group, refused):
     ada, tom, id_ = group
     left = (await ada.call(m.CreateConversation(kind="group", participants=(tom.principal_id,)))).id
     new = (await ada.call(m.OpenDirect(tom.principal_id))).id
@@ -149,11 +149,14 @@ async def test_what_was_missed_everywhere_is_pulled_behind_what_is_known(group):
     seqs = await say(ada, id_, "a", "b")
     await ada.call(m.RemoveParticipant(left, tom.principal_id))
 
-    missed = await tom.call(m.PullMissed(known=tuple(m.Known(*pair) for pair in known.items())))
+    missed = await tom.call(m.PullMissed(first.cursor))
 
     [only] = missed.conversations
     assert (only.conversation.id, [entry.seq for entry in only.entries]) == (id_, seqs)
     assert missed.gone == (left,)
+    after = await tom.call(m.PullMissed(missed.cursor))
+    assert (after.conversations, after.gone, after.more) == ((), (), False)
+    assert await refused(ada.call(m.PullMissed(missed.cursor[:-2] + "AA"))) == StaleCursor()
 
 
 async def test_what_is_kept_no_longer_goes_and_numbers_go_on(group, running, refused):

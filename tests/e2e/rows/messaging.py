@@ -136,7 +136,7 @@ ROWS: dict[str, Any] = {
     "drop_message_draft": on(_C + "/draft"),
     "search_messages": fixed("/messages/search?text=hello"),
     "watch_conversation": on(_C + "/snapshot"),
-    "pull_missed": fixed("/conversations/missed", {}),
+    "pull_missed": fixed("/sync", {}),
     "say_typing": on(_C + "/typing", {}),
     "say_presence": fixed("/presence", {"state": "online"}),
     "list_presence": on(_C + "/presence"),

@@ -100,20 +100,15 @@ class ConversationSnapshot(Struct, frozen=True):
     streams: tuple[MessageStream, ...] = ()
 
 
-class Known(Struct, frozen=True):
-    """A conversation, and the last entry of it that somebody has."""
-
-    conversation_id: UUID
-    seq: Position
-
-
 class Missed(Struct, frozen=True):
     """What somebody missed: of each conversation where something happened, as WatchConversation tells it.
 
-    gone: conversations that the caller named and sees no more. more: whether there is more to ask for, with what is known then.
+    cursor: what a device knows with this answer; it keeps it, and gives it back the next time. gone: conversations that it
+    knew and that the caller takes part in no more. more: whether there is more to ask for at once.
     """
 
     conversations: tuple[ConversationSnapshot, ...]
+    cursor: str
     gone: tuple[UUID, ...] = ()
     more: bool = False
 
@@ -155,11 +150,14 @@ class WatchConversation(Request[ConversationSnapshot], frozen=True):
     after: Position | None = None
 
 
-@operation(http="POST /conversations/missed", scope="messaging:read", idempotent=False)
+@operation(http="POST /sync", scope="messaging:read", idempotent=False)
 class PullMissed(Request[Missed], frozen=True):
-    """Read what the caller missed in all conversations that it takes part in, behind what it knows of each; of others, a snapshot."""
+    """Read what one device of the caller missed, in the conversations that it takes part in: the 2,000 where something happened last.
 
-    known: Annotated[tuple[Known, ...], Meta(max_length=2000)] = ()
+    Without a cursor, and of conversations that the device does not know yet, it is told how they are.
+    """
+
+    cursor: Annotated[str, Meta(max_length=80_000, description="What the last answer gave this device.")] = ""
     limit: Limit = 50
 
 

@@ -36,6 +36,7 @@ from polis.proto.identity import (
     RotateSecret,
     UpdateAgent,
 )
+from polis.proto.messaging import PullMissed
 from polis.proto.registry import SERVICES
 from polis.proto.runtime import CancelRun, ListRuns, PauseRun, ResumeRun
 
@@ -73,6 +74,7 @@ _OPERATIONS: tuple[tuple[str, str, type], ...] = (
     ("GET", "/api/workflows/{resource_id}", GetDraft),
     ("PUT", "/api/workflows/{resource_id}", PutDraft),
     ("DELETE", "/api/workflows/{resource_id}", DeleteResource),
+    ("POST", "/api/sync", PullMissed),
     ("POST", "/api/system/modify", CreateChangeSet),
     ("POST", "/api/system/rollback", RestoreMoment),
 )

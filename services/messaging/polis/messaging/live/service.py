@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 handlers = Handlers()
 _MISSED_BYTES = 800 * 1024
 """Of one answer to what somebody missed: the broker takes a mebibyte."""
+_SYNCED = 2000
+"""Conversations that a device is kept up to date with: a cursor holds as many."""
 
 
 @handlers.handles(messaging.WatchConversation)
@@ -47,21 +49,28 @@ async def watch_conversation(request: messaging.WatchConversation, ctx: Context[
 
 @handlers.handles(messaging.PullMissed)
 async def pull_missed(request: messaging.PullMissed, ctx: Context[Own]) -> Missed:
-    known = {each.conversation_id: each.seq for each in request.known}
+    known = dict(ctx.position(request.cursor or None, _Device) or ())
     async with ctx.own.database.snapshot(ctx.actor.org_id, deadline=ctx.deadline) as tx:
         rows = await _taken_part(tx, ctx.actor.principal_id)
-        behind = [row for row in rows if known.get(row.id) != row.head_seq]
+        behind = [row for row in rows if known.get(row.id.bytes) != row.head_seq]
         found: list[ConversationSnapshot] = []
         left = _MISSED_BYTES
         for row in behind[: request.limit]:
-            missed = await log.caught_up(tx, row, known.get(row.id))
+            missed = await log.caught_up(tx, row, known.get(row.id.bytes))
             left -= len(msgspec.json.encode(missed))
             if found and left < 0:
                 break
             found.append(missed)
-    there = {row.id for row in rows}
+        others = [UUID(bytes=each) for each in known.keys() - {row.id.bytes for row in rows}]
+        gone = set(others).difference(await _of_them(tx, ctx.actor.principal_id, others))
+    known |= {each.conversation.id.bytes: each.seq for each in found}
+    knows = [(row.id.bytes, known[row.id.bytes]) for row in rows if row.id.bytes in known]
     whole = len(found) == len(behind) and all(each.seq == each.conversation.head_seq for each in found)
-    return Missed(tuple(found), tuple(each for each in known if each not in there), more=not whole)
+    return Missed(tuple(found), ctx.cursor(knows), tuple(sorted(gone)), more=not whole)
+
+
+_Device = list[tuple[bytes, int]]
+"""The conversations that a device knows, and how far."""
 
 
 async def _taken_part(tx: Transaction, principal_id: UUID) -> list[ConversationRow]:
@@ -71,10 +80,27 @@ async def _taken_part(tx: Transaction, principal_id: UUID) -> list[ConversationR
         select {access.COLUMNS} from messaging.participants p
         join messaging.conversations c on c.org_id = p.org_id and c.id = p.conversation_id
         where p.org_id = $1 and p.principal_id = $2 and p.state = 'joined'
-        order by c.last_at desc, c.id desc
+        order by c.last_at desc, c.id desc limit $3
         """,  # noqa: S608 - the parts are constants
         tx.org_id,
         principal_id,
+        _SYNCED,
+    )
+
+
+async def _of_them(tx: Transaction, principal_id: UUID, ids: list[UUID]) -> list[UUID]:
+    """Those of these conversations that somebody takes part in."""
+    if not ids:
+        return []
+    return await tx.rows(
+        UUID,
+        """
+        select conversation_id from messaging.participants
+        where org_id = $1 and principal_id = $2 and state = 'joined' and conversation_id = any($3)
+        """,
+        tx.org_id,
+        principal_id,
+        ids,
     )
 
 
