@@ -130,7 +130,7 @@ async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, chat):
     await there.get_by_role("link", name="Ada").tap()
     await expect(said(there, "Hi")).to_be_visible()
     await expect(said(here, "Hi")).to_contain_text("Read")
-    await field(there).press_sequentially("Hel")
+    await field(there).press_sequentially("Hello A")
     await expect(here.locator("#typing")).to_have_text("Tom is typing…")
     await field(there).fill("Hello Ada")
     await there.get_by_role("button", name="Send").tap()

@@ -30,6 +30,7 @@ class Chat {
   async start() {
     const me = await this.polis.call("GetMe");
     this.me = me.principal;
+    this.scopes = new Set(me.scopes);
     at("who").textContent = me.principal.name;
     this.kept = new Kept(`${me.org_id}/${me.principal.id}`);
     this.people = new People(this.polis, me.principal, () => this.redraw());
@@ -140,13 +141,15 @@ class Chat {
     }
   }
 
+  // Where somebody is looking: in the dialog, if one is open.
   complain(error) {
-    at("problem").textContent = error.message;
-    at("problem").hidden = false;
+    const told = alertOf();
+    told.textContent = error.message;
+    told.hidden = false;
   }
 
   async attempt(work) {
-    at("problem").hidden = true;
+    alertOf().hidden = true;
     try {
       await work();
     } catch (error) {
@@ -258,6 +261,8 @@ class Chat {
     location.assign("/?then=/chat");
   }
 }
+
+const alertOf = () => document.querySelector("dialog[open] > [role=alert]") ?? at("problem");
 
 const chat = new Chat();
 try {

@@ -1,5 +1,6 @@
 // Beginning a conversation: with one, with several, or in a channel.
 
+import { assistants } from "./assistants.js";
 import { button, h } from "./element.js";
 import { openDialog } from "./dialog.js";
 
@@ -8,8 +9,8 @@ const SHOWN = 100;
 export function beginDialog(chat) {
   openDialog("New conversation", (close) => {
     const pane = h("div", { id: "pane", className: "pane" });
-    const kinds = { one: "Person or agent", group: "Group", channel: "Channel" };
-    const draw = { one: () => ofOne(chat, close), group: () => ofSeveral(chat, close), channel: () => ofChannel(chat, close) };
+    const kinds = { one: "Person or agent", group: "Group", channel: "Channel", ...(chat.scopes.has("identity:agents") && { assistant: "Assistant" }) };
+    const draw = { one: () => ofOne(chat, close), group: () => ofSeveral(chat, close), channel: () => ofChannel(chat, close), assistant: () => ofAssistants(chat, close) };
     const tabs = Object.entries(kinds).map(([kind, text]) => h("button", { type: "button", role: "tab", id: `tab-${kind}`, aria: { controls: "pane" }, on: { click: () => choose(kind) } }, text));
     const choose = (kind) => {
       for (const tab of tabs) {
@@ -51,7 +52,7 @@ export function peopleField(people, item, label = "Name") {
     const wanted = input.value.trim().toLowerCase();
     const fitting = people.filter(({ name, note }) => `${name} ${note}`.toLowerCase().includes(wanted));
     list.replaceChildren(...fitting.slice(0, SHOWN).map(item));
-    if (!fitting.length) list.replaceChildren(h("li", {}, people.length ? "Nobody of this name." : "There is nobody else in this org yet."));
+    if (!fitting.length) list.replaceChildren(h("li", {}, people.length ? "Nobody of this name." : "There is nobody else in this org yet: invite people, or add an assistant."));
   };
   input.addEventListener("input", draw);
   draw();
@@ -62,6 +63,11 @@ function ofOne(chat, close) {
   return peopleField(chat.people.others(), ({ id, name, note, kind }) =>
     h("li", {}, button([name, " ", h("small", {}, kind === "agent" ? `agent ${note}` : note)], () => begun(chat, close, "OpenDirect", { principal_id: id }), { className: "plain" })),
   );
+}
+
+function ofAssistants(chat, close) {
+  const opened = (id) => begun(chat, close, "OpenDirect", { principal_id: id });
+  return [h("p", {}, "Agents that answer here once they are added:"), assistants(chat, opened)];
 }
 
 function ofSeveral(chat, close) {
