@@ -11,10 +11,11 @@ import pytest
 from polis.graph import GraphFaults
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
 from polis.runtime.component import Implementation, Inputs, Step, StepFailed
+from polis.runtime.components.nested import Once
 from polis.runtime.engine.machine import Machine
 from polis.runtime.engine.node import INBOX
 from polis.runtime.engine.program import compile_program
-from polis.runtime.engine.requests import Ended
+from polis.runtime.engine.requests import Abort, Ended, Launch
 from polis.runtime.engine.simulated import pause
 from polis.runtime.engine.simulation import Chances, World
 
@@ -93,6 +94,9 @@ KINDS = {
         Implementation(component("slow_first"), task=slow_first),
         Implementation(component("list", collects=True), collector=Listed),
         Implementation(component("source", inputs={}), inline=lambda step, _: step.emit("out", "made")),
+        Implementation(
+            component("inner", inputs={}, outputs={}, config={"type": "object"}, body="once"), driver=Once
+        ),
         Implementation(component("text", inputs={"in": Port(schema=TEXT)}), inline=same),
     )
 }
@@ -471,6 +475,26 @@ def test_a_late_word_of_a_stopped_attempt_is_not_heard():
     machine.turn(1)
 
     assert msgspec.json.decode(machine.requests[-1].output)["all"] == ["right"]
+
+
+def test_what_is_at_work_in_a_graph_that_has_failed_is_stopped_and_counts_no_more():
+    inner = {
+        "nodes": {"refuse": {"component": "refuse"}, "wait": {"component": "wait"}},
+        "inputs": {"a": {"target": "wait.in"}, "b": {"target": "refuse.in"}},
+        "outputs": {"c": {"source": "refuse.out"}},
+    }
+    graph = Graph(
+        nodes={"inner": Node("inner", config={"graph": inner}), "wait": Node("wait")},
+        edges=(Edge("inner.error", "wait.in"),),
+        inputs={"a": GraphInput("inner.a"), "b": GraphInput("inner.b")},
+    )
+
+    machine = run_machine(graph, {"a": 1, "b": "bad"})
+
+    at_work = [r.attempt for r in machine.requests if isinstance(r, Launch)]
+    assert [a.activation.node.stage.path for a in at_work] == ["inner/wait", "wait"]
+    assert [r.attempt for r in machine.requests if isinstance(r, Abort)] == at_work[:1]
+    assert machine.attempts.running == 1
 
 
 def test_a_program_is_refused_when_nothing_runs_its_components():

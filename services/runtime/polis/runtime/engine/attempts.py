@@ -137,7 +137,8 @@ class Attempts:
         """Nobody waits for it any more, whatever it is at."""
         self._machine.history.ended(activation, NOT_NEEDED)
         state, attempt = activation.state, activation.at_work
-        if state == "running" and attempt is not None and self._stop(attempt):
+        if state == "running" and attempt is not None:
+            self._take_off(attempt)  # it is not current any more once its frame is over
             self._machine.requests.append(Abort(attempt))
         elif state == "retrying":
             self.retrying -= 1
@@ -318,12 +319,14 @@ class Attempts:
         """Take an attempt off those that run; False for one that nobody waits for any more."""
         if not attempt.current:
             return False
-        activation = attempt.activation
-        self._no_longer_waits(activation)
-        self.running -= attempt.launched
-        if activation.bodies is not None:
-            activation.bodies.close()
+        self._take_off(attempt)
+        if attempt.activation.bodies is not None:
+            attempt.activation.bodies.close()
         return True
+
+    def _take_off(self, attempt: Attempt) -> None:
+        self._no_longer_waits(attempt.activation)
+        self.running -= attempt.launched
 
     def _complete(self, activation: Activation) -> None:
         if activation.outside is not None:
