@@ -96,6 +96,29 @@ async def test_a_run_that_is_being_written_is_cancelled_and_the_next_refused_unt
     assert (await ada.call(start)).state == "running"
 
 
+async def test_a_run_that_an_agent_begins_as_itself_while_it_is_stopped_is_cancelled_when_it_is_written(
+    ada, sarah, actors, caller, tell, effects, admin
+):
+    self = actors.person("agent", org_id=ada.org_id, kind="agent", sub=sarah.id)
+    self.caller = caller
+    await tell(AgentSuspended(sarah.org_id, sarah.id))
+    await eventually(
+        lambda: admin.fetchval("select true from runtime.stopped_agents where agent_id = $1", sarah.id)
+    )
+
+    # By a token that was looked at before, so nobody refuses it.
+    run = await self.call(runtime.StartRun(graph="long", input={"x": 1}))
+
+    async def ended():
+        found = await admin.fetchrow("select state, error from runtime.runs where id = $1", run.id)
+        return found if found["state"] == "cancelled" else None
+
+    found = await eventually(ended, within_s=5)
+    assert b"agent.stopped" in found["error"]
+    effects.gate.set()
+    assert not [key for key in effects.keys if key.startswith(str(run.id))]
+
+
 async def waits(admin, mode):
     return await admin.fetchval(WAITING, mode) == 1
 

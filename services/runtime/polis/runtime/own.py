@@ -11,6 +11,7 @@ from polis.runtime.asks.links import Signer
 from polis.runtime.jobs.waiting import Waiting
 from polis.runtime.retention.policy import policy_of
 from polis.runtime.retention.sweep import Sweep
+from polis.runtime.runs.latecomers import Latecomers
 from polis.runtime.runs.remembered import Changes
 from polis.runtime.runs.resolve import Graphs
 from polis.runtime.shell.executor import Executor
@@ -42,6 +43,7 @@ class Own:
         self.graphs = Graphs(changes, executor.programs)
         self.jobs = Waiting()
         self.jobs.hear()
+        self.latecomers = Latecomers(kernel.database, executor)
 
 
 @asynccontextmanager
@@ -59,8 +61,10 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         tasks.start(executor.peers.keep(), name="peers")
         tasks.start(executor.turn.keep(), name="waits")
         tasks.start(clock.keep(kernel.database), name="asks")
+        own = Own(kernel, executor, await _follow_changes(kernel), retention)
+        tasks.start(own.latecomers.keep(), name="latecomers")
         try:
-            yield Own(kernel, executor, await _follow_changes(kernel), retention)
+            yield own
         finally:
             watching.cancel()
             await watch.end()

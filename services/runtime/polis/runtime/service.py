@@ -95,6 +95,7 @@ async def drop_quota(event: identity.QuotaRemoved, ctx: EventContext[Own]) -> No
 
 async def _cancel_runs_of(agent_id: UUID, why: runtime.RunError, ctx: EventContext[Own]) -> None:
     await standing.stop(ctx.tx, agent_id, ctx.now())
+    ctx.tx.after_commit(ctx.own.latecomers.heard.set)
     for run_id in await store.open_runs_of(ctx.tx, agent_id):
         run, transitions = await store.cancel(ctx.tx, run_id, ctx.now(), why)
         ctx.tx.after_commit(lambda run=run, told=transitions: runs.cancelled(ctx.own, run, told))  # type: ignore[misc] # bound per turn

@@ -79,10 +79,4 @@ async def watch_run(request: runtime.WatchRun, ctx: Context[Own]) -> runtime.Run
 
 def cancelled(own: Own, run: runtime.Run, transitions: tuple[runtime.Transition, ...]) -> None:
     """Stop it here and elsewhere; who does not hear of it finds its commits refused, or learns of it with its next beat."""
-    if run.ended_at is not None:
-        own.executor.drop(run.id)
-    # One that is being undone may have been taken up again by now, also here: its row says whose it is.
-    own.executor.peers.tell([run.id])
-    own.executor.publish(run, transitions)
-    if run.ended_at is None:
-        own.executor.look_for_work()
+    own.executor.cancelled(run, transitions)

@@ -179,6 +179,16 @@ class Executor:
             live.stop()
             self._left()
 
+    def cancelled(self, run: Run, transitions: tuple[Transition, ...]) -> None:
+        """A run was ended from outside: stop it here and elsewhere."""
+        if run.ended_at is not None:
+            self.drop(run.id)
+        # One that is being undone may have been taken up again by now, also here: its row says whose it is.
+        self.peers.tell([run.id])
+        self.publish(run, transitions)
+        if run.ended_at is None:
+            self.look_for_work()
+
     def drop_all(self) -> None:
         for run_id in list(self._runs):
             self.drop(run_id)
