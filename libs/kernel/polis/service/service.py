@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from contextlib import AsyncExitStack, nullcontext
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from polis.proto import Event, Request
 
     ASGI = Callable[..., Awaitable[None]]
+
+_YOUNG_OBJECTS, _YOUNG_ROUNDS = 10_000, 20
+"""Of how many new objects the garbage collector looks for cycles, and how often before it looks at older ones."""
 
 R = TypeVar("R")
 Q = TypeVar("Q", bound="Request[Any]")
@@ -163,7 +167,15 @@ class Service(Handlers, Generic[R]):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         async with serving(self, settings):
+            _settle()
             await stop.wait()
+
+
+def _settle() -> None:
+    """What a process has by now it keeps: the garbage collector need not walk through that again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, _YOUNG_ROUNDS, _YOUNG_ROUNDS)
 
 
 def serving(service: Service[Any], settings: config.Settings) -> AbstractAsyncContextManager[Running]:
