@@ -22,7 +22,13 @@ from polis.local.ports import free_port
 ROOT = Path(__file__).parents[2]
 _UP_S, _DOWN_S = 120.0, 30.0
 _RATE, _BURST = 1_000_000, 1_000_000_000
-_LIMITS = {"PRINCIPAL": _RATE, "ADDRESS": _RATE, "CREDENTIALS": _RATE}
+_LIMITS = {"PRINCIPAL": _RATE, "ADDRESS": _RATE, "CREDENTIALS": _RATE, "SOCKET": _RATE}
+_SOCKETS = {
+    "SOCKETS": 20_000,
+    "SOCKETS_PER_PRINCIPAL": 20_000,
+    "SOCKETS_PER_ADDRESS": 20_000,
+    "CONNECTIONS": 20_000,
+}
 
 
 class Mesh:
@@ -70,6 +76,7 @@ class Mesh:
         for name, rate in _LIMITS.items():
             environment[f"POLIS_GATEWAY__{name}_RATE"] = str(rate)
             environment[f"POLIS_GATEWAY__{name}_BURST"] = str(_BURST)
+        environment |= {f"POLIS_GATEWAY__{name}": str(most) for name, most in _SOCKETS.items()}
         for name in ("POSTS", "CONVERSATION_POSTS"):
             environment[f"POLIS_MESSAGING__{name}_PER_SECOND"] = str(_RATE)
         command = [sys.executable, "-P", "-m", "polis.local", *arguments]
