@@ -2093,7 +2093,7 @@ export interface InputInvalid {
   faults: Fault[];
 }
 
-/** Let an assistant work in the org: its agent is made, if there is none of the key, and its graph activated; again, it is brought up to date. All of it is done as the caller, who may do no less. An agent that is there already keeps what it may do. Those that ship are among the public resources of type `assistant`. */
+/** Let an assistant work in the org: its agent is made, if there is none of the key, and its graph activated; again, it is brought up to date. The answer comes when it listens, or after five seconds. All of it is done as the caller, who may do no less. An agent that is there already keeps what it may do. Those that ship are among the public resources of type `assistant`. */
 export interface InstallAssistant {
   /** Name of a resource, unique per org and type. */
   assistant: string;

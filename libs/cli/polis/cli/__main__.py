@@ -1,4 +1,4 @@
-"""`polis`: demo, run, runs, timeline, asks, answer, export, import, sign, verify, audit, call, doctor."""
+"""`polis`: demo, chat, run, runs, timeline, asks, answer, export, import, sign, verify, audit, call, doctor."""
 
 from __future__ import annotations
 
@@ -70,6 +70,37 @@ def answer(
     async def work() -> int:
         async with Api(_gateway(address), _token(token)) as api:
             return await run(api, ask, Said(decision, value, note), _console)
+
+    return asyncio.run(work())
+
+
+@app.command
+def chat(
+    agent: str,
+    *words: str,
+    install: bool = False,
+    setting: dict[str, str] | None = None,
+    address: str = "",
+    token: str = "",
+) -> int:
+    """Talk to an agent of the org: say these words, or each line of the input, and see what it answers while it says it.
+
+    install: have the assistant of this name first, with settings (`--setting.mailbox path`: a file is stored in the org).
+    The token is that of a session or an API key; without one, the variable TOKEN is taken.
+    """
+    from polis.cli.chat import chat as run
+    from polis.cli.chat import install as have
+    from polis.client import Polis, Problem
+
+    async def work() -> int:
+        async with Polis(_gateway(address), _token(token)) as polis:
+            try:
+                if install:
+                    await have(polis, agent, dict(setting or {}))
+            except Problem as problem:
+                _console.print(f"[red]refused:[/red] {problem}")
+                return 1
+            return await run(polis, agent, " ".join(words), _console)
 
     return asyncio.run(work())
 

@@ -11,6 +11,7 @@ from polis.proto import Refused, catalog, identity, runtime
 from polis.proto.assistant import Assistant
 from polis.proto.problems import Fault
 from polis.proto.runtime import AssistantInvalid, AssistantNotFound, Installed
+from polis.runtime.assistants.listening import listening
 from polis.runtime.assistants.made import Content, for_agent, graph_of
 from polis.runtime.own import Own
 from polis.runtime.triggers.firing import told
@@ -43,6 +44,8 @@ async def install_assistant(request: runtime.InstallAssistant, ctx: Context[Own]
         if isinstance(refusal.problem, _REFUSALS):
             raise Refused(AssistantInvalid(faults=_why(refusal))) from None
         raise
+    if content.get("triggers"):
+        await listening(ctx.own.database, ctx.actor.org_id, version.resource_id, version.number)
     return Installed(agent.id, agent.key, version.resource_id, graph, version.number)
 
 

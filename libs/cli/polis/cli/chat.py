@@ -1,0 +1,115 @@
+"""Talking to an agent in the terminal: what it answers is shown while it is being said."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from polis.cli.api import Api, Problem
+from polis.client import Polis
+from polis.proto.identity import GetAgent
+from polis.proto.messaging import GetStream, OpenDirect, PostMessage
+from polis.proto.runtime import InstallAssistant
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ANSWER_S = 120.0
+"""How long an answer is waited for."""
+
+
+async def install(polis: Polis, assistant: str, settings: dict[str, object]) -> None:
+    """Have an assistant work in the org. A setting that names a file of this machine becomes a file of the org."""
+    given = {name: await _value(polis, value) for name, value in settings.items()}
+    await polis.call(InstallAssistant(assistant=assistant, settings=given))
+
+
+async def _value(polis: Polis, value: object) -> object:
+    file = _file(value)
+    if file is None:
+        return value
+    async with Api(polis.address, polis.token) as api:
+        artifact = await api.upload(file, name=file.name, media_type="application/octet-stream")
+    return {"artifact_id": artifact["id"], "name": artifact["name"], "size": artifact["size"]}
+
+
+def _file(value: object) -> Path | None:
+    file = Path(str(value)).expanduser()
+    return file if file.is_file() else None
+
+
+async def chat(polis: Polis, agent: str, words: str, console: Console) -> int:
+    """Say these words, or each line of the input, and show what is answered; the exit code."""
+    try:
+        them = await polis.call(GetAgent(agent=agent))
+        room = await polis.call(OpenDirect(principal_id=them.id))
+        async for line in _lines(words, console):
+            posted = await polis.call(
+                PostMessage(conversation_id=room.id, text=line, client_id=secrets.token_hex(16))
+            )
+            answer = Answer(polis, them.id, console)
+            async with asyncio.timeout(ANSWER_S):
+                await answer.show(room.id, posted.seq)
+    except Problem as problem:
+        console.print(f"[red]refused:[/red] {problem}")
+        return 1
+    except TimeoutError:
+        console.print(f"[red]{agent} has not answered for {ANSWER_S:.0f} s[/red]")
+        return 1
+    return 0
+
+
+async def _lines(words: str, console: Console) -> AsyncIterator[str]:
+    if words:
+        yield words
+        return
+    while True:
+        if sys.stdin.isatty():
+            console.print("[b]you:[/b] ", end="")
+        line = await asyncio.to_thread(sys.stdin.readline)
+        if not line:
+            return
+        if line.strip():
+            yield line.strip()
+
+
+class Answer:
+    """What somebody answers to one message. `shown`: how many characters of it are."""
+
+    def __init__(self, polis: Polis, them: UUID, console: Console) -> None:
+        self._polis = polis
+        self._them = str(them)
+        self._console = console
+        self.shown = 0
+
+    async def show(self, conversation_id: UUID, after: int) -> None:
+        """Return when the answer is a message, all of which was shown."""
+        async for change in self._polis.follow(f"conversation/{conversation_id}", after=after):
+            stream, entry = change.data.get("stream"), change.data.get("entry")
+            if stream and stream["producer_id"] == self._them:
+                await self._piece(stream)
+            if entry and entry["kind"] == "posted" and entry["actor_id"] == self._them:
+                self._end(entry["message"])
+                return
+
+    async def _piece(self, stream: dict[str, Any]) -> None:
+        at, text = stream["at"], stream.get("text", "")
+        if at > self.shown:  # some of it was said before anybody listened
+            said = await self._polis.call(GetStream(stream_id=UUID(stream["stream_id"]), at=self.shown))
+            at, text = said.at, said.text
+        self._print(text[max(0, self.shown - at) :])
+        self.shown = max(self.shown, at + len(text))
+
+    def _end(self, message: dict[str, Any]) -> None:
+        self._print(message.get("text", "")[self.shown :] + "\n")
+        state = (message.get("stream") or {}).get("state", "complete")
+        if state != "complete":
+            self._console.print(f"[dim]({state})[/dim]")
+
+    def _print(self, text: str) -> None:
+        self._console.out(text, end="", highlight=False)
