@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 CROWD = 500
 """Of the largest: so many are written to in one turn of the loop, that none takes long."""
+WRITE_S = 16e-6
+"""Twice what a write to one client costs. A large crowd is left alone for as long behind each, and what it is told
+meanwhile is joined: under load that is most of it, and without load nobody waits."""
+_SHORTEST_S = 0.001
+"""Pauses below this are none: the loop's timers know no shorter ones."""
 
 
 class Thing(Protocol):
@@ -117,6 +122,13 @@ class Turn:
         self._scheduled = False
 
     def add(self, crowd: Crowd) -> None:
+        pause_s = crowd.told_at + len(crowd) * WRITE_S - self.loop.time()
+        if pause_s > _SHORTEST_S:
+            self.loop.call_later(pause_s, self._add, crowd)
+        else:
+            self._add(crowd)
+
+    def _add(self, crowd: Crowd) -> None:
         self._due.append(crowd)
         if not self._scheduled:
             self._scheduled = True

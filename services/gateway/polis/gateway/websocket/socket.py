@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 TOO_SLOW = 4408
 UNREAD_S = 5.0
 """How long a client may leave unread what it is sent."""
-PONG_S = 4.5
+PONG_S = 4.0
 """How long it may take to answer a ping."""
-QUIET_S = 2.5
+QUIET_S = 3.5
 """One that says nothing for so long behind what it was told is asked whether it is there."""
 IDLE_S = 25.0
 """One that was told nothing either: less often, but before proxies and NATs forget the connection."""
