@@ -244,6 +244,10 @@ async def test_a_reply_in_a_conversation_answers_what_is_asked_there_if_it_is_cl
         unclear = await answer(ada, "Yes, but only to Tom")
         assert "`approve`, `deny`" in unclear["text"]
         assert (await ada.call("GET", f"/runs/{run['id']}"))["state"] in ("running", "waiting")
+        path_of_notice = f"{path}/{unclear['seq']}"
+        await ada.call("PATCH", path_of_notice, {"text": "Do you like cake?"})
+        posted = await ada.call("POST", path, {"text": "yes", "reply_to": unclear["seq"]})
+        assert await said(posted["seq"]) is None
         told = await answer(ada, " Yes! ")
         assert (told["text"], told["reply_to"] > unclear["seq"]) == ("Answered: `approve`.", True)
         assert "no answer any more" in (await answer(ada, "no"))["text"]

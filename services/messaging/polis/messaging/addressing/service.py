@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from msgspec import Struct
@@ -11,6 +12,10 @@ from polis.messaging.own import Own
 from polis.proto import Refused, messaging
 from polis.proto.identity import PrincipalKind
 from polis.service import Context, Handlers
+
+if TYPE_CHECKING:
+    from polis.db import Transaction
+    from polis.proto.messaging import Message
 
 handlers = Handlers()
 
@@ -34,6 +39,8 @@ async def get_addressed(request: messaging.GetAddressed, ctx: Context[Own]) -> m
         if message.deleted_at is not None:
             return messaging.Addressed()
         answered = [seq for seq in (message.reply_to, message.thread) if seq is not None]
+        if await _is_asked(tx, message, answered):
+            return messaging.Addressed()
         senders = [m.sender_id for m in (await rows.these(tx, request.conversation_id, answered)).values()]
         inside = await tx.rows(
             _Inside,
@@ -61,3 +68,18 @@ async def get_addressed(request: messaging.GetAddressed, ctx: Context[Own]) -> m
     ]
     kinds = {each.principal_id: each.kind for each in inside}
     return messaging.Addressed(tuple(meant), message.sender_id, kinds.get(message.sender_id, "user"))
+
+
+async def _is_asked(tx: Transaction, message: Message, answered: list[int]) -> bool:
+    """Whether it asks for a run, or answers that: the run hears of it, and nobody starts another one."""
+    return bool(
+        await tx.value(
+            """
+            select true from messaging.asked a
+            where a.org_id = $1 and a.conversation_id = $2 and a.seq = any($3::bigint[]) limit 1
+            """,
+            tx.org_id,
+            message.conversation_id,
+            [message.seq, *answered],
+        )
+    )

@@ -114,9 +114,11 @@ async def _asked(ctx: Context[Own], request: messaging.PostMessage) -> AskedRow 
         return None
     return await ctx.db.row(
         AskedRow,
+        # Who asks could make another question of it, behind an answer's back: one that was edited is none any more.
         """
         select a.ask_id, a.sender_id from messaging.asked a
-        where a.org_id = $1 and a.conversation_id = $2 and a.seq = $3
+        join messaging.messages m on m.org_id = a.org_id and m.conversation_id = a.conversation_id and m.seq = a.seq
+        where a.org_id = $1 and a.conversation_id = $2 and a.seq = $3 and m.revision = 1 and m.deleted_at is null
         """,
         ctx.actor.org_id,
         request.conversation_id,
