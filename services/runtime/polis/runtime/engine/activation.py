@@ -127,13 +127,12 @@ class Activation:
 class Attempt:
     """The step that a task, a collector or an effect sees. What it says after its end is not heard."""
 
-    __slots__ = ("_emitted", "activation", "began", "launched", "number", "seen")
+    __slots__ = ("_emitted", "activation", "began", "number", "seen")
 
     def __init__(self, activation: Activation) -> None:
         activation.attempt += 1
         self.activation = activation
         self.number = activation.attempt
-        self.launched = False
         self.began = self.seen = activation.machine.now
         self._emitted = 0
         activation.machine.history.began(self)

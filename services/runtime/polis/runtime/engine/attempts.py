@@ -127,7 +127,6 @@ class Attempts:
                 self._complete(activation)
 
     def launch(self, attempt: Attempt) -> None:
-        attempt.launched = True
         attempt.activation.at_work = attempt
         self.running += 1
         self._machine.requests.append(Launch(attempt))
@@ -325,8 +324,11 @@ class Attempts:
         return True
 
     def _take_off(self, attempt: Attempt) -> None:
-        self._no_longer_waits(attempt.activation)
-        self.running -= attempt.launched
+        activation = attempt.activation
+        self._no_longer_waits(activation)
+        if activation.at_work is attempt:
+            activation.at_work = None
+            self.running -= 1
 
     def _complete(self, activation: Activation) -> None:
         if activation.outside is not None:
