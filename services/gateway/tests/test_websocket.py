@@ -29,7 +29,9 @@ class Echo:
 
     def receive(self, message: str | bytes) -> None:
         self.heard.append(message)
-        self.socket.send(message)
+        self.socket.write(
+            frames.text(message.encode()) if isinstance(message, str) else frames.binary(message)
+        )
 
     def look(self) -> None:
         self.looks += 1

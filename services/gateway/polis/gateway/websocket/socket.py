@@ -85,17 +85,15 @@ class WebSocket(asyncio.Protocol):
 
     # What the session does
 
-    def send(self, message: str | bytes) -> None:
-        """One whole message."""
-        self.write(frames.text(message.encode()) if isinstance(message, str) else frames.binary(message))
-
     def close(self, code: int, reason: str = "") -> None:
         """Say goodbye. What the client has not read is dropped, but for what the transport has taken."""
-        if self._until:
-            return
+        if not self._until:
+            metrics.live_closed.labels(str(code)).inc()
+            self._say_goodbye(code, reason)
+
+    def _say_goodbye(self, code: int, reason: str = "") -> None:
         self._end_session()
         self._until = self._sockets.loop.time() + LINGER_S
-        metrics.live_closed.labels(str(code)).inc()
         self._transport.write(frames.closing(code, reason))
 
     def _end_session(self) -> None:
@@ -143,7 +141,8 @@ class WebSocket(asyncio.Protocol):
     def _closed(self, payload: bytes) -> None:
         """The client closes, or answers our close: then the connection is at its end (RFC 6455 7.1.1)."""
         code = frames.code_of(payload)
-        self.close(NORMAL if code is None else code)
+        if not self._until:
+            self._say_goodbye(NORMAL if code is None else code)
         self._transport.close()
 
     def eof_received(self) -> None:
