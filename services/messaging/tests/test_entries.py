@@ -14,7 +14,7 @@ from polis.proto.messaging import LIVE_CONVERSATION, LiveConversation
 from polis.proto.runtime import Addressee
 from polis.testing import eventually
 
-SEED = 5
+SEED = 21
 TURNS = 126
 
 
@@ -42,6 +42,7 @@ def applied(snapshot, entry):
         participants=tuple(people[each] for each in sorted(people)),
         messages=tuple(said[seq] for seq in sorted(said))[-50:],
         entries=(),
+        streams=(),
         handoffs=tuple(handoffs[each] for each in sorted(handoffs)),
     )
 
@@ -92,6 +93,9 @@ class Crowd:
             *[m.HandOff(self.id, Addressee("role", role="member"), "why")] * 4,
             *[m.ClaimHandoff(self.handoffs[-1])] * 5,
             m.ReturnHandoff(self.handoffs[-1]),
+            *[m.BeginStream(self.id, f"{chance.random()}")] * 3,
+            m.ControlConversation(self.id, chance.choice((m.PauseControl(), m.ResumeControl()))),
+            *[m.ControlConversation(self.id, m.PreemptControl())] * 2,
         ]
 
 
@@ -128,7 +132,8 @@ async def test_a_snapshot_and_what_came_after_it_make_the_next_snapshot(person, 
             behind = await ada.call(m.WatchConversation(made.id, after=before.seq))
             for entry in behind.entries:
                 before = applied(before, entry)
-            assert before == now
+            # What is being said has no number until it is a message.
+            assert before == msgspec.structs.replace(now, streams=())
 
     head = before.seq
     await eventually(lambda: heard and heard[-1].seq == head)
@@ -146,6 +151,7 @@ async def test_a_snapshot_and_what_came_after_it_make_the_next_snapshot(person, 
         "pinned",
         "handoff",
         "responsible",
+        "control",
     }
     assert crowd.refused < TURNS / 2
 

@@ -283,13 +283,17 @@ async def test_a_run_that_is_not_the_callers_to_cancel_is_not_cancelled_by_a_str
 
 
 async def test_who_speaks_and_is_heard_no_more_leaves_a_partial_message(stage, room):
-    lost, silent, ended = [await room.begin(name) for name in ("1", "2", "3")]
+    lost, long, ended = [await room.begin(name) for name in ("1", "2", "3")]
     await room.say(lost, "The answer is", 0)
     await room.control(m.PauseControl(), lost)
     await room.say(lost, " held", 13)
     await room.say(ended, "Done", 0)
     await room.sarah.call(m.EndStream(ended))
     await room.ada.call(m.RemoveParticipant(room.id, room.sarah.principal_id))
+    async with stage.running["messaging"].kernel.database.across_orgs() as tx:
+        await tx.execute(
+            "update messaging.streams set began_at = began_at - interval '2 hours' where id = $1", long
+        )
     assert isinstance(await room.refused(room.say(lost, "x", 13)), m.StreamNotFound)
 
     async with serving(service, stage.settings("messaging", stream_lease_s=0.1)):
@@ -297,10 +301,10 @@ async def test_who_speaks_and_is_heard_no_more_leaves_a_partial_message(stage, r
 
     assert {s.client_id: (s.text, s.stream.state, s.stream.reason) for s in said} == {
         "1": ("The answer is", "partial", "producer lost"),
-        "2": ("", "partial", "producer lost"),
+        "2": ("", "partial", "took too long"),
         "3": ("Done", "complete", ""),
     }
-    seen = await room.ada.call(m.GetStream(silent))
+    seen = await room.ada.call(m.GetStream(long))
     assert seen.message_seq in {s.seq for s in said}
 
 

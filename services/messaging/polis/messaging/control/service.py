@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from polis.messaging import access
 from polis.messaging.control import moving, rights, speaking
@@ -15,6 +16,7 @@ from polis.proto.messaging import (
     CancelControl,
     ControlAnswer,
     Controlled,
+    ControlledStream,
     ConversationControlled,
     HandoffControl,
     RouteControl,
@@ -77,24 +79,34 @@ async def _mark(ctx: Context[Own], stream: StreamRow, *, cancelled: bool) -> Non
 async def _apply(
     request: messaging.ControlConversation, ctx: Context[Own], meant: list[StreamRow]
 ) -> ControlAnswer:
-    control, by = request.control, ctx.actor.principal_id
     ids = [stream.id for stream in meant]
     async with ctx.transaction() as tx:
         row = await access.lock(tx, ctx, request.conversation_id)
-        await rights.demand(ctx, row, control, meant)
-        streams = [s for s in await rows.lock(tx, ids) if speaking.concerns(control, s, by)]
-        seq = None
-        if streams:
-            await speaking.apply(tx, ctx.own, control, streams, by=by, now=ctx.now())
-            changes = speaking.told(control, streams)
-            concerned = {stream.id for stream in streams}
-            controlled = Controlled(
-                control, tuple(speaking.outcome(s) for s in await rows.lock(tx, ids) if s.id in concerned)
-            )
-            seq = await _record(tx, ctx, await access.see(ctx, row.id, tx), controlled)
-            tx.after_commit(lambda: ctx.own.telling.streams(row.org_id, row.id, *changes))
-        outcomes = tuple(speaking.outcome(stream) for stream in await rows.lock(tx, ids))
-        return tx.answer(ControlAnswer(row.id, seq, outcomes))
+        await rights.demand(ctx, row, request.control, meant)
+        before = [
+            stream
+            for stream in await rows.lock(tx, ids)
+            if speaking.concerns(request.control, stream, ctx.actor.principal_id)
+        ]
+        seq = await _done(tx, ctx, request, before) if before else None
+        return tx.answer(ControlAnswer(row.id, seq, await _outcomes(tx, ids)))
+
+
+async def _done(
+    tx: Transaction, ctx: Context[Own], request: messaging.ControlConversation, before: list[StreamRow]
+) -> int:
+    """The number of the entry, behind the messages that streams have become. `before`: those that it concerns."""
+    own, control, id_ = ctx.own, request.control, request.conversation_id
+    await speaking.apply(tx, own, control, before, by=ctx.actor.principal_id, now=ctx.now())
+    controlled = Controlled(control, await _outcomes(tx, [stream.id for stream in before]))
+    seq = await _record(tx, ctx, await access.see(ctx, id_, tx), controlled)
+    changes = speaking.told(control, before)
+    tx.after_commit(lambda: own.telling.streams(ctx.actor.org_id, id_, *changes))
+    return seq
+
+
+async def _outcomes(tx: Transaction, stream_ids: list[UUID]) -> tuple[ControlledStream, ...]:
+    return tuple(speaking.outcome(stream) for stream in await rows.these(tx, stream_ids))
 
 
 async def _move(

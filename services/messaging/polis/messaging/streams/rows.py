@@ -74,6 +74,7 @@ _SELECT = """
     from messaging.streams s
 """
 _ONE = f"{_SELECT} where s.org_id = $1 and s.id = $2"
+_THESE = f"{_SELECT} where s.org_id = $1 and s.id = any($2::uuid[]) order by s.began_at, s.id"
 _OPEN_IN = f"""
     {_SELECT} where s.org_id = $1 and s.conversation_id = $2 and s.state in ('open', 'paused')
     order by s.began_at, s.id limit $3
@@ -104,12 +105,12 @@ async def lock(tx: Transaction, stream_ids: list[UUID]) -> list[StreamRow]:
         tx.org_id,
         stream_ids,
     )
-    return await tx.rows(
-        StreamRow,
-        f"{_SELECT} where s.org_id = $1 and s.id = any($2::uuid[]) order by s.began_at, s.id",
-        tx.org_id,
-        stream_ids,
-    )
+    return await these(tx, stream_ids)
+
+
+async def these(tx: Transaction, stream_ids: list[UUID]) -> list[StreamRow]:
+    """Streams by their ids, as they began."""
+    return await tx.rows(StreamRow, _THESE, tx.org_id, stream_ids)
 
 
 async def named(
