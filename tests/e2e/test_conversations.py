@@ -9,7 +9,7 @@ from itertools import count
 import aiohttp
 import pytest
 
-from polis.cli.api import Api
+from polis.cli.api import Api, Problem
 from tests.e2e.world import new_key
 
 
@@ -210,3 +210,31 @@ async def test_a_run_answers_as_it_speaks_until_who_asked_cancels_both(ada, tom,
     assert entry["control"]["streams"] == [outcome]
     assert (kept["stream"]["state"], kept["stream"]["by"]) == ("cancelled", group["tom"])
     assert (len(kept["text"]), kept["text"]) == (outcome["shown"], text[: outcome["shown"]])
+
+
+async def test_a_file_is_taken_for_what_it_is_and_not_for_what_it_is_called(ada, group, tmp_path):
+    """By its size, its name for it, and its first bytes."""
+    told = {}
+    for name, media_type, content in (
+        ("picture.png", "image/png", b"\x89PNG\r\n\x1a\n" + bytes(40)),
+        ("page.png", "image/png", b"<!DOCTYPE html><script>alert(1)</script>"),
+        ("report.pdf", "application/pdf", b"\x7fELF" + bytes(60)),
+        ("setup.exe", "application/x-msdownload", b"?"),
+    ):
+        file = tmp_path / name
+        file.write_bytes(content)
+        artifact = await ada.upload(file, name=name, media_type=media_type)
+        message = {"client_id": name, "text": "", "parts": [{"kind": "file", "artifact_id": artifact["id"]}]}
+        try:
+            posted = await ada.call("POST", f"{group['path']}/messages", message)
+            [part] = (await ada.call("GET", f"{group['path']}/messages/{posted['seq']}"))["parts"]
+            told[name] = (part["media_type"], part["size"])
+        except Problem as refused:
+            told[name] = refused.content["reason"]
+
+    assert told == {
+        "picture.png": ("image/png", 48),
+        "page.png": "it is called image/png, and its bytes are text/html",
+        "report.pdf": "it is called application/pdf, and its bytes are application/x-executable",
+        "setup.exe": "files of type application/x-msdownload are not taken",
+    }

@@ -350,7 +350,7 @@ export interface ApproveGrant {
   grant_id: string;
 }
 
-/** A stored file. */
+/** A stored file. `media_type` is what whoever stored it says, `found_type` what its first bytes are known to be. */
 export interface Artifact {
   id: string;
   org_id: string;
@@ -364,6 +364,7 @@ export interface Artifact {
   created_by: string;
   created_at: string;
   visibility: "org" | "private" | "public";
+  found_type: string | null;
 }
 
 /** No artifact that the caller may see has this id. */

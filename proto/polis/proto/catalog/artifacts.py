@@ -74,7 +74,7 @@ class UploadState(Struct, frozen=True):
 
 
 class Artifact(Struct, frozen=True):
-    """A stored file."""
+    """A stored file. `media_type` is what whoever stored it says, `found_type` what its first bytes are known to be."""
 
     id: UUID
     org_id: UUID
@@ -85,6 +85,7 @@ class Artifact(Struct, frozen=True):
     created_by: UUID
     created_at: Time
     visibility: Visibility = "org"
+    found_type: MediaType | None = None
 
 
 @problem(status=404)

@@ -40,8 +40,8 @@ async def insert(tx: Transaction, artifact: Artifact, *, blob_id: UUID, part_byt
     await tx.execute(
         """
         insert into catalog.artifacts (org_id, id, blob_id, part_bytes, name, media_type, size, sha256, created_by,
-            created_at, visibility)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            created_at, visibility, found_type)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         """,
         artifact.org_id,
         artifact.id,
@@ -54,6 +54,7 @@ async def insert(tx: Transaction, artifact: Artifact, *, blob_id: UUID, part_byt
         artifact.created_by,
         artifact.created_at,
         artifact.visibility,
+        artifact.found_type,
     )
 
 
@@ -62,7 +63,8 @@ async def find(db: Tenant | Transaction, viewer: Viewer, artifact_id: UUID) -> A
     return await db.row(
         Artifact,
         """
-        select a.id, a.org_id, a.name, a.media_type, a.size, a.sha256, a.created_by, a.created_at, a.visibility
+        select a.id, a.org_id, a.name, a.media_type, a.size, a.sha256, a.created_by, a.created_at, a.visibility,
+            a.found_type
         from catalog.artifacts a
         where a.id = $2
             and (a.org_id = $1 or a.visibility = 'public') and (a.visibility <> 'private' or a.created_by = $3 or 'artifact/' || a.id ~ $4::text)
@@ -106,7 +108,8 @@ async def page(db: Tenant, viewer: Viewer, after: Position, limit: int) -> list[
     return await db.rows(
         Artifact,
         """
-        select a.id, a.org_id, a.name, a.media_type, a.size, a.sha256, a.created_by, a.created_at, a.visibility
+        select a.id, a.org_id, a.name, a.media_type, a.size, a.sha256, a.created_by, a.created_at, a.visibility,
+            a.found_type
         from catalog.artifacts a
         where a.org_id = $1 and (a.visibility <> 'private' or a.created_by = $5 or 'artifact/' || a.id ~ $6::text)
             and (a.created_at, a.id) < ($2, $3)

@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from polis.catalog.access import Viewer
-from polis.catalog.files import artifacts, contents, quota
+from polis.catalog.files import artifacts, contents, kinds, quota
 from polis.proto import Refused
 from polis.proto.catalog import (
     PART_BYTES,
@@ -165,12 +165,13 @@ async def complete(
     if upload is None:
         return await _completed(tx, upload_id, sha256, org_id=org_id, by=by)
     await _demand_parts(tx, upload)
-    digest = await _digest(tx, blobs, upload)
+    digest, found_type = await _read(tx, blobs, upload)
     for announced in (sha256, upload.sha256):
         _demand_digest(digest, announced)
     artifact = Artifact(
-        upload.id, org_id, upload.name, upload.media_type, upload.size, digest, by, at, upload.visibility
-    )
+        upload.id, org_id, upload.name, upload.media_type, upload.size, digest, by, at, upload.visibility,
+        found_type,
+    )  # fmt: skip
     kept = await contents.keep(
         tx, blobs, org_id, upload.id, sha256=digest, size=upload.size, part_bytes=upload.part_bytes
     )
@@ -282,12 +283,14 @@ async def _missing(db: Tenant | Transaction, upload: Announced, limit: int) -> l
     )
 
 
-async def _digest(tx: Transaction, blobs: Blobs, upload: Announced) -> str:
-    """SHA-256 of the parts in order, one in memory at a time, hashed off the loop."""
+async def _read(tx: Transaction, blobs: Blobs, upload: Announced) -> tuple[str, str | None]:
+    """SHA-256 of the parts in order, one in memory at a time, hashed off the loop; and what they are by their first bytes."""
     digest = hashlib.sha256()
+    head = b""
     async for content in blobs.read(tx, upload.org_id, upload.id, end=upload.parts):
+        head = head or content[: kinds.HEAD_BYTES]
         await asyncio.to_thread(digest.update, content)
-    return digest.hexdigest()
+    return digest.hexdigest(), kinds.kind_of(head)
 
 
 def _demand_digest(actual: str, announced: str | None) -> None:

@@ -41,6 +41,9 @@ _PROGRAMS = frozenset(
     }
 )
 """Types of files that run when they are opened."""
+_SHOWN = frozenset({"audio", "image", "video"})
+"""What clients show by itself."""
+_CONTAINERS = {"audio": ("application/ogg", "video/mp4", "video/webm"), "video": ("application/ogg",)}
 _STORED = frozenset({"audio", "file"})
 
 
@@ -104,6 +107,10 @@ async def _looked_up(ctx: Context[Own], part: MessagePart) -> MessagePart:
         raise _refused(part.artifact_id, "it is not audio")
     if not _taken(config, artifact.media_type.lower()):
         raise _refused(part.artifact_id, f"files of type {artifact.media_type} are not taken")
+    if artifact.found_type is not None and not _agree(artifact.media_type.lower(), artifact.found_type):
+        raise _refused(
+            part.artifact_id, f"it is called {artifact.media_type}, and its bytes are {artifact.found_type}"
+        )
     return msgspec.structs.replace(
         part, name=artifact.name, media_type=artifact.media_type, size=artifact.size
     )
@@ -112,6 +119,16 @@ async def _looked_up(ctx: Context[Own], part: MessagePart) -> MessagePart:
 def _taken(config: Config, media_type: str) -> bool:
     patterns = (each.strip().lower() for each in config.attachment_types.split(","))
     return media_type not in _PROGRAMS and any(fnmatchcase(media_type, each) for each in patterns if each)
+
+
+def _agree(said: str, found: str) -> bool:
+    """Whether a file may be what it is said to be. A name for many formats says little, one for pictures or sound much."""
+    if found in _PROGRAMS:
+        return False
+    kind = said.partition("/")[0]
+    if kind not in _SHOWN:
+        return True
+    return found.startswith(f"{kind}/") or found in _CONTAINERS.get(kind, ())
 
 
 def _refused(artifact_id: UUID, reason: str) -> Refused:
