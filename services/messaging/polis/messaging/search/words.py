@@ -18,17 +18,14 @@ _TOGETHER_S = 0.2
 """What is said within this is indexed together."""
 _LOOK_S = 60.0
 """How often it is looked for what a process left behind that has died."""
-_BATCH = 500
+_CONVERSATIONS = 50
+"""So many are indexed by one statement, of each so many messages."""
+_MESSAGES = 100
 
 
 class _Behind(Struct, frozen=True):
     org_id: UUID
     conversation_id: UUID
-
-
-class _Step(Struct, frozen=True):
-    count: int
-    last: int
 
 
 class Indexer:
@@ -68,10 +65,10 @@ class Indexer:
         heeded, self._heeded = self._heeded, set()
         try:
             while heeded:
-                org_id, conversation_id = next(iter(heeded))
-                while await self._index(org_id, conversation_id):
-                    pass
-                heeded.discard((org_id, conversation_id))
+                some = sorted(heeded)[:_CONVERSATIONS]
+                more = await self._index(some)
+                heeded.difference_update(some)
+                heeded.update(more)
         finally:
             self._heeded |= heeded
 
@@ -87,54 +84,51 @@ class Indexer:
             )
         return [(each.org_id, each.conversation_id) for each in found]
 
-    async def _index(self, org_id: UUID, conversation_id: UUID) -> bool:
-        """Index the next messages of a conversation; whether there may be more.
+    async def _index(self, some: list[tuple[UUID, UUID]]) -> list[tuple[UUID, UUID]]:
+        """Index the next messages of these conversations; those of which there may be more.
 
         Nothing is locked: who edits or deletes one meanwhile writes its words itself, and those that are there stay.
         """
-        async with self._database.transaction([org_id]) as tx:
-            done = await tx.value(
+        async with self._database.transaction(list({org_id for org_id, _ in some})) as tx:
+            found = await tx.rows(
+                _Behind,
                 """
-                select coalesce((select i.seq from messaging.indexed i where i.org_id = $1 and i.conversation_id = $2), 0)
-                """,
-                org_id,
-                conversation_id,
-            )
-            head = await tx.value(
-                "select c.head_seq from messaging.conversations c where c.org_id = $1 and c.id = $2",
-                org_id,
-                conversation_id,
-            )
-            step = await tx.row(
-                _Step,
-                """
-                with said as materialized (
-                    select m.seq, m.text from messaging.messages m
-                    where m.org_id = $1 and m.conversation_id = $2 and m.seq > $3 and m.seq <= $4
-                    order by m.seq limit $5
+                with heeded as materialized (
+                    select c.org_id, c.id as conversation_id, c.head_seq as head,
+                        coalesce((
+                            select i.seq from messaging.indexed i where i.org_id = c.org_id and i.conversation_id = c.id
+                        ), 0) as done
+                    from unnest($1::uuid[], $2::uuid[]) as w (org_id, id)
+                    join messaging.conversations c on c.org_id = w.org_id and c.id = w.id
+                ), said as materialized (
+                    select h.org_id, h.conversation_id, m.seq, m.text from heeded h
+                    cross join lateral (
+                        select m.seq, m.text from messaging.messages m
+                        where m.org_id = h.org_id and m.conversation_id = h.conversation_id
+                            and m.seq > h.done and m.seq <= h.head
+                        order by m.seq limit $3
+                    ) m
                 ), put as (
                     insert into messaging.words (org_id, conversation_id, seq, search)
-                    select $1, $2, s.seq, messaging.lexemes(s.text) || array_to_tsvector(array[' ' || $2::text])
+                    select s.org_id, s.conversation_id, s.seq,
+                        messaging.lexemes(s.text) || array_to_tsvector(array[' ' || s.conversation_id::text])
                     from said s
                     on conflict (org_id, conversation_id, seq) do nothing
+                ), reached as (
+                    select h.org_id, h.conversation_id, count(s.seq) = $3 as more,
+                        case when count(s.seq) = $3 then max(s.seq) else h.head end as seq
+                    from heeded h
+                    left join said s on s.org_id = h.org_id and s.conversation_id = h.conversation_id
+                    group by h.org_id, h.conversation_id, h.head
+                ), marked as (
+                    insert into messaging.indexed as i (org_id, conversation_id, seq)
+                    select r.org_id, r.conversation_id, r.seq from reached r order by r.org_id, r.conversation_id
+                    on conflict (org_id, conversation_id) do update set seq = greatest(i.seq, excluded.seq)
                 )
-                select count(*)::integer as count, coalesce(max(s.seq), 0) as last from said s
+                select r.org_id, r.conversation_id from reached r where r.more
                 """,
-                org_id,
-                conversation_id,
-                done,
-                head or 0,
-                _BATCH,
+                [org_id for org_id, _ in some],
+                [conversation_id for _, conversation_id in some],
+                _MESSAGES,
             )
-            more = step is not None and step.count == _BATCH
-            reached = step.last if step is not None and more else head or 0
-            await tx.execute(
-                """
-                insert into messaging.indexed as i (org_id, conversation_id, seq) values ($1, $2, $3)
-                on conflict (org_id, conversation_id) do update set seq = greatest(i.seq, excluded.seq)
-                """,
-                org_id,
-                conversation_id,
-                reached,
-            )
-        return more
+        return [(each.org_id, each.conversation_id) for each in found]
