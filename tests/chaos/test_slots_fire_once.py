@@ -1,4 +1,4 @@
-"""G7. Whichever process dies: each slot of a schedule and each event starts one run, and none is lost."""
+"""G7. Whichever process dies: each slot of a schedule, each event and each message starts one run, and none is lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from polis.proto import catalog, runtime
+from polis.proto import catalog, messaging, runtime
 from polis.proto.graph import Graph, GraphInput, GraphOutput, Node
 from polis.proto.trigger import OnEvent, Schedule, TriggerSpec
 from polis.testing import eventually
@@ -88,6 +88,42 @@ async def test_every_slot_and_every_event_starts_one_run_although_processes_are_
         set(await occurrences(mesh, triggers["told"]))
     )
     print(f"{len(schedules)} schedules, {len(slots)} slots of the last, {len(events)} events")
+
+
+async def test_every_message_to_an_agent_is_answered_once_although_processes_are_killed(
+    mesh, runtimes, dice, full
+):
+    messenger = await mesh.start("messaging", posts_per_second=1_000)
+    echo = await mesh.call(runtime.InstallAssistant("echo"), timeout_s=20)
+    room = await mesh.call(messaging.OpenDirect(echo.agent_id))
+
+    said = []
+    for _ in range(12 if full else 1):
+        for _ in range(4):
+            said.append(f"words of message {len(said)}, one after the other")
+            await mesh.call(messaging.PostMessage(room.id, said[-1], client_id=f"{len(said)}"))
+        await asyncio.sleep(dice.uniform(0.1, 0.6))
+        for process in dice.choice([runtimes, [*runtimes, messenger], [messenger], runtimes[:1]]):
+            process.kill()
+            process.start()
+        for process in [*runtimes, messenger]:
+            await process.ready()
+    await eventually(lambda: _answered(mesh, room.id, echo.agent_id, len(said)), within_s=60)
+
+    assert sorted(await _answers(mesh, room.id, echo.agent_id)) == sorted(said)
+    runs = await mesh.rows("select occurrence from runtime.runs where actor_id = $1", echo.agent_id)
+    assert len({run["occurrence"] for run in runs}) == len(runs) == len(said)
+
+
+async def _answered(mesh: Mesh, room_id, agent_id, wanted: int) -> bool:
+    return len(await _answers(mesh, room_id, agent_id)) >= wanted
+
+
+async def _answers(mesh: Mesh, room_id, agent_id) -> list[str]:
+    rows = await mesh.rows(
+        "select text from messaging.messages where conversation_id = $1 and sender_id = $2", room_id, agent_id
+    )
+    return [row["text"] for row in rows]
 
 
 async def _heard(mesh: Mesh, trigger_id) -> bool:

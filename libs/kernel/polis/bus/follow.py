@@ -10,7 +10,8 @@ from polis.bus import api
 from polis.bus.client import Bus
 from polis.bus.permissions import followed_name, stream_name
 
-_ACK_WAIT_NS = 30_000_000_000
+ACK_WAIT_S = 6
+"""So long after its process died an event is delivered to another one; who is at work on one says so more often."""
 MAX_ACK_PENDING = 32
 """As many as are worked at: what only waits in a process would be delivered again and again during an outage."""
 _created = msgspec.json.Decoder(api.Answer)
@@ -24,7 +25,7 @@ async def follow(bus: Bus, source: str, service: str, subjects: Sequence[str]) -
         "durable_name": name,
         "deliver_policy": "new",
         "ack_policy": "explicit",
-        "ack_wait": _ACK_WAIT_NS,
+        "ack_wait": ACK_WAIT_S * 1_000_000_000,
         "max_deliver": -1,
         "max_ack_pending": MAX_ACK_PENDING,
         "filter_subjects": list(subjects),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 """The longest sleep: another process may have written what is due sooner."""
 _TAKEN_AT_ONCE = 64
-_HELD_S = 30.0
+_HELD_S = 5.0
 """For so long nobody else looks at what is being fired."""
 _HELD_BY_OTHERS_S = 0.05
 _RETRY_S = 3.0

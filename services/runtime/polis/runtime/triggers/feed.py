@@ -7,14 +7,14 @@ reach the runtime only while one of its triggers listens to them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from polis.bus import BusError
-from polis.bus.follow import MAX_ACK_PENDING, follow
+from polis.bus.follow import ACK_WAIT_S, MAX_ACK_PENDING, follow
 from polis.bus.jetstream import Delivery, PullConsumer
 from polis.bus.permissions import followed_name, stream_name
 from polis.db.leadership import lock_number
@@ -142,7 +142,7 @@ class Feed:
             log.error("event.unfired", subject=delivery.subject, deliveries=delivery.num_delivered)
             delivery.term("delivered too often")
             return
-        with trace.enter(trace.parse(delivery.headers.get("traceparent"))):
+        with trace.enter(trace.parse(delivery.headers.get("traceparent"))), _at_work(delivery):
             while True:
                 try:
                     followed = Followed.of(delivery.headers, delivery.payload, delivery.stream_seq)
@@ -159,10 +159,26 @@ class Feed:
                 else:
                     delivery.ack()
                     return
-                with suppress(BusError):
-                    delivery.in_progress()
                 await asyncio.sleep(_AGAIN_S[min(attempt, len(_AGAIN_S) - 1)])
                 attempt += 1
+
+
+@contextmanager
+def _at_work(delivery: Delivery) -> Iterator[None]:
+    """Keep an event from being delivered to another process meanwhile."""
+    loop, every_s = asyncio.get_running_loop(), ACK_WAIT_S / 3
+
+    def beat() -> None:
+        nonlocal timer
+        with suppress(BusError):
+            delivery.in_progress()
+        timer = loop.call_later(every_s, beat)
+
+    timer = loop.call_later(every_s, beat)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def subjects(listening: Sequence[_Listening]) -> dict[str, list[str]]:

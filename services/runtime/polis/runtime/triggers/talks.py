@@ -24,7 +24,7 @@ APART_S = 600.0
 _HELD_AT_MOST = 10
 """A conversation that is never silent is answered after so many times the silence."""
 _TAKEN_AT_ONCE = 64
-_TAKEN_S = 30.0
+_TAKEN_S = 5.0
 _RETRY_S = 3.0
 
 
