@@ -10,7 +10,7 @@ const piece = (at, text, state = "open", fields = {}) => ({ kind: "change", seq:
 
 function room(messages = [], streams = []) {
   const found = new Room("c", "ada");
-  found.take({ kind: "snapshot", seq: 1, data: { conversation: { kind: "group" }, participants: [], messages, streams } });
+  found.take({ kind: "snapshot", seq: 1, data: { conversation: { kind: "group" }, participants: [], messages, streams, handoffs: [] } });
   return found;
 }
 

@@ -12,6 +12,7 @@ const MOST = 200;
 export class Asks {
   #chat;
   #sheets = new Map();
+  #following = null;
 
   constructor(chat) {
     this.#chat = chat;
@@ -36,7 +37,24 @@ export class Asks {
       if (!error.status || error.status >= 500) sheet = { away: true };
     }
     if (!sheet?.away) this.#sheets.set(id, sheet);
+    if (sheet?.ask?.state === "open") this.#following ??= this.#follow();
     for (const card of document.querySelectorAll(`#messages [data-ask="${CSS.escape(id)}"]`)) this.#draw(card, sheet);
+  }
+
+  // Others may answer first: what changes in the inbox is read anew, if it is shown here.
+  async #follow() {
+    try {
+      for await (const { kind, data } of this.#chat.polis.follow("asks", { attempts: Infinity })) {
+        const changed = kind === "change" ? [data.ask?.id ?? data.left] : [...this.#sheets.keys()];
+        for (const id of changed) if (this.#open(id)) this.refresh(id);
+      }
+    } catch {
+      this.#following = null;
+    }
+  }
+
+  #open(id) {
+    return this.#sheets.get(id)?.ask?.state === "open";
   }
 
   #draw(card, sheet) {
@@ -83,7 +101,7 @@ export class Asks {
       event.preventDefault();
       send(offered[0]);
     };
-    return h("form", { on: { submit } }, fields, h("label", {}, "A note (you may leave it empty)", note), h("p", { className: "row" }, buttons), told);
+    return h("form", { on: { submit } }, fields, h("label", {}, "Note (optional)", note), h("p", { className: "row" }, buttons), told);
   }
 
   #named({ choices, votes }, decision) {

@@ -23,20 +23,21 @@ function waiting(chat, { id, conversation_id: conversation, from_id: from, reaso
   ];
 }
 
-// What of the open conversation is handed over.
-export function showHandoff(chat, { handoff, role, me, manages, conversation }) {
-  const bar = at("handoff");
-  bar.hidden = !handoff;
-  if (!handoff || bar.shown === handoff) return;
-  bar.shown = handoff;
-  const { id, state, reason, summary, from_id: from, claimed_by: holder } = handoff;
+// What of the open conversation is handed over, above its messages.
+export function showHandoffs(chat, room) {
+  const items = [...room.handoffs.values()];
+  at("handoff").hidden = !items.length;
+  keyed(at("handoff"), items, { key: ({ id }) => id, draw: (handoff, element) => element.replaceChildren(...held(chat, room, handoff)) });
+}
+
+function held(chat, { role, me, manages, conversation }, { id, state, reason, summary, from_id: from, claimed_by: holder }) {
   const act = (operation) => () => chat.attempt(() => chat.polis.call(operation, { handoff_id: id }));
   const back = state === "claimed" && (holder === me || manages);
   const mayEnd = state === "waiting" && (from === me || manages || (conversation.kind === "direct" && role));
   const words = state === "waiting" ? `Waiting for somebody to take over: ${reason}` : `${chat.people.name(holder)} took over from ${chat.people.of(from).name}: ${reason}`;
-  bar.replaceChildren(
+  return [
     h("p", {}, words, summary ? h("small", {}, ` ${summary}`) : ""),
     back ? button("Give it back", act("ReturnHandoff")) : "",
     mayEnd ? button("Ask nobody any more", act("CancelHandoff")) : "",
-  );
+  ];
 }

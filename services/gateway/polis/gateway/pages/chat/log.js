@@ -16,7 +16,7 @@ export class Log {
   #current = null;
   #frame = 0;
   #reading = false;
-  #size = "";
+  #top = 0;
   #whole = true;
 
   // act: what can be done with a message; act.older and act.newer read on in a direction, act.bottom hears that the newest is in sight.
@@ -26,7 +26,9 @@ export class Log {
     this.#messages.addEventListener("keydown", (event) => this.#key(event));
     this.#messages.addEventListener("focusin", ({ target }) => this.#choose(target.closest("#messages > li")));
     this.#messages.addEventListener("contextmenu", (event) => this.#contextMenu(event));
-    new ResizeObserver(() => this.stuck && this.toEnd()).observe(this.#log);
+    const resized = new ResizeObserver(() => this.stuck && !this.#filledIn && this.toEnd());
+    resized.observe(this.#log);
+    resized.observe(this.#messages);
     this.stuck = true;
   }
 
@@ -38,7 +40,7 @@ export class Log {
     keyed(this.#messages, rows, { key: ({ key }) => key, same, draw: (row, element) => this.#row(row, element) });
     if (active !== document.body && !active.isConnected) this.#current?.focus({ preventScroll: true });
     if (!this.#current?.isConnected || !this.#current.matches(".message")) this.#choose([...this.#messages.querySelectorAll(":scope > .message")].at(-1));
-    if (to === "end" || this.stuck) this.toEnd();
+    if (to === "end" || (this.stuck && !this.#filledIn)) this.toEnd();
     else this.#restore(anchor);
     this.#soon();
   }
@@ -59,6 +61,11 @@ export class Log {
     element.classList.add("shown");
     setTimeout(() => element.classList.remove("shown"), 2_000);
     return true;
+  }
+
+  // Whether somebody is at a field of a card: it is not moved away from under their hands.
+  get #filledIn() {
+    return this.#messages.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
   }
 
   get #atEnd() {
@@ -128,10 +135,11 @@ export class Log {
   }
 
   #scrolled() {
-    // What a change of size has moved, nobody has scrolled.
-    const size = `${this.#log.clientWidth} ${this.#log.clientHeight}`;
-    if (size !== this.#size) this.#size = size;
-    else this.stuck = this.#whole && this.#atEnd;
+    // Only who goes back leaves the end: what grows or shrinks meanwhile does not.
+    const { scrollTop } = this.#log;
+    if (this.#atEnd) this.stuck = this.#whole;
+    else if (scrollTop < this.#top) this.stuck = false;
+    this.#top = scrollTop;
     this.#soon();
   }
 

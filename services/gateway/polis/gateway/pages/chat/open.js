@@ -1,7 +1,7 @@
 // The open conversation: follows its topic, shows what is heard, and carries out what is done in it.
 
 import { at } from "./element.js";
-import { showHandoff } from "./handoffs.js";
+import { showHandoffs } from "./handoffs.js";
 import { tell } from "./heard.js";
 import { Log } from "./log.js";
 import { listed, titleOf } from "./people.js";
@@ -181,7 +181,7 @@ export class Open {
     const { conversation } = room;
     at("name").textContent = titleOf(conversation, people);
     at("about").textContent = aboutOf(room, people);
-    showHandoff(this.#chat, room);
+    showHandoffs(this.#chat, room);
     at("composer").hidden = !room.speaks;
     at("mute").hidden = room.speaks;
     at("mute").textContent = room.speaks ? "" : conversation.archived_at ? "This conversation is archived: it can be read, and nothing is said in it." : "You read here and say nothing.";

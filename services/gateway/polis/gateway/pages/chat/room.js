@@ -16,7 +16,7 @@ export class Room {
   // Streams whose beginning was seen here: their messages are told as answers.
   streamed = new Set();
   conversation = null;
-  handoff = null;
+  handoffs = new Map();
   seq = 0;
 
   constructor(id, me) {
@@ -88,10 +88,10 @@ export class Room {
     return [...this.marks.values()].filter((mark) => mark.read_seq >= seq && mark.principal_id !== this.me).map((mark) => mark.principal_id);
   }
 
-  #begin(seq, { conversation, participants, messages, streams, handoff }) {
+  #begin(seq, { conversation, participants, messages, streams, handoffs }) {
     this.streams = new Map();
     for (const stream of streams) this.resume(stream);
-    this.handoff = handoff;
+    this.handoffs = new Map(handoffs.map((each) => [each.id, each]));
     this.conversation = conversation;
     this.seq = seq;
     this.participants = new Map(participants.map((each) => [each.principal_id, each]));
@@ -110,10 +110,15 @@ export class Room {
     }
     if (message) this.window.put(message);
     if (kind === "participant") this.participants.set(entry.participant.principal_id, entry.participant);
-    if (kind === "handoff") this.handoff = HELD.has(entry.handoff.state) ? entry.handoff : null;
+    if (kind === "handoff") this.#handoff(entry.handoff);
     if (entry.conversation) this.conversation = { ...entry.conversation, head_seq: entry.seq };
     if (TOLD.has(kind)) this.window.add({ seq: entry.seq, notice: entry });
     return null;
+  }
+
+  #handoff(handoff) {
+    if (HELD.has(handoff.state)) this.handoffs.set(handoff.id, handoff);
+    else this.handoffs.delete(handoff.id);
   }
 
   // A piece of what is being said, or what has become of it. It is in sight until its message is.
