@@ -1,18 +1,25 @@
-"""Posts and events from outside, through the gateway, the vault and the catalog: what a sender sees, and what a stranger."""
+"""Posts, events and messages, through the gateway, the vault and the catalog: what a sender sees, what a stranger, what an agent answers."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+import io
 import json
 import time
+from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
 import pytest
+from rich.console import Console
 
+from polis.cli import chat
+from polis.cli.api import Problem
+from polis.client import Polis
 from polis.testing import eventually
+from tests.e2e.talking import Heard, talk
 from tests.e2e.world import GRAPH, World, new_key
 
 KEY = b"known to both sides"
@@ -142,3 +149,88 @@ async def test_whoever_activated_it_and_is_no_member_any_more_starts_nothing(wor
 async def _of(world, key, count):
     items = (await world.owner("GET", f"/triggers?graph={key}"))["items"]
     return [item for item in items if item[count]]
+
+
+SAMPLE = Path(__file__).parents[2] / "samples" / "mailbox.mbox"
+
+
+@pytest.fixture
+async def ada(api):
+    await api.sign_up()
+    return api
+
+
+async def test_echo_is_installed_by_one_call_and_says_what_it_is_told(ada):
+    installed = await ada.call("POST", "/assistants/echo/install", {})
+    again = await ada.call("POST", "/assistants/echo/install", {})
+    echo = await talk(ada, installed)
+
+    said = await echo.say("Hello **there**, how are you?")
+
+    assert again == installed
+    assert said == "Hello **there**, how are you?"
+    agent = await ada.call("GET", "/agents/echo")
+    assert agent["scopes"] == ["messaging:read", "messaging:write", "runtime:read"]
+
+
+async def test_sarah_reads_the_mailbox_of_the_org_and_tells_what_is_asked(ada):
+    artifact = await ada.upload(SAMPLE, name="mailbox.mbox", media_type="application/mbox")
+    mailbox = {"artifact_id": artifact["id"], "name": artifact["name"], "size": artifact["size"]}
+    with pytest.raises(Problem) as refused:
+        await ada.call("POST", "/assistants/sarah/install", {"settings": {"box": 1}})
+    installed = await ada.call("POST", "/assistants/sarah/install", {"settings": {"mailbox": mailbox}})
+    sarah = await talk(ada, installed)
+
+    new = await sarah.say("What is new?")
+    again = await sarah.say("what's new?")
+    person = await sarah.say("anything from priya?")
+
+    assert {fault["pointer"] for fault in refused.value.faults} == {"/settings/box", "/settings/mailbox"}
+    assert new.startswith("This is what there is:")
+    assert new.count("\n- **") >= 2
+    assert again.strip() == "There is nothing new."
+    assert person.startswith("From priya:")
+    (run,) = (await ada.call("GET", f"/runs?graph={installed['graph']}&limit=1"))["items"]
+
+    async def percent():
+        told = (await ada.call("GET", f"/runs/{run['id']}/statuses"))["statuses"]
+        return [each["value"]["percent"] for each in told] == [100]
+
+    await eventually(percent, within_s=5)
+
+
+async def test_the_command_installs_an_assistant_and_shows_its_answers_while_they_are_said(ada, address):
+    said: list[str] = []
+    console = Console(file=io.StringIO())
+    async with Polis(address, ada.token) as polis:
+        await chat.install(polis, "echo", {})
+        answer = await chat.chat(polis, "echo", "one two three four five six", Heard(said))
+        unknown = await chat.chat(polis, "nobody", "hello", console)
+
+    assert (answer, "".join(said)) == (0, "one two three four five six\n")
+    assert len(said) > 2
+    assert (unknown, "refused" in console.file.getvalue()) == (1, True)
+
+
+async def test_who_cancels_what_is_being_said_ends_the_run_that_says_it(ada):
+    installed = await ada.call("POST", "/assistants/echo/install", {})
+    echo = await talk(ada, installed)
+    await ada.call("POST", echo.path, {"text": "word " * 500})
+
+    async def speaks():
+        streams = (await ada.call("GET", f"{echo.room}/snapshot"))["streams"]
+        return next((each["stream_id"] for each in streams if each["length"]), None)
+
+    stream = await eventually(speaks, within_s=20)
+    body = {"control": {"kind": "cancel"}, "stream_id": stream}
+    await ada.call("POST", f"{echo.room}/control", body)
+
+    async def ended():
+        return (await ada.call("GET", f"/runs?graph={installed['graph']}"))["items"][0][
+            "state"
+        ] == "cancelled"
+
+    await eventually(ended, within_s=5)
+    said = (await ada.call("GET", f"{echo.path}?limit=1"))["items"][0]
+    assert (said["sender_id"], said["stream"]["state"]) == (installed["agent_id"], "cancelled")
+    assert 0 < len(said["text"]) < 2500
