@@ -24,17 +24,18 @@ USERS_ONLY: set[str] = set()
 
 STEERED = {
     "nodes": {
+        "slow": {"component": "throttle", "config": {"times": 1, "per_s": 1}},
         "tell": {"component": "status", "config": {"name": "told"}},
         "wait": {"component": "signal", "config": {"name": "never"}},
     },
-    "edges": [{"source": "tell.out", "target": "wait.in"}],
-    "inputs": {"x": {"target": "tell.in", "default": 1}},
+    "edges": [{"source": "slow.out", "target": "tell.in"}, {"source": "tell.out", "target": "wait.in"}],
+    "inputs": {"x": {"target": "slow.in", "default": 1}},
     "outputs": {"y": {"source": "wait.out"}},
 }
 
 
 async def live(api: Api) -> None:
-    """Leave a run that has told something, waits for a signal and has been sent another one."""
+    """Leave a run that has let something pass and told of it, waits for a signal and has been sent another one."""
     made = await api.call("POST", "/resources", {"type": "graph", "key": new_key(), "content": STEERED})
     await api.call("POST", f"/resources/{made['id']}/versions", {})
     await api.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})

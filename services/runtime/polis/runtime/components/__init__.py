@@ -71,6 +71,7 @@ MODULES = {
     "text.hmac": "text.encodings",
     "text.regex": "text.regex",
     "text.summarize": "summary.summarize",
+    "throttle": "throttle",
     "time.add": "moments",
     "time.difference": "moments",
     "time.format": "moments",

@@ -90,6 +90,9 @@ async def complete_all(tx: Transaction, brought: Sequence[Outcome], why: kinds.W
     open_runs = {run.id for run in locked if run.open}
     undo = {run.wait_id: run.undo for run in locked if run.wait_id is not None}
     brought = [b for b in brought if b.wait.run_id in open_runs]
+    if why == "due":
+        over = await kinds.over(tx, [b.wait for b in brought])
+        brought = [b for b in brought if b.wait.id in over]
     if not brought:
         return []
     closed = await tx.rows(

@@ -26,7 +26,8 @@ async def complete_due(database: Database) -> tuple[list[Completed], float]:
         due = await _due(tx)
         if due:
             completed = await complete_all(tx, [Outcome(wait, None) for wait in due], "due")
-            return completed, 0.0 if completed else math.inf
+            if completed:
+                return completed, 0.0
         next_s: float | None = await tx.value(
             """
             select extract(epoch from min(due_at) - clock_timestamp())::float8

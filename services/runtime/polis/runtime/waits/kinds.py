@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Literal
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -17,16 +18,19 @@ Why = Literal["completed", "due", "dropped", "ended"]
 """Somebody brought the outcome; nobody did in time; nobody waits for it any more: a graph in the run's graph, or the run."""
 Opened = Callable[["Transaction", Sequence[OpenWait]], Awaitable[None]]
 Closed = Callable[["Transaction", Sequence[OpenWait], Why], Awaitable[None]]
+Due = Callable[["Transaction", Sequence[OpenWait]], Awaitable[list[OpenWait]]]
 
 
 class Kind(Struct, frozen=True):
-    """What a kind of wait adds. Both are called with the rows of runs that the transaction has locked, of any orgs.
+    """What a kind of wait adds. All are called with the rows of runs that the transaction has locked, of any orgs.
 
-    opened: they are new; it may complete them at once. closed: nobody waits for them any more.
+    opened: they are new; it may complete them at once. closed: nobody waits for them any more. due: their time has come; those
+    of them that are over, while the others are due later by now.
     """
 
     opened: Opened | None = None
     closed: Closed | None = None
+    due: Due | None = None
 
 
 _kinds: dict[str, Kind] = {}
@@ -48,6 +52,16 @@ async def opened(tx: Transaction, waits: Sequence[OpenWait]) -> None:
         kind = _kinds.get(name)
         if kind is not None and kind.opened is not None:
             await kind.opened(tx, group)
+
+
+async def over(tx: Transaction, waits: Sequence[OpenWait]) -> set[UUID]:
+    """Those (by id) of what is due that is over."""
+    found: set[UUID] = set()
+    for name, group in _by_kind(waits).items():
+        kind = _kinds.get(name)
+        asked = None if kind is None else kind.due
+        found |= {wait.id for wait in (group if asked is None else await asked(tx, group))}
+    return found
 
 
 async def closed(tx: Transaction, waits: Sequence[OpenWait], why: Why) -> None:

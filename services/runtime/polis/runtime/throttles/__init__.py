@@ -1,0 +1,1 @@
+"""Steps that let no more than so many messages pass in a period."""
