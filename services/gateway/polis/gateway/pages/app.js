@@ -13,7 +13,7 @@ const BACK = new Set(["/chat"]);
 const then = new URLSearchParams(location.search).get("then");
 
 function show(me) {
-  if (me && BACK.has(then)) location.replace(then);
+  if (me && BACK.has(then)) location.replace(then + location.hash);
   at("door").hidden = Boolean(me);
   at("work").hidden = !me;
   at("sign-out").hidden = !me;

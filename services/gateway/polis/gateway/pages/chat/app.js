@@ -22,6 +22,8 @@ import { People } from "./people.js";
 const LOOK_MS = 20_000;
 const PRESENT_MS = 45_000;
 const SIGNS = ["👍", "❤️", "😂", "🎉", "😮", "👀"];
+// Who has signed in there comes back to the same conversation.
+const DOOR = "/?then=/chat";
 const TOUCH = matchMedia("(pointer: coarse)");
 
 class Chat {
@@ -154,7 +156,7 @@ class Chat {
       await work();
     } catch (error) {
       if (error instanceof Problem && error.status === 401) this.#door();
-      else this.complain(error instanceof TypeError ? new Error("The gateway was not reached. Try again in a moment.") : error);
+      else this.complain(cut(error) ? new Error("The gateway was not reached. Try again in a moment.") : error);
     }
   }
 
@@ -206,12 +208,13 @@ class Chat {
     const { seq } = message;
     const mine = message.sender_id === this.me.id;
     const copy = { text: "Copy text", act: () => this.attempt(() => navigator.clipboard.writeText(message.text)) };
-    if (!room.speaks) return [copy];
+    const texts = navigator.clipboard && message.text ? [copy] : [];
+    if (!room.speaks) return texts;
     return [
       ...SIGNS.map((emoji) => ({ text: emoji, label: `React with ${emoji}`, inline: true, act: () => call("ReactToMessage", { seq, emoji, on: true }) })),
       { text: "Another sign…", act: () => signDialog((emoji) => call("ReactToMessage", { seq, emoji, on: true })) },
       { text: "Answer", act: () => this.composer.reply(message) },
-      copy,
+      ...texts,
       { text: message.pinned_at ? "Take the pin off" : "Pin", act: () => call("PinMessage", { seq, pinned: !message.pinned_at }) },
       mine && message.text ? { text: "Edit", act: () => this.composer.edit(message) } : null,
       mine || room.manages ? { text: "Delete…", act: () => this.#delete(seq, call) } : null,
@@ -258,16 +261,17 @@ class Chat {
   }
 
   #door() {
-    location.assign("/?then=/chat");
+    location.assign(DOOR + location.hash);
   }
 }
 
+const cut = (error) => error.passing || (error instanceof TypeError && /fetch|network|load failed/i.test(error.message));
 const alertOf = () => document.querySelector("dialog[open] > [role=alert]") ?? at("problem");
 
 const chat = new Chat();
 try {
   await chat.start();
 } catch (error) {
-  if (error instanceof Problem && error.status === 401) location.replace("/?then=/chat");
+  if (error instanceof Problem && error.status === 401) location.replace(DOOR + location.hash);
   else chat.complain(error);
 }

@@ -6,6 +6,7 @@ const EDGE_PX = 8;
 
 // items: {text, act, label?, inline?}; inline ones stand side by side.
 export function openMenu(anchor, items) {
+  if (!items.length) return;
   const menu = at("menu");
   const entries = items.map(({ text, act, label, inline }) =>
     h("button", { type: "button", role: "menuitem", tabIndex: -1, className: inline ? "inline" : "", aria: { label }, on: { click: () => choose(act) } }, text),

@@ -21,7 +21,7 @@ export function drawMessage(row, element, act) {
   element.replaceChildren(
     h("div", { className: "body" },
       head(row, act),
-      message.reply_to ? quote(row, act) : null,
+      row.replied ? quote(row, act) : null,
       text,
       message.parts.map((part) => partOf(part, element, act)),
       ended(message.stream),
@@ -48,9 +48,9 @@ function head({ name, message, compact }, act) {
   );
 }
 
-function quote({ message, quoted, quotedName }, act) {
+function quote({ replied, quoted, quotedName }, act) {
   const words = quoted ? `${quotedName}: ${quoted.deleted_at ? "deleted" : short(quoted.text)}` : "An earlier message";
-  return button(h("span", {}, h("span", { className: "unseen" }, "In answer to "), words), () => act.jump(message.reply_to), { className: "quote", tabIndex: -1 });
+  return button(h("span", {}, h("span", { className: "unseen" }, "In answer to "), words), () => act.jump(replied), { className: "quote", tabIndex: -1 });
 }
 
 export function short(text) {

@@ -9,7 +9,7 @@ import { Room } from "./room.js";
 import { rows } from "./rows.js";
 
 const PAGE = 80;
-const MARK_MS = 1_500;
+const MARK_MS = 3_000;
 const SILENT_MS = 10_000;
 
 export class Open {
@@ -159,8 +159,6 @@ export class Open {
     this.#to ||= to;
     cancelAnimationFrame(this.#frame);
     this.#frame = requestAnimationFrame(() => this.drawNow());
-    // Frames rest while the page is not in sight; what is drawn is then drawn when it is.
-    if (document.hidden) this.#read();
   }
 
   drawNow() {

@@ -4,6 +4,7 @@ import { Window } from "./window.js";
 
 const TOLD = new Set(["participant", "changed", "responsible", "handoff", "control"]);
 const HELD = new Set(["waiting", "claimed"]);
+const MOST_STREAMED = 100;
 const OPEN = new Set(["open", "paused"]);
 
 export class Room {
@@ -55,7 +56,7 @@ export class Room {
     if (characters.length < told.at || !OPEN.has(told.state)) return;
     const text = characters.join("") + told.text;
     this.streams.set(told.stream_id, { ...told, text, length: [...text].length, behind: false });
-    this.streamed.add(told.stream_id);
+    this.#began(told.stream_id);
   }
 
   get role() {
@@ -134,8 +135,13 @@ export class Room {
     const missed = from > known.length;
     const fresh = missed ? "" : [...text].slice(known.length - from).join("");
     this.streams.set(id, { ...known, state, text: known.text + fresh, length: known.length + [...fresh].length, behind: missed });
-    this.streamed.add(id);
+    this.#began(id);
     this.typing.delete(told.producer_id);
+  }
+
+  #began(id) {
+    if (this.streamed.size >= MOST_STREAMED) this.streamed.delete(this.streamed.values().next().value);
+    this.streamed.add(id);
   }
 
   #until(known, told) {

@@ -38,7 +38,8 @@ export function rows(room, pending, people, fresh) {
 }
 
 function ofMessage(room, message, { before, people, last }) {
-  const { seq, sender_id: sender, reply_to: replied } = message;
+  const { seq, sender_id: sender } = message;
+  const replied = answered(message);
   const quoted = replied ? room.window.message(replied) : null;
   return {
     key: `message/${seq}`,
@@ -49,12 +50,16 @@ function ofMessage(room, message, { before, people, last }) {
     mine: sender === room.me,
     agent: people.of(sender).kind === "agent",
     compact: before?.sender_id === sender && !replied && Date.parse(message.sent_at) - Date.parse(before.sent_at) < TOGETHER_MS,
+    replied,
     quoted,
     quotedName: quoted ? people.name(quoted.sender_id) : "",
     reacted: message.reactions.map(({ principal_ids: ids }) => listed(ids.map((id) => people.name(id)), 8)).join(" | "),
     seen: seq === last ? seen(room, seq, people) : "",
   };
 }
+
+// What a message answers: the one that it names, or that it stands below.
+const answered = ({ reply_to: replied, thread }) => replied ?? thread;
 
 function ofStream(room, stream, people) {
   const { producer_id: producer } = stream;
