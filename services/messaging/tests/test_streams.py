@@ -250,6 +250,7 @@ async def test_who_is_preempted_or_cancelled_is_told_and_what_was_shown_stays(ro
     assert (await room.sarah.call(m.EndStream(second, 4))).state == "cancelled"
     assert (await room.sarah.call(m.AbandonStream(first))).state == "preempted"
     assert isinstance(await room.refused(room.control(m.PauseControl())), m.NothingIsSaid)
+    assert (await room.control(m.CancelControl("again"), second)).seq is None
     well, because, _ = await room.said()
     assert [(s.text, s.stream.state, s.stream.characters, s.stream.reason) for s in (because, well)] == [
         ("Because of", "preempted", 10, "enough"),

@@ -40,9 +40,9 @@ async def control_conversation(request: messaging.ControlConversation, ctx: Cont
         return await _move(request, request.control, ctx)
     streams = await _meant(ctx, request)
     await rights.demand(ctx, row, request.control, streams)
-    if isinstance(request.control, CancelControl):
-        await _cancel_runs(ctx, streams)
-    return await _apply(request, ctx, streams)
+    cancels = isinstance(request.control, CancelControl)
+    stopped = await _cancel_runs(ctx, streams) if cancels else frozenset[UUID]()
+    return await _apply(request, ctx, streams, stopped)
 
 
 async def _meant(ctx: Context[Own], request: messaging.ControlConversation) -> list[StreamRow]:
@@ -58,26 +58,33 @@ async def _meant(ctx: Context[Own], request: messaging.ControlConversation) -> l
     return [stream]
 
 
-async def _cancel_runs(ctx: Context[Own], streams: list[StreamRow]) -> None:
-    """As the caller, who needs its rights there, too. The stream knows of it first: it may end by it before this goes on."""
-    for stream in streams:
-        if stream.run_id is not None and stream.is_open:
-            await _mark(ctx, stream, cancelled=True)
-            try:
-                await ctx.call(CancelRun(run_id=stream.run_id))
-            except Refused as refusal:
-                if not isinstance(refusal.problem, RunEnded):
-                    await _mark(ctx, stream, cancelled=False)
-                    raise
+async def _cancel_runs(ctx: Context[Own], streams: list[StreamRow]) -> frozenset[UUID]:
+    """The streams whose runs were cancelled, as the caller, who needs its rights there, too.
+
+    The stream knows of it first: it may end by it before this goes on.
+    """
+    theirs = {stream.id: stream.run_id for stream in streams if stream.is_open and stream.run_id is not None}
+    for stream_id, run_id in theirs.items():
+        await _mark(ctx, stream_id, cancelled=True)
+        try:
+            await ctx.call(CancelRun(run_id=run_id))
+        except Refused as refusal:
+            if not isinstance(refusal.problem, RunEnded):
+                await _mark(ctx, stream_id, cancelled=False)
+                raise
+    return frozenset(theirs)
 
 
-async def _mark(ctx: Context[Own], stream: StreamRow, *, cancelled: bool) -> None:
-    async with ctx.own.database.transaction([stream.org_id]) as tx:
-        await rows.cancelling(tx, [stream.id], ctx.actor.principal_id if cancelled else None)
+async def _mark(ctx: Context[Own], stream_id: UUID, *, cancelled: bool) -> None:
+    async with ctx.own.database.transaction([ctx.actor.org_id]) as tx:
+        await rows.cancelling(tx, [stream_id], ctx.actor.principal_id if cancelled else None)
 
 
 async def _apply(
-    request: messaging.ControlConversation, ctx: Context[Own], meant: list[StreamRow]
+    request: messaging.ControlConversation,
+    ctx: Context[Own],
+    meant: list[StreamRow],
+    stopped: frozenset[UUID],
 ) -> ControlAnswer:
     ids = [stream.id for stream in meant]
     async with ctx.transaction() as tx:
@@ -86,7 +93,7 @@ async def _apply(
         before = [
             stream
             for stream in await rows.lock(tx, ids)
-            if speaking.concerns(request.control, stream, ctx.actor.principal_id)
+            if stream.id in stopped or speaking.concerns(request.control, stream)
         ]
         seq = await _done(tx, ctx, request, before) if before else None
         return tx.answer(ControlAnswer(row.id, seq, await _outcomes(tx, ids)))
@@ -100,8 +107,8 @@ async def _done(
     await speaking.apply(tx, own, control, before, by=ctx.actor.principal_id, now=ctx.now())
     controlled = Controlled(control, await _outcomes(tx, [stream.id for stream in before]))
     seq = await _record(tx, ctx, await access.see(ctx, id_, tx), controlled)
-    changes = speaking.told(control, before)
-    tx.after_commit(lambda: own.telling.streams(ctx.actor.org_id, id_, *changes))
+    if changes := speaking.told(control, before):
+        tx.after_commit(lambda: own.telling.streams(ctx.actor.org_id, id_, *changes))
     return seq
 
 

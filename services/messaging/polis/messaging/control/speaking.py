@@ -27,17 +27,15 @@ if TYPE_CHECKING:
     from polis.proto.messaging import Control
 
 
-def concerns(control: Control, stream: StreamRow, by: UUID) -> bool:
-    """Whether it changes anything of a stream. One whose run was cancelled may have ended by that before."""
+def concerns(control: Control, stream: StreamRow) -> bool:
+    """Whether it changes anything of a stream."""
     match control:
         case PauseControl():
             return stream.state == "open"
         case ResumeControl():
             return stream.state == "paused"
-        case PreemptControl():
+        case PreemptControl() | CancelControl():
             return stream.is_open
-        case CancelControl():
-            return stream.is_open or (stream.state, stream.cancelled_by) == ("cancelled", by)
         case PriorityControl(level=level):
             return stream.is_open and stream.priority != level
     return False
