@@ -107,6 +107,7 @@ def _make(mesh: Mesh, run: dict[str, str]) -> None:
 
 
 def _tidy(mesh: Mesh) -> None:
+    mesh.sign_in()
     execute(mesh, "vacuum (analyze)")
     execute(mesh, "checkpoint")
 

@@ -103,6 +103,7 @@ def _at_rest(mesh: Mesh) -> None:
     if not until(mesh, _AT_REST, within_s=_SETTLED_S, often_s=1.0):
         raise RuntimeError(f"not at rest within {_SETTLED_S:.0f} s")
     drained(mesh, within_s=_SETTLED_S)
+    mesh.sign_in()
     execute(mesh, "vacuum (analyze)")  # at once, lest it is done while nothing else should be
 
 
