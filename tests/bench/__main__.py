@@ -6,7 +6,18 @@ import os
 import sys
 import time
 
-from tests.bench import credentials, figures, finished, http_paths, posts, runs, start, tenancy, waiting
+from tests.bench import (
+    credentials,
+    fanout,
+    figures,
+    finished,
+    http_paths,
+    posts,
+    runs,
+    start,
+    tenancy,
+    waiting,
+)
 from tests.bench.figures import Figure
 from tests.bench.load import GENERATOR
 from tests.bench.mesh import ROOT, Mesh
@@ -16,11 +27,12 @@ PARTS = {
     ("B1", "B2", "B3"): runs.measure,
     ("B8",): credentials.measure,
     ("B10",): tenancy.measure,
+    ("B5",): fanout.measure,
     ("B7",): posts.measure,
     ("WAITING",): waiting.measure,
     ("FINISHED",): finished.measure,
 }
-ON_REQUEST = {"B7", "WAITING", "FINISHED"}
+ON_REQUEST = {"B5", "B7", "WAITING", "FINISHED"}
 """What is measured only when it is named."""
 NAMES = ("START", *(name for part in PARTS for name in part))
 
