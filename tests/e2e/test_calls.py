@@ -11,6 +11,7 @@ import pytest
 
 from polis.cli.api import Api
 from polis.proto.live import JSON_PROTOCOL, MSGPACK_PROTOCOL, callable_here
+from polis.specs.examples import example
 from polis.testing import eventually
 
 FOREIGN = "0190c0de-0000-7000-8000-000000000001"
@@ -142,6 +143,40 @@ async def test_more_calls_than_are_taken_at_once_are_refused_and_a_client_that_g
     refused = {frame["problem"]["status"] for frame in frames if frame["op"] == "problem"}
     assert refused <= {429}
     assert await eventually(lambda: messages(ada, room))
+
+
+async def test_every_operation_that_is_called_here_needs_its_scope(ada):
+    key = await ada.call("POST", "/keys", {"name": "K", "scopes": ["catalog:read"]})
+    ada.token = key["secret"]
+
+    async with socket_of(ada) as caller:
+        told = {
+            name: (await caller.call(name, example(operation.request)))["problem"]
+            for name, operation in callable_here().items()
+        }
+
+    assert {name: problem.get("scope") for name, problem in told.items()} == {
+        name: operation.scope for name, operation in callable_here().items()
+    }
+
+
+async def test_what_happens_in_an_org_is_told_to_those_who_may_read_it(ada, address):
+    key = await ada.call("POST", "/keys", {"name": "K", "scopes": ["runtime:read"]})
+    async with Api(address) as eve, Api(address) as reader:
+        await eve.sign_up(name="Eve")
+        reader.token = key["secret"]
+        async with socket_of(ada) as mine, socket_of(reader) as narrow, socket_of(eve) as foreign:
+            for caller in (mine, narrow, foreign):
+                await caller.say(op="subscribe", topic="org", fields=["kind", "data.agent_id"])
+                assert (await caller.hear())["op"] == "snapshot"
+            made = await ada.call("POST", "/agents", {"key": "sarah", "name": "Sarah"})
+            told = await mine.hear()
+            for caller in (narrow, foreign):
+                await caller.say(op="ping")
+                assert await caller.hear() == {"op": "pong"}
+
+    event = {"seq": 1, "kind": "identity.agent_created", "data": {"agent_id": made["agent"]["id"]}}
+    assert (told["topic"], told["data"]) == ("org", [event])
 
 
 def test_only_what_is_said_in_a_hurry_can_be_called():

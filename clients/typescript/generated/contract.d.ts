@@ -3256,6 +3256,15 @@ export interface Org {
   created_at: string;
 }
 
+/** Something that happened in the org, numbered from the subscription on. `kind` says what (`runtime.run_started`), `data` is that event. */
+export interface OrgEvent {
+  seq: number;
+  id: string;
+  at: string;
+  kind: string;
+  data: unknown;
+}
+
 /** The caller is in no org of this id. */
 export interface OrgNotFound {
   type: "/problems/identity/org-not-found";
@@ -3291,6 +3300,12 @@ export interface OrgSettings {
   org: Org;
   key_scopes: string[] | null;
   second_factor: boolean;
+}
+
+/** What the caller is told of from now on, by kind. The topic `org` keeps nothing: it begins anew with each subscription. */
+export interface OrgSnapshot {
+  seq: number;
+  kinds: string[];
 }
 
 /** Which run another one was made from, and how. `step`: where a rerun begins anew. */
@@ -5853,6 +5868,7 @@ export interface Topics {
   [topic: `run/${string}`]: { snapshot: RunSnapshot; change: Transition };
   [topic: `conversation/${string}`]: { snapshot: ConversationSnapshot; change: ConversationChange };
   "asks": { snapshot: InboxSnapshot; change: InboxChange };
+  "org": { snapshot: OrgSnapshot; change: OrgEvent };
 }
 
 export type AnyProblem =

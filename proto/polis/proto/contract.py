@@ -154,6 +154,7 @@ class EventType(Struct, frozen=True, eq=False):
     entity: str
     listeners: tuple[str, ...]
     at_once: tuple[str, ...] = ()
+    shown: str = ""
 
     def subject(self, event: Event) -> str:
         return f"event.{self.service}.{self.fact}.{event.org_id}.{getattr(event, self.entity)}"
@@ -254,16 +255,19 @@ def operation(
     return declare
 
 
-def event(*, entity: str, listeners: Iterable[str] = (), at_once: Iterable[str] = ()) -> Callable[[E], E]:
+def event(
+    *, entity: str, listeners: Iterable[str] = (), at_once: Iterable[str] = (), shown: str = ""
+) -> Callable[[E], E]:
     """Declare an event of the service whose proto module it stands in.
 
     entity: the field that orders it and ends its subject. listeners: services with a durable consumer of it. at_once:
-    services that keep copies of what it changes, and are told before who caused it has an answer.
+    services that keep copies of what it changes, and are told before who caused it has an answer. shown: by which scope
+    anybody in the org is told of it on the live topic `org`; only where that scope lets them read all that it is about.
     """
 
     def declare(cls: E) -> E:
         fact = snake_case(cls.__name__)
-        _events[cls] = EventType(cls, _service(cls), fact, entity, tuple(listeners), tuple(at_once))
+        _events[cls] = EventType(cls, _service(cls), fact, entity, tuple(listeners), tuple(at_once), shown)
         return cls
 
     return declare

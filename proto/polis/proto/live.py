@@ -22,7 +22,7 @@ Topic = Annotated[
     str,
     Meta(
         max_length=128,
-        description="What is followed: `run/<id>`, `conversation/<id>`, `presence`, `org`, `asks`.",
+        description="What is followed: `run/<id>`, `conversation/<id>`, `org`, `asks`.",
         examples=["run/0190c0de-0000-7000-8000-000000000001"],
     ),
 ]
@@ -47,6 +47,23 @@ Fields = Annotated[
         examples=[["entry.kind", "entry.message.text"]],
     ),
 ]
+
+
+class OrgEvent(Struct, frozen=True):
+    """Something that happened in the org, numbered from the subscription on. `kind` says what (`runtime.run_started`), `data` is that event."""
+
+    seq: int
+    id: str
+    at: str
+    kind: str
+    data: Raw
+
+
+class OrgSnapshot(Struct, frozen=True):
+    """What the caller is told of from now on, by kind. The topic `org` keeps nothing: it begins anew with each subscription."""
+
+    seq: int
+    kinds: tuple[str, ...]
 
 
 class Subscribe(Struct, frozen=True, tag_field="op", tag="subscribe", forbid_unknown_fields=True):

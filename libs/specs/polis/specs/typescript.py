@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from polis.proto.contract import operations, problems
+from polis.proto.live import OrgEvent, OrgSnapshot
 from polis.proto.messaging import ConversationChange, ConversationSnapshot
 from polis.proto.problems import MESH_PROBLEMS
 from polis.proto.registry import SERVICES, load
@@ -24,6 +25,7 @@ _TOPICS = {
     "`run/${string}`": (RunSnapshot, Transition),
     "`conversation/${string}`": (ConversationSnapshot, ConversationChange),
     '"asks"': (InboxSnapshot, InboxChange),
+    '"org"': (OrgSnapshot, OrgEvent),
 }
 _PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 _OF_PROBLEMS = ("detail", "instance")

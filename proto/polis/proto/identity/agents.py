@@ -83,7 +83,7 @@ class TooManyCredentials(Problem, frozen=True):
     most: int
 
 
-@event(entity="agent_id", listeners=("catalog",))
+@event(entity="agent_id", listeners=("catalog",), shown="identity:read")
 class AgentCreated(Event, frozen=True):
     """An agent belongs to the org from now on."""
 
@@ -91,7 +91,7 @@ class AgentCreated(Event, frozen=True):
     agent: Agent
 
 
-@event(entity="agent_id", listeners=("catalog",))
+@event(entity="agent_id", listeners=("catalog",), shown="identity:read")
 class AgentUpdated(Event, frozen=True):
     """An agent is called, placed or limited otherwise from now on."""
 
@@ -99,21 +99,21 @@ class AgentUpdated(Event, frozen=True):
     agent: Agent
 
 
-@event(entity="agent_id", listeners=("runtime",))
+@event(entity="agent_id", listeners=("runtime",), shown="identity:read")
 class AgentSuspended(Event, frozen=True):
     """Nothing acts as this agent until it is resumed."""
 
     agent_id: UUID
 
 
-@event(entity="agent_id", listeners=("runtime",))
+@event(entity="agent_id", listeners=("runtime",), shown="identity:read")
 class AgentResumed(Event, frozen=True):
     """A suspended agent may act again."""
 
     agent_id: UUID
 
 
-@event(entity="agent_id", listeners=("catalog", "messaging", "runtime"))
+@event(entity="agent_id", listeners=("catalog", "messaging", "runtime"), shown="identity:read")
 class AgentDeleted(Event, frozen=True):
     """An agent is gone; nothing acts as it any more."""
 

@@ -117,14 +117,14 @@ class OrgCreated(Event, frozen=True):
     owner_id: UUID
 
 
-@event(entity="org_id")
+@event(entity="org_id", shown="identity:read")
 class OrgRenamed(Event, frozen=True):
     """An org has another name from now on."""
 
     org: Org
 
 
-@event(entity="principal_id")
+@event(entity="principal_id", shown="identity:read")
 class MemberJoined(Event, frozen=True):
     """A user is a member of the org from now on."""
 
@@ -132,7 +132,7 @@ class MemberJoined(Event, frozen=True):
     role: Role
 
 
-@event(entity="principal_id", listeners=("runtime",))
+@event(entity="principal_id", listeners=("runtime",), shown="identity:read")
 class MemberRoleChanged(Event, frozen=True):
     """A member has another role from now on."""
 
@@ -140,7 +140,7 @@ class MemberRoleChanged(Event, frozen=True):
     role: Role
 
 
-@event(entity="principal_id", listeners=("messaging", "runtime"))
+@event(entity="principal_id", listeners=("messaging", "runtime"), shown="identity:read")
 class MemberRemoved(Event, frozen=True):
     """A user is no longer a member of the org."""
 

@@ -260,7 +260,7 @@ class NoOutputYet(Problem, frozen=True):
     state: str
 
 
-@event(entity="run_id")
+@event(entity="run_id", shown="runtime:read")
 class RunStarted(Event, frozen=True):
     """A run has been accepted."""
 
@@ -269,14 +269,14 @@ class RunStarted(Event, frozen=True):
     actor_id: UUID
 
 
-@event(entity="run_id")
+@event(entity="run_id", shown="runtime:read")
 class RunSucceeded(Event, frozen=True):
     """A run has ended with its output."""
 
     run_id: UUID
 
 
-@event(entity="run_id")
+@event(entity="run_id", shown="runtime:read")
 class RunFailed(Event, frozen=True):
     """A run has ended with an error."""
 
@@ -284,7 +284,7 @@ class RunFailed(Event, frozen=True):
     error: RunError
 
 
-@event(entity="run_id")
+@event(entity="run_id", shown="runtime:read")
 class RunSlow(Event, frozen=True):
     """A run has been at work for longer than it should take: its graph's `slow_after_s`, or the mesh's. Told once a run."""
 
@@ -294,7 +294,7 @@ class RunSlow(Event, frozen=True):
     seconds: float
 
 
-@event(entity="run_id")
+@event(entity="run_id", shown="runtime:read")
 class RunCancelled(Event, frozen=True):
     """A run was ended from outside; nothing takes effect any more. `error`: why, where nobody asked for it."""
 

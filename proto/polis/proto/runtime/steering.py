@@ -42,14 +42,14 @@ class RunStatuses(Struct, frozen=True):
     statuses: tuple[RunStatus, ...]
 
 
-@event(entity="run_id")
+@event(entity="run_id", shown="runtime:read")
 class RunPaused(Event, frozen=True):
     """A run begins no further step; what is at work ends and counts."""
 
     run_id: UUID
 
 
-@event(entity="run_id")
+@event(entity="run_id", shown="runtime:read")
 class RunResumed(Event, frozen=True):
     """A run that was paused goes on."""
 

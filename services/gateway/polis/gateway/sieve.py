@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from polis.proto.live import OrgEvent
 from polis.proto.messaging import ConversationChange, ConversationSnapshot
 from polis.proto.runtime import RunSnapshot, Transition
 
@@ -72,6 +73,8 @@ def kind_of(thing: object) -> str:
     """By what a change is asked for."""
     if isinstance(thing, Transition):
         return thing.state if thing.step is None else "step"
+    if isinstance(thing, OrgEvent):
+        return thing.kind
     if isinstance(thing, ConversationChange) and thing.entry is not None:
         return thing.entry.kind
     if isinstance(thing, Struct):

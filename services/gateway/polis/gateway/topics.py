@@ -1,4 +1,4 @@
-"""Topics that clients follow: runs, conversations (conversations.py), what they may answer (inbox.py).
+"""Topics that clients follow: runs, conversations (conversations.py), their org (orgs.py), what they may answer (inbox.py).
 
 A run's number is that of its transitions: exact, whatever happened to the broker. One subscription and one reading serve
 all who follow it here; the owner of a topic authorises each of them.
@@ -16,6 +16,7 @@ from polis.gateway.audience import Follower, Turn
 from polis.gateway.conversations import ConversationFeeds
 from polis.gateway.feeds import Feed
 from polis.gateway.inbox import InboxWatch
+from polis.gateway.orgs import OrgWatch
 from polis.proto import Refused
 from polis.proto.problems import Fault, Invalid
 from polis.proto.runtime import RUN_LIVE, TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from polis.bus import Message
     from polis.gateway.audience import Thing, View, Who, Writer
     from polis.gateway.inbox import InboxChannel
+    from polis.gateway.orgs import OrgChannel
     from polis.service import Actor, Kernel
 
 QUIET_S = 3.0
@@ -108,6 +110,7 @@ class Topics:
         self._turn = Turn(asyncio.get_running_loop())
         self._runs: dict[tuple[UUID, UUID], RunFeed] = {}
         self._inboxes: dict[UUID, InboxChannel] = {}
+        self._orgs: dict[UUID, OrgChannel] = {}
         self._conversations = ConversationFeeds(kernel, self._turn)
 
     def follow(self, who: Who, writer: Writer, topic: str, after: int | None, view: View) -> Following:
@@ -147,7 +150,9 @@ class Topics:
     def _watch(self, topic: str, who: Who) -> Watch:
         if topic == "asks":
             return InboxWatch(self._kernel, self._inboxes, lambda: who.actor)
-        raise Refused(Invalid(faults=(Fault("/topic", "expected run/<id>, conversation/<id> or asks"),)))
+        if topic == "org":
+            return OrgWatch(self._kernel, self._orgs, lambda: who.actor)
+        raise Refused(Invalid(faults=(Fault("/topic", "expected run/<id>, conversation/<id>, org or asks"),)))
 
 
 async def _pump(follower: Follower, watch: Watch) -> None:

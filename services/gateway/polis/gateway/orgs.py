@@ -1,0 +1,151 @@
+"""The topic `org`: what happens in an org, for whoever may read what it happens to.
+
+The contract says which events are shown, and by which scope. They are heard as they are published and kept by nobody here:
+who was cut off reads what it cares for, and begins anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from msgspec import Raw
+
+from polis.gateway.slow import Slow
+from polis.proto import Refused
+from polis.proto.contract import events
+from polis.proto.live import OrgEvent, OrgSnapshot
+from polis.proto.problems import Forbidden, SecondFactorMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from polis.bus import Message
+    from polis.bus import Subscription as BusSubscription
+    from polis.proto.contract import EventType
+    from polis.service import Actor, Kernel
+
+_PENDING = 1_000
+_AT_ONCE = 100
+_RECENT = 256
+"""Events that were heard last: one that is published anew behind a crash is told once."""
+_LOOK_S = 5.0
+"""How often it is looked whether somebody may still be told anything, while nothing happens."""
+
+
+class OrgChannel:
+    """The events of one org that are shown, heard once for all in this process who follow them."""
+
+    def __init__(self, kernel: Kernel, org_id: UUID) -> None:
+        self.org_id = org_id
+        self.watches: set[OrgWatch] = set()
+        self._kernel = kernel
+        self._shown = [event for event in events() if event.shown]
+        self._subscriptions: list[BusSubscription] = []
+        self._joining = asyncio.Lock()
+        self._recent: deque[str] = deque(maxlen=_RECENT)
+
+    async def join(self, watch: OrgWatch) -> None:
+        self.watches.add(watch)
+        async with self._joining:
+            for event in self._shown[len(self._subscriptions) :]:
+                subject = f"event.{event.service}.{event.fact}.{self.org_id}.*"
+                heard = self._hearing(event)
+                self._subscriptions.append(await self._kernel.bus.subscribe(subject, heard))
+
+    def leave(self, watch: OrgWatch) -> bool:
+        """True when that was the last one."""
+        self.watches.discard(watch)
+        if not self.watches:
+            for subscription in self._subscriptions:
+                subscription.unsubscribe()
+            self._subscriptions = []
+        return not self.watches
+
+    def _hearing(self, event: EventType) -> Callable[[Message], None]:
+        kind, scope = _kind(event), event.shown
+
+        def hear(message: Message) -> None:
+            headers = message.headers
+            event_id = headers.get("ce-id", "")
+            if event_id in self._recent:
+                return
+            self._recent.append(event_id)
+            told = OrgEvent(0, event_id, headers.get("ce-time", ""), kind, Raw(bytes(message.payload)))
+            for watch in tuple(self.watches):
+                watch.offer(told, scope)
+
+        return hear
+
+
+class OrgWatch:
+    """One client following what happens in its org. actor: who that is by now."""
+
+    def __init__(self, kernel: Kernel, channels: dict[UUID, OrgChannel], actor: Callable[[], Actor]) -> None:
+        self._kernel = kernel
+        self._channels = channels
+        self._actor = actor
+        self._told: asyncio.Queue[OrgEvent] = asyncio.Queue(_PENDING)
+        self._slow = False
+        self.last = 0
+
+    async def __aenter__(self) -> OrgSnapshot:
+        """Refused(Forbidden) for whoever may be told nothing."""
+        self._demand()
+        actor = self._actor()
+        org_id = actor.org_id
+        self._channel = self._channels.setdefault(org_id, OrgChannel(self._kernel, org_id))
+        try:
+            await self._channel.join(self)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return OrgSnapshot(
+            0, tuple(sorted(_kind(e) for e in events() if e.shown and e.shown in actor.scopes))
+        )
+
+    async def __aexit__(self, *error: object) -> None:
+        channel = self._channel
+        if channel.leave(self) and self._channels.get(channel.org_id) is channel:
+            del self._channels[channel.org_id]
+
+    def offer(self, told: OrgEvent, scope: str) -> None:
+        """Take what was heard, if it may be told; never waits."""
+        if scope not in self._actor().scopes:
+            return
+        try:
+            self._told.put_nowait(told)
+        except asyncio.QueueFull:
+            self._slow = True
+
+    async def next(self) -> tuple[OrgEvent, ...]:
+        """What has happened since the last time, at least one."""
+        while True:
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    found = [await self._told.get()]
+            except TimeoutError:
+                self._demand()
+                continue
+            if self._slow:
+                raise Slow
+            while len(found) < _AT_ONCE and not self._told.empty():
+                found.append(self._told.get_nowait())
+            start = self.last + 1
+            self.last += len(found)
+            return tuple(
+                OrgEvent(start + n, each.id, each.at, each.kind, each.data) for n, each in enumerate(found)
+            )
+
+    def _demand(self) -> None:
+        actor, scopes = self._actor(), {event.shown for event in events() if event.shown}
+        if actor.unproved:
+            raise Refused(SecondFactorMissing())
+        if not scopes & actor.scopes:
+            raise Refused(Forbidden(scope=min(scopes)))
+
+
+def _kind(event: EventType) -> str:
+    return f"{event.service}.{event.fact}"
