@@ -69,7 +69,7 @@ async def chat(browser, address):
     contexts = []
 
     async def opened(api, viewport, *, at=address, path="/chat", **options):
-        context = await browser.new_context(viewport=viewport, **options)
+        context = await browser.new_context(viewport=viewport, reduced_motion="reduce", **options)
         contexts.append(context)
         page = await context.new_page()
         page.set_default_timeout(TIMEOUT_MS)

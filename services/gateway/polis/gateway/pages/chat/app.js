@@ -19,7 +19,8 @@ import { Open } from "./open.js";
 import { Outbox } from "./outbox.js";
 import { People } from "./people.js";
 
-const LOOK_MS = 20_000;
+const LOOK_MS = 10_000;
+const HANDOFFS_EVERY = 3;
 const PRESENT_MS = 45_000;
 const SIGNS = ["👍", "❤️", "😂", "🎉", "😮", "👀"];
 // Who has signed in there comes back to the same conversation.
@@ -28,6 +29,7 @@ const TOUCH = matchMedia("(pointer: coarse)");
 
 class Chat {
   polis = new Polis();
+  looked = 0;
 
   async start() {
     const me = await this.polis.call("GetMe");
@@ -137,7 +139,7 @@ class Chat {
 
   async refresh() {
     try {
-      await Promise.all([this.list.read(), showWaiting(this)]);
+      await Promise.all([this.list.read(), this.looked++ % HANDOFFS_EVERY ? null : showWaiting(this)]);
     } catch (error) {
       if (error.status === 401) this.#door();
     }
