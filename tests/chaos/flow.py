@@ -6,6 +6,7 @@ Each event is one number of one entity; its effect is one row. The consumer is s
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -50,9 +51,18 @@ grant insert on runtime.effects to app_runtime;
 """
 
 
+class _Place(msgspec.Struct, frozen=True):
+    consumer_seq: int = 0
+    stream_seq: int = 0
+
+
 class _Owed(Answer, frozen=True):
     num_pending: int = 0
     num_ack_pending: int = 0
+    num_redelivered: int = 0
+    num_waiting: int = 0
+    delivered: _Place = _Place()
+    ack_floor: _Place = _Place()
 
 
 _owed = msgspec.json.Decoder(_Owed)
@@ -136,6 +146,11 @@ class Flow:
                 await tx.emit(AgentDeleted(UUID(int=number), UUID(int=entity)))
         return operation.outcome
 
+    async def emitted(self, count: int) -> None:
+        """So many events, one after the other."""
+        for number in range(count):
+            assert await self.emit(number % ENTITIES + 1) == "ok"
+
     async def more(self, count: int, *, within_s: float = 60.0) -> None:
         """Wait until so many more events are acknowledged."""
         wanted = self.history.count("ok") + count
@@ -175,15 +190,24 @@ class Flow:
 
     async def settled(self, *, within_s: float = 30.0) -> None:
         """Wait until everything that was committed is published and has its effect, for as long as that may take."""
+        seen: dict[int, tuple[int, int]] = {}
+        begun = time.monotonic()
 
         async def look():
             [row] = await self.fetch(
-                "select (select count(*) from identity.outbox where n not in (select unnest(ns) from identity.published))"
-                " + (select count(*) from identity.outbox) - (select count(distinct number) from runtime.effects) as n"
+                "select (select count(*) from identity.outbox where n not in (select unnest(ns) from identity.published)) as p,"
+                " (select count(*) from identity.outbox) - (select count(distinct number) from runtime.effects) as e"
             )
-            return row["n"] <= 0
+            seen[int(time.monotonic() - begun)] = row["p"], row["e"]
+            return row["p"] == 0 and row["e"] <= 0
 
-        await eventually(look, within_s=within_s)
+        try:
+            await eventually(look, within_s=within_s)
+        except AssertionError as late:
+            owed = await call(self.bus, f"CONSUMER.INFO.{STREAM}.{DURABLE}", b"", _owed)
+            held = await Log(self.bus, STREAM).info()
+            told = f"by the second, what is unpublished and what has no effect: {seen}; {owed}; {held}"
+            raise AssertionError(told) from late
 
     async def published(self, *, within_s: float = 30.0) -> None:
         async def look():
