@@ -1,4 +1,4 @@
-"""The main job, done as any client would: sign up, make an agent, publish a graph, run it on a mailbox, follow it live."""
+"""The main job, done as any client would: sign up, make an agent, publish a graph, run it on a mailbox, follow it live, talk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ async def demo(address: str, mailbox: Path, console: Console) -> int:
             console.print(
                 f"stored [b]{artifact['name']}[/b], {artifact['size']:,} bytes, sha256 {artifact['sha256'][:12]}…"
             )
-            return await _run(api, artifact, console)
+            mailbox = {"artifact_id": artifact["id"], "name": artifact["name"], "size": artifact["size"]}
+            return await _run(api, mailbox, console)
         except Problem as problem:
             console.print(f"[red]refused:[/red] {problem}")
             return 1
@@ -67,8 +68,16 @@ async def _publish(api: Api, console: Console) -> None:
     )
 
 
-async def _run(api: Api, artifact: dict[str, Any], console: Console) -> int:
-    mailbox = {"artifact_id": artifact["id"], "name": artifact["name"], "size": artifact["size"]}
+async def _let_answer(api: Api, mailbox: dict[str, Any], console: Console) -> None:
+    """Have the agents that ship answer whoever talks to them."""
+    await api.call("POST", "/assistants/sarah/install", {"settings": {"mailbox": mailbox}})
+    await api.call("POST", "/assistants/echo/install", {})
+    console.print(
+        f"[b]sarah[/b] knows this mailbox: ask her “what is new?” at [b]{api.address}/chat[/b]; [b]echo[/b] is there, too"
+    )
+
+
+async def _run(api: Api, mailbox: dict[str, Any], console: Console) -> int:
     run = await api.call("POST", "/runs", {"graph": GRAPH, "agent": "sarah", "input": {"mailbox": mailbox}})
     console.print(f"run [b]{run['id']}[/b] as sarah")
     shown: dict[str, str] = {}
@@ -90,6 +99,7 @@ async def _run(api: Api, artifact: dict[str, Any], console: Console) -> int:
     output = await api.call("GET", f"/runs/{run['id']}/output")
     console.print(Markdown(output["values"]["digest"]))
     console.print(_timeline(await api.call("GET", f"/runs/{run['id']}/timeline")))
+    await _let_answer(api, mailbox, console)
     console.print(f"the mesh stays up at [b]{api.address}[/b]; `make down` ends it")
     return 0
 
