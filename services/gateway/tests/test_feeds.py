@@ -301,3 +301,16 @@ async def test_who_leaves_hears_nothing_more_and_the_last_closes_the_topic(notes
     notes.leave(second.follower)
 
     assert notes.is_empty
+
+
+async def test_who_comes_first_is_told_what_is_never_kept_and_passed_while_it_was_on_the_way(notes):
+    notes.say(None, None)
+    notes.gate.clear()
+    client = Client()
+    notes.follow(client.follower, None)
+    await eventually(lambda: notes.reads)
+
+    notes.pass_by([Said(0)])
+    notes.gate.set()
+
+    await eventually(lambda: client.words == b"[2 0]<2>")

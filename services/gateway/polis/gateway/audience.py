@@ -11,6 +11,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -107,7 +109,8 @@ class Follower:
     def pass_on(self) -> None:
         """Tell what passed meanwhile."""
         if self.passing:
-            passed, self.passing = self.passing, []
+            passed = [msgspec.structs.replace(each, seq=self.last) for each in self.passing]  # type: ignore[type-var] # Structs, all
+            self.passing.clear()
             self._write(self.view.events(self.topic, self.last, passed))
 
     def end(self) -> None:

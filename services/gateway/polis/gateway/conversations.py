@@ -94,11 +94,11 @@ class ConversationFeed(Feed):
             for entry in told.entries:
                 self._states.pop(("typing", entry.actor_id), None)  # they have said it
             self.told([ConversationChange(entry.seq, entry=entry) for entry in told.entries])
+        if told.streams:
+            self.pass_by([ConversationChange(self.last or 0, stream=each) for each in told.streams])
         if self.last is None:
             return
         last = self.last
-        if told.streams:
-            self.pass_by([ConversationChange(last, stream=each) for each in told.streams])
         for typing in told.typing:
             self._state(("typing", typing.principal_id), ConversationChange(last, typing=typing))
         for presence in told.presence:

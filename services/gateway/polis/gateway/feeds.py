@@ -208,10 +208,9 @@ class Feed:
     # Going on
 
     def pass_by(self, things: Sequence[Thing]) -> None:
-        """Tell what is never kept. Who is on the way here is told it on arrival."""
-        if self.last is None:
-            return
-        self.audience.tell(self.last, things)
+        """Tell what is never kept. Who is on the way here is told it on arrival, the first one, too."""
+        if self.last is not None:
+            self.audience.tell(self.last, things)
         for follower in self.followers:
             if follower.crowd is None:
                 follower.passing += things
