@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
 
-import msgspec
 import pytest
 
-from polis.proto import identity, runtime
-from polis.proto.contract import operation_of
+from polis.proto import runtime
 from polis.proto.graph import Component, Edge, External, Graph, GraphInput, GraphOutput, Node, Port
+from polis.proto.identity import Conditions, Grant, Holder
 from polis.proto.problems import Forbidden, Invalid
 from polis.testing import eventually
 
@@ -23,7 +24,7 @@ def outside(played, request):
 
     def outside(**execution):
         played.components[key] = Component(
-            key, key, inputs={"in": Port()}, outputs={"out": Port(), "rest": Port()}, pure=False, config={},
+            key, key, inputs={"in": Port()}, outputs={"out": Port(), "rest": Port({"type": "integer"})}, pure=False, config={},
             execution=External(**execution),
         )  # fmt: skip
         played.graphs[key] = Graph(
@@ -175,10 +176,12 @@ async def test_what_a_job_emits_fits_the_component(ada, outside, refused):
     (job,) = await claim(ada, key)
 
     problem = await refused(ada.call(complete(job, 1, port="away")))
+    other = await refused(ada.call(complete(job, 2, "three", port="rest")))
     await ada.call(complete(job, 2, port="rest"))
 
     assert isinstance(problem, Invalid)
     assert [fault.pointer for fault in problem.faults] == ["/emitted/0/port"]
+    assert [fault.pointer for fault in other.faults] == ["/emitted/1/value"]
     assert await output(ada, await ended(ada, run.id)) == []
 
 
@@ -196,27 +199,24 @@ async def test_jobs_are_for_workers_of_the_org(ada, actors, caller, outside, ref
 
 
 async def test_an_agent_does_the_jobs_that_a_grant_opens_to_it_and_nobody_ends_anothers(
-    ada, actors, caller, outside, refused, stage
+    ada, actors, caller, outside, refused
 ):
     key = outside()
-    agent = actors.person("agent", org_id=ada.org_id, kind="agent")
+    sarah = actors.agent(ada.org_id)
+    agent = actors.person("agent", org_id=ada.org_id, kind="agent", sub=sarah.id)
     agent.caller = caller
-    opened = []
-
-    def stand(message):
-        asked = msgspec.json.decode(message.payload, type=identity.GetStanding)
-        standing = identity.Standing(
-            asked.principal_id, "agent", "agent", (asked.verb,), opened=tuple(map(identity.Opened, opened))
-        )
-        bus.publish(message.reply, msgspec.json.encode(standing))
-
-    bus = await stage.bus("identity")
-    await bus.subscribe(operation_of(identity.GetStanding).subject, stand, queue="identity")
     await start(ada, key)
 
-    opened.append("component/another")
+    def grant(resource):
+        holder, now = Holder("principal", sarah.id), datetime.now(UTC)
+        given = Grant(
+            uuid4(), ada.org_id, holder, "runtime:work", resource, ada.principal_id, now, Conditions()
+        )
+        actors.grants.append(given)
+
+    grant("component/another")
     problem = await refused(claim(agent, key, wait_s=0))
-    opened.append("component/outside*")
+    grant("component/outside*")
     (job,) = await claim(agent, key)
 
     assert problem == Forbidden(scope="runtime:work")

@@ -122,3 +122,21 @@ async def test_a_run_keeps_the_source_that_it_started_with(ada, played, effects,
     effects.gate.set()
 
     assert await output(ada, await ended(ada, run.id)) == ["first"]
+
+
+async def test_what_a_script_gives_is_what_it_says_that_it_gives(ada, played, graph_of):
+    """Also where the schemas of a wire's ends prove that everything fits: they speak of what was promised."""
+    source = "function process(ctx, port, value) { ctx.emit('out', value); }"
+    number = {"type": "integer"}
+    for key in ("gives", "takes"):
+        described = Component(
+            key, key, inputs={"in": Port(number if key == "takes" else {})}, outputs={"out": Port(number)},
+            execution=JavaScript(source),
+        )  # fmt: skip
+        played.components[key] = described
+    played.graphs["promised"] = graph_of("gives", "takes")
+
+    right, wrong = await started(ada, "promised", 1), await started(ada, "promised", "one")
+
+    assert right.state == "succeeded"
+    assert (wrong.error.step, wrong.error.kind) == ("n0", "output.invalid")

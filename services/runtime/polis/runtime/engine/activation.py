@@ -124,6 +124,20 @@ class Activation:
         return items.key(self.machine.run, *self.place)
 
 
+def choice_place(frame: Frame, node: NodeRun) -> tuple[str, Item]:
+    """Where the journal has which messages came together in the next item of a node."""
+    return node.stage.path + CHOICE, (*frame.item, node.paired)
+
+
+def missed(activation: Activation, recorded: dict[tuple[str, Item], Recorded]) -> int:
+    """How many attempts of an activation have failed, by the journal, which is rid of them."""
+    path, item = activation.place
+    number = 0
+    while recorded.pop((path + MISSED, (*item, number + 1)), None) is not None:
+        number += 1
+    return number
+
+
 class Attempt:
     """The step that a task, a collector or an effect sees. What it says after its end is not heard."""
 

@@ -10,9 +10,9 @@ import msgspec
 
 from polis.proto.graph import ERROR_PORT, Retry
 from polis.runtime.component import Driver, Inputs, NestedStep, StepFailed
-from polis.runtime.engine.activation import CHOICE, MISSED, Activation, Attempt, Failure, Recorded
+from polis.runtime.engine.activation import Activation, Attempt, Failure, Recorded, choice_place, missed
 from polis.runtime.engine.bodies import Bodies
-from polis.runtime.engine.failure import error_of, may_help
+from polis.runtime.engine.failure import error_of, may_help, misgiven
 from polis.runtime.engine.inboxes import MAX_QUEUE
 from polis.runtime.engine.requests import Abort, Launch, Record, Room
 from polis.runtime.engine.timers import Timers
@@ -72,11 +72,11 @@ class Attempts:
 
     def choice(self, frame: Frame, node: NodeRun) -> Recorded | None:
         """What the journal says of which messages came together in the next item of a node."""
-        return self._recorded.get(_choice_place(frame, node)) if self._recorded else None
+        return self._recorded.get(choice_place(frame, node)) if self._recorded else None
 
     def chosen(self, frame: Frame, node: NodeRun) -> None:
         """They have come together again."""
-        del self._recorded[_choice_place(frame, node)]
+        del self._recorded[choice_place(frame, node)]
 
     def choose(
         self, activation: Activation, choice: tuple[tuple[int, Item], ...], wrong: Failure | None
@@ -98,7 +98,7 @@ class Attempts:
         if known is not None:
             self._replay(activation, known)
         elif node.stage.driver is not None and self._recorded:
-            activation.attempt = self._missed(activation)
+            activation.attempt = missed(activation, self._recorded)
         return activation
 
     def begin(self, activation: Activation) -> None:
@@ -206,6 +206,8 @@ class Attempts:
     def emitted(self, attempt: Attempt, port: str, value: object) -> None:
         """A message from an attempt that is still waited for."""
         activation = attempt.activation
+        if activation.node.stage.gives and (wrong := misgiven(activation.node.stage, port, value)):
+            raise StepFailed(wrong.kind, wrong.message)
         if activation.node.stage.exposure is not None:
             self._machine.history.emitted(activation, port, value)
         activation.accepted += 1
@@ -267,14 +269,6 @@ class Attempts:
         activation.state = "recording"
         self.recording += 1
         self._machine.requests.append(Record(activation, msgspec.json.encode(outcome)))
-
-    def _missed(self, activation: Activation) -> int:
-        """How many attempts of it have failed, by the journal."""
-        path, item = activation.place
-        number = 0
-        while self._recorded.pop((path + MISSED, (*item, number + 1)), None) is not None:
-            number += 1
-        return number
 
     def advance(self, activation: Activation) -> None:
         """Let go of what has ended at the head of the window, so that results leave in the order of their items."""
@@ -398,7 +392,3 @@ class Attempts:
             activation.sent += 1
             activation.frame.send(activation.node, activation.item, activation.sent - 1, port, value)
         activation.held.clear()
-
-
-def _choice_place(frame: Frame, node: NodeRun) -> tuple[str, Item]:
-    return node.stage.path + CHOICE, (*frame.item, node.paired)

@@ -60,6 +60,13 @@ def misfits(stage: Stage, messages: Iterable[tuple[int, object]]) -> Failure | N
     return None
 
 
+def misgiven(stage: Stage, port: str, value: object) -> Failure | None:
+    """Why a value is none that the port of an org's component says it gives."""
+    schema = stage.gives.get(port)
+    wrong = None if schema is None else misfit(schema, port, value)
+    return None if wrong is None else Failure("output.invalid", wrong.message)
+
+
 def misfit(schema: Schema, port: str, value: object) -> Failure | None:
     """Why a message is none that a port takes; None when it is one."""
     try:

@@ -11,6 +11,7 @@ import msgspec
 from polis.proto.graph import ERROR_PORT
 from polis.runtime.component import Inline, Inputs, Task, Wait
 from polis.runtime.engine.activation import Activation, Attempt, Failure, Recorded
+from polis.runtime.engine.failure import misgiven
 from polis.runtime.engine.requests import Close, Open
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Outside:
         activation.state = "done"
         activation.held = list(outcome.emitted)
         activation.attempt = 1
-        activation.failure = outcome.failure or _unknown_port(activation, outcome)
+        activation.failure = outcome.failure or _misgiven(activation, outcome)
         self._machine.history.ended(activation, activation.failure)
         if activation.failure is None:
             return
@@ -160,9 +161,12 @@ def _late(wait: Wait) -> Recorded:
     )
 
 
-def _unknown_port(activation: Activation, outcome: Recorded) -> Failure | None:
-    component = activation.node.stage.component
-    for port, _ in outcome.emitted:
-        if port not in component.outputs:
-            return Failure("port.unknown", f"`{component.key}` has no output `{port}`")
+def _misgiven(activation: Activation, outcome: Recorded) -> Failure | None:
+    """Who brought it knows nothing of the graph."""
+    stage = activation.node.stage
+    for port, value in outcome.emitted:
+        if port not in stage.component.outputs:
+            return Failure("port.unknown", f"`{stage.component.key}` has no output `{port}`")
+        if (wrong := misgiven(stage, port, value)) is not None:
+            return wrong
     return None

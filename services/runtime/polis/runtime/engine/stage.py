@@ -32,6 +32,7 @@ class Stage:
         "effects",
         "exits",
         "exposure",
+        "gives",
         "index",
         "inline",
         "last_effect",
@@ -126,6 +127,9 @@ class Stage:
             port: tuple(w.source for w in planned.wires if w.port == port and w.source is not None)
             for port in self.ports
         }
+        # What ships is tested to give what it declares. Where schemas alone prove that a wire fits, nobody else would look.
+        self.gives = _gives(component) if component.execution is not None else {}
+        """By port: what a component of an org gives must pass."""
         self.checks = tuple(_check(component, wire.port, proven=wire.proven) for wire in planned.wires)
         self.strict = component.merge == "zip"
         self.latest = component.merge == "latest" and bool(planned.wires)
@@ -170,6 +174,10 @@ def _check(component: Component, port: str, *, proven: bool) -> Schema | None:
     """What values on a wire must pass when they arrive; None when the schemas alone show that all do."""
     schema = component.inputs[port].schema
     return None if proven or not schema else compiled(schema)
+
+
+def _gives(component: Component) -> Mapping[str, Schema]:
+    return {port: compiled(given.schema) for port, given in component.outputs.items() if given.schema}
 
 
 def _sorted_ports(planned: PlannedNode, plan: Plan) -> frozenset[str]:

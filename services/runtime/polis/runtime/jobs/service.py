@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from polis.graph import pointer
+from polis.graph import compiled, pointer
 from polis.proto import Refused, runtime
 from polis.proto.problems import Fault, Invalid
 from polis.runtime import waits
@@ -16,10 +17,14 @@ from polis.runtime.own import Own
 from polis.service import Context, Handlers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from polis.db import Transaction
+    from polis.runtime.custom.job import Offer
     from polis.runtime.jobs.rows import Held
 
 handlers = Handlers()
+_MAX_FAULTS = 50
 _MARGIN_S = 1.0
 """Before the caller's deadline an answer is given, also an empty one."""
 
@@ -75,11 +80,16 @@ async def _bring(tx: Transaction, held: Held, outcome: Recorded, ctx: Context[Ow
 
 
 def _demand_ports(request: runtime.CompleteJob, held: Held) -> None:
-    known = ", ".join(f"`{port}`" for port in held.offer.outputs) or "none"
-    faults = tuple(
-        Fault(pointer("emitted", n, "port"), f"the component has no such output (it has: {known})")
-        for n, message in enumerate(request.emitted)
-        if message.port not in held.offer.outputs
-    )
+    faults = tuple(islice(_faults(request, held.offer), _MAX_FAULTS))
     if faults:
-        raise Refused(Invalid(faults=faults[:50]))
+        raise Refused(Invalid(faults=faults))
+
+
+def _faults(request: runtime.CompleteJob, offer: Offer) -> Iterator[Fault]:
+    """What the component does not give."""
+    known = ", ".join(f"`{port}`" for port in offer.outputs) or "none"
+    for n, message in enumerate(request.emitted):
+        if message.port not in offer.outputs:
+            yield Fault(pointer("emitted", n, "port"), f"the component has no such output (it has: {known})")
+        elif message.port in offer.schemas:
+            yield from compiled(offer.schemas[message.port]).faults(message.value, "emitted", n, "value")
