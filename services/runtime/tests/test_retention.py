@@ -13,6 +13,7 @@ import pytest
 from polis.db import Database
 from polis.proto import runtime
 from polis.proto.problems import Forbidden
+from polis.runtime.retention import sweep as sweeps
 from polis.runtime.retention.policy import Policy
 from polis.runtime.retention.sweep import Sweep
 from polis.testing import eventually
@@ -128,6 +129,25 @@ async def test_the_oldest_go_until_an_org_is_within_its_size(database, old_run, 
     await admin.execute("insert into runtime.retention values ($1, null, 35000)", org)
 
     await Sweep(database, Policy()).turn()
+
+    assert await kept(org) == stays
+
+
+async def test_more_runs_than_a_turn_looks_at_are_added_up_over_several(
+    database, old_run, kept, admin, monkeypatch
+):
+    monkeypatch.setattr(sweeps, "PAGE", 2)
+    monkeypatch.setattr(sweeps, "PAGES", 1)
+    org = uuid4()
+    goes = {await old_run(org, days, output=os.urandom(10_000)) for days in (7, 6, 5)}
+    stays = {await old_run(org, days, output=os.urandom(10_000)) for days in (4, 3, 2, 1)}
+    await admin.execute("insert into runtime.retention values ($1, null, 45000)", org)
+    sweep = Sweep(database, Policy())
+
+    await sweep.turn()
+    assert await kept(org) == stays | goes
+    await sweep.turn()
+    await sweep.turn()
 
     assert await kept(org) == stays
 

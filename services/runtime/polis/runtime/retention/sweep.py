@@ -35,7 +35,21 @@ _PROGRAMS_S = 86_400.0
 """Between two looks for programs without runs, which reads the programs of all runs."""
 _UNUSED_S = 6 * RELIED_S
 """A program is kept for longer than any process relies on having stored it."""
-_FIRST = UUID(int=0)
+PAGE, PAGES = 1_000, 100
+"""Runs whose size is looked up in one statement, and how often in a turn for one org."""
+_FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
+_SIZES = """
+    select r.id, pg_column_size(r.input) + pg_column_size(r.steps)
+        + coalesce(pg_column_size(r.output), 0) + coalesce(pg_column_size(r.error), 0)
+        + coalesce(pg_column_size(r.attempts), 0) + (
+            select coalesce(sum(pg_column_size(j.body)), 0) from runtime.journal j
+            where j.org_id = $1 and j.run_id = r.id
+        ) + (
+            select coalesce(sum(pg_column_size(t.body)), 0) from runtime.transitions t
+            where t.org_id = $1 and t.run_id = r.id
+        ) as size
+    from runtime.runs r where r.org_id = $1 and r.id < $2 order by r.id desc limit $3
+"""
 
 
 class Sweep:
@@ -51,6 +65,7 @@ class Sweep:
         self._left = 0
         self._org = _FIRST
         """Where the next turn begins."""
+        self._walks: dict[UUID, _Walk] = {}
         self._programs_due = 0.0
 
     async def keep(self) -> None:
@@ -115,29 +130,9 @@ class Sweep:
     async def _by_size(self, org: _OrgRow) -> int:
         allowed = org.policy.over(self.policy).bytes
         if allowed is None:
+            self._walks.pop(org.org_id, None)
             return 0
-        async with self._database.across_orgs() as tx:
-            # From the newest run back, so that no more is read than may be kept.
-            first: UUID | None = await tx.value(
-                """
-                select w.id from (
-                    select s.id, sum(s.size) over (order by s.id desc) as total from (
-                        select r.id, pg_column_size(r.input) + pg_column_size(r.steps)
-                            + coalesce(pg_column_size(r.output), 0) + coalesce(pg_column_size(r.error), 0)
-                            + coalesce(pg_column_size(r.attempts), 0) + (
-                                select coalesce(sum(pg_column_size(j.body)), 0) from runtime.journal j
-                                where j.org_id = $1 and j.run_id = r.id
-                            ) + (
-                                select coalesce(sum(pg_column_size(t.body)), 0) from runtime.transitions t
-                                where t.org_id = $1 and t.run_id = r.id
-                            ) as size
-                        from runtime.runs r where r.org_id = $1
-                    ) s
-                ) w where w.total > $2 order by w.id desc limit 1
-                """,
-                org.org_id,
-                allowed,
-            )
+        first = await self._first_beyond(org.org_id, allowed)
         if first is None:
             return 0
         return await self._delete(
@@ -149,6 +144,26 @@ class Sweep:
             """,
             first,
         )
+
+    async def _first_beyond(self, org_id: UUID, allowed: int) -> UUID | None:
+        """The newest run for which there is no room; None as long as none is found.
+
+        From the newest back; where there are more runs than are looked at in a turn, the next one goes on from there.
+        """
+        walk = self._walks.pop(org_id, None) or _Walk(_LAST, 0)
+        before, total = walk.before, walk.total
+        for _ in range(PAGES):
+            async with self._database.across_orgs() as tx:
+                sizes = await tx.rows(_Sized, _SIZES, org_id, before, PAGE)
+            for run in sizes:
+                total += run.size
+                if total > allowed:
+                    return run.id
+            if len(sizes) < PAGE:
+                return None
+            before = sizes[-1].id
+        self._walks[org_id] = _Walk(before, total)
+        return None
 
     async def _delete(self, org_id: UUID, chosen: str, until: UUID, *args: object) -> int:
         """Delete what is chosen, batch by batch, from the oldest on. Runs that stay are passed by once."""
@@ -192,6 +207,18 @@ class Sweep:
                 timedelta(days=days),
             )
         return UUID(int=max(0, ms) << 80)
+
+
+class _Sized(Struct, frozen=True):
+    id: UUID
+    size: int
+
+
+class _Walk(Struct, frozen=True):
+    """How far the sizes of an org's runs have been added up: all that are not older than `before`."""
+
+    before: UUID
+    total: int
 
 
 class _OrgRow(Struct, frozen=True):
