@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -33,8 +35,12 @@ _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _SPEAKER = UUID(int=7)
 
 
+PAGE = 500
+"""Entries that are read at once."""
+
+
 class Room:
-    """Told live as messaging tells it. bus: of somebody who may; seq: of the last entry."""
+    """Told live as messaging tells it. bus: of somebody who may; seq: of the last entry; forgotten: up to which none is kept."""
 
     def __init__(self, bus: Bus, org_id: UUID, conversation_id: UUID, seq: int = 0) -> None:
         self.bus = bus
@@ -42,10 +48,12 @@ class Room:
         self.id = conversation_id
         self.seq = seq
         self.topic = f"conversation/{conversation_id}"
+        self.forgotten = seq
+        self._kept: deque[Entry] = deque()
         self._subject = LIVE_CONVERSATION.subject(org_id, conversation_id)
 
     async def play(self) -> None:
-        """Answer in messaging's place: everybody may follow, and is told no history."""
+        """Answer in messaging's place: everybody may follow."""
         for subject, answer in (
             (operation_of(WatchConversation).subject, self._watched),
             (operation_of(CheckWatches).subject, self._checked),
@@ -57,12 +65,19 @@ class Room:
         self.seq += 1
         message = Message(self.id, self.seq, _SPEAKER, _AT, text=text)
         entry = Entry(self.seq, _AT, "posted", _SPEAKER, message=message)
+        self._kept.append(entry)
         self.bus.publish(self._subject, msgspec.json.encode(LiveConversation(entries=(entry,))))
 
-    def _reply(self, answer: Callable[[], object], message: BusMessage) -> None:
-        self.bus.publish(message.reply, msgspec.json.encode(answer()))
+    def forget(self) -> None:
+        """Keep nothing of what was said so far."""
+        self._kept.clear()
+        self.forgotten = self.seq
 
-    def _watched(self) -> ConversationSnapshot:
+    def _reply(self, answer: Callable[[bytes], object], message: BusMessage) -> None:
+        self.bus.publish(message.reply, msgspec.json.encode(answer(message.payload)))
+
+    def _watched(self, payload: bytes) -> ConversationSnapshot:
+        after = msgspec.json.decode(payload, type=WatchConversation).after
         conversation = Conversation(
             id=self.id,
             org_id=self.org_id,
@@ -77,7 +92,11 @@ class Room:
             last_at=_AT,
             responsible_id=_SPEAKER,
         )
-        return ConversationSnapshot(conversation, self.seq)
+        if after is None or after < self.forgotten:
+            return ConversationSnapshot(conversation, self.seq, recovered=after is None)
+        entries = tuple(islice(self._kept, after - self.forgotten, after - self.forgotten + PAGE))
+        return ConversationSnapshot(conversation, after + len(entries), entries=entries)
 
-    def _checked(self) -> WatchedStates:
+    def _checked(self, payload: bytes) -> WatchedStates:
+        del payload
         return WatchedStates((WatchedState(self.id, self.seq),))
