@@ -7,6 +7,7 @@ import json
 import shutil
 from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from playwright.async_api import async_playwright
@@ -125,6 +126,34 @@ async def test_the_python_client_follows_a_run_through_a_cut_and_is_told_when_it
     async with asyncio.TaskGroup() as group:
         group.create_task(story())
         await followed_through_a_cut(ada, proxy, said)
+
+
+async def test_what_is_posted_through_cuts_is_said_once_and_told_once_in_order(ada, proxy, monkeypatch):
+    monkeypatch.setattr("polis.client.pauses._FIRST_S", 0.02)
+    room = UUID((await ada.call("POST", "/conversations", {"kind": "group"}))["id"])
+    texts = [[f"{poster}.{n}" for n in range(10)] for poster in range(4)]
+    told: list[tuple[int, str]] = []
+
+    async def post(some, polis):
+        for text in some:
+            await polis.post(room, text)
+
+    async with Polis(f"http://127.0.0.1:{proxy.port}", ada.token) as polis, asyncio.TaskGroup() as group:
+        for some in texts:
+            group.create_task(post(some, polis))
+        async for change in polis.follow(f"conversation/{room}", after=0):
+            if message := change.data["entry"].get("message"):
+                told.append((change.seq, message["text"]))
+                if len(told) % 8 == 0:
+                    proxy.cut()
+                    proxy.heal()
+            if len(told) == 40:
+                break
+
+    first = told[0][0]
+    assert [seq for seq, _ in told] == list(range(first, first + 40))
+    assert sorted(text for _, text in told) == sorted(text for some in texts for text in some)
+    assert (await ada.call("GET", f"/conversations/{room}"))["head_seq"] == first + 39
 
 
 async def _talk(polis: Polis) -> dict:
