@@ -147,7 +147,7 @@ class MutedInConversation(Problem, frozen=True):
     until: Time
 
 
-@problem(status=409, retryable=True)
+@problem(status=409)
 class NotYourTurn(Problem, frozen=True):
     """Another agent answers this message, or who does is not decided yet. `until`: when that is over at the latest; none: it is answered."""
 
