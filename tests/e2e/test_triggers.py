@@ -183,20 +183,31 @@ async def test_sarah_reads_the_mailbox_of_the_org_and_tells_what_is_asked(ada):
 
     new = await sarah.say("What is new?")
     again = await sarah.say("what's new?")
-    person = await sarah.say("anything from priya?")
+    await ada.call("POST", "/agents", {"key": "tom", "name": "Tom"})
+    sent = await sarah.say("send a summary of what is from priya to @tom")
 
     assert {fault["pointer"] for fault in refused.value.faults} == {"/settings/box", "/settings/mailbox"}
     assert new.startswith("This is what there is:")
     assert new.count("\n- **") >= 2
     assert again.strip() == "There is nothing new."
-    assert person.startswith("From priya:")
+    assert sent.startswith("From priya:")
+    assert sent.endswith("(sent to 1)")
     (run,) = (await ada.call("GET", f"/runs?graph={installed['graph']}&limit=1"))["items"]
 
     async def percent():
         told = (await ada.call("GET", f"/runs/{run['id']}/statuses"))["statuses"]
         return [each["value"]["percent"] for each in told] == [100]
 
+    async def succeeded():
+        return (await ada.call("GET", f"/runs/{run['id']}"))["state"] == "succeeded"
+
     await eventually(percent, within_s=5)
+    await eventually(succeeded, within_s=5)
+    other = await ada.upload(Path(__file__), name="no mailbox", media_type="text/plain")
+    settings = {"mailbox": {"artifact_id": other["id"]}}
+    changed = await ada.call("POST", "/assistants/sarah/install", {"settings": settings})
+    assert changed == {**installed, "number": 2}
+    assert (await sarah.say("What is new?")).startswith("I cannot read the mailbox: ")
 
 
 async def test_the_command_installs_an_assistant_and_shows_its_answers_while_they_are_said(ada, address):

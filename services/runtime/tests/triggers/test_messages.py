@@ -95,6 +95,8 @@ async def test_what_is_said_to_an_agent_starts_one_run_with_its_words_and_nothin
         (opened.id, await say(ada, "just us", where=opened), ada.principal_id, "just us"),
     }
     await say(sarah, f"talking of @{sarah.key}")
+    await ada.call(m.ControlConversation(group.id, m.RouteControl(sarah.principal_id)))
+    wanted.add((group.id, await say(tom, "is it mine?"), tom.principal_id, "is it mine?"))
     last = await say(ada, "the end", where=opened)
 
     async def ended():

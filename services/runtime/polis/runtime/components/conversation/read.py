@@ -32,7 +32,8 @@ async def read(step: Step, inputs: Inputs) -> None:
         for each in reversed(page.items)
         if each.deleted_at is None and (wanted.seq is None or each.seq <= wanted.seq)
     ]
-    step.emit("out", {"conversation_id": str(wanted.conversation_id), "messages": shown})
+    told = {"conversation_id": str(wanted.conversation_id), "me": step.reach.me, "messages": shown}
+    step.emit("out", told)
 
 
 def _shown(said: messaging.Message, me: str) -> dict[str, object]:
