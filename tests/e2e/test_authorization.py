@@ -198,7 +198,7 @@ def expected(name: str, principal: str) -> str:
     role = ROLE_OF.get(principal, principal)
     if principal == "api_key" and name in access.NOT_BY_KEY:
         return "forbidden"
-    if scope not in SCOPES_OF.get(role, frozenset()):
+    if scope not in SCOPES_OF.get(role, frozenset()) or (principal == "agent" and name in jobs.BY_GRANT):
         return "forbidden"
     if principal == "other_org" or (name in OWN_ONLY and principal not in ("owner", "api_key")):
         return "hidden"

@@ -17,6 +17,8 @@ ROWS = {
 }
 ALSO_ALLOWED = {(name, "allowed"): {404} for name in ("heartbeat_job", "complete_job", "fail_job")}
 USERS_ONLY: set[str] = set()
+BY_GRANT = {"claim_jobs"}
+"""An agent needs a grant of its own for it, whatever its role holds."""
 
 
 PRICED = {
