@@ -50,8 +50,8 @@ async def test_whatever_is_cut_each_entry_is_heard_once_and_in_order(edge, dice,
                 gateways[1].kill()
                 gateways[1].start()
                 await gateways[1].ready()
-            before = room.seq
-            await eventually(lambda b=before: all(each.last >= b for each in resumers), within_s=30)
+            wanted = room.seq + 1
+            await eventually(lambda w=wanted: all(each.last >= w for each in resumers), within_s=30)
         room.forget()
         for each in resumers[: clients // 2]:
             each.last = 0  # it comes back behind what is kept
