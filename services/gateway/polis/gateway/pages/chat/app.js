@@ -99,7 +99,8 @@ class Chat {
 
   lost(problem) {
     if (problem.status === 401) return this.#door();
-    at("loading").hidden = true;
+    for (const id of ["loading", "mute", "more"]) at(id).hidden = true;
+    this.open.close();
     this.composer.open(null);
     this.complain(problem.status === 404 || problem.status === 403 ? new Error("You do not see this conversation, or not any more.") : problem);
     this.refresh();

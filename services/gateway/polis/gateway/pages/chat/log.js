@@ -38,8 +38,9 @@ export class Log {
     const anchor = this.#anchor();
     const active = document.activeElement;
     keyed(this.#messages, rows, { key: ({ key }) => key, same, draw: (row, element) => this.#row(row, element) });
-    if (active !== document.body && !active.isConnected) this.#current?.focus({ preventScroll: true });
     if (!this.#current?.isConnected || !this.#current.matches(".message")) this.#choose([...this.#messages.querySelectorAll(":scope > .message")].at(-1));
+    // What had the focus may be gone: a button that was pressed, an answer that has become a message.
+    if (!active.isConnected) this.#current?.focus({ preventScroll: true });
     if (to === "end" || (this.stuck && !this.#filledIn)) this.toEnd();
     else this.#restore(anchor);
     this.#soon();

@@ -29,7 +29,10 @@ export class Open {
   constructor(chat, act) {
     this.#chat = chat;
     this.#log = new Log({ ...act, older: () => this.#older(), newer: () => this.#newer(), bottom: () => this.#read() });
-    at("newest").addEventListener("click", () => this.newest());
+    at("newest").addEventListener("click", async () => {
+      await this.newest();
+      (at("composer").hidden ? at("name") : at("text")).focus();
+    });
     addEventListener("focus", () => this.#read());
     document.addEventListener("visibilitychange", () => this.#read());
   }
@@ -182,7 +185,7 @@ export class Open {
     showHandoffs(this.#chat, room);
     at("composer").hidden = !room.speaks;
     at("mute").hidden = room.speaks;
-    at("mute").textContent = room.speaks ? "" : conversation.archived_at ? "This conversation is archived: it can be read, and nothing is said in it." : "You read here and say nothing.";
+    if (at("mute").textContent !== room.silence) at("mute").textContent = room.silence;
   }
 
   #typing(room) {
@@ -268,6 +271,6 @@ function aboutOf(room, people) {
   }
   const here = others.filter(({ principal_id: id }) => room.about(id) !== "offline").length;
   const all = others.length + (room.role ? 1 : 0);
-  const count = others.length ? `${all} take part${here ? `, ${here} here now` : ""}` : "Nobody else takes part yet";
+  const count = others.length ? `${all} ${all === 1 ? "takes" : "take"} part${here ? `, ${here} here now` : ""}` : "Nobody else takes part yet";
   return conversation.topic ? `${conversation.topic} · ${count}` : count;
 }

@@ -1,5 +1,6 @@
 // One conversation as it is known here: a snapshot with all that was heard since applied to it.
 
+import { full } from "./times.js";
 import { Window } from "./window.js";
 
 const TOLD = new Set(["participant", "changed", "responsible", "handoff", "control"]);
@@ -65,7 +66,15 @@ export class Room {
   }
 
   get speaks() {
-    return this.role !== null && this.role !== "observer" && !this.conversation.archived_at;
+    return this.silence === "";
+  }
+
+  // Why nothing can be said here by whoever reads; nothing where it can.
+  get silence() {
+    if (this.conversation.archived_at) return "This conversation is archived: it can be read, and nothing is said in it.";
+    if (this.role === null || this.role === "observer") return "You read here and say nothing.";
+    const { muted_until: muted } = this.participants.get(this.me);
+    return Date.parse(muted) > Date.now() ? `You may say nothing here until ${full(muted)}.` : "";
   }
 
   get manages() {

@@ -1,7 +1,7 @@
 // What stands in the log, line by line: days, what happened, messages, what is being said, and what is on its way.
 
 import { listed } from "./people.js";
-import { day, dayKey } from "./times.js";
+import { day, dayKey, full } from "./times.js";
 
 const TOGETHER_MS = 5 * 60_000;
 
@@ -109,7 +109,8 @@ function happened({ kind, actor_id: actor, participant, conversation, handoff, c
   return `${name} changed the conversation${conversation.name ? `: ${conversation.name}` : ""}`;
 }
 
-function tookPart({ principal_id: id, role, state, by_id: by }, actor, people) {
+function tookPart({ principal_id: id, role, state, by_id: by, muted_until: muted }, actor, people) {
+  if (state === "joined" && Date.parse(muted) > Date.now()) return `${people.name(actor)} muted ${people.of(id).name} until ${full(muted)}`;
   const became = state === "joined" && role !== "member" ? `takes part as ${role}` : BECAME[state];
   const whose = by === id || actor === id ? "" : ` (by ${people.of(by).name})`;
   return `${people.of(id).name} ${became}${whose}`;
