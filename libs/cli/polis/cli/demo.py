@@ -34,8 +34,8 @@ async def demo(address: str, mailbox: Path, console: Console) -> int:
             console.print(
                 f"stored [b]{artifact['name']}[/b], {artifact['size']:,} bytes, sha256 {artifact['sha256'][:12]}…"
             )
-            mailbox = {"artifact_id": artifact["id"], "name": artifact["name"], "size": artifact["size"]}
-            return await _run(api, mailbox, console)
+            given = {"artifact_id": artifact["id"], "name": artifact["name"], "size": artifact["size"]}
+            return await _run(api, given, console)
         except Problem as problem:
             console.print(f"[red]refused:[/red] {problem}")
             return 1

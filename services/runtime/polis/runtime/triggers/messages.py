@@ -136,18 +136,22 @@ class Messages:
         return None
 
     async def _message(self, said: _Said) -> Message:
-        """As its agent may read it now."""
-        trigger = said.trigger
-        if trigger.acts_as is None:
+        """As its agent may read it now. A token may have ended before its time, as when a role changes: then by another one."""
+        org_id, agent_id = said.trigger.org_id, said.trigger.acts_as
+        if agent_id is None:
             raise Refused(messaging.MessageNotFound(seq=said.seq))
-        token = await self._tokens.for_principal(trigger.org_id, trigger.acts_as, _SCOPES)
-        request = messaging.GetMessage(said.conversation_id, said.seq)
         try:
-            return await self._kernel.caller.call(request, token=token)
+            return await self._read(said, org_id, agent_id)
         except Refused as refusal:
-            if isinstance(refusal.problem, Unauthenticated):
-                self._tokens.drop(trigger.org_id, trigger.acts_as, _SCOPES)
-            raise
+            if not isinstance(refusal.problem, Unauthenticated):
+                raise
+        self._tokens.drop(org_id, agent_id, _SCOPES)
+        return await self._read(said, org_id, agent_id)
+
+    async def _read(self, said: _Said, org_id: UUID, agent_id: UUID) -> Message:
+        token = await self._tokens.for_principal(org_id, agent_id, _SCOPES)
+        request = messaging.GetMessage(said.conversation_id, said.seq)
+        return await self._kernel.caller.call(request, token=token)
 
 
 def _wanted(trigger: Armed, value: dict[str, object]) -> bool:
