@@ -167,6 +167,7 @@ class Feed:
 def _at_work(delivery: Delivery) -> Iterator[None]:
     """Keep an event from being delivered to another process meanwhile."""
     loop, every_s = asyncio.get_running_loop(), ACK_WAIT_S / 3
+    timer: asyncio.TimerHandle
 
     def beat() -> None:
         nonlocal timer
