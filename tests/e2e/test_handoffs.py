@@ -60,3 +60,27 @@ async def test_who_answers_done_takes_the_conversation_and_gives_it_back(ada, sa
         return {"handoff.waiting", "handoff.claimed", "handoff.returned"} <= set(actions)
 
     await eventually(told, within_s=5)
+
+
+async def test_who_an_agent_has_asked_is_asked_although_the_agent_is_stopped(ada, sarah, mesh):
+    me = (await ada.call("GET", "/me"))["principal"]["id"]
+    agent = (await sarah.call("GET", "/me"))["principal"]["id"]
+    talk = await ada.call("POST", "/conversations/direct", {"principal_id": agent})
+    handing = {"to": {"kind": "principal", "id": me}, "reason": "I am not sure of myself"}
+    begun = await sarah.call("POST", f"/conversations/{talk['id']}/handoffs", handing)
+    ask = await inbox(ada, begun["id"])
+
+    await ada.call("POST", "/agents/sarah/suspend", {})
+
+    async def heard():
+        async with mesh.running["runtime"].kernel.database.across_orgs() as tx:
+            query = "select true from runtime.stopped_agents where agent_id = $1::text::uuid"
+            return await tx.value(query, agent)
+
+    await eventually(heard, within_s=5)
+    await ada.call("POST", f"/asks/{ask['id']}/answer", {"decision": "done"})
+
+    async def taken():
+        return (await ada.call("GET", f"/conversations/{talk['id']}"))["responsible_id"] == me
+
+    await eventually(taken, within_s=5)

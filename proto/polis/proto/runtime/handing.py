@@ -8,14 +8,13 @@ from uuid import UUID
 from msgspec import Meta
 
 from polis.proto.contract import INTERNAL, Request, operation
-from polis.proto.runtime.runs import AgentUnknown
 from polis.proto.runtime.words import Addressee
 
 HANDOFF_GRAPH = "conversation-handoff"
 """The graph of these runs. It is the runtime's own, in no catalog."""
 
 
-@operation(scope=INTERNAL, callers=("messaging",), problems=(AgentUnknown,))
+@operation(scope=INTERNAL, callers=("messaging",))
 class AskForHandoff(Request[None], frozen=True):
     """Ask those whom a conversation is handed to in their inboxes, by a run that has the handoff's id; once more changes nothing."""
 

@@ -51,12 +51,7 @@ async def _ask(handoff: Handoff, ctx: EventContext[Own]) -> None:
         reason=handoff.reason,
         summary=handoff.summary,
     )
-    try:
-        await ctx.call(asked)
-    except Refused as refusal:
-        # An agent that was stopped meanwhile asks nobody; who looks for handoffs finds this one all the same.
-        if not isinstance(refusal.problem, runtime.AgentUnknown):
-            raise
+    await ctx.call(asked)
 
 
 @handlers.on(runtime.AskAnswered)
@@ -74,6 +69,8 @@ async def heed_answer(event: runtime.AskAnswered, ctx: EventContext[Own]) -> Non
 async def _heed(handoff: Handoff, by: UUID, decision: str, ctx: EventContext[Own]) -> None:
     tx = ctx.tx
     standing = await ctx.call(GetStanding(handoff.org_id, by, access.READ))
+    if not {access.READ, access.WRITE} <= set(standing.scopes):
+        return  # who may answer asks, and take part in no conversation
     await access.lock_rows(tx, handoff.org_id, [handoff.conversation_id])
     [row] = await conversations.locked(tx, [handoff.conversation_id])
     # Whoever changes a handoff holds its conversation.

@@ -20,6 +20,7 @@ from polis.runtime.runs.service import cancelled
 from polis.runtime.shell import journal
 from polis.runtime.shell.programs import Resolved
 from polis.service import Context, Handlers
+from polis.service.actor import NOBODY
 
 if TYPE_CHECKING:
     from polis.runtime.shell.programs import Bound, Programs
@@ -39,7 +40,8 @@ async def ask_for_handoff(request: runtime.AskForHandoff, ctx: Context[Own]) -> 
         graph=runtime.HANDOFF_GRAPH,
         digest=bound.digest,
         state="queued",
-        actor_id=request.by,
+        # As nobody: an agent that is stopped after it has asked for a person has asked all the same.
+        actor_id=NOBODY,
         started_by=request.by,
         created_at=ctx.now(),
     )
