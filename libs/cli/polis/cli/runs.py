@@ -178,7 +178,7 @@ def _board(steps: Any) -> Table:
 
 def _attempts(steps: Any) -> Table:
     table = Table("step", "item", "attempt")
-    for heading in ("from ms", "took", "waited"):
+    for heading in ("from ms", "took", "waited", "cost"):
         table.add_column(heading, justify="right")
     table.add_column("error")
     for step in steps:
@@ -191,6 +191,9 @@ def _attempts(steps: Any) -> Table:
                 str(start),
                 "" if end is None else _duration(end - start),
                 _duration(attempt.get("waited_ms", 0)),
+                ""
+                if not attempt.get("cost")
+                else f"{attempt['cost'] / 1_000_000:.6f}".rstrip("0").rstrip("."),
                 Text(attempt.get("error") or ""),
             )
     return table

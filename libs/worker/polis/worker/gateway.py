@@ -54,12 +54,12 @@ class Gateway:
         await self._post(f"/jobs/{job.id}/heartbeat", {"token": job.token})
 
     async def complete(self, job: Job) -> None:
-        await self._post(
-            f"/jobs/{job.id}/complete", {"token": job.token, "emitted": job.emitted}, key=_key(job)
-        )
+        body = {"token": job.token, "emitted": job.emitted, "cost": sum(job.costs)}
+        await self._post(f"/jobs/{job.id}/complete", body, key=_key(job))
 
     async def fail(self, job: Job, kind: str, message: str, *, retryable: bool) -> None:
-        body = {"token": job.token, "kind": kind, "message": message[:2000] or kind, "retryable": retryable}
+        why = {"kind": kind, "message": message[:2000] or kind, "retryable": retryable}
+        body = {"token": job.token, **why, "cost": sum(job.costs)}
         await self._post(f"/jobs/{job.id}/fail", body, key=_key(job))
 
     async def _post(self, path: str, body: dict[str, Any], *, key: str = "") -> Any:

@@ -25,10 +25,15 @@ class Job:
     attempts: int
     lease_s: float
     emitted: list[dict[str, Any]] = field(default_factory=list)
+    costs: list[int] = field(default_factory=list)
 
     def emit(self, port: str, value: Any) -> None:
         """Send a JSON value out of a port, when the handler has returned."""
         self.emitted.append({"port": port, "value": value})
+
+    def cost(self, millionths: int) -> None:
+        """Say what the job has cost, in millionths of the org's currency; it is added up, and stands in the run's timeline."""
+        self.costs.append(millionths)
 
 
 Handler = Callable[[Job], Awaitable[None]]
@@ -45,5 +50,5 @@ class JobFailed(Exception):
 
 def read(given: dict[str, Any]) -> Job:
     """A job as the gateway gives it; what a later version tells besides is left out."""
-    names = Job.__dataclass_fields__.keys() - {"emitted"}
+    names = Job.__dataclass_fields__.keys() - {"emitted", "costs"}
     return Job(**{name: value for name, value in given.items() if name in names})

@@ -18,6 +18,17 @@ Token = Annotated[
 ]
 
 
+Cost = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=10**15,
+        description="What the job has cost, in millionths of the org's currency: it stands in the run's timeline.",
+        examples=[1500],
+    ),
+]
+
+
 class Job(Struct, frozen=True):
     """One message for a component, to be done by whoever claimed it until `until`; heartbeats move that.
 
@@ -108,6 +119,7 @@ class CompleteJob(Request[None], frozen=True):
     job_id: UUID
     token: Token
     emitted: Annotated[tuple[Emitted, ...], Meta(max_length=10_000)] = ()
+    cost: Cost = 0
 
 
 @operation(http="POST /jobs/{job_id}/fail", scope="runtime:work", problems=(JobNotFound, JobLost))
@@ -124,3 +136,4 @@ class FailJob(Request[None], frozen=True):
         ),
     ] = "job.failed"
     retryable: bool = False
+    cost: Cost = 0

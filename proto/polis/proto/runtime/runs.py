@@ -127,7 +127,8 @@ class AttemptFacts(Struct, frozen=True, omit_defaults=True):
     """One attempt of a step at one item. Times are milliseconds since the run was created.
 
     waited_ms: from when it could begin (or was to be repeated) until it was at work. error: the kind of what it failed with;
-    `step.lost`: its process died, or gave the run up, and `ended_ms` is when that was found. cost: in millionths of the org's currency, where the step told any. inputs, outputs: as the graph's `record` says.
+    `step.lost`: its process died, or gave the run up, and `ended_ms` is when that was found. cost: in millionths of the org's
+    currency, where the step told any. inputs, outputs: as the graph's `record` says.
     """
 
     item: str

@@ -76,6 +76,10 @@ class Step(Protocol):
         """Tell how far the step is, in a unit of its own; the engine thins out what it passes on."""
         ...
 
+    def cost(self, millionths: int) -> None:
+        """Tell what the attempt has cost, in millionths of the org's currency; added up, it stands in the run's timeline."""
+        ...
+
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
         """Read a file of the run's org in chunks of any size; raises Refused when it cannot be had."""
         ...

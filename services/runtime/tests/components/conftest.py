@@ -78,6 +78,9 @@ class Double:
     def heartbeat(self) -> None:
         """Nobody waits for it."""
 
+    def cost(self, millionths: int) -> None:
+        """Nobody asks what it cost."""
+
     def progress(self, done: int, total: int | None = None) -> None:
         self.done.append((done, total))
 

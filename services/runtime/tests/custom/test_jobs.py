@@ -177,12 +177,15 @@ async def test_what_a_job_emits_fits_the_component(ada, outside, refused):
 
     problem = await refused(ada.call(complete(job, 1, port="away")))
     other = await refused(ada.call(complete(job, 2, "three", port="rest")))
-    await ada.call(complete(job, 2, port="rest"))
+    given = (runtime.Emitted("rest", 2),)
+    await ada.call(runtime.CompleteJob(job.id, job.token, given, cost=1_500))
 
     assert isinstance(problem, Invalid)
     assert [fault.pointer for fault in problem.faults] == ["/emitted/0/port"]
     assert [fault.pointer for fault in other.faults] == ["/emitted/1/value"]
     assert await output(ada, await ended(ada, run.id)) == []
+    told = (await ada.call(runtime.GetTimeline(run_id=run.id))).attempts
+    assert {step.node: [each.cost for each in step.attempts] for step in told}["job"] == [1_500]
 
 
 async def test_jobs_are_for_workers_of_the_org(ada, actors, caller, outside, refused):

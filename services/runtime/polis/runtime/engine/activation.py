@@ -39,6 +39,7 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
     chosen: no outcome, but which messages came together, by wire and lineage (`latest`).
     nth, inputs: of what can be undone: which outcome of the run it was, and what it was made of.
     ended, at_ms: no outcome either, but how the run ends when all that can be has been undone, and when that was certain.
+    cost: what it has cost elsewhere, as whoever brings it says.
     """
 
     emitted: tuple[tuple[str, object], ...] = ()
@@ -50,6 +51,7 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
     inputs: dict[str, object] = {}
     ended: Literal["", "failed", "cancelled"] = ""
     at_ms: int = 0
+    cost: int = 0
 
 
 CHOICE = "/@latest"
@@ -222,6 +224,10 @@ class Attempt:
             node.progress = (done, total)
             self.activation.frame.touch(node)
 
+    def cost(self, millionths: int) -> None:
+        if self.current:
+            self.activation.machine.history.cost(self.activation, millionths)
+
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
         return self.activation.machine.host.artifact(artifact_id)
 
@@ -268,6 +274,9 @@ class InlineStep:
     def progress(self, done: int, total: int | None = None) -> None:
         self._node.progress = (done, total)
         self._frame.touch(self._node)
+
+    def cost(self, millionths: int) -> None:
+        """A function costs nothing but its time."""
 
     def artifact(self, artifact_id: str) -> AsyncIterator[bytes]:
         return self._frame.machine.host.artifact(artifact_id)

@@ -49,6 +49,7 @@ class _Entry(Struct, eq=False):
     inputs: dict[str, msgspec.Raw] | None = None
     outputs: list[tuple[str, msgspec.Raw]] | None = None
     emitted: int = 0
+    cost: int = 0
     size: int = 0
 
 
@@ -58,6 +59,7 @@ class History:
     __slots__ = (
         "_before",
         "_bytes",
+        "_costs",
         "_counts",
         "_entries",
         "_keeps",
@@ -76,6 +78,8 @@ class History:
         self._ready: dict[Activation, float] = {}
         self._before: dict[str, AttemptsOfStep] = {}
         self._bytes = VALUES_BYTES
+        self._costs: dict[tuple[str, Item], int] = {}
+        """Of attempts that had not ended when the run was left."""
         self._resting: dict[tuple[str, Item], _End | None] = {}
         """Attempts that had not ended when the run was left, and how they did."""
 
@@ -128,6 +132,14 @@ class History:
         if entry.emitted <= MESSAGES:
             entry.outputs = [*(entry.outputs or ()), (port, self._value(entry, exposure.output(port, value)))]
 
+    def cost(self, activation: Activation, millionths: int) -> None:
+        """An attempt has cost something."""
+        entry = self._open.get(activation)
+        if entry is not None:
+            entry.cost += millionths
+        elif self._resting and activation.place in self._resting:
+            self._costs[activation.place] = self._costs.get(activation.place, 0) + millionths
+
     def ended(self, activation: Activation, failure: Failure | None) -> None:
         """An attempt has come to its end; with a failure another one may follow."""
         entry = self._open.pop(activation, None)
@@ -163,12 +175,12 @@ class History:
         return AttemptsOfStep(path, total, tuple(facts[-self._keeps :]))
 
     def _closed(self, path: str, attempt: AttemptFacts) -> AttemptFacts:
-        end = self._resting.get((path, items.parse(attempt.item))) if attempt.ended_ms is None else None
-        return (
-            attempt
-            if end is None
-            else msgspec.structs.replace(attempt, ended_ms=self._ms(end[0]), error=end[1])
-        )
+        place = (path, items.parse(attempt.item))
+        end = self._resting.get(place) if attempt.ended_ms is None else None
+        if end is None:
+            return attempt
+        cost = self._costs.get(place, 0) + (attempt.cost or 0)
+        return msgspec.structs.replace(attempt, ended_ms=self._ms(end[0]), error=end[1], cost=cost or None)
 
     def _facts(self, entry: _Entry) -> AttemptFacts:
         outputs = entry.outputs
@@ -181,6 +193,7 @@ class History:
             error=entry.error,
             inputs=entry.inputs,  # type: ignore[arg-type] # Raw is written as what it holds
             outputs=None if outputs is None else tuple(PortValue(port, value) for port, value in outputs),
+            cost=entry.cost or None,
             emitted=entry.emitted,
         )
 

@@ -116,6 +116,8 @@ class Outside:
         activation.held = list(outcome.emitted)
         activation.attempt = 1
         activation.failure = outcome.failure or _misgiven(activation, outcome)
+        if outcome.cost:
+            self._machine.history.cost(activation, outcome.cost)
         self._machine.history.ended(activation, activation.failure)
         if activation.failure is None:
             return

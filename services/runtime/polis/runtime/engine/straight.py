@@ -75,6 +75,9 @@ class _Emitter:
     def progress(self, done: int, total: int | None = None) -> None:
         """Nobody sees the progress of what is over at once."""
 
+    def cost(self, millionths: int) -> None:
+        """A function costs nothing but its time."""
+
     @property
     def sources(self) -> tuple[str, ...]:
         return ()
