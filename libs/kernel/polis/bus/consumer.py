@@ -98,6 +98,12 @@ class PullConsumer:
             self._bus.on_violation.remove(self._on_violation)
             subscription.unsubscribe()
 
+    def in_hand(self) -> list[Delivery]:
+        """What has come and was not given out yet: it is the caller's now."""
+        found = list(self._queue)
+        self._queue.clear()
+        return found
+
     async def _bind(self) -> Subscription:
         while True:
             self._inbox = self._bus.new_inbox()

@@ -44,6 +44,8 @@ class Inbox:
         self._own = own
         self._listeners = listeners
         self._queues: dict[str, deque[Delivery]] = {}
+        self._repeated: set[str] = set()
+        """Consumers that have lately been given what they knew."""
 
     def start(self) -> list[asyncio.Task[None]]:
         """One task for each source service that is listened to."""
@@ -57,7 +59,40 @@ class Inbox:
         durable = durable_name(self._kernel.service, source)
         consumer = PullConsumer(self._kernel.bus, stream_name(source), durable)
         async for delivery in consumer.messages():
-            self._enqueue(durable, delivery)
+            if durable not in self._repeated:
+                self._enqueue(durable, delivery)
+                continue
+            for new in await self._new(durable, [delivery, *consumer.in_hand()]):
+                self._enqueue(durable, new)
+
+    async def _new(self, durable: str, deliveries: list[Delivery]) -> list[Delivery]:
+        """Those whose events are not known to have had their effect; the others are acknowledged.
+
+        A stream that was lost is told again from its beginning: singly, each event of it would cost a transaction.
+        """
+        ids = [_event_id(delivery) for delivery in deliveries]
+        try:
+            async with self._kernel.database.across_orgs() as tx:
+                known = set(
+                    await tx.rows(
+                        UUID,
+                        f"select event_id from {self._kernel.service}.inbox where consumer = $1 and event_id = any($2::uuid[])",  # noqa: S608 - a checked name
+                        durable,
+                        [event_id for event_id in ids if event_id is not None],
+                    )
+                )
+        except Refused:
+            return deliveries
+        new = []
+        for delivery, event_id in zip(deliveries, ids, strict=True):
+            if event_id in known:
+                delivery.ack()
+            else:
+                new.append(delivery)
+        metrics.events_handled.labels(durable, "known").inc(len(deliveries) - len(new))
+        if len(new) == len(deliveries):
+            self._repeated.discard(durable)
+        return new
 
     def _enqueue(self, durable: str, delivery: Delivery) -> None:
         """Behind the same entity's events if some are at work, else at once; max_ack_pending bounds both."""
@@ -86,6 +121,7 @@ class Inbox:
             event = decode(delivery.headers, delivery.payload)
             if not await self._attempt(durable, queue, event):
                 outcome = "known"
+                self._repeated.add(durable)
         except Exception as error:  # noqa: BLE001 - whatever it was, it goes to the dead letters with its text
             await self._bury(durable, delivery, error)
             outcome = "dead"
@@ -158,3 +194,11 @@ class Inbox:
                 break
         log.error("event.dead", consumer=durable, subject=delivery.subject, exc_info=error)
         delivery.term("dead letter")
+
+
+def _event_id(delivery: Delivery) -> UUID | None:
+    """None when it has none that is one: whoever decodes it says so."""
+    try:
+        return UUID(delivery.headers.get("Nats-Msg-Id", ""))
+    except ValueError:
+        return None
