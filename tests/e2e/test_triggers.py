@@ -214,9 +214,8 @@ async def test_the_command_installs_an_assistant_and_shows_its_answers_while_the
     said: list[str] = []
     console = Console(file=io.StringIO())
     async with Polis(address, ada.token) as polis:
-        await chat.install(polis, "echo", {})
-        answer = await chat.chat(polis, "echo", "one two three four five six", Heard(said))
-        unknown = await chat.chat(polis, "nobody", "hello", console)
+        answer = await chat.chat(polis, chat.Wish("echo", "one two three four five six", {}), Heard(said))
+        unknown = await chat.chat(polis, chat.Wish("nobody", "hello"), console)
 
     assert (answer, "".join(said)) == (0, "one two three four five six\n")
     assert len(said) > 2

@@ -88,21 +88,20 @@ def chat(
     install: have the assistant of this name first, with settings (`--setting.mailbox path`: a file is stored in the org).
     The token is that of a session or an API key; without one, the variable TOKEN is taken.
     """
+    from polis.cli.chat import Wish
     from polis.cli.chat import chat as run
-    from polis.cli.chat import install as have
-    from polis.client import Polis, Problem
+    from polis.client import Polis
+
+    wish = Wish(agent, " ".join(words), (setting or {}) if install else None)
 
     async def work() -> int:
         async with Polis(_gateway(address), _token(token)) as polis:
-            try:
-                if install:
-                    await have(polis, agent, dict(setting or {}))
-            except Problem as problem:
-                _console.print(f"[red]refused:[/red] {problem}")
-                return 1
-            return await run(polis, agent, " ".join(words), _console)
+            return await run(polis, wish, _console)
 
-    return asyncio.run(work())
+    try:
+        return asyncio.run(work())
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 @app.command

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+import aiohttp
+from msgspec import Struct
 
 from polis.cli.api import Api, Problem
 from polis.client import Polis
@@ -23,7 +27,7 @@ ANSWER_S = 120.0
 """How long an answer is waited for."""
 
 
-async def install(polis: Polis, assistant: str, settings: dict[str, object]) -> None:
+async def _install(polis: Polis, assistant: str, settings: Mapping[str, str]) -> None:
     """Have an assistant work in the org. A setting that names a file of this machine becomes a file of the org."""
     given = {name: await _value(polis, value) for name, value in settings.items()}
     await polis.call(InstallAssistant(assistant=assistant, settings=given))
@@ -43,20 +47,32 @@ def _file(value: object) -> Path | None:
     return file if file.is_file() else None
 
 
-async def chat(polis: Polis, agent: str, words: str, console: Console) -> int:
-    """Say these words, or each line of the input, and show what is answered; the exit code."""
+class Wish(Struct, frozen=True):
+    """Whom to talk to, and what to say: each line of the input without words. settings: those of an assistant to be had first."""
+
+    agent: str
+    words: str = ""
+    settings: Mapping[str, str] | None = None
+
+
+async def chat(polis: Polis, wish: Wish, console: Console) -> int:
+    """Say something and show what is answered; the exit code."""
+    agent = wish.agent
     try:
+        if wish.settings is not None:
+            await _install(polis, agent, wish.settings)
         them = await polis.call(GetAgent(agent=agent))
         room = await polis.call(OpenDirect(principal_id=them.id))
-        async for line in _lines(words, console):
+        async for line in _lines(wish.words, console):
             posted = await polis.call(
                 PostMessage(conversation_id=room.id, text=line, client_id=secrets.token_hex(16))
             )
             answer = Answer(polis, them.id, console)
             async with asyncio.timeout(ANSWER_S):
                 await answer.show(room.id, posted.seq)
-    except Problem as problem:
-        console.print(f"[red]refused:[/red] {problem}")
+    except (Problem, aiohttp.ClientError) as problem:
+        word = "refused" if isinstance(problem, Problem) else "no connection"
+        console.print(f"[red]{word}:[/red] {problem}", soft_wrap=True)
         return 1
     except TimeoutError:
         console.print(f"[red]{agent} has not answered for {ANSWER_S:.0f} s[/red]")
@@ -68,14 +84,24 @@ async def _lines(words: str, console: Console) -> AsyncIterator[str]:
     if words:
         yield words
         return
+    typed: asyncio.Queue[str] = asyncio.Queue()
+    # A thread that nobody waits for: who presses Ctrl-C shall not have to press Enter, too.
+    reading = (asyncio.get_running_loop(), typed)
+    threading.Thread(target=_read, args=reading, name="input", daemon=True).start()
     while True:
         if sys.stdin.isatty():
             console.print("[b]you:[/b] ", end="")
-        line = await asyncio.to_thread(sys.stdin.readline)
+        line = await typed.get()
         if not line:
             return
         if line.strip():
             yield line.strip()
+
+
+def _read(loop: asyncio.AbstractEventLoop, typed: asyncio.Queue[str]) -> None:
+    for line in sys.stdin:
+        loop.call_soon_threadsafe(typed.put_nowait, line)
+    loop.call_soon_threadsafe(typed.put_nowait, "")
 
 
 class Answer:
