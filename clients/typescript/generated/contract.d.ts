@@ -937,6 +937,8 @@ export interface CompleteJob {
   /** The fencing token that the job was claimed with. */
   token: number;
   emitted?: Emitted[];
+  /** What the job has cost, in millionths of the org's currency: it stands in the run's timeline. */
+  cost?: number;
 }
 
 /** Check size and SHA-256 of the parts and make them an artifact. */
@@ -1584,6 +1586,8 @@ export interface FailJob {
   message: string;
   kind?: string;
   retryable?: boolean;
+  /** What the job has cost, in millionths of the org's currency: it stands in the run's timeline. */
+  cost?: number;
 }
 
 /** One thing wrong with the input: where (JSON pointer, RFC 6901) and what. */
