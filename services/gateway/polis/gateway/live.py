@@ -6,6 +6,7 @@ Here is who may open one, how many there may be, and until when they may go on: 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ from polis.gateway.commands import Commands
 from polis.gateway.cors import Cors
 from polis.gateway.direct import blank_problem
 from polis.gateway.http import PROBLEM
-from polis.gateway.occupancy import Occupancy, Place
+from polis.gateway.occupancy import Occupancy
 from polis.gateway.routes import LIVE
 from polis.gateway.session import Session
 from polis.gateway.tickets import Bearer, shown
@@ -32,6 +33,7 @@ from polis.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from polis.gateway.actors import Actors
     from polis.gateway.config import GatewaySettings
@@ -47,12 +49,13 @@ if TYPE_CHECKING:
     """Gives the connection to the socket, behind the answer's head."""
 
 
-class Holder(Struct, frozen=True):
-    """By what somebody is here: a token or an API key, and the org that they chose; and the place that they take."""
+class Holder(Struct, frozen=True, gc=False):
+    """By what somebody is here: a token or an API key, and the org that they chose; and whose place they take, from where."""
 
     credential: str
     org: str | None
-    place: Place
+    principal_id: UUID
+    address: str
 
 
 def _bounds(settings: GatewaySettings) -> Bounds:
@@ -101,9 +104,9 @@ class Live:
         actor = await self._actors.of(credential, org)
         if actor is ANONYMOUS:
             raise Refused(Unauthenticated())
-        place = Place(actor.principal_id, self._proxies.address(exchange))
-        self._occupancy.take(place)
-        return Holder(credential, org, place), actor
+        address = sys.intern(self._proxies.address(exchange))  # one text for all who come from there
+        self._occupancy.take(actor.principal_id, address)
+        return Holder(credential, org, actor.principal_id, address), actor
 
     async def _bearer(self, exchange: Exchange) -> Bearer:
         ticket = shown(handshake.offered(exchange.headers))
@@ -116,7 +119,7 @@ class Live:
 
     def leave(self, holder: Holder) -> None:
         """One that was admitted is gone."""
-        self._occupancy.leave(holder.place)
+        self._occupancy.leave(holder.principal_id, holder.address)
 
     def holds(self, holder: Holder, actor: Actor) -> bool:
         """Whether a connection may go on as this actor; if not, `renewed` knows."""

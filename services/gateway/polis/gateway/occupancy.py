@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from polis.proto import Refused
 from polis.proto.problems import Overloaded
@@ -19,13 +19,6 @@ K = TypeVar("K", bound=Hashable)
 _RETRY_S = 5.0
 
 
-class Place(NamedTuple):
-    """Where one of them stands."""
-
-    principal_id: UUID
-    address: str
-
-
 class Occupancy:
     """Counts those that have come and not left."""
 
@@ -35,23 +28,23 @@ class Occupancy:
         self._principals: Counter[UUID] = Counter()
         self._addresses: Counter[str] = Counter()
 
-    def take(self, place: Place) -> None:
+    def take(self, principal_id: UUID, address: str) -> None:
         """Refused(Overloaded) when there is no room."""
         s = self._settings
         if (
             self._total >= s.sockets
-            or self._principals[place.principal_id] >= s.sockets_per_principal
-            or self._addresses[place.address] >= s.sockets_per_address
+            or self._principals[principal_id] >= s.sockets_per_principal
+            or self._addresses[address] >= s.sockets_per_address
         ):
             raise Refused(Overloaded(retry_after_s=_RETRY_S))
         self._total += 1
-        self._principals[place.principal_id] += 1
-        self._addresses[place.address] += 1
+        self._principals[principal_id] += 1
+        self._addresses[address] += 1
 
-    def leave(self, place: Place) -> None:
+    def leave(self, principal_id: UUID, address: str) -> None:
         self._total -= 1
-        _less(self._principals, place.principal_id)
-        _less(self._addresses, place.address)
+        _less(self._principals, principal_id)
+        _less(self._addresses, address)
 
 
 def _less(counter: Counter[K], key: K) -> None:
