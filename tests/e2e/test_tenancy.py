@@ -112,6 +112,7 @@ async def told(api: Api, mesh, org: str) -> None:
     await eventually(lambda: _known(mesh, "runtime", "stopped_agents", org))
     await intend(mesh, org)
     await speak(mesh, org)
+    await notice(mesh, org)
 
 
 async def intend(mesh, org: str) -> None:
@@ -130,6 +131,20 @@ async def speak(mesh, org: str) -> None:
         await tx.execute(
             "insert into messaging.stream_parts (org_id, stream_id, at, text) values ($1, $2, 0, 'Hello')",
             UUID(org),
+            uuid4(),
+        )
+
+
+async def notice(mesh, org: str) -> None:
+    """As somebody stands who has been told that something waits for them: they have not read it yet."""
+    async with mesh.running["messaging"].kernel.database.transaction((UUID(org),)) as tx:
+        await tx.execute(
+            """
+            insert into messaging.notices (org_id, principal_id, conversation_id, seq, last_seq, last_at, due_at)
+            values ($1, $2, $3, 1, 1, now(), 'infinity')
+            """,
+            UUID(org),
+            uuid4(),
             uuid4(),
         )
 

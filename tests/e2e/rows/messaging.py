@@ -29,6 +29,7 @@ async def live(api: Api, known: Any) -> None:
         posted = await answer.json()
     await api.call("PATCH", f"{path}/messages/{posted['seq']}", {"text": "Hello again"})
     await api.call("PUT", f"{path}/draft", {"text": "And"})
+    await api.call("PUT", "/notification-preferences", {"mail": True})
     streamed = await api.call("POST", f"{path}/streams", {"client_id": "1"})
     await api.call("POST", f"/streams/{streamed['stream_id']}/text", {"at": 0, "text": "Hello"})
     for table in ("words", "indexed"):
@@ -139,6 +140,7 @@ ROWS: dict[str, Any] = {
     "pull_missed": fixed("/sync", {}),
     "say_typing": on(_C + "/typing", {}),
     "say_presence": fixed("/presence", {"state": "online"}),
+    "watch_presence": fixed("/presence"),
     "list_presence": on(_C + "/presence"),
     "export_conversation": on(_C + "/export"),
     "begin_stream": on(_C + "/streams", {"client_id": "1"}),
@@ -148,6 +150,8 @@ ROWS: dict[str, Any] = {
     "get_stream": on_stream(""),
     "control_conversation": control_conversation,
     "check_watches": lambda _: CheckWatches(watched=()),
+    "get_notification_preferences": fixed("/notification-preferences"),
+    "set_notification_preferences": fixed("/notification-preferences", {}),
     "get_addressed": lambda _: GetAddressed(uuid4(), uuid4(), 1),
 }
 # Who may see a channel has yet to take part in it, and to manage it, or to have said what is to be edited.

@@ -9,6 +9,7 @@ from polis.proto.messaging.keeping import *
 from polis.proto.messaging.live import *
 from polis.proto.messaging.marks import *
 from polis.proto.messaging.messages import *
+from polis.proto.messaging.notifications import *
 from polis.proto.messaging.participants import *
 from polis.proto.messaging.search import *
 from polis.proto.messaging.streams import *

@@ -13,6 +13,7 @@ from polis.messaging.keeping import service as keeping
 from polis.messaging.live import service as live
 from polis.messaging.marks import service as marks
 from polis.messaging.messages import service as messages
+from polis.messaging.notifications import service as notifications
 from polis.messaging.own import open_own
 from polis.messaging.participants import service as participants
 from polis.messaging.search import service as search
@@ -36,4 +37,5 @@ service.include(
     live.handlers,
     search.handlers,
     keeping.handlers,
+    notifications.handlers,
 )

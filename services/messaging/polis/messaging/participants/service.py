@@ -11,6 +11,7 @@ from polis.messaging import access
 from polis.messaging.conversations import rows as conversations
 from polis.messaging.conversations.turn import Turn
 from polis.messaging.handoff import passing
+from polis.messaging.notifications import rows as wanted
 from polis.messaging.own import Own
 from polis.messaging.participants import rows
 from polis.proto import Page, Refused, identity, messaging
@@ -169,6 +170,7 @@ async def let_deleted_agent_go(event: identity.AgentDeleted, ctx: EventContext[O
 async def _let_go(principal_id: UUID, ctx: EventContext[Own]) -> None:
     """End all that somebody takes part in, who is in the org no more. Conversations of two stay, for the other one to read."""
     tx = ctx.tx
+    await wanted.forget(tx, principal_id)
     ids = await conversations.of_principal(tx, principal_id)
     await access.lock_rows(tx, tx.org_id, ids)
     for row in await conversations.locked(tx, ids):
