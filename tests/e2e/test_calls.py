@@ -13,6 +13,7 @@ from polis.cli.api import Api
 from polis.proto.live import JSON_PROTOCOL, MSGPACK_PROTOCOL, callable_here
 from polis.specs.examples import example
 from polis.testing import eventually
+from tests.e2e.world import new_key
 
 FOREIGN = "0190c0de-0000-7000-8000-000000000001"
 
@@ -177,6 +178,37 @@ async def test_what_happens_in_an_org_is_told_to_those_who_may_read_it(ada, addr
 
     event = {"seq": 1, "kind": "identity.agent_created", "data": {"agent_id": made["agent"]["id"]}}
     assert (told["topic"], told["data"]) == ("org", [event])
+
+
+async def test_who_is_about_is_told_to_those_who_share_a_conversation_with_them_and_to_nobody_else(
+    ada, room, address
+):
+    invitation = await ada.call("POST", "/invitations", {"email": f"{new_key()}@example.org"})
+    async with Api(address) as tom:
+        account = {"email": invitation["email"], "password": "long enough", "name": "Tom"}
+        session = await tom.call("POST", "/sign-up", account | {"invitation": invitation["token"]})
+        tom.token = session["access_token"]
+        me = (await tom.call("GET", "/me"))["principal"]["id"]
+        path = f"/conversations/{room}/participants"
+        async with socket_of(ada) as caller, socket_of(tom) as his:
+            await caller.say(op="subscribe", topic="presence")
+            assert (await caller.hear())["data"]["principal_ids"] == []
+            await his.call("SayPresence", {"state": "busy"})  # told to nobody: there is nobody near
+            await ada.call("POST", path, {"principal_id": me})
+            near = await caller.hear()
+            await his.call("SayPresence", {"state": "away"})
+            away = await caller.hear()
+            await ada.call("DELETE", f"{path}/{me}")
+            await caller.say(op="subscribe", topic="presence")
+            while (again := await caller.hear())["op"] != "snapshot":
+                pass
+
+    told = [(frame["seq"], change["presence"]) for frame in (near, away) for change in frame["data"]]
+    assert [(seq, presence["principal_id"], presence["state"]) for seq, presence in told] == [
+        (1, me, "busy"),
+        (2, me, "away"),
+    ]
+    assert again["data"]["principal_ids"] == []
 
 
 def test_only_what_is_said_in_a_hurry_can_be_called():

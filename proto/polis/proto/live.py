@@ -22,7 +22,7 @@ Topic = Annotated[
     str,
     Meta(
         max_length=128,
-        description="What is followed: `run/<id>`, `conversation/<id>`, `org`, `asks`.",
+        description="What is followed: `run/<id>`, `conversation/<id>`, `presence`, `org`, `asks`.",
         examples=["run/0190c0de-0000-7000-8000-000000000001"],
     ),
 ]

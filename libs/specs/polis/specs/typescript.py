@@ -9,7 +9,12 @@ from msgspec import Struct
 
 from polis.proto.contract import operations, problems
 from polis.proto.live import OrgEvent, OrgSnapshot
-from polis.proto.messaging import ConversationChange, ConversationSnapshot
+from polis.proto.messaging import (
+    ConversationChange,
+    ConversationSnapshot,
+    PresenceChange,
+    PresenceSnapshot,
+)
 from polis.proto.problems import MESH_PROBLEMS
 from polis.proto.registry import SERVICES, load
 from polis.proto.runtime import InboxChange, InboxSnapshot, RunSnapshot, Transition
@@ -25,6 +30,7 @@ _TOPICS = {
     "`run/${string}`": (RunSnapshot, Transition),
     "`conversation/${string}`": (ConversationSnapshot, ConversationChange),
     '"asks"': (InboxSnapshot, InboxChange),
+    '"presence"': (PresenceSnapshot, PresenceChange),
     '"org"': (OrgSnapshot, OrgEvent),
 }
 _PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}

@@ -135,6 +135,32 @@ class WatchedStates(Struct, frozen=True):
     states: tuple[WatchedState, ...]
 
 
+class PresenceSnapshot(Struct, frozen=True):
+    """Who of those who share a conversation with somebody is about. `principal_ids`: all of them, of whom more may be told.
+
+    conversation_ids: those that are looked at: the ones where something happened last.
+    """
+
+    seq: int
+    presences: tuple[Presence, ...]
+    principal_ids: tuple[UUID, ...]
+    conversation_ids: tuple[UUID, ...]
+
+
+class PresenceChange(Struct, frozen=True):
+    """Somebody is about otherwise, or still; numbered from the subscription on."""
+
+    seq: int
+    presence: Presence
+
+
+class LivePresence(Struct, frozen=True):
+    """What travels on `live.<org>.presence.<org>`: how somebody in the org is about. Gateways tell it to those who may know."""
+
+    presence: Presence
+
+
+LIVE_PRESENCE = live(LivePresence, topic="presence", entity="org_id")
 LIVE_CONVERSATION = live(LiveConversation, topic="conversation", entity="conversation_id")
 
 
@@ -191,6 +217,11 @@ class ListPresence(Request[Page[Presence]], frozen=True):
     """List who of those in a conversation is about, on one page."""
 
     conversation_id: UUID
+
+
+@operation(http="GET /presence", scope="messaging:read")
+class WatchPresence(Request[PresenceSnapshot], frozen=True):
+    """Read who of those in the caller's latest conversations is about: the authorised start of following that."""
 
 
 @operation(scope=INTERNAL, callers=("gateway",))

@@ -17,6 +17,7 @@ from polis.gateway.conversations import ConversationFeeds
 from polis.gateway.feeds import Feed
 from polis.gateway.inbox import InboxWatch
 from polis.gateway.orgs import OrgWatch
+from polis.gateway.presences import PresenceWatch
 from polis.proto import Refused
 from polis.proto.problems import Fault, Invalid
 from polis.proto.runtime import RUN_LIVE, TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from polis.gateway.audience import Thing, View, Who, Writer
     from polis.gateway.inbox import InboxChannel
     from polis.gateway.orgs import OrgChannel
+    from polis.gateway.presences import PresenceChannel
     from polis.service import Actor, Kernel
 
 QUIET_S = 3.0
@@ -111,6 +113,7 @@ class Topics:
         self._runs: dict[tuple[UUID, UUID], RunFeed] = {}
         self._inboxes: dict[UUID, InboxChannel] = {}
         self._orgs: dict[UUID, OrgChannel] = {}
+        self._presences: dict[UUID, PresenceChannel] = {}
         self._conversations = ConversationFeeds(kernel, self._turn)
 
     def follow(self, who: Who, writer: Writer, topic: str, after: int | None, view: View) -> Following:
@@ -152,7 +155,10 @@ class Topics:
             return InboxWatch(self._kernel, self._inboxes, lambda: who.actor)
         if topic == "org":
             return OrgWatch(self._kernel, self._orgs, lambda: who.actor)
-        raise Refused(Invalid(faults=(Fault("/topic", "expected run/<id>, conversation/<id>, org or asks"),)))
+        if topic == "presence":
+            return PresenceWatch(self._kernel, self._presences, lambda: who.actor)
+        known = "expected run/<id>, conversation/<id>, presence, org or asks"
+        raise Refused(Invalid(faults=(Fault("/topic", known),)))
 
 
 async def _pump(follower: Follower, watch: Watch) -> None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.bus import BusError
-from polis.proto.messaging import LIVE_CONVERSATION, LiveConversation
+from polis.proto.messaging import LIVE_CONVERSATION, LIVE_PRESENCE, LiveConversation, LivePresence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
     from polis.bus import Bus
-    from polis.proto.messaging import Entry, StreamChange
+    from polis.proto.messaging import Entry, Presence, StreamChange
 
 _MOST_BYTES = 512 * 1024
 """Of one live message: the broker takes no more than twice that."""
@@ -42,6 +42,9 @@ class Telling:
 
     def tell(self, org_id: UUID, conversation_id: UUID, told: LiveConversation) -> None:
         self._publish(LIVE_CONVERSATION.subject(org_id, conversation_id), self._encoder.encode(told))
+
+    def presence(self, org_id: UUID, presence: Presence) -> None:
+        self._publish(LIVE_PRESENCE.subject(org_id, org_id), self._encoder.encode(LivePresence(presence)))
 
     def _publish(self, subject: str, payload: bytes) -> None:
         with suppress(BusError):

@@ -53,8 +53,9 @@ class Presences:
         self._keep(org_id, presence)
         with suppress(BusError):
             self._bus.publish(SUBJECT, msgspec.json.encode(_About(org_id, presence)))
+        self._telling.presence(org_id, presence)
         told = LiveConversation(presence=(presence,))
-        for conversation_id in await self._shared(org_id, principal_id):
+        for conversation_id in await self.shared(org_id, principal_id):
             self._telling.tell(org_id, conversation_id, told)
         return presence
 
@@ -64,7 +65,8 @@ class Presences:
         known = (self._known.get((org_id, each)) for each in principal_ids)
         return tuple(each for each in known if each is not None and each.until > now)
 
-    async def _shared(self, org_id: UUID, principal_id: UUID) -> list[UUID]:
+    async def shared(self, org_id: UUID, principal_id: UUID) -> list[UUID]:
+        """The conversations in which somebody's presence is told."""
         return await self._database.tenant(org_id).rows(
             UUID,
             """

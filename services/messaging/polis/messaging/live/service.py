@@ -22,6 +22,7 @@ from polis.proto.messaging import (
     LiveConversation,
     Missed,
     Presence,
+    PresenceSnapshot,
     Typing,
     Watched,
     WatchedState,
@@ -136,6 +137,26 @@ async def list_presence(request: messaging.ListPresence, ctx: Context[Own]) -> P
         row.id,
     )
     return Page(ctx.own.presences.of(row.org_id, ids)[:_SHOWN])
+
+
+@handlers.handles(messaging.WatchPresence)
+async def watch_presence(_: messaging.WatchPresence, ctx: Context[Own]) -> PresenceSnapshot:
+    actor, presences = ctx.actor, ctx.own.presences
+    conversation_ids = await presences.shared(actor.org_id, actor.principal_id)
+    ids = await ctx.db.rows(
+        UUID,
+        """
+        select distinct p.principal_id from messaging.participants p
+        where p.org_id = $1 and p.conversation_id = any($2::uuid[]) and p.state = 'joined' and p.principal_id <> $3
+        order by p.principal_id limit $4
+        """,
+        actor.org_id,
+        conversation_ids,
+        actor.principal_id,
+        _SHOWN,
+    )
+    told = presences.of(actor.org_id, ids)
+    return PresenceSnapshot(0, told, tuple(ids), tuple(conversation_ids))
 
 
 _SHOWN = 1_000
