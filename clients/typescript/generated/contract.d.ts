@@ -1718,6 +1718,10 @@ export interface GetMessageDraft {
   conversation_id: string;
 }
 
+/** Read what the caller is told of, and how; without any, nothing. */
+export interface GetNotificationPreferences {
+}
+
 /** Read the org that the caller is in, and its settings. */
 export interface GetOrg {
 }
@@ -3187,6 +3191,24 @@ export interface NothingToConfirm {
   instance?: string;
 }
 
+/** A webhook. secret_id: a secret of the vault that it is signed with (Standard Webhooks), which its owner may use. */
+export interface NotificationHook {
+  /** Where it is posted: a host that is public, or that the operator allows. No user, no password. */
+  url: string;
+  secret_id?: string | null;
+}
+
+/** What somebody is told of, and how. `failure`: why a webhook did not arrive the last time that one did not. */
+export interface NotificationPreferences {
+  about: ("direct" | "everything" | "mentions" | "replies")[];
+  mail: boolean;
+  hook: NotificationHook | null;
+  quiet: QuietHours | null;
+  not_of: string[];
+  failed_at: string | null;
+  failure: string | null;
+}
+
 /** An access token, as RFC 6749 names its parts. `scope`: all that it may do. */
 export interface OAuthToken {
   access_token: string;
@@ -3672,6 +3694,16 @@ export interface PutPart {
 /** Read what a run tells of itself: the last value of each name that its `status` steps have told. */
 export interface QueryRun {
   run_id: string;
+}
+
+/** When somebody is not to be disturbed, by the clock of a place: from `begin` on, until `end` of this day or the next. */
+export interface QuietHours {
+  /** Hours and minutes, as the clock on the wall shows them. */
+  begin: string;
+  /** Hours and minutes, as the clock on the wall shows them. */
+  end: string;
+  /** A time zone of the IANA database. */
+  zone?: string;
 }
 
 /** A bound and what has been used of it in the present period. `imposed`: by who administers the mesh, not by the org. */
@@ -4415,6 +4447,16 @@ export interface SessionNotFound {
   /** The trace id. */
   instance?: string;
   session_id: string;
+}
+
+/** Say what the caller is told of, and how. It replaces what was said before. One notification tells of a conversation, when something of this kind is unread for a while, and no other until it is read. It says how many messages are unread, and nothing of what they say. not_of: conversations to hear nothing of. */
+export interface SetNotificationPreferences {
+  about?: ("direct" | "everything" | "mentions" | "replies")[];
+  mail?: boolean;
+  hook?: NotificationHook | null;
+  quiet?: QuietHours | null;
+  /** Conversations to hear nothing of. */
+  not_of?: string[];
 }
 
 /** Bound what a subject may use of something in a period, or change that bound; what was used stays counted. Only who administers the mesh imposes quotas; of those that apply the tightest counts. */
@@ -5562,6 +5604,8 @@ export interface Operations {
   GetMessage: { request: GetMessage; answer: Message };
   /** Read what the caller is about to say. */
   GetMessageDraft: { request: GetMessageDraft; answer: MessageDraft };
+  /** Read what the caller is told of, and how; without any, nothing. */
+  GetNotificationPreferences: { request: GetNotificationPreferences; answer: NotificationPreferences };
   /** Read the org that the caller is in, and its settings. */
   GetOrg: { request: GetOrg; answer: OrgSettings };
   /** Read what a run gave. */
@@ -5794,6 +5838,8 @@ export interface Operations {
   SearchMessages: { request: SearchMessages; answer: FoundMessagePage };
   /** Find resources that the caller may see: every word of `text` begins a word of theirs, the best fit first. */
   SearchResources: { request: SearchResources; answer: ResourcePage };
+  /** Say what the caller is told of, and how. */
+  SetNotificationPreferences: { request: SetNotificationPreferences; answer: NotificationPreferences };
   /** Bound what a subject may use of something in a period, or change that bound; what was used stays counted. */
   SetQuota: { request: SetQuota; answer: Quota };
   /** Say how long the org's ended runs are kept, instead of the mesh's settings; null: as these say. */
