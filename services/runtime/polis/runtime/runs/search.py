@@ -70,13 +70,14 @@ async def page(db: Tenant, asked: Wanted, *, before: UUID | None, limit: int) ->
 def _statement(names: tuple[str, ...], *, until: bool, since: bool) -> str:
     """A statement of its own for each set of filters: a plan that is made for all of them suits none."""
     tagged = "tag" in names
-    key = "t.run_id" if tagged else "r.id"
+    # Both say it, for what is compared with one side of a join bounds the other by equality alone.
+    keys = ("t.run_id", "r.id") if tagged else ("r.id",)
     number = 2
     conditions = []
     for bound, given in ((" < ", until), (" >= ", since)):
         if given:
             number += 1
-            conditions.append(f"{key}{bound}${number}")
+            conditions += [f"{key}{bound}${number}" for key in keys]
     starter = ""
     for name in names:
         if name == FAILED:
