@@ -244,7 +244,7 @@ class Attempts:
             if node.stage.driver is None:
                 self._repeat(activation)
             else:
-                self._record_miss(activation, failure)
+                self._record_miss(activation)
         elif ERROR_PORT not in node.stage.routes and ERROR_PORT not in node.stage.exits:
             activation.frame.fail(node, failure)
         elif node.step is not None:
@@ -262,9 +262,11 @@ class Attempts:
         self.retrying += 1
         self.timers.repeat(activation, self._machine.now + self._random.uniform(0, longest))
 
-    def _record_miss(self, activation: Activation, failure: Failure) -> None:
+    def _record_miss(self, activation: Activation) -> None:
         """What a graph in a graph did in this attempt counts no more, and that is durable before another one does it anew."""
-        outcome = Recorded(failure=failure, attempts=activation.attempt)
+        outcome = Recorded(
+            attempts=activation.attempt
+        )  # no failure: what is tried again has not failed for good
         activation.missed = activation.attempt
         activation.state = "recording"
         self.recording += 1
