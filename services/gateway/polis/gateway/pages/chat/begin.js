@@ -9,7 +9,7 @@ const SHOWN = 100;
 export function beginDialog(chat) {
   openDialog("New conversation", (close) => {
     const pane = h("div", { id: "pane", className: "pane" });
-    const kinds = { one: "Person or agent", group: "Group", channel: "Channel", ...(chat.scopes.has("identity:agents") && { assistant: "Assistant" }) };
+    const kinds = { one: "Direct", group: "Group", channel: "Channel", ...(chat.scopes.has("identity:agents") && { assistant: "Assistant" }) };
     const draw = { one: () => ofOne(chat, close), group: () => ofSeveral(chat, close), channel: () => ofChannel(chat, close), assistant: () => ofAssistants(chat, close) };
     const tabs = Object.entries(kinds).map(([kind, text]) => h("button", { type: "button", role: "tab", id: `tab-${kind}`, aria: { controls: "pane" }, on: { click: () => choose(kind) } }, text));
     const choose = (kind) => {
@@ -45,7 +45,7 @@ async function begun(chat, close, name, fields) {
 }
 
 // A field that narrows a list of people down; `item` makes the line of one of them.
-export function peopleField(people, item, label = "Name") {
+export function peopleField(people, item, label = "Person or agent") {
   const list = h("ul", { className: "people", aria: { label: "People and agents" } });
   const input = h("input", { type: "search", autocomplete: "off", autofocus: true });
   const draw = () => {
