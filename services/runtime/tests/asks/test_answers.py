@@ -276,7 +276,7 @@ async def test_who_cannot_be_named_fails_the_step(asking, asks):
         ({"kind": "input", "form": FORM, "timeout_s": 60, "default": "submit"}, "/default_value"),
         ({"default_value": 1}, "/default_value"),
         ({"kind": "input", "form": {"type": "strange"}}, "/form/type"),
-        ({"title": "{{#a}}"}, ""),
+        ({"title": "{{#a}}"}, "/title"),
     ],
 )
 async def test_what_cannot_be_asked_is_refused_with_the_graph(ada, asking, asks, refused, config, pointer):
