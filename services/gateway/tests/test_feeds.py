@@ -267,6 +267,24 @@ async def test_at_the_end_all_are_told_so_and_the_topic_is_let_go(notes):
     assert notes.is_empty
 
 
+async def test_who_is_on_the_way_when_it_ends_is_told_all_of_it_before_the_end(notes):
+    first, late = await come(notes), Client()
+    notes.told(notes.say(None))
+    notes.gate.clear()
+    notes.follow(late.follower, 0)
+    await eventually(lambda: notes.reads[-1] == 0)
+
+    notes.told(notes.say(None))
+    notes.told(notes.say(None, last=True))
+    assert late.words == b""
+    notes.gate.set()
+
+    await eventually(lambda: late.has_ended)
+    assert late.words == b"[1 1]<2><3>(end 3)"
+    assert first.words == b"[0 0]<1><2><3>(end 3)"
+    assert notes.is_empty
+
+
 async def test_a_gap_that_cannot_be_told_one_by_one_is_too_much(notes):
     client = await come(notes)
     notes.kept = [Said(n) for n in range(1, 4)]

@@ -61,7 +61,7 @@ class Feed:
         self._timer: asyncio.TimerHandle | None = None
         self._quiet: asyncio.TimerHandle | None = None
         self._filling: asyncio.Task[None] | None = None
-        self._heard = False
+        self._heard = self._is_over = False
 
     # What it is of
 
@@ -172,6 +172,9 @@ class Feed:
             return False
         if missed:
             follower.tell(missed)
+        if self._is_over:
+            self._end(follower)
+            return True
         follower.pass_on()
         self.audience.add(follower)
         self._advance()
@@ -269,9 +272,10 @@ class Feed:
             follower.pass_on()
             self.audience.add(follower)
         if self.ends(things[-1]):
-            for follower in list(self.followers):
+            self._is_over = True
+            for follower in [each for each in self.followers if each.task is None]:
                 self._out(follower)
-                self._end(follower)
+                self._end(follower)  # who is on the way here comes to the end by itself
 
     def doubt(self, principal_id: UUID) -> None:
         """Somebody may have lost the right to follow: they are told nothing more until the owner says that they may."""
