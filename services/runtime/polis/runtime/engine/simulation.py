@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from polis.runtime.engine.program import Program
 
 _recorded = msgspec.json.Decoder(Recorded)
-MAX_EVENTS = 1_000_000
-"""Past which a simulated run is called stuck."""
+MAX_EVENTS = 300_000
+"""Without any outcome, past which a simulated run is called stuck."""
 
 
 class Chances(msgspec.Struct, frozen=True):
@@ -85,14 +85,15 @@ class World:
             self.after(self.cancel, self.chances.cancel_after)
         for _ in range(self.chances.pauses):
             self.after(self.pause, self.random.random() * 5 * self.chances.longest_delay_s)
-        for _ in range(MAX_EVENTS):
-            if not self._events:
-                break
+        known = quiet = 0
+        while self._events:
             self.now, _, action = heapq.heappop(self._events)
             action()
             self.perhaps_crash()
-        else:
-            raise AssertionError("the run does not come to an end")
+            quiet = quiet + 1 if known == len(self.journal) and not self.ended else 0
+            known = len(self.journal)
+            if quiet > MAX_EVENTS:
+                raise AssertionError("the run does not come to an end")
         if not self.ended:
             raise AssertionError("nothing moves any more, but the run has not ended")
 
