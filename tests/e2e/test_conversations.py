@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from itertools import count
+from uuid import UUID
 
 import aiohttp
+import asyncpg
 import pytest
 
 from polis.cli.api import Api, Problem
+from polis.messaging.notifications import clock
+from polis.testing import eventually
 from tests.e2e.world import new_key
 
 
@@ -238,3 +243,30 @@ async def test_a_file_is_taken_for_what_it_is_and_not_for_what_it_is_called(ada,
         "report.pdf": "it is called application/pdf, and its bytes are application/x-executable",
         "setup.exe": "files of type application/x-msdownload are not taken",
     }
+
+
+async def test_who_is_away_is_mailed_once_that_something_is_unread_and_not_what(ada, tom, group, mesh):
+    """The clock is set by hand; the mail lies in the outbox that administrators read where nobody sends mails."""
+    messaging = mesh.running["messaging"].kernel
+    database = await asyncpg.connect(mesh.database.admin_url)
+    await database.execute(
+        "insert into identity.administrators (account_id, since) values ($1, now())",
+        UUID((await ada.call("GET", "/me"))["principal"]["id"]),
+    )
+    await database.close()
+    await tom.call("PUT", "/notification-preferences", {"about": ["mentions"], "mail": True})
+    await ada.call("POST", group["path"] + "/messages", {"text": "canary", "mentions": [group["tom"]]})
+
+    async def told():
+        at = datetime.now(UTC) + timedelta(minutes=3)
+        return await clock.turn(messaging.database, messaging.settings, at)
+
+    async def mails():
+        return [mail for mail in (await ada.call("GET", "/mails"))["items"] if group["id"] in mail["text"]]
+
+    assert await eventually(told) == 1
+    [mail] = await eventually(mails)
+    assert mail["subject"] == "A message is unread"
+    assert f"/chat#{group['id']}\n" in mail["text"]
+    assert "canary" not in str(mail)
+    assert await told() == 0

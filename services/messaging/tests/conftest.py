@@ -19,6 +19,7 @@ async def running(stage, actors):
         posts_per_second=100_000,
         conversation_posts_per_second=100_000,
         stream_pieces_per_second=100_000,
+        notify_every_s=3600,
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from polis.proto.contract import Request, Time, operation
+from polis.proto.contract import Event, Request, Time, event, operation
 from polis.proto.trigger import ZoneName
 
 NotificationKind = Annotated[
@@ -85,3 +85,15 @@ class SetNotificationPreferences(Request[NotificationPreferences], frozen=True):
     not_of: Annotated[
         tuple[UUID, ...], Meta(max_length=MAX_QUIETED, description="Conversations to hear nothing of.")
     ] = ()
+
+
+@event(entity="principal_id", listeners=("identity",))
+class NotificationDue(Event, frozen=True):
+    """Somebody has not read what they want to be told of. unread: how many messages, or 200 where they are more."""
+
+    notification_id: UUID
+    principal_id: UUID
+    conversation_id: UUID
+    unread: int
+    mail: bool
+    hook: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polis.identity import asks, handoffs
+from polis.identity import asks, handoffs, notifications
 from polis.identity.access import service as access
 from polis.identity.audit import service as audit
 from polis.identity.config import Config
@@ -26,5 +26,6 @@ service.include(
     audit.handlers,
     asks.handlers,
     handoffs.handlers,
+    notifications.handlers,
     vault.handlers,
 )

@@ -41,5 +41,11 @@ class Config(Settings, frozen=True, kw_only=True):
     """Streams that somebody has open at a time."""
     stream_pieces_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 40.0
     """Pieces of text of one stream; five times as many at once."""
+    notify_after_s: Annotated[float, Meta(ge=0, le=86_400)] = 120.0
+    """How long a message is unread before who wants that is told of it by mail or webhook."""
+    notify_every_s: Annotated[float, Meta(gt=0, le=3600)] = 5.0
+    """Between two looks for such messages."""
+    notifications_per_hour: Annotated[int, Meta(ge=1, le=10_000)] = 20
+    """Of one principal; what is more waits for the next hour."""
     exports: Annotated[int, Meta(ge=1, le=64)] = 2
     """Conversations that are exported at a time: each holds a connection."""

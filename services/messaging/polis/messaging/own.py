@@ -13,6 +13,7 @@ from polis.messaging.handoff import clock
 from polis.messaging.keeping import retention
 from polis.messaging.live.presence import Presences
 from polis.messaging.messages import posting
+from polis.messaging.notifications import clock as notifications
 from polis.messaging.search.words import Indexer
 from polis.messaging.streams import ending, saying
 from polis.messaging.telling import Telling
@@ -65,6 +66,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     kernel.tasks.start(clock.keep(kernel.database, own.telling), name="handoffs")
     kernel.tasks.start(turns.keep(kernel.database, own.telling, config.turn_hold_s), name="turns")
     kernel.tasks.start(ending.keep(own), name="streams")
+    kernel.tasks.start(notifications.keep(kernel.database, config), name="notifications")
     kernel.tasks.start(_sweep(own), name="sweep")
     yield own
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiosmtplib import SMTPException, send
 
-from polis.identity.mail import letters, mails
+from polis.identity.mail import letters, mails, unread
 from polis.identity.people import accounts
 from polis.identity.seal import Seal
 from polis.identity.tenancy import orgs
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _RETRY, _MOST = timedelta(seconds=30), timedelta(minutes=10)
 _TIMEOUT_S = 20.0
+_CHAT = "/chat#"
 _PATH, _SIGN_UP = "/reset-password#", "/sign-up#"
 """Behind the `#`, so that the token reaches no server's log."""
 
@@ -80,7 +81,7 @@ class Post:
             if login is None or not login.active:
                 await mails.forget(tx, asked.id)
                 return True
-            if asked.about is not None:
+            if asked.kind == "ask" and asked.about is not None:
                 return await self._write_ask(tx, asked, asked.about)
             await mails.write(tx, self.seal, asked, await self._letter(tx, asked, login))
             org_id = issue.home(await orgs.of_account(tx, login.id))
@@ -106,6 +107,9 @@ class Post:
     async def _letter(self, tx: Transaction, asked: Asked, login: accounts.Login) -> Letter:
         if asked.kind == "password_changed":
             return letters.password_changed()
+        if asked.kind == "unread" and asked.about is not None:
+            about = unread.about_of(asked.about)
+            return letters.unread(about.unread, self._url(f"{_CHAT}{about.conversation_id}"))
         if asked.kind == "sign_up":
             return letters.account_exists(self._url("/"), self._url("/forgotten-password"))
         token = mint("ppr")
