@@ -113,6 +113,7 @@ async def told(api: Api, mesh, org: str) -> None:
     await intend(mesh, org)
     await speak(mesh, org)
     await notice(mesh, org)
+    await post(mesh, org)
 
 
 async def intend(mesh, org: str) -> None:
@@ -145,6 +146,19 @@ async def notice(mesh, org: str) -> None:
             """,
             UUID(org),
             uuid4(),
+            uuid4(),
+        )
+
+
+async def post(mesh, org: str) -> None:
+    """As a notification stands that is on its way to a webhook: it is gone when it has arrived."""
+    async with mesh.running["runtime"].kernel.database.transaction((UUID(org),)) as tx:
+        await tx.execute(
+            """
+            insert into runtime.notification_posts (org_id, id, principal_id, conversation_id, unread, at, due_at)
+            values ($1, $2, $2, $2, 1, now(), 'infinity')
+            """,
+            UUID(org),
             uuid4(),
         )
 

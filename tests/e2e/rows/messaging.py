@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from polis.proto.messaging import CheckWatches, GetAddressed
+from polis.proto.messaging import CheckWatches, GetAddressed, GetNotificationHook, ReportNotificationHook
 from polis.testing import eventually
 from tests.e2e.rows.making import fixed
 from tests.e2e.world import new_key
@@ -152,6 +152,10 @@ ROWS: dict[str, Any] = {
     "check_watches": lambda _: CheckWatches(watched=()),
     "get_notification_preferences": fixed("/notification-preferences"),
     "set_notification_preferences": fixed("/notification-preferences", {}),
+    "get_notification_hook": lambda _: GetNotificationHook(uuid4(), uuid4()),
+    "report_notification_hook": lambda _: ReportNotificationHook(
+        uuid4(), uuid4(), "https://example.com", "gone"
+    ),
     "get_addressed": lambda _: GetAddressed(uuid4(), uuid4(), 1),
 }
 # Who may see a channel has yet to take part in it, and to manage it, or to have said what is to be edited.

@@ -10,7 +10,8 @@ from msgspec import Meta
 from polis.proto.contract import Event, event
 
 MailKind = Annotated[
-    Literal["password_reset", "password_changed", "sign_up", "ask", "unread"], Meta(examples=["password_reset"])
+    Literal["password_reset", "password_changed", "sign_up", "ask", "unread"],
+    Meta(examples=["password_reset"]),
 ]
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from polis.proto.contract import Event, Request, Time, event, operation
+from polis.proto.contract import INTERNAL, Event, Request, Time, event, operation
 from polis.proto.trigger import ZoneName
 
 NotificationKind = Annotated[
@@ -87,7 +87,31 @@ class SetNotificationPreferences(Request[NotificationPreferences], frozen=True):
     ] = ()
 
 
-@event(entity="principal_id", listeners=("identity",))
+class HookOf(Struct, frozen=True):
+    """The webhook of somebody, if they want one."""
+
+    hook: NotificationHook | None = None
+
+
+@operation(scope=INTERNAL, callers=("runtime",))
+class GetNotificationHook(Request[HookOf], frozen=True):
+    """Tell where somebody's notifications are posted, who posts them: an event that many may read does not say it."""
+
+    org_id: UUID
+    principal_id: UUID
+
+
+@operation(scope=INTERNAL, callers=("runtime",))
+class ReportNotificationHook(Request[None], frozen=True):
+    """Say that a webhook did not arrive, and why; unless it is another one by now."""
+
+    org_id: UUID
+    principal_id: UUID
+    url: HookUrl
+    failure: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+@event(entity="principal_id", listeners=("identity", "runtime"))
 class NotificationDue(Event, frozen=True):
     """Somebody has not read what they want to be told of. unread: how many messages, or 200 where they are more."""
 

@@ -9,6 +9,7 @@ from polis.proto.contract import events
 from polis.runtime.asks import clock, opening
 from polis.runtime.asks.links import Signer
 from polis.runtime.jobs.waiting import Waiting
+from polis.runtime.notifications.posting import Posts
 from polis.runtime.retention.policy import policy_of
 from polis.runtime.retention.sweep import Sweep
 from polis.runtime.runs.latecomers import Latecomers
@@ -44,6 +45,7 @@ class Own:
         self.jobs = Waiting()
         self.jobs.hear()
         self.latecomers = Latecomers(kernel.database, executor)
+        self.posts = Posts(kernel, executor.reaching)
 
 
 @asynccontextmanager
@@ -63,6 +65,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         tasks.start(clock.keep(kernel.database), name="asks")
         own = Own(kernel, executor, await _follow_changes(kernel), retention)
         tasks.start(own.latecomers.keep(), name="latecomers")
+        tasks.start(own.posts.keep(), name="notifications")
         try:
             yield own
         finally:

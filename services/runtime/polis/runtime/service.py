@@ -12,6 +12,7 @@ from polis.runtime.children import ends
 from polis.runtime.children import service as children
 from polis.runtime.config import Config
 from polis.runtime.jobs import service as jobs
+from polis.runtime.notifications import service as notifications
 from polis.runtime.own import Own
 from polis.runtime.pictures import service as pictures
 from polis.runtime.retention import service as retention
@@ -43,6 +44,7 @@ service.include(
     retention.handlers,
     jobs.handlers,
     pictures.handlers,
+    notifications.handlers,
 )
 
 

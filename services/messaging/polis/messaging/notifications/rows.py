@@ -87,6 +87,21 @@ async def put(tx: Transaction, principal_id: UUID, wanted: SetNotificationPrefer
     )
 
 
+async def failed(tx: Transaction, principal_id: UUID, url: str, failure: str, at: datetime) -> None:
+    """A webhook did not arrive. That of another address is not to blame."""
+    await tx.execute(
+        """
+        update messaging.notification_preferences set failed_at = $4, failure = $5
+        where org_id = $1 and principal_id = $2 and url = $3
+        """,
+        tx.org_id,
+        principal_id,
+        url,
+        at,
+        failure,
+    )
+
+
 async def forget(tx: Transaction, principal_id: UUID) -> None:
     """Somebody is in the org no more."""
     for table in ("notices", "notification_preferences"):

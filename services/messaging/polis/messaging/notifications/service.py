@@ -5,7 +5,7 @@ from __future__ import annotations
 from polis.messaging.notifications import quiet, rows
 from polis.messaging.own import Own
 from polis.proto import Refused, messaging
-from polis.proto.messaging import NotificationPreferences
+from polis.proto.messaging import HookOf, NotificationPreferences
 from polis.proto.problems import Fault, Invalid
 from polis.service import Context, Handlers
 
@@ -28,6 +28,18 @@ async def set_notification_preferences(
     async with ctx.transaction() as tx:
         await rows.put(tx, ctx.actor.principal_id, request)
         return tx.answer(await rows.get(tx, ctx.actor.principal_id))
+
+
+@handlers.handles(messaging.GetNotificationHook)
+async def get_notification_hook(request: messaging.GetNotificationHook, ctx: Context[Own]) -> HookOf:
+    async with ctx.own.database.transaction([request.org_id], deadline=ctx.deadline) as tx:
+        return HookOf((await rows.get(tx, request.principal_id)).hook)
+
+
+@handlers.handles(messaging.ReportNotificationHook)
+async def report_notification_hook(request: messaging.ReportNotificationHook, ctx: Context[Own]) -> None:
+    async with ctx.own.database.transaction([request.org_id], deadline=ctx.deadline) as tx:
+        await rows.failed(tx, request.principal_id, request.url, request.failure, ctx.now())
 
 
 def _check(hours: messaging.QuietHours | None) -> None:

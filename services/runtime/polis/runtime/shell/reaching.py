@@ -56,12 +56,12 @@ class Reaching:
         """What one run may reach."""
         return RunReach(self, run, program.scopes, owner)
 
-    async def secret(self, run: Run, secret_id: UUID) -> identity.SecretLease:
+    async def secret(self, org_id: UUID, principal_id: UUID, secret_id: UUID) -> identity.SecretLease:
         """A lease is kept for as long as it holds, and for the one that it was given for alone."""
-        wanted = (run.org_id, run.actor_id, str(secret_id))
+        wanted = (org_id, principal_id, str(secret_id))
         lease = self._secrets.get(wanted)
         if lease is None or lease.until <= datetime.now(UTC):
-            request = identity.LeaseSecret(run.org_id, secret_id, run.actor_id)
+            request = identity.LeaseSecret(org_id, secret_id, principal_id)
             lease = await self.kernel.caller.call(request, token=await self.kernel.keys.own_token())
             self._secrets[wanted] = lease
             if len(self._secrets) > _SECRETS:
@@ -88,7 +88,7 @@ class RunReach:
 
     async def secret(self, secret_id: str, to: Place | Told | None) -> str:
         try:
-            lease = await self._shared.secret(self._run, UUID(secret_id))
+            lease = await self._shared.secret(self._run.org_id, self._run.actor_id, UUID(secret_id))
         except ValueError:
             raise StepFailed("secret.no_id", "this is no id of a secret") from None
         except Refused as refusal:

@@ -1,0 +1,1 @@
+"""Posts messaging's notifications to the webhooks of who wants that."""
