@@ -1,6 +1,9 @@
 -- Who is responsible for a conversation, and handing that over.
 
 -- Of two the agent, of others who began it. What was told of conversations says it from now on, too.
+alter table messaging.conversations no force row level security;
+alter table messaging.participants no force row level security;
+alter table messaging.entries no force row level security;
 alter table messaging.conversations add column responsible_id uuid;
 update messaging.conversations c set responsible_id = coalesce(
     (
@@ -15,6 +18,9 @@ alter table messaging.conversations alter column responsible_id set not null;
 update messaging.entries e set body = (e.body::jsonb || jsonb_build_object('responsible_id', c.responsible_id))::text
 from messaging.conversations c
 where c.org_id = e.org_id and c.id = e.conversation_id and e.kind in ('created', 'changed');
+alter table messaging.conversations force row level security;
+alter table messaging.participants force row level security;
+alter table messaging.entries force row level security;
 
 alter table messaging.participants add column guest text collate "C" check (guest in ('nobody', 'observer'));
 comment on column messaging.participants.guest is

@@ -44,5 +44,7 @@ create index notices_due on messaging.notices (due_at);
 -- How far a conversation has been gone through for what is to be told, beside how far its words can be found: a row that is
 -- written behind the messages' backs anyway. What was there before is not told any more. Conversations at rest are in no index.
 alter table messaging.indexed add column looked_seq bigint not null default 0;
+alter table messaging.indexed no force row level security;
 update messaging.indexed set looked_seq = seq;
+alter table messaging.indexed force row level security;
 create index indexed_unlooked on messaging.indexed (org_id, conversation_id) where seq > looked_seq;
