@@ -101,13 +101,14 @@ class Gateway:
         tells = self.told_by_socket.pop(0)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        after = (await socket.receive_json())["after"] or 0
+        asked = await socket.receive_json()
+        after, topic = asked.get("after") or 0, {"topic": asked["topic"]}
         data = {"run": described("running"), "seq": after, "steps": [], "transitions": []}
-        await socket.send_json({"op": "snapshot", "seq": after, "data": data})
+        await socket.send_json(topic | {"op": "snapshot", "seq": after, "data": data})
         for transition in [t for t in self.all if t["seq"] > after][:tells]:
-            await socket.send_json({"op": "events", "seq": transition["seq"], "data": [transition]})
+            await socket.send_json(topic | {"op": "events", "seq": transition["seq"], "data": [transition]})
         if tells > 4:
-            await socket.send_json({"op": "end", "seq": 4})
+            await socket.send_json(topic | {"op": "end", "seq": 4})
         await socket.close()
         return socket
 
