@@ -21,6 +21,8 @@ CALLERS = 50
 POINT_S = 2.0
 DBOS = "dbos==3.4.0"
 _DATABASE = "dbos_peer"
+_MESSAGES = 100
+"""What the first node of a graph emits where messages are counted."""
 
 
 def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
@@ -74,8 +76,12 @@ def _measure_alone(mesh: Mesh, ours: Child, wanted: set[str]) -> list[Figure]:
                 )
             )
     if "B3" in wanted:
-        rates = sorted(ours.ask(in_memory=1.0) for _ in range(ROUNDS))
-        figures.append(Figure("B3", "5-node graphs in memory", rates[ROUNDS // 2], "graphs/s", bar=60_000.0))
+        one = sorted(ours.ask(in_memory=1) for _ in range(ROUNDS))[ROUNDS // 2]
+        many = sorted(ours.ask(in_memory=_MESSAGES) for _ in range(ROUNDS))[ROUNDS // 2]
+        figures += [
+            Figure("B3", "5-node graphs in memory", one[0], "graphs/s", bar=60_000.0),
+            Figure("B3", "messages within such graphs", many[1], "messages/s", bar=500_000.0),
+        ]
     return figures
 
 

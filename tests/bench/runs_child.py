@@ -23,12 +23,12 @@ async def main() -> None:
             )
             return found.runs_per_s, found.p50_ms, found.p99_ms
 
-        async def measure(
-            in_memory: float = 0.0, sweep: dict[str, int] | None = None, **asked: object
-        ) -> object:
+        async def measure(in_memory: int = 0, sweep: dict[str, int] | None = None, **asked: object) -> object:
             if sweep is not None:
                 return await Sweep(kernel.database, Policy(**sweep)).turn()
-            return bench.in_memory(seconds=in_memory) if in_memory else await measure_durable(**asked)
+            return (
+                bench.in_memory(many=in_memory, seconds=1.0) if in_memory else await measure_durable(**asked)
+            )
 
         await serve(measure, output)
 

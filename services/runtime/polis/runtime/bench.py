@@ -14,7 +14,7 @@ from msgspec import Struct
 from polis.db import new_id
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
 from polis.proto.runtime import Run
-from polis.runtime.component import Implementation, Inputs, Step
+from polis.runtime.component import Implementation, Inline, Inputs, Step
 from polis.runtime.engine.program import compile_program
 from polis.runtime.shell.executor import Executor
 from polis.runtime.shell.programs import Bound, Bundle, bind
@@ -62,33 +62,46 @@ async def durable_runs(
             await watch.end()
 
 
-def in_memory(*, steps: int = 5, seconds: float = 2.0) -> float:
-    """Graphs a second of so many pure nodes, executed one after the other and written nowhere."""
-    way = _bound(steps, effects=False).straight
+def in_memory(*, steps: int = 5, many: int = 1, seconds: float = 2.0) -> tuple[float, float]:
+    """Graphs of so many pure nodes, and messages over their wires, a second: one after the other, written nowhere.
+
+    many: what the first node emits, and all others pass on.
+    """
+    way = _bound(steps, effects=False, many=many).straight
     if way is None:
         raise RuntimeError("a chain of pure functions is not run straight through")
     done, started = 0, time.perf_counter()
     while (took := time.perf_counter() - started) < seconds:
-        for _ in range(100):
-            if way.run({"x": 1}) is None:
-                raise RuntimeError("the straight way was given up")
-        done += 100
-    return done / took
+        for _ in range(10):
+            done += way.run({"x": 1}) is not None  # given up where the process had to wait for its turn
+    return done / took, done * (1 + many * (steps - 1)) / took
 
 
-def _bound(steps: int, *, effects: bool) -> Bound:
+def _bound(steps: int, *, effects: bool, many: int = 1) -> Bound:
     ports = {"in": Port()}, {"out": Port()}
     component = Component("bench.step", "A step", inputs=ports[0], outputs=ports[1], pure=not effects)
-    implementation = Implementation(component, inline=_step)
+    first = Component("bench.first", "A first step", inputs=ports[0], outputs=ports[1], pure=not effects)
+    implementations = {
+        component.key: Implementation(component, inline=_step),
+        first.key: Implementation(first, inline=_emitting(many)),
+    }
     graph = Graph(
-        nodes={f"s{i}": Node(component.key) for i in range(steps)},
+        nodes={f"s{i}": Node(component.key if i else first.key) for i in range(steps)},
         edges=tuple(Edge(f"s{i}.out", f"s{i + 1}.in") for i in range(steps - 1)),
         inputs={"x": GraphInput("s0.in")},
         outputs={"y": GraphOutput(f"s{steps - 1}.out")},
     )
-    components = {component.key: component}
-    program = compile_program(graph, components, {component.key: implementation}.get)
+    components = {part.key: part for part in (component, first)}
+    program = compile_program(graph, components, implementations.get)
     return bind(Bundle(graph, components), program)
+
+
+def _emitting(many: int) -> Inline:
+    def emit(step: Step, inputs: Inputs) -> None:
+        for _ in range(many):
+            step.emit("out", inputs["in"])
+
+    return emit
 
 
 def _step(step: Step, inputs: Inputs) -> None:
