@@ -52,6 +52,7 @@ Protection = Annotated[
 SecretHost = Annotated[
     str,
     Meta(
+        max_length=261,
         pattern=r"^(\*\.)?([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?$(?!\n)",
         description="A host that a secret may be sent to; `*.` stands for every name below, a port for that one alone.",
         examples=["api.example.com"],
