@@ -35,6 +35,7 @@ RENEW = "fetch('/api/v1/session/refresh', { method: 'POST' }).then((answer) => a
 async def mesh(stage, tmp_path_factory):
     stage.link_file = tmp_path_factory.mktemp("link") / "link"
     await stage.start("identity", admin_link_file=str(stage.link_file))
+    await stage.start("messaging")
     await stage.start("gateway")
     return stage
 
@@ -119,6 +120,35 @@ async def test_the_link_makes_an_administrator_who_reads_the_mail_that_resets_a_
     await expect(page.get_by_role("alert")).to_contain_text("do not fit")
     await sign_in(page, address, "root@example.org", SECOND)
     await is_in(page)
+
+
+async def test_one_says_what_one_is_told_of_and_when_not(page, address):
+    async with Api(address) as api:
+        email, password = await api.sign_up()
+        await sign_in(page, address, email, password)
+        await page.get_by_role("link", name="Account").click()
+        await expect(page.get_by_label("By the clock of")).not_to_have_value("")
+        await page.get_by_label("messages that name me").check()
+        await page.get_by_label("By mail").check()
+        await page.get_by_label("At a webhook").fill("https://example.com/hook")
+        await page.get_by_label("From").fill("22:00")
+        await page.get_by_label("Until").fill("07:00")
+        await page.get_by_label("By the clock of").fill("Europe/Atlantis")
+        await page.get_by_role("button", name="Keep").click()
+        await expect(page.get_by_role("alert")).to_contain_text("/quiet/zone")
+        await page.get_by_label("By the clock of").fill("Europe/Berlin")
+        await page.get_by_role("button", name="Keep").click()
+        await expect(page.get_by_role("status")).to_have_text("Kept.")
+
+        assert await api.call("GET", "/notification-preferences") == {
+            "about": ["mentions"],
+            "mail": True,
+            "hook": {"url": "https://example.com/hook", "secret_id": None},
+            "quiet": {"begin": "22:00", "end": "07:00", "zone": "Europe/Berlin"},
+            "not_of": [],
+            "failed_at": None,
+            "failure": None,
+        }
 
 
 async def test_a_second_factor_is_set_up_and_asked_for_from_then_on(page, address):

@@ -1,4 +1,4 @@
-// One's own account: password, second factor, sessions. What is sensitive asks once more who one is.
+// One's own account: password, second factor, sessions, and what one is told of messages. What is sensitive asks once more who one is.
 
 import { Refused, call, keep, resume } from "/api.js";
 import { at, attempt, on, tell } from "/forms.js";
@@ -116,10 +116,44 @@ at("end-others").addEventListener("click", () =>
   }),
 );
 
+let notOf = [];
+
+function showTold({ about = [], mail = false, hook, quiet, not_of, failed_at, failure }) {
+  const { elements } = at("told");
+  for (const box of elements.about) box.checked = about.includes(box.value);
+  elements.mail.checked = mail;
+  elements.url.value = hook?.url ?? "";
+  elements.secret_id.value = hook?.secret_id ?? "";
+  elements.begin.value = quiet?.begin ?? "";
+  elements.end.value = quiet?.end ?? "";
+  elements.zone.value = quiet?.zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  at("failure").hidden = !failure;
+  at("failure").textContent = failure ? `On ${new Date(failed_at).toLocaleString()} it did not arrive. ${failure}` : "";
+  notOf = not_of ?? [];
+}
+
+at("told").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const given = new FormData(event.target);
+  const of = (name) => given.get(name).trim();
+  const wanted = {
+    about: given.getAll("about"),
+    mail: given.has("mail"),
+    hook: of("url") ? { url: of("url"), secret_id: of("secret_id") || null } : null,
+    quiet: of("begin") || of("end") ? { begin: of("begin"), end: of("end"), zone: of("zone") } : null,
+    not_of: notOf,
+  };
+  attempt(async () => {
+    showTold(await call("PUT", "/notification-preferences", wanted));
+    tell("Kept.");
+  });
+});
+
 attempt(async () => {
   if (!(await resume())) {
     location.assign("/");
     return;
   }
   await Promise.all([showFactor(), showSessions()]);
+  showTold(await call("GET", "/notification-preferences"));
 });

@@ -62,13 +62,13 @@ def asked(title: str, link: str, *, works_once: bool) -> Letter:
     )
 
 
-def unread(count: int, link: str) -> Letter:
+def unread(count: int, link: str, account: str) -> Letter:
     """What was said, who follows the link reads; a mail passes through many hands."""
     waits = "A message is unread" if count == 1 else f"{count} messages are unread"
     return Letter(
         waits,
         f"{waits} in a conversation of yours.\n\nFollow this link to read and to answer:\n\n{link}\n\n"
-        f"You have asked to be told. In the chat you can say what of, and when not.\n",
+        f"You have asked to be told. What of, and when not, you say here:\n\n{account}\n",
     )
 
 

@@ -109,7 +109,8 @@ class Post:
             return letters.password_changed()
         if asked.kind == "unread" and asked.about is not None:
             about = unread.about_of(asked.about)
-            return letters.unread(about.unread, self._url(f"{_CHAT}{about.conversation_id}"))
+            link = self._url(f"{_CHAT}{about.conversation_id}")
+            return letters.unread(about.unread, link, self._url("/account"))
         if asked.kind == "sign_up":
             return letters.account_exists(self._url("/"), self._url("/forgotten-password"))
         token = mint("ppr")
