@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import asyncpg
 import msgspec
 import pytest
 
+from polis.bus.permissions import ADMIN
 from polis.messaging.notifications import clock, quiet
 from polis.proto import messaging as m
 from polis.proto.problems import Invalid
@@ -100,6 +103,9 @@ class Notifying:
         """Who is told what by this moment, that was not told before: (principal, conversation, unread)."""
         await self.wait_for(org_id)
         await clock.turn(self.database, self.config, at)
+        return await self.new(org_id)
+
+    async def new(self, org_id):
         async with self.database.across_orgs() as tx:
             found = await tx.rows(
                 Payload,
@@ -236,3 +242,45 @@ async def test_beyond_so_many_in_an_hour_they_wait_for_the_next(person, notifyin
         await say(ben, room)
 
     assert [len(await notifying.told(ada.org_id, later(at))) for at in (3, 30, 62, 64)] == [3, 0, 0, 2]
+
+
+async def test_why_a_webhook_failed_is_told_to_its_owner_until_it_is_another_one(person, stage, actors):
+    ada = person()
+    runtime = await stage.caller(ADMIN)
+    hook, other = (m.NotificationHook(f"https://{name}.example/x") for name in "ab")
+    await ada.call(m.SetNotificationPreferences(hook=hook))
+    org = UUID(int=1)
+    token = actors.token(sub=uuid4(), kind="service", name="runtime", org=org, orgs={str(org): "service"})
+
+    async def report(url):
+        told = m.ReportNotificationHook(ada.org_id, ada.principal_id, url, "http.4xx: 404")
+        await runtime.call(told, token=token)
+        return (await ada.call(m.GetNotificationPreferences())).failure
+
+    assert await report(other.url) is None
+    assert await report(hook.url) == "http.4xx: 404"
+    asked = m.GetNotificationHook(ada.org_id, ada.principal_id)
+    assert (await runtime.call(asked, token=token)).hook == hook
+    assert (await ada.call(m.SetNotificationPreferences(hook=hook, mail=True))).failure == "http.4xx: 404"
+    assert (await ada.call(m.SetNotificationPreferences(hook=other))).failure is None
+
+
+async def test_when_who_looks_dies_another_goes_on_where_it_stopped(person, notifying, stage):
+    ada = person()
+    ben = person(of=ada)
+    await ada.call(m.SetNotificationPreferences(("direct",), mail=True))
+    await say(ben, pair := await direct(ada, ben))
+    await notifying.wait_for(ada.org_id)
+    soon = msgspec.structs.replace(notifying.config, notify_after_s=0.0, notify_every_s=0.05)
+    admin = await asyncpg.connect(stage.database.admin_url)
+
+    successor = asyncio.create_task(clock.keep(notifying.database, soon))
+    await admin.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'polis-messaging-notifications'"
+        " and state = 'idle' and query like '%advisory%' and pid in (select pid from pg_locks where locktype = 'advisory')"
+    )
+    told = await eventually(lambda: notifying.new(ada.org_id))
+    successor.cancel()
+    await admin.close()
+
+    assert told == [(ada.principal_id, pair, 1)]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 TRIES = 6
 """Within a quarter of an hour."""
+OUTAGES = 10
+"""Tries while messaging or the vault do not answer: within eight hours."""
 LOOK_S = 5.0
 """Between two looks for what is to be tried again, or what another process left behind."""
 _TIMEOUT_S = 15.0
@@ -67,10 +69,19 @@ class Posts:
                 await rows.done(self._database, post)
         except Refused as refusal:
             log.warning("notification.postponed", id=str(post.id), problem=refusal.problem.type)
+            await self._give_up(post, OUTAGES)
         except Exception as error:  # noqa: BLE001 - a defect of ours: it is tried again, and seen in the log
             log.error("notification.broken", id=str(post.id), exc_info=error)
-            if post.tries >= TRIES:
-                await rows.done(self._database, post)
+            await self._give_up(post, TRIES)
+
+    async def _give_up(self, post: rows.Post, tries: int) -> None:
+        """What could not even be tried for so long is of no use to anybody any more."""
+        if post.tries < tries:
+            return
+        try:
+            await rows.done(self._database, post)
+        except Refused as refusal:
+            log.warning("notification.kept", id=str(post.id), problem=refusal.problem.type)
 
     async def _settled(self, post: rows.Post) -> bool:
         """Whether nothing is left to do: it has arrived, nobody wants it any more, or its owner is told that it did not."""
