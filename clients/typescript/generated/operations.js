@@ -113,7 +113,7 @@ export const operations = {
   GiveGrant: { method: "POST", path: "/grants", idempotent: true },
   HandOff: { method: "POST", path: "/conversations/{conversation_id}/handoffs", idempotent: true },
   HeartbeatJob: { method: "POST", path: "/jobs/{job_id}/heartbeat" },
-  InstallAssistant: { method: "POST", path: "/assistants/{assistant}/install", idempotent: true },
+  InstallAssistant: { method: "POST", path: "/assistants/{assistant}/install" },
   IntrospectToken: { method: "POST", path: "/oauth/introspect" },
   InviteMember: { method: "POST", path: "/invitations", idempotent: true },
   IssueLiveTicket: { method: "POST", path: "/live/tickets" },

@@ -111,7 +111,7 @@ async def filled(ada, shown, sql, database):
         """
         select c.relname from pg_class c
         where c.relnamespace = 'catalog'::regnamespace and c.relkind = 'r'
-            and c.relname not in ('outbox', 'inbox', 'relay', 'idempotency', 'migrations')
+            and c.relname not in ('outbox', 'published', 'inbox', 'relay', 'idempotency', 'migrations')
         """
     )
     return [row["relname"] for row in tables]

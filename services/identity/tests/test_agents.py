@@ -51,8 +51,15 @@ async def test_an_agent_signs_in_with_the_secret_that_was_shown_once(ada, sarah,
     assert (me.principal.id, me.principal.kind, me.principal.key) == (sarah.agent.id, "agent", "sarah")
     assert (me.org_id, me.role) == (ada.org_id, "agent")
     assert me.scopes == (
-        *("catalog:read", "catalog:write", "identity:read", "messaging:read", "messaging:write"),
-        *("runtime:answer", "runtime:read", "runtime:run", "runtime:work"),
+        *("catalog:read", "catalog:write", "identity:read", "messaging:control"),
+        *(
+            "messaging:read",
+            "messaging:write",
+            "runtime:answer",
+            "runtime:read",
+            "runtime:run",
+            "runtime:work",
+        ),
     )
     assert sarah.agent.created_by == ada.id
     assert [event["agent_id"] for event in await facts(ada.org_id, "agent_created")] == [str(sarah.agent.id)]

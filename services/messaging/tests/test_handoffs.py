@@ -78,7 +78,7 @@ def to(somebody):
 
 
 class Office:
-    """People and an agent who hand a conversation to and fro, as it comes into their heads."""
+    """People and an agent who hand a conversation back and forth, as it comes into their heads."""
 
     def __init__(self, chance, running, owner, everybody, conversation):
         self.chance, self.running, self.id = chance, running, conversation.id

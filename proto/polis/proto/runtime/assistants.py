@@ -50,6 +50,7 @@ class AssistantInvalid(Problem, frozen=True):
     http="POST /assistants/{assistant}/install",
     scope="identity:agents",
     problems=(AssistantNotFound, AssistantInvalid),
+    idempotent=False,
 )
 class InstallAssistant(Request[Installed], frozen=True):
     """Let an assistant work in the org: its agent is made, if there is none of the key, and its graph activated; again, it is brought up to date.

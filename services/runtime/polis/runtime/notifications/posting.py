@@ -11,9 +11,9 @@ import msgspec
 from polis.proto import Refused
 from polis.proto.messaging import GetNotificationHook, ReportNotificationHook
 from polis.runtime.component import StepFailed
-from polis.runtime.components.web.request import place, refuse_status
-from polis.runtime.components.web.webhook import signed
 from polis.runtime.egress.client import Outgoing
+from polis.runtime.egress.signing import signed
+from polis.runtime.egress.urls import place, refuse_status
 from polis.runtime.notifications import rows
 from polis.runtime.shell.reaching import demand_hosts
 from polis.telemetry import log

@@ -12,14 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from polis.graph.faults import Malformed
-from polis.graph.formats.names import refuse_header, refuse_url
+from polis.graph.formats.names import refuse_header
 from polis.runtime.component import Inputs, Step, StepFailed, component, message
 from polis.runtime.egress.client import Incoming, Outgoing
+from polis.runtime.egress.urls import place, refuse_odd, refuse_status
 
 MAX_BODY = 20 * 1024 * 1024
 MAX_HEADERS = 100
 _HIDDEN = "[secret]"
-_CLIENT_ERROR, _TOO_MANY, _SERVER_ERROR = 400, 429, 500
 Query = dict[str, str | list[str]]
 
 
@@ -85,21 +85,6 @@ async def http_request(step: Step, inputs: Inputs) -> None:
     step.emit("out", await _told(step, config, incoming, _hidden(config.credential, secret)))
 
 
-def place(url: str) -> tuple[str, int]:
-    """Where a request goes."""
-    _refuse_odd(url)
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def refuse_status(status: int) -> None:
-    """StepFailed for what is no success; what a server has trouble with may work later."""
-    if status >= _CLIENT_ERROR:
-        later = status >= _SERVER_ERROR or status in (_TOO_MANY, 408)
-        kind = "http.5xx" if status >= _SERVER_ERROR else "http.429" if status == _TOO_MANY else "http.4xx"
-        raise StepFailed(kind, f"the answer's status is {status}", retryable=later)
-
-
 async def _outgoing(step: Step, config: Config, asked: Asked, secret: str) -> Outgoing:
     body, media_type = await _body(step, asked)
     headers = _headers(config, asked)
@@ -147,7 +132,7 @@ def _url(config: Config, asked: Asked) -> str:
     if config.url and asked.url:
         raise StepFailed("http.url", "the node has a URL of its own: a message gives `path` and `query` only")
     url = config.url or asked.url
-    _refuse_odd(url)
+    refuse_odd(url)
     parts = urlsplit(url)
     segments = [quote(segment, safe="") for segment in asked.path.strip("/").split("/") if segment]
     if any(segment in (".", "..") for segment in segments):
@@ -156,13 +141,6 @@ def _url(config: Config, asked: Asked) -> str:
     fields: list[tuple[str, object]] = list(parse_qsl(parts.query, keep_blank_values=True))
     fields += [*config.query.items(), *asked.query.items()]
     return urlunsplit((parts.scheme, parts.netloc, path, urlencode(fields, doseq=True), ""))
-
-
-def _refuse_odd(url: str) -> None:
-    try:
-        refuse_url(url)
-    except Malformed as error:
-        raise StepFailed("http.url", str(error)) from None
 
 
 def _headers(config: Config, asked: Asked) -> dict[str, str]:

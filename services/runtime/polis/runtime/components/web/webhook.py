@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import hmac
 import time
 
 import msgspec
 from msgspec import Struct
 
 from polis.runtime.component import Inputs, Step, StepFailed, component
-from polis.runtime.components.web.request import place, refuse_status
 from polis.runtime.egress.client import Outgoing
+from polis.runtime.egress.signing import signed
+from polis.runtime.egress.urls import place, refuse_status
 
 MAX_BODY = 256 * 1024
-_PREFIX = "whsec_"
 
 
 class Config(Struct, frozen=True):
@@ -44,17 +41,3 @@ async def webhook_send(step: Step, inputs: Inputs) -> None:
     if incoming.status >= 300:
         raise StepFailed("http.redirect", "a webhook follows no redirects")
     step.emit("out", {"id": name, "status": incoming.status})
-
-
-def signed(secret: str, name: str, at: int, body: bytes) -> dict[str, str]:
-    """The headers of Standard Webhooks (version 1) for a message."""
-    try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except binascii.Error:
-        raise StepFailed("webhook.secret", "a secret of webhooks is `whsec_` and Base64") from None
-    signature = hmac.digest(key, f"{name}.{at}.".encode() + body, "sha256")
-    return {
-        "webhook-id": name,
-        "webhook-timestamp": str(at),
-        "webhook-signature": "v1," + base64.b64encode(signature).decode(),
-    }
