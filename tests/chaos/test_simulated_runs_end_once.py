@@ -38,9 +38,14 @@ def scenes(name: str):
 )
 @pytest.mark.timeout(7200)
 def test_no_seed_breaks_a_promise(full, name, test):
-    check = getattr(scenes(name), test)
+    module = scenes(name)
+    check = getattr(module, test)
 
-    for seed in range(100_000, 100_000 + (MANY if full else FEW)):
+    for seed in (
+        (*getattr(module, "LONG", ()), *range(100_000, 100_000 + MANY))
+        if full
+        else range(100_000, 100_000 + FEW)
+    ):
         if seed in TOO_LARGE:
             continue
         try:

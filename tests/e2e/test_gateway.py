@@ -184,9 +184,14 @@ async def test_a_cookie_session_needs_its_csrf_token_and_a_page_of_this_origin(a
     ],
 )
 async def test_it_tells_of_itself(address, path):
-    async with aiohttp.ClientSession() as http, http.get(address + path) as answer:
-        assert answer.status == 200
-        assert await answer.read()
+    """As soon as it is ready: it has to hear the other services first."""
+    async with aiohttp.ClientSession() as http:
+
+        async def told():
+            async with http.get(address + path) as answer:
+                return await answer.read() if answer.status == 200 else b""
+
+        assert await eventually(told)
 
 
 async def test_a_page_may_load_nothing_from_elsewhere(address):

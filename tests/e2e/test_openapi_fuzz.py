@@ -13,7 +13,7 @@ import pytest
 from polis.cli.api import Api
 from polis.proto.contract import operations
 
-SMALL_EXAMPLES, SMALL_S = 2, 15
+SMALL_EXAMPLES, SMALL_S = 2, 8
 FULL_CASES, FULL_S = 10_000, 5400
 """Cases of each service, and seconds that they may take."""
 ROUND_S = 600

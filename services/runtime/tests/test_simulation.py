@@ -24,9 +24,11 @@ from polis.runtime.engine.program import Program, compile_program
 from polis.runtime.engine.simulated import pause
 from polis.runtime.engine.simulation import Chances, World
 
-SEEDS = 340
+SEEDS = 341
 KEPT = (101_963,)
 """Seeds that once failed."""
+LONG = {95}
+"""Take as long as many others together; the long runs have them."""
 
 IN, OUT = {"in": Port()}, {"out": Port()}
 NESTED = {"each": "item", "repeat": "out", "inner": "result"}
@@ -286,7 +288,7 @@ def effects_of(world: World, scene: Scene) -> set[str]:
     return {key for key, _ in world.effects if not (failed and key.count("/") > 2)}
 
 
-@pytest.mark.parametrize("seed", [*KEPT, *range(SEEDS)])
+@pytest.mark.parametrize("seed", [*KEPT, *(n for n in range(SEEDS) if n not in LONG)])
 def test_a_run_ends_once_with_the_one_right_result_whatever_happens(seed: int):
     scene = Scene(seed)
     calm = scene.world_of(seed, SMOOTH)
