@@ -184,7 +184,8 @@ class Flow:
     async def pending(self) -> int:
         """Committed events that the relay has not recorded as published."""
         [row] = await self.fetch(
-            "select count(*) as n from identity.outbox where n not in (select unnest(ns) from identity.published)"
+            "select (select count(*) from identity.outbox)"
+            " - (select coalesce(sum(cardinality(ns)), 0) from identity.published) as n"
         )
         return row["n"]
 
@@ -195,7 +196,8 @@ class Flow:
 
         async def look():
             [row] = await self.fetch(
-                "select (select count(*) from identity.outbox where n not in (select unnest(ns) from identity.published)) as p,"
+                "select (select count(*) from identity.outbox)"
+                " - (select coalesce(sum(cardinality(ns)), 0) from identity.published) as p,"
                 " (select count(*) from identity.outbox) - (select count(distinct number) from runtime.effects) as e"
             )
             seen[int(time.monotonic() - begun)] = row["p"], row["e"]

@@ -100,7 +100,8 @@ class Mesh:
 
     async def published(self) -> bool:
         [row] = await self.rows(
-            "select count(*) as n from identity.outbox where n not in (select unnest(ns) from identity.published)"
+            "select (select count(*) from identity.outbox)"
+            " - (select coalesce(sum(cardinality(ns)), 0) from identity.published) as n"
         )
         return row["n"] == 0
 

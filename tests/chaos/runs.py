@@ -194,7 +194,8 @@ class Runs:
         async def look() -> bool:
             [row] = await self.mesh.rows(
                 "select (select count(*) from runtime.runs where ended_at is null)"
-                " + (select count(*) from runtime.outbox where n not in (select unnest(ns) from runtime.published)) as n"
+                " + (select count(*) from runtime.outbox)"
+                " - (select coalesce(sum(cardinality(ns)), 0) from runtime.published) as n"
             )
             return row["n"] == 0
 
