@@ -23,7 +23,7 @@ demo: ## the main job on real input, MAILBOX=path (mbox or maildir); the mesh st
 
 # Tests start many processes: what they compile is kept, also where the environment says otherwise.
 test: ## everything a change must pass (T=path or -k expression narrows it)
-	@$(install) PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(T)
+	@$(install) PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(T)
 
 check: ## format, lint, types, layers, documents, spelling
 	@$(install) sh setup/check.sh

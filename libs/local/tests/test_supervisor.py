@@ -94,8 +94,9 @@ async def test_a_service_whose_port_was_taken_since_comes_up_at_another_one(mesh
     mesh.says("ready after")
     before = mesh.home.state()
     port = before.ports["alpha"]
-    os.kill(before.children["alpha"].pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(before.children["alpha"].pid)])
+    first = psutil.Process(before.children["alpha"].pid)
+    first.kill()
+    psutil.wait_procs([first])
 
     with socket.create_server(("127.0.0.1", port)):
         mesh.says("starts again in 0.2 s")
