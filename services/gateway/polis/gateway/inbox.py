@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from polis.gateway.channels import Channel
 from polis.proto.contract import event_type_of
 from polis.proto.runtime import (
     Ask,
@@ -28,7 +29,7 @@ from polis.service.envelope import NotAnEvent, decode
 
 if TYPE_CHECKING:
     from polis.bus import Message
-    from polis.bus import Subscription as BusSubscription
+    from polis.gateway.channels import Channels, Hear
     from polis.proto import Event
     from polis.service import Actor, Kernel
 
@@ -41,31 +42,13 @@ TOGETHER_S = 0.05
 _HEARD = (AskOpened, AskAnswered, AskExpired, AskWithdrawn, AskDelegated, AskEscalated)
 
 
-class InboxChannel:
-    """The events about asks of one org, shared by those in this process who follow theirs."""
+class InboxChannel(Channel["InboxWatch"]):
+    """The events about asks of one org."""
 
-    def __init__(self, kernel: Kernel, org_id: UUID) -> None:
-        self.org_id = org_id
-        self.watches: set[InboxWatch] = set()
-        self._kernel = kernel
-        self._subscriptions: list[BusSubscription] = []
-        self._joining = asyncio.Lock()
-
-    async def join(self, watch: InboxWatch) -> None:
-        self.watches.add(watch)
-        async with self._joining:
-            for kind in _HEARD[len(self._subscriptions) :]:
-                subject = f"event.runtime.{event_type_of(kind).fact}.{self.org_id}.*"
-                self._subscriptions.append(await self._kernel.bus.subscribe(subject, self._on_message))
-
-    def leave(self, watch: InboxWatch) -> bool:
-        """True when that was the last one."""
-        self.watches.discard(watch)
-        if not self.watches:
-            for subscription in self._subscriptions:
-                subscription.unsubscribe()
-            self._subscriptions = []
-        return not self.watches
+    def subjects(self) -> dict[str, Hear]:
+        return {
+            f"event.runtime.{event_type_of(kind).fact}.{self.org_id}.*": self._on_message for kind in _HEARD
+        }
 
     def _on_message(self, message: Message) -> None:
         try:
@@ -79,9 +62,7 @@ class InboxChannel:
 class InboxWatch:
     """One client following what it may answer. actor: who that is by now."""
 
-    def __init__(
-        self, kernel: Kernel, channels: dict[UUID, InboxChannel], actor: Callable[[], Actor]
-    ) -> None:
+    def __init__(self, kernel: Kernel, channels: Channels[InboxWatch], actor: Callable[[], Actor]) -> None:
         self._kernel = kernel
         self._channels = channels
         self._actor = actor
@@ -91,10 +72,8 @@ class InboxWatch:
 
     async def __aenter__(self) -> InboxSnapshot:
         """Listen first, then read: nothing falls between. Refused for whoever may not answer."""
-        org_id = self._actor().org_id
-        self._channel = self._channels.setdefault(org_id, InboxChannel(self._kernel, org_id))
+        self._channel = await self._channels.join(self._actor().org_id, self)
         try:
-            await self._channel.join(self)
             self._known, more = await self._read()
         except BaseException:
             await self.__aexit__()
@@ -102,8 +81,7 @@ class InboxWatch:
         return InboxSnapshot(self.last, tuple(self._known.values()), more)
 
     async def __aexit__(self, *error: object) -> None:
-        if self._channel.leave(self):
-            self._channels.pop(self._channel.org_id, None)
+        self._channels.leave(self._channel, self)
 
     def hear(self, event: Event) -> None:
         """Something was told of an ask; never waits."""

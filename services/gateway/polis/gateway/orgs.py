@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
+from polis.gateway.channels import Channel
 from polis.gateway.slow import Slow
 from polis.proto import Refused
 from polis.proto.contract import events
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from polis.bus import Message
-    from polis.bus import Subscription as BusSubscription
+    from polis.gateway.channels import Channels, Hear
     from polis.proto.contract import EventType
     from polis.service import Actor, Kernel
 
@@ -35,34 +36,19 @@ _LOOK_S = 5.0
 """How often it is looked whether somebody may still be told anything, while nothing happens."""
 
 
-class OrgChannel:
-    """The events of one org that are shown, heard once for all in this process who follow them."""
+class OrgChannel(Channel["OrgWatch"]):
+    """The events of one org that are shown."""
 
     def __init__(self, kernel: Kernel, org_id: UUID) -> None:
-        self.org_id = org_id
-        self.watches: set[OrgWatch] = set()
-        self._kernel = kernel
-        self._shown = [event for event in events() if event.shown]
-        self._subscriptions: list[BusSubscription] = []
-        self._joining = asyncio.Lock()
+        super().__init__(kernel, org_id)
         self._recent: deque[str] = deque(maxlen=_RECENT)
 
-    async def join(self, watch: OrgWatch) -> None:
-        self.watches.add(watch)
-        async with self._joining:
-            for event in self._shown[len(self._subscriptions) :]:
-                subject = f"event.{event.service}.{event.fact}.{self.org_id}.*"
-                heard = self._hearing(event)
-                self._subscriptions.append(await self._kernel.bus.subscribe(subject, heard))
-
-    def leave(self, watch: OrgWatch) -> bool:
-        """True when that was the last one."""
-        self.watches.discard(watch)
-        if not self.watches:
-            for subscription in self._subscriptions:
-                subscription.unsubscribe()
-            self._subscriptions = []
-        return not self.watches
+    def subjects(self) -> dict[str, Hear]:
+        return {
+            f"event.{event.service}.{event.fact}.{self.org_id}.*": self._hearing(event)
+            for event in events()
+            if event.shown
+        }
 
     def _hearing(self, event: EventType) -> Callable[[Message], None]:
         kind, scope = _kind(event), event.shown
@@ -83,8 +69,7 @@ class OrgChannel:
 class OrgWatch:
     """One client following what happens in its org. actor: who that is by now."""
 
-    def __init__(self, kernel: Kernel, channels: dict[UUID, OrgChannel], actor: Callable[[], Actor]) -> None:
-        self._kernel = kernel
+    def __init__(self, channels: Channels[OrgWatch], actor: Callable[[], Actor]) -> None:
         self._channels = channels
         self._actor = actor
         self._told: asyncio.Queue[OrgEvent] = asyncio.Queue(_PENDING)
@@ -95,21 +80,13 @@ class OrgWatch:
         """Refused(Forbidden) for whoever may be told nothing."""
         self._demand()
         actor = self._actor()
-        org_id = actor.org_id
-        self._channel = self._channels.setdefault(org_id, OrgChannel(self._kernel, org_id))
-        try:
-            await self._channel.join(self)
-        except BaseException:
-            await self.__aexit__()
-            raise
+        self._channel = await self._channels.join(actor.org_id, self)
         return OrgSnapshot(
             0, tuple(sorted(_kind(e) for e in events() if e.shown and e.shown in actor.scopes))
         )
 
     async def __aexit__(self, *error: object) -> None:
-        channel = self._channel
-        if channel.leave(self) and self._channels.get(channel.org_id) is channel:
-            del self._channels[channel.org_id]
+        self._channels.leave(self._channel, self)
 
     def offer(self, told: OrgEvent, scope: str) -> None:
         """Take what was heard, if it may be told; never waits."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from polis.gateway.channels import Channel
 from polis.proto.contract import event_type_of
 from polis.proto.messaging import (
     LIVE_PRESENCE,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from polis.bus import Message
-    from polis.bus import Subscription as BusSubscription
+    from polis.gateway.channels import Channels, Hear
     from polis.service import Actor, Kernel
 
 _AGAIN_S = 30.0
@@ -38,35 +39,15 @@ _TOGETHER_S = 0.075
 _decoder = msgspec.json.Decoder(LivePresence)
 
 
-class PresenceChannel:
-    """What is told of an org's people, heard once for all in this process who follow."""
+class PresenceChannel(Channel["PresenceWatch"]):
+    """What is told of an org's people."""
 
-    def __init__(self, kernel: Kernel, org_id: UUID) -> None:
-        self.org_id = org_id
-        self.watches: set[PresenceWatch] = set()
-        self._kernel = kernel
-        self._subscriptions: list[BusSubscription] = []
-        self._joining = asyncio.Lock()
-
-    async def join(self, watch: PresenceWatch) -> None:
-        self.watches.add(watch)
-        bus, org_id = self._kernel.bus, self.org_id
-        subjects = {
+    def subjects(self) -> dict[str, Hear]:
+        org_id = self.org_id
+        return {
             LIVE_PRESENCE.subject(org_id, org_id): self._hear,
             f"event.messaging.{event_type_of(ParticipantChanged).fact}.{org_id}.*": self._hear_of_change,
         }
-        async with self._joining:
-            for subject in list(subjects)[len(self._subscriptions) :]:
-                self._subscriptions.append(await bus.subscribe(subject, subjects[subject]))
-
-    def leave(self, watch: PresenceWatch) -> bool:
-        """True when that was the last one."""
-        self.watches.discard(watch)
-        if not self.watches:
-            for subscription in self._subscriptions:
-                subscription.unsubscribe()
-            self._subscriptions = []
-        return not self.watches
 
     def _hear(self, message: Message) -> None:
         presence = _decoder.decode(message.payload).presence
@@ -87,9 +68,7 @@ class PresenceChannel:
 class PresenceWatch:
     """One client that follows. actor: who that is by now."""
 
-    def __init__(
-        self, kernel: Kernel, channels: dict[UUID, PresenceChannel], actor: Callable[[], Actor]
-    ) -> None:
+    def __init__(self, kernel: Kernel, channels: Channels[PresenceWatch], actor: Callable[[], Actor]) -> None:
         self._kernel = kernel
         self._channels = channels
         self._actor = actor
@@ -103,19 +82,15 @@ class PresenceWatch:
 
     async def __aenter__(self) -> PresenceSnapshot:
         """Listen first, then read. Refused for whoever may read no conversation."""
-        org_id = self._actor().org_id
-        self._channel = self._channels.setdefault(org_id, PresenceChannel(self._kernel, org_id))
+        self._channel = await self._channels.join(self._actor().org_id, self)
         try:
-            await self._channel.join(self)
             return await self._read()
         except BaseException:
             await self.__aexit__()
             raise
 
     async def __aexit__(self, *error: object) -> None:
-        channel = self._channel
-        if channel.leave(self) and self._channels.get(channel.org_id) is channel:
-            del self._channels[channel.org_id]
+        self._channels.leave(self._channel, self)
 
     def offer(self, presence: Presence) -> None:
         """Take what was heard of somebody near; of each the last, so it is bounded by how many those are."""

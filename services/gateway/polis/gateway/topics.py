@@ -13,11 +13,12 @@ from uuid import UUID
 import msgspec
 
 from polis.gateway.audience import Follower, Turn
+from polis.gateway.channels import Channels
 from polis.gateway.conversations import ConversationFeeds
 from polis.gateway.feeds import Feed
-from polis.gateway.inbox import InboxWatch
-from polis.gateway.orgs import OrgWatch
-from polis.gateway.presences import PresenceWatch
+from polis.gateway.inbox import InboxChannel, InboxWatch
+from polis.gateway.orgs import OrgChannel, OrgWatch
+from polis.gateway.presences import PresenceChannel, PresenceWatch
 from polis.proto import Refused
 from polis.proto.problems import Fault, Invalid
 from polis.proto.runtime import RUN_LIVE, TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
     from polis.bus import Message
     from polis.gateway.audience import Thing, View, Who, Writer
-    from polis.gateway.inbox import InboxChannel
-    from polis.gateway.orgs import OrgChannel
-    from polis.gateway.presences import PresenceChannel
     from polis.service import Actor, Kernel
 
 QUIET_S = 3.0
@@ -111,9 +109,9 @@ class Topics:
         self._kernel = kernel
         self._turn = Turn(asyncio.get_running_loop())
         self._runs: dict[tuple[UUID, UUID], RunFeed] = {}
-        self._inboxes: dict[UUID, InboxChannel] = {}
-        self._orgs: dict[UUID, OrgChannel] = {}
-        self._presences: dict[UUID, PresenceChannel] = {}
+        self._inboxes = Channels(lambda org_id: InboxChannel(kernel, org_id))
+        self._orgs = Channels(lambda org_id: OrgChannel(kernel, org_id))
+        self._presences = Channels(lambda org_id: PresenceChannel(kernel, org_id))
         self._conversations = ConversationFeeds(kernel, self._turn)
 
     def follow(self, who: Who, writer: Writer, topic: str, after: int | None, view: View) -> Following:
@@ -154,7 +152,7 @@ class Topics:
         if topic == "asks":
             return InboxWatch(self._kernel, self._inboxes, lambda: who.actor)
         if topic == "org":
-            return OrgWatch(self._kernel, self._orgs, lambda: who.actor)
+            return OrgWatch(self._orgs, lambda: who.actor)
         if topic == "presence":
             return PresenceWatch(self._kernel, self._presences, lambda: who.actor)
         known = "expected run/<id>, conversation/<id>, presence, org or asks"
