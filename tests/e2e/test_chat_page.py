@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from contextlib import asynccontextmanager
@@ -152,6 +153,23 @@ async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, chat):
 
     assert await there.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert (broken(here), broken(there)) == ([], [])
+
+
+async def test_who_is_read_late_can_still_be_chosen(ada, tom, chat):
+    page = await chat(ada, DESK)
+    late = asyncio.Event()
+
+    async def held(route):
+        await late.wait()
+        await route.continue_()
+
+    await page.route("**/api/v1/members?*", held)
+    await page.reload()
+    await page.get_by_role("button", name="New").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("There is nobody else")
+    late.set()
+    await page.get_by_role("button", name="Tom").click()
+    await expect(page.locator("#name")).to_have_text("Tom")
 
 
 async def test_what_is_written_during_a_cut_is_sent_once_and_what_was_missed_is_there(

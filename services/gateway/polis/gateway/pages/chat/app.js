@@ -237,6 +237,7 @@ class Chat {
       at("conversations").querySelector("a")?.focus();
     });
     at("begin").addEventListener("click", () => beginDialog(this));
+    at("begin").disabled = false;
     at("more").addEventListener("click", () => openMenu(at("more"), details(this)));
     at("skip").addEventListener("click", (event) => {
       event.preventDefault();

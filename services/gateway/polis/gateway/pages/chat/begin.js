@@ -1,7 +1,7 @@
 // Beginning a conversation: with one, with several, or in a channel.
 
 import { assistants } from "./assistants.js";
-import { button, h } from "./element.js";
+import { button, h, keyed } from "./element.js";
 import { openDialog } from "./dialog.js";
 
 const SHOWN = 100;
@@ -29,8 +29,8 @@ export function beginDialog(chat) {
       next.focus();
     };
     pane.setAttribute("role", "tabpanel");
-    choose("one");
     chat.people.read().catch(() => {});
+    choose("one");
     return [h("div", { role: "tablist", className: "tabs", aria: { label: "Kind of conversation" }, on: { keydown: key } }, tabs), pane];
   });
 }
@@ -44,25 +44,35 @@ async function begun(chat, close, name, fields) {
   });
 }
 
-// A field that narrows a list of people down; `item` makes the line of one of them.
-export function peopleField(people, item, label = "Person or agent") {
+const NOBODY = "There is nobody else in this org yet: invite people, or add an assistant.";
+
+// A field that narrows a list of people down; `line` says what stands in the line of one of them, `fits` who is in it.
+// Who is only being read yet comes as soon as that is done.
+export function peopleField(people, line, { label = "Person or agent", fits = () => true, nobody = NOBODY } = {}) {
   const list = h("ul", { className: "people", aria: { label: "People and agents" } });
   const input = h("input", { type: "search", autocomplete: "off", autofocus: true });
+  const none = h("p", { role: "status" });
   const draw = () => {
     const wanted = input.value.trim().toLowerCase();
-    const fitting = people.filter(({ name, note }) => `${name} ${note}`.toLowerCase().includes(wanted));
-    list.replaceChildren(...fitting.slice(0, SHOWN).map(item));
-    if (!fitting.length) list.replaceChildren(h("li", {}, people.length ? "Nobody of this name." : "There is nobody else in this org yet: invite people, or add an assistant."));
+    const all = people.others().filter(fits);
+    const fitting = all.filter(({ name, note }) => `${name} ${note}`.toLowerCase().includes(wanted));
+    keyed(list, fitting.slice(0, SHOWN), {
+      key: ({ id }) => id,
+      same: (a, b) => a.name === b.name && a.note === b.note,
+      draw: (person, element) => element.replaceChildren(line(person, draw)),
+    });
+    none.textContent = fitting.length ? "" : all.length ? "Nobody of this name." : nobody;
   };
   input.addEventListener("input", draw);
   draw();
-  return [h("label", {}, label, input), list];
+  people.reading.then(draw, () => {});
+  return [h("label", {}, label, input), list, none];
 }
 
+const about = ({ kind, note }) => (kind === "agent" ? `agent ${note}` : note);
+
 function ofOne(chat, close) {
-  return peopleField(chat.people.others(), ({ id, name, note, kind }) =>
-    h("li", {}, button([name, " ", h("small", {}, kind === "agent" ? `agent ${note}` : note)], () => begun(chat, close, "OpenDirect", { principal_id: id }), { className: "plain" })),
-  );
+  return peopleField(chat.people, ({ id, name, ...more }) => button([name, " ", h("small", {}, about(more))], () => begun(chat, close, "OpenDirect", { principal_id: id }), { className: "plain" }));
 }
 
 function ofAssistants(chat, close) {
@@ -73,10 +83,10 @@ function ofAssistants(chat, close) {
 function ofSeveral(chat, close) {
   const chosen = new Set();
   const name = h("input", { name: "name", maxLength: 120, required: true, autocomplete: "off" });
-  const field = peopleField(chat.people.others(), ({ id, name: called, note, kind }) => {
+  const field = peopleField(chat.people, ({ id, name: called, ...more }) => {
     const box = h("input", { type: "checkbox", checked: chosen.has(id), on: { change: () => (box.checked ? chosen.add(id) : chosen.delete(id)) } });
-    return h("li", {}, h("label", { className: "row" }, box, called, h("small", {}, kind === "agent" ? `agent ${note}` : note)));
-  }, "Who takes part");
+    return h("label", { className: "row" }, box, called, h("small", {}, about(more)));
+  }, { label: "Who takes part" });
   const submit = (event) => {
     event.preventDefault();
     begun(chat, close, "CreateConversation", { kind: "group", name: name.value, participants: [...chosen] });

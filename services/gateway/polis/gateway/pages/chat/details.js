@@ -93,16 +93,16 @@ function participantLine(chat, room, { principal_id: id, role, state }, draw) {
 }
 
 function adding(chat, room, draw) {
-  const others = chat.people.others().filter(({ id }) => !inside(room).some(({ principal_id: inIt }) => inIt === id));
-  if (!others.length) return [];
-  const add = (id, item) => chat.attempt(async () => {
+  const outside = ({ id }) => !inside(room).some(({ principal_id: inIt }) => inIt === id);
+  const add = (id, redraw) => chat.attempt(async () => {
     const participant = await chat.polis.call("AddParticipant", { conversation_id: room.id, principal_id: id });
     room.participants.set(id, participant);
-    item.remove();
+    redraw();
     draw();
   });
-  return peopleField(others, ({ id, name, note }) => {
-    const item = h("li", {}, button(["Add ", name, " ", h("small", {}, note)], () => add(id, item), { className: "plain" }));
-    return item;
-  }, "Add somebody");
+  return peopleField(
+    chat.people,
+    ({ id, name, note }, redraw) => button(["Add ", name, " ", h("small", {}, note)], () => add(id, redraw), { className: "plain" }),
+    { label: "Add somebody", fits: outside, nobody: "Everybody of this org takes part." },
+  );
 }

@@ -8,6 +8,7 @@ export class People {
   #known = new Map();
   #readAt = 0;
   #tell;
+  reading = Promise.resolve();
 
   constructor(polis, me, tell) {
     this.#polis = polis;
@@ -16,8 +17,13 @@ export class People {
     this.#known.set(me.id, { id: me.id, name: me.name, kind: "user", note: "" });
   }
 
-  async read() {
+  // Who is there now; `reading` is the last time that was asked.
+  read() {
     this.#readAt = Date.now();
+    return (this.reading = this.#read());
+  }
+
+  async #read() {
     const [members, agents] = await Promise.all([all(this.#polis, "ListMembers"), all(this.#polis, "ListAgents")]);
     for (const { principal_id: id, name, email } of members) this.#known.set(id, { id, name, kind: "user", note: email });
     for (const { id, name, key, suspended_at: suspended } of agents) {
