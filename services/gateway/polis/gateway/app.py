@@ -10,11 +10,11 @@ from polis.gateway import sse
 from polis.gateway.actors import Actors
 from polis.gateway.admission import Admission
 from polis.gateway.browser import Browser
-from polis.gateway.connection import Edge
 from polis.gateway.cookies import Cookies
 from polis.gateway.cors import Cors
 from polis.gateway.credentials import Credentials
 from polis.gateway.drawings import Drawings
+from polis.gateway.edge import Edge
 from polis.gateway.facades import OPEN, facade_routes, facades
 from polis.gateway.files import Files
 from polis.gateway.health import PATHS, Health, Operators

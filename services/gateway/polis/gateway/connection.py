@@ -21,8 +21,7 @@ from polis.gateway.http import PROBLEM, Disconnect
 from polis.gateway.routes import LIVE
 
 if TYPE_CHECKING:
-    from polis.gateway.live import Live
-    from polis.gateway.proxy import Proxy
+    from polis.gateway.edge import Edge
 
 HEAD_S = 10.0
 """How long a client may take for the head of a request."""
@@ -40,41 +39,10 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 _MAX_PIPELINED = 64
 _DISCARDED_BYTES = 64 * 1024
 """Up to this size the rest of a refused body is taken, and the connection kept."""
-_SWEEP_S = 1.0
 _PREFIX = b"/api/"
 _ASGI = frozenset(path.encode() for path in (LIVE, *OPEN, SYSTEM))
 """What is answered below it without being an operation."""
 _IDLE, _HEAD, _BODY, _CLOSING = range(4)
-
-
-class Edge:
-    """What the connections of one port share: where requests go, how many there may be, one timer for all."""
-
-    def __init__(self, proxy: Proxy, live: Live, *, connections: int) -> None:
-        self.proxy = proxy
-        self.live = live
-        self.connections: set[Connection] = set()
-        self._max = connections
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection(self, **given: Any) -> Connection:
-        """What uvicorn calls for each connection."""
-        return Connection(self, **given)
-
-    def opened(self, connection: Connection) -> bool:
-        """Whether there is room for it."""
-        if len(self.connections) >= self._max:
-            return False
-        self.connections.add(connection)
-        if self._timer is None:
-            self._timer = connection.loop.call_later(_SWEEP_S, self._sweep, connection.loop)
-        return True
-
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        for connection in [c for c in self.connections if c.overdue(now)]:
-            connection.give_up()
-        self._timer = loop.call_later(_SWEEP_S, self._sweep, loop) if self.connections else None
 
 
 class Connection(HttpToolsProtocol):
@@ -250,19 +218,9 @@ class Connection(HttpToolsProtocol):
         asgi = self._held is not None or (self.cycle is not None and not self.cycle.response_complete)
         if asgi or self.parser.should_upgrade():
             return None
-        path, _, query = self.url.partition(b"?")
-        if path in _ASGI:
+        if self.url.partition(b"?")[0] in _ASGI:
             return None
-        exchange = Direct(
-            self,
-            self.parser.get_method().decode("ascii"),
-            path.decode("latin-1"),
-            query,
-            headers,
-            peer=self.client[0] if self.client else "",
-            secure=self.scheme == "https",
-            keep_alive=version == "1.1" and self.parser.should_keep_alive(),
-        )
+        exchange = self._exchange(headers, keep_alive=version == "1.1" and self.parser.should_keep_alive())
         return exchange if self._proxy.route(exchange) else None
 
     def _upgrade_of(self, version: str, headers: dict[bytes, bytes]) -> Direct:
@@ -270,6 +228,9 @@ class Connection(HttpToolsProtocol):
         busy = self._current is not None or self._queue or self._held or self._asgi_is_due()
         if busy or version != "1.1":
             raise BadHead("a WebSocket opens with HTTP/1.1, and when nothing else is asked for")
+        return self._exchange(headers, keep_alive=False)
+
+    def _exchange(self, headers: dict[bytes, bytes], *, keep_alive: bool) -> Direct:
         path, _, query = self.url.partition(b"?")
         return Direct(
             self,
@@ -279,7 +240,7 @@ class Connection(HttpToolsProtocol):
             headers,
             peer=self.client[0] if self.client else "",
             secure=self.scheme == "https",
-            keep_alive=False,
+            keep_alive=keep_alive,
         )
 
     def _begin(self, exchange: Direct) -> None:
