@@ -1,4 +1,4 @@
-"""Who may do what: every operation of the contract x every kind of principal, each cell asserted.
+"""Who may do what: every operation of the contract, topic and command of the live edge x every kind of principal, each cell asserted.
 
 What is expected is computed from the declared scope; a row only says how the operation is called on something that exists
 in the owner's org. An operation without a row fails.
@@ -6,12 +6,15 @@ in the owner's org. An operation without a row fails.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import aiohttp
 import pytest
 
 from polis.proto import INTERNAL, PUBLIC, SIGNED_IN, Refused
-from polis.proto.contract import operations
+from polis.proto.contract import events, operation_of, operations
 from polis.proto.identity import ROLE_SCOPES, Delegate, ListRevocations
+from polis.proto.live import TOPICS
 from polis.proto.problems import Forbidden, Unauthenticated
 from polis.proto.registry import load
 from tests.e2e.rows import (
@@ -22,6 +25,7 @@ from tests.e2e.rows import (
     handoffs,
     history,
     jobs,
+    live,
     messaging,
     people,
     steering,
@@ -30,6 +34,9 @@ from tests.e2e.rows import (
 )
 from tests.e2e.rows.making import fixed, on_artifact, on_resource, on_run, with_account
 from tests.e2e.world import GRAPH, NARROW, World, new_id, new_key
+
+if TYPE_CHECKING:
+    from polis.proto.live import TopicKind
 
 load()
 OPERATIONS = {operation.name: operation for operation in operations()}
@@ -272,3 +279,97 @@ async def test_internal_operations_answer_services_only(world, mesh, name, princ
         assert not isinstance(outcome, (Unauthenticated, Forbidden))
     else:
         assert isinstance(outcome, Forbidden)
+
+
+def test_every_kind_of_topic_has_a_row():
+    assert [topic.name for topic in TOPICS] == list(live.TOPIC_ROWS)
+
+
+def expected_of(topic: TopicKind, principal: str) -> str:
+    """As of the operation that reads it; of the org, as of any event that is shown."""
+    if topic.read is not None:
+        return expected(operation_of(topic.read).name, principal)
+    if principal in NOBODY:
+        return "unauthenticated"
+    held = SCOPES_OF.get(ROLE_OF.get(principal, principal), frozenset())
+    return "allowed" if any(event.shown in held for event in events()) else "forbidden"
+
+
+@pytest.fixture(scope="module")
+async def topics(world):
+    """One of each kind, by its name, and a conversation of the owner's alone."""
+    return {name: await row(world) for name, row in live.TOPIC_ROWS.items()} | {
+        "alone": await live.alone(world)
+    }
+
+
+def follows(world: World, topic: TopicKind, principal: str, status: int, text: str) -> None:
+    """Fails unless this is what somebody is to be told of a topic, on a socket or as server-sent events."""
+    outcome = expected_of(topic, principal)
+    own = "/" not in topic.name
+    assert status in STATUSES["allowed" if own and outcome == "hidden" else outcome], (topic.name, text)
+    assert principal != "other_org" or world.org_id not in text
+
+
+@pytest.mark.parametrize("principal", PRINCIPALS)
+async def test_a_principal_follows_what_its_grants_say_and_nothing_else(world, topics, principal):
+    try:
+        async with live.socket(world, principal) as ws:
+            told = await live.follow(ws, topics.values())
+    except aiohttp.WSServerHandshakeError as refusal:
+        told = dict.fromkeys(topics.values(), (refusal.status, ""))
+
+    assert principal == "owner" or told[topics["alone"]][0] in (401, 403, 404)
+    for topic in TOPICS:
+        follows(world, topic, principal, *told[topics[topic.name]])
+        follows(world, topic, principal, *await live.listen(world, principal, topics[topic.name]))
+
+
+@pytest.mark.parametrize("principal", [each for each in PRINCIPALS if each not in NOBODY])
+async def test_a_principal_calls_on_a_socket_what_it_may_on_http_and_nothing_else(world, made, principal):
+    async with live.socket(world, principal) as ws:
+        for name, operation in live.COMMANDS.items():
+            outcome = expected(name, principal)
+            given = await made(name, keep=outcome != "allowed")
+
+            status, text = await live.call(ws, operation, given)
+
+            hidden = {200} if outcome == "hidden" and "{" not in operation.path else set()
+            also = ALSO_ALLOWED.get((name, outcome), set())
+            assert status in STATUSES[outcome] | hidden | also, (name, text)
+            assert outcome != "hidden" or world.org_id not in text
+
+
+@pytest.fixture(scope="module")
+async def made(world):
+    """What a row makes: anew, unless whoever calls it may not and it is `keep`t for the next one."""
+    kept = {}
+
+    async def made(name: str, *, keep: bool):
+        if name not in kept:
+            kept[name] = await ROWS[name](world)
+        return kept[name] if keep else kept.pop(name)
+
+    return made
+
+
+async def test_sockets_end_with_the_grants_that_they_were_opened_by(world):
+    """Whoever was let in by an agent's token, a key or a membership is let out with it, within 5 s."""
+    agent = await world.agent("leaving")
+    world.tokens["leaving_agent"] = await world._client(agent["client_id"], agent["client_secret"])
+    key = await world.owner("POST", "/keys", {"name": "Leaving", "scopes": ["identity:read"]})
+    world.tokens["leaving_key"] = key["secret"]
+    member = await world.new_member("member", keep_as="leaving_member")
+
+    async with (
+        live.socket(world, "leaving_agent") as of_agent,
+        live.socket(world, "leaving_key") as of_key,
+        live.socket(world, "leaving_member") as of_member,
+    ):
+        await world.owner("POST", "/agents/leaving/suspend", {})
+        await world.owner("DELETE", f"/keys/{key['key']['id']}")
+        await world.owner("DELETE", f"/members/{member}")
+
+        for ws in (of_agent, of_key, of_member):
+            assert await ws.receive(timeout=5)
+            assert ws.close_code == 4401

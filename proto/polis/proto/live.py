@@ -5,24 +5,74 @@ Each frame is one JSON object; where the client asked for the subprotocol `polis
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from polis.proto.contract import Operation, operations
+from polis.proto.messaging import (
+    ConversationChange,
+    ConversationSnapshot,
+    PresenceChange,
+    PresenceSnapshot,
+    WatchConversation,
+    WatchPresence,
+)
 from polis.proto.registry import load
+from polis.proto.runtime import InboxChange, InboxSnapshot, ListAsks, RunSnapshot, Transition, WatchRun
 
 JSON_PROTOCOL, MSGPACK_PROTOCOL = "polis.v1.json", "polis.v1.msgpack"
 MAX_FRAME = 128 * 1024
 """Bytes of the largest frame that a client may send."""
 MAX_WISHES = 32
 
+
+class OrgEvent(Struct, frozen=True):
+    """Something that happened in the org, numbered from the subscription on. `kind` says what (`runtime.run_started`), `data` is that event."""
+
+    seq: int
+    id: str
+    at: str
+    kind: str
+    data: Raw
+
+
+class OrgSnapshot(Struct, frozen=True):
+    """What the caller is told of from now on, by kind. The topic `org` keeps nothing: it begins anew with each subscription."""
+
+    seq: int
+    kinds: tuple[str, ...]
+
+
+class TopicKind(NamedTuple):
+    """What may be followed. read: the request whose rights it has; of an org those of the events that are shown."""
+
+    name: str
+    snapshot: type[Struct]
+    change: type[Struct]
+    read: type[Struct] | None
+
+    @property
+    def kind(self) -> str:
+        """The word that its topics begin with."""
+        return self.name.partition("/")[0]
+
+
+TOPICS = (
+    TopicKind("run/<id>", RunSnapshot, Transition, WatchRun),
+    TopicKind("conversation/<id>", ConversationSnapshot, ConversationChange, WatchConversation),
+    TopicKind("asks", InboxSnapshot, InboxChange, ListAsks),
+    TopicKind("presence", PresenceSnapshot, PresenceChange, WatchPresence),
+    TopicKind("org", OrgSnapshot, OrgEvent, None),
+)
+"""All of them; the gateway follows each, and the matrix of rights has a row for each."""
+
 Topic = Annotated[
     str,
     Meta(
         max_length=128,
-        description="What is followed: `run/<id>`, `conversation/<id>`, `presence`, `org`, `asks`.",
+        description=f"What is followed: {', '.join(f'`{topic.name}`' for topic in TOPICS)}.",
         examples=["run/0190c0de-0000-7000-8000-000000000001"],
     ),
 ]
@@ -47,23 +97,6 @@ Fields = Annotated[
         examples=[["entry.kind", "entry.message.text"]],
     ),
 ]
-
-
-class OrgEvent(Struct, frozen=True):
-    """Something that happened in the org, numbered from the subscription on. `kind` says what (`runtime.run_started`), `data` is that event."""
-
-    seq: int
-    id: str
-    at: str
-    kind: str
-    data: Raw
-
-
-class OrgSnapshot(Struct, frozen=True):
-    """What the caller is told of from now on, by kind. The topic `org` keeps nothing: it begins anew with each subscription."""
-
-    seq: int
-    kinds: tuple[str, ...]
 
 
 class Subscribe(Struct, frozen=True, tag_field="op", tag="subscribe", forbid_unknown_fields=True):

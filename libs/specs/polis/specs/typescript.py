@@ -8,31 +8,18 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from polis.proto.contract import operations, problems
-from polis.proto.live import OrgEvent, OrgSnapshot
-from polis.proto.messaging import (
-    ConversationChange,
-    ConversationSnapshot,
-    PresenceChange,
-    PresenceSnapshot,
-)
+from polis.proto.live import TOPICS
 from polis.proto.problems import MESH_PROBLEMS
 from polis.proto.registry import SERVICES, load
-from polis.proto.runtime import InboxChange, InboxSnapshot, RunSnapshot, Transition
 from polis.specs.schemas import Json, components, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from polis.proto import Operation
+    from polis.proto.live import TopicKind
 
 _MADE = "// Rendered from the contract by `make specs`.\n"
-_TOPICS = {
-    "`run/${string}`": (RunSnapshot, Transition),
-    "`conversation/${string}`": (ConversationSnapshot, ConversationChange),
-    '"asks"': (InboxSnapshot, InboxChange),
-    '"presence"': (PresenceSnapshot, PresenceChange),
-    '"org"': (OrgSnapshot, OrgEvent),
-}
 _PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 _OF_PROBLEMS = ("detail", "instance")
 _BINARY = "Blob | ArrayBuffer | Uint8Array | string"
@@ -49,7 +36,7 @@ def types() -> str:
     routed = _routed()
     requests = [o.request for o in routed]
     answers = [o.answer for o in routed if o.answer not in (None, bytes)]
-    live = [kind for pair in _TOPICS.values() for kind in pair]
+    live = [kind for topic in TOPICS for kind in (topic.snapshot, topic.change)]
     refusals = sorted({*problems(), *MESH_PROBLEMS}, key=lambda p: p.__name__)
     schemas, named = components([*requests, *answers, *live, *refusals], "{name}")
     of_answers = dict(zip(map(id, answers), schemas[len(requests) :], strict=False))
@@ -193,13 +180,12 @@ def _socket(found: Iterable[Operation]) -> str:
 
 def _topics() -> str:
     lines = [
-        f"  [topic: {topic}]: {{ snapshot: {first.__name__}; change: {then.__name__} }};\n"
-        for topic, (first, then) in _TOPICS.items()
-        if topic.startswith("`")
+        f"  {_topic(topic)}: {{ snapshot: {topic.snapshot.__name__}; change: {topic.change.__name__} }};\n"
+        for topic in TOPICS
     ]
-    own = [
-        f"  {topic}: {{ snapshot: {first.__name__}; change: {then.__name__} }};\n"
-        for topic, (first, then) in _TOPICS.items()
-        if not topic.startswith("`")
-    ]
-    return f"export interface Topics {{\n{''.join(lines + own)}}}\n"
+    return f"export interface Topics {{\n{''.join(lines)}}}\n"
+
+
+def _topic(topic: TopicKind) -> str:
+    """As a key: of one thing by its id, or by its name."""
+    return f"[topic: `{topic.kind}/${{string}}`]" if "/" in topic.name else f'"{topic.name}"'

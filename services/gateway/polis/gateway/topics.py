@@ -20,6 +20,7 @@ from polis.gateway.inbox import InboxChannel, InboxWatch
 from polis.gateway.orgs import OrgChannel, OrgWatch
 from polis.gateway.presences import PresenceChannel, PresenceWatch
 from polis.proto import Refused
+from polis.proto.live import TOPICS
 from polis.proto.problems import Fault, Invalid
 from polis.proto.runtime import RUN_LIVE, TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
 
@@ -155,8 +156,8 @@ class Topics:
             return OrgWatch(self._orgs, lambda: who.actor)
         if topic == "presence":
             return PresenceWatch(self._kernel, self._presences, lambda: who.actor)
-        known = "expected run/<id>, conversation/<id>, presence, org or asks"
-        raise Refused(Invalid(faults=(Fault("/topic", known),)))
+        known = ", ".join(topic.name for topic in TOPICS)
+        raise Refused(Invalid(faults=(Fault("/topic", f"Expected one of {known}"),)))
 
 
 async def _pump(follower: Follower, watch: Watch) -> None:
