@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -10,12 +9,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from polis.proto import Refused
 from polis.proto.runtime import AskEscalated, AskReminded
 from polis.runtime.asks.access import addressee_of
 from polis.runtime.asks.opening import keys_of, next_at
 from polis.runtime.asks.spec import AskSpec
-from polis.telemetry import log
+from polis.runtime.rounds import rounds
 
 if TYPE_CHECKING:
     from polis.db import Database, Transaction
@@ -42,13 +40,12 @@ class _Due(Struct, frozen=True):
 
 async def keep(database: Database) -> None:
     """Look for what is due for as long as the process lives: one look at an index a turn."""
-    while True:
-        try:
-            while await turn(database) == _AT_ONCE:
-                pass
-        except Refused as refusal:
-            log.warning("asks.postponed", problem=refusal.problem.type)
-        await asyncio.sleep(TURN_S)
+
+    async def whole() -> None:
+        while await turn(database) == _AT_ONCE:
+            pass
+
+    await rounds("asks that are due", whole, every_s=TURN_S)
 
 
 async def turn(database: Database) -> int:

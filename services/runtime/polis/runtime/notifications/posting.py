@@ -15,6 +15,7 @@ from polis.runtime.egress.client import Outgoing
 from polis.runtime.egress.signing import signed
 from polis.runtime.egress.urls import place, refuse_status
 from polis.runtime.notifications import rows
+from polis.runtime.rounds import rounds
 from polis.runtime.shell.reaching import demand_hosts
 from polis.telemetry import log
 
@@ -49,18 +50,11 @@ class Posts:
 
     async def keep(self) -> None:
         """For as long as the process lives."""
-        while True:
-            self.wake.clear()
-            try:
-                while taken := await rows.take(self._database):
-                    await asyncio.gather(*(self._try(post) for post in taken))
-            except Refused as refusal:
-                log.warning("notifications.postponed", problem=refusal.problem.type)
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    await self.wake.wait()
-            except TimeoutError:
-                continue
+        await rounds("posts of notifications", self._turn, every_s=LOOK_S, wake=self.wake)
+
+    async def _turn(self) -> None:
+        while taken := await rows.take(self._database):
+            await asyncio.gather(*(self._try(post) for post in taken))
 
     async def _try(self, post: rows.Post) -> None:
         """Whatever goes wrong with one, the others are posted."""

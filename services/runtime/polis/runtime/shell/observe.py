@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,8 +9,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.proto import Refused, runtime
+from polis.proto import runtime
 from polis.runtime import metrics
+from polis.runtime.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -34,12 +34,7 @@ class Observe:
         self._executor = executor
 
     async def keep(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self.look()
-            except Refused as refusal:
-                log.warning("observing.postponed", problem=refusal.problem.type)
+        await rounds("observing", self.look, every_s=EVERY_S)
 
     async def look(self) -> None:
         slow = self._slow()

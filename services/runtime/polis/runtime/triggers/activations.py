@@ -20,6 +20,7 @@ from polis.proto import Refused, catalog
 from polis.proto.graph import Graph
 from polis.proto.runtime import StartRun
 from polis.proto.trigger import TriggerSpec
+from polis.runtime.rounds import rounds
 from polis.runtime.runs import resolve
 from polis.runtime.triggers import written
 from polis.runtime.triggers.firing import demand_reading, passes, told
@@ -51,27 +52,20 @@ class Activations:
         self._own = own
         self._stand_in = stand_in
         self.wake = asyncio.Event()
+        self._compare_at = 0.0
         self.on_change: list[asyncio.Event] = []
 
     async def run(self) -> None:
-        """For as long as the process lives; an outage is waited out."""
-        loop = asyncio.get_running_loop()
-        compare_at = loop.time()
-        while True:
-            self.wake.clear()
-            try:
-                if loop.time() >= compare_at:
-                    await self._compare()
-                    compare_at = loop.time() + COMPARE_S * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
-                while await self._read_stale():
-                    pass
-            except Refused as refusal:
-                log.warning("triggers.postponed", problem=refusal.problem.type)
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    await self.wake.wait()
-            except TimeoutError:
-                pass
+        """For as long as the process lives."""
+        await rounds("activations", self._turn, every_s=LOOK_S, wake=self.wake)
+
+    async def _turn(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._compare_at:
+            await self._compare()
+            self._compare_at = now + COMPARE_S * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
+        while await self._read_stale():
+            pass
 
     # What is to be read
 

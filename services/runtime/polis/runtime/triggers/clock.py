@@ -14,6 +14,7 @@ import msgspec
 
 from polis.proto import Refused
 from polis.proto.trigger import Schedule
+from polis.runtime.rounds import rounds
 from polis.runtime.triggers.marks import Occasion, Waiting
 from polis.runtime.triggers.rows import Armed
 from polis.runtime.triggers.slots import turn
@@ -51,20 +52,9 @@ class Clock:
         self.wake = firing.due
 
     async def run(self) -> None:
-        while True:
-            self.wake.clear()
-            try:
-                sleep_s = await self._turn()
-            except Refused as refusal:
-                log.warning("clock.postponed", problem=refusal.problem.type)
-                sleep_s = POLL_S
-            try:
-                async with asyncio.timeout(sleep_s):
-                    await self.wake.wait()
-            except TimeoutError:
-                pass
+        await rounds("triggers that are due", self._turn, every_s=POLL_S, wake=self.wake)
 
-    async def _turn(self) -> float:
+    async def _turn(self) -> float | None:
         """Fire what is due; seconds until to look again."""
         async with self._database.across_orgs() as tx:
             ahead = await tx.value(
@@ -74,7 +64,7 @@ class Clock:
                 """
             )
             if ahead is None or ahead > 0:
-                return POLL_S if ahead is None else min(POLL_S, ahead)
+                return None if ahead is None else float(ahead)
             due = await _take(tx)
         if not due:  # others are at it
             return _HELD_BY_OTHERS_S

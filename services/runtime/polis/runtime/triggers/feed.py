@@ -20,6 +20,7 @@ from polis.bus.permissions import followed_name, stream_name
 from polis.db.leadership import lock_number
 from polis.proto import Refused
 from polis.proto.contract import events
+from polis.runtime.rounds import rounds
 from polis.runtime.triggers import following
 from polis.runtime.triggers.following import Followed
 from polis.telemetry import log, trace
@@ -65,22 +66,14 @@ class Feed:
         kernel.bus.on_reconnect.append(self._doubt)
 
     async def run(self) -> None:
-        """For as long as the process lives; an outage of either server is waited out."""
-        while True:
-            self.changed.clear()
-            look_s = _SOON_S
-            try:
-                sources = await self._agree()
-                for source in sources or ():
-                    self._pull(source)
-                look_s = _SOON_S if sources is None else LOOK_S
-            except (BusError, Refused) as error:
-                log.warning("feed.postponed", error=repr(error))
-            try:
-                async with asyncio.timeout(look_s):
-                    await self.changed.wait()
-            except TimeoutError:
-                pass
+        """For as long as the process lives."""
+        await rounds("followed events", self._turn, every_s=LOOK_S, wake=self.changed, again_s=_SOON_S)
+
+    async def _turn(self) -> float | None:
+        sources = await self._agree()
+        for source in sources or ():
+            self._pull(source)
+        return _SOON_S if sources is None else None
 
     def _doubt(self) -> None:
         """The broker may have lost its consumers."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.proto import Refused
+from polis.runtime.rounds import rounds
 from polis.runtime.triggers.rows import Armed
 from polis.telemetry import log, trace
 
@@ -92,20 +93,9 @@ class Talks:
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
-        while True:
-            self.wake.clear()
-            try:
-                sleep_s = await self._turn()
-            except Refused as refusal:
-                log.warning("talks.postponed", problem=refusal.problem.type)
-                sleep_s = POLL_S
-            try:
-                async with asyncio.timeout(sleep_s):
-                    await self.wake.wait()
-            except TimeoutError:
-                pass
+        await rounds("messages that wait", self._turn, every_s=POLL_S, wake=self.wake)
 
-    async def _turn(self) -> float:
+    async def _turn(self) -> float | None:
         """Fire for what is due; seconds until to look again."""
         async with self._database.across_orgs() as tx:
             taken = await _take(tx)
@@ -116,7 +106,7 @@ class Talks:
                 """
             )
         await asyncio.gather(*(self._settle(held) for held in taken))
-        return POLL_S if ahead is None else min(POLL_S, max(0.0, ahead))
+        return None if ahead is None else float(ahead)
 
     async def _settle(self, held: Held) -> None:
         """One of them; whatever goes wrong with it, the others fire."""
