@@ -17,6 +17,7 @@ from polis.proto.messaging import LIVE_CONVERSATION
 from tests.bench.child import Child
 from tests.bench.figures import Figure
 from tests.bench.mesh import ROOT
+from tests.bench.native import written_in
 from tests.bench.peer_npm import modules_with
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ _PEER = "socket.io@4.8.1"
 
 
 class Load(NamedTuple):
-    """What one round came to: deliveries a second, and microseconds of the server's CPU for each."""
+    """What one round came to: deliveries a second, and microseconds of the server's CPU for each, and of the listeners'."""
 
     rate: float
     us: float
+    load_us: float
 
 
 class Side:
@@ -64,10 +66,9 @@ class Side:
 
     def flood(self, window: int) -> None:
         before = self.cpu_s()
-        heard, seconds = self.ask(do="flood", window=window, seconds=POINT_S)
-        self.floods.setdefault(window, []).append(
-            Load(heard / seconds, (self.cpu_s() - before) / heard * 1e6)
-        )
+        heard, seconds, worked_s = self.ask(do="flood", window=window, seconds=POINT_S)
+        us = (self.cpu_s() - before) / heard * 1e6
+        self.floods.setdefault(window, []).append(Load(heard / seconds, us, worked_s / heard * 1e6))
 
     def pace(self) -> None:
         p50, p99, _ = self.ask(do="pace", rate=PACE, seconds=POINT_S)
@@ -125,6 +126,7 @@ def _peer(mesh: Mesh) -> Side:
 def _flooded(ours: Side, peer: Side, window: int, bar: float) -> Figure:
     mine, theirs = ours.floods[window], peer.floods[window]
     us, peer_us = (statistics.median(load.us for load in loads) for loads in (mine, theirs))
+    load_us, peer_load_us = (statistics.median(load.load_us for load in loads) for loads in (mine, theirs))
     return Figure(
         "B5",
         f"one message to {LISTENERS:,}, {window} in flight",
@@ -134,7 +136,8 @@ def _flooded(ours: Side, peer: Side, window: int, bar: float) -> Figure:
         statistics.median(load.rate for load in theirs),
         statistics.median(m.rate / t.rate for m, t in zip(mine, theirs, strict=True)),
         bar,
-        note=f"CPU us a delivery {us:.2f} beside {peer_us:.2f}: {peer_us / us:.1f} times",
+        note=f"CPU us a delivery {us:.2f} beside {peer_us:.2f}: {peer_us / us:.1f} times; "
+        f"listeners in {written_in()}: {load_us:.2f} and {peer_load_us:.2f}",
     )
 
 

@@ -1,12 +1,8 @@
-"""Many who listen on WebSockets, in one thread: what they hear is counted, not read, so that it is the server that is measured.
-
-Each message holds one byte that stands nowhere else, and behind it when it was said. Asked by lines of JSON, as tests.bench.child has it.
-"""
+"""A thousand who listen at one server, and who says what they hear. Asked by lines of JSON, as tests.bench.child has it."""
 
 from __future__ import annotations
 
 import json
-import re
 import select
 import socket
 import sys
@@ -16,19 +12,11 @@ from typing import Any
 import msgspec
 
 from tests.bench.child import own_output
+from tests.bench.listeners import listeners
 
-MARK = b"\x7f"
 SIZE = 100
 """Characters of a message."""
-_SAID_AT = re.compile(rb"\x7f([0-9]{16,})")
-_PONGS = {
-    b"\x89\x00": b"\x8a\x80\0\0\0\0",
-    b"\x81\x012": b"\x81\x81\0\0\0\0" + b"3",
-    b"PING\r\n": b"PONG\r\n",
-}
-"""Of WebSocket, Engine.IO, NATS."""
-_LOOK_EVERY = 50
-_HANDSHAKE_S, _STALL_S = 20.0, 10.0
+_HANDSHAKE_S, _STALL_S, _TURN_S = 20.0, 10.0, 0.02
 
 
 def masked(text: bytes) -> bytes:
@@ -36,61 +24,6 @@ def masked(text: bytes) -> bytes:
     size = len(text)
     head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
     return head + b"\0\0\0\0" + text
-
-
-class Listeners:
-    """So many connections that are told the same."""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._sockets: dict[int, socket.socket] = {}
-        self._members = 0
-        self.late_ns: list[int] | None = None
-
-    def __len__(self) -> int:
-        return self._members
-
-    def fileno(self) -> int:
-        """Ready when any of them is."""
-        return self._epoll.fileno()
-
-    def keep(self, plain: socket.socket) -> None:
-        """Answer its pings, too."""
-        self._sockets[plain.fileno()] = plain
-        self._epoll.register(plain.fileno(), select.EPOLLIN)
-
-    def add(self, plain: socket.socket) -> None:
-        plain.setblocking(False)
-        self.keep(plain)
-        self._members += 1
-        if self._members % _LOOK_EVERY == 0:
-            self.hear(0)  # the first are asked whether they are there before the last has come
-
-    def hear(self, wait_s: float) -> int:
-        """Messages that have come by now."""
-        count = 0
-        for number, _ in self._epoll.poll(wait_s, 4096):
-            count += self._take(self._sockets[number])
-        return count
-
-    def _take(self, plain: socket.socket) -> int:
-        data = plain.recv(1 << 18)
-        if not data:
-            raise RuntimeError(f"the server closed a connection of {len(self)}")
-        if self.late_ns is not None:
-            now = time.monotonic_ns()
-            self.late_ns += [now - int(at) for at in _SAID_AT.findall(data)]
-        for ping, pong in _PONGS.items():
-            if ping in data:
-                plain.sendall(pong)
-        return data.count(MARK)
-
-    def close(self) -> None:
-        for plain in self._sockets.values():
-            plain.close()
-        self._sockets.clear()
-        self._members = 0
-        self._epoll.close()
 
 
 def dial(port: int, path: str, token: str = "") -> socket.socket:
@@ -186,7 +119,7 @@ class Bench:
     """The connections of this process; one kind at a time."""
 
     def __init__(self) -> None:
-        self.listeners = Listeners()
+        self.listeners = listeners()
         self._room: Polis | SocketIo
 
     def open(self, kind: str, given: dict[str, Any], listeners: int) -> int:
@@ -202,26 +135,28 @@ class Bench:
             self.listeners.add(dial(port, "/api/v1/live", token))
         return len(self.listeners)
 
-    def flood(self, window: int, seconds: float) -> tuple[int, float]:
-        """Deliveries, and seconds, with so many messages in flight."""
+    def flood(self, window: int, seconds: float) -> tuple[int, float, float]:
+        """Deliveries, seconds, and this process's CPU, with so many messages in flight: the next is said when the average
+        listener has heard one."""
         members = len(self.listeners)
         began = heard_at = time.perf_counter()
+        worked = time.process_time()
         said = heard = 0
         while (now := time.perf_counter()) < began + seconds or heard < said * members:
             while now < began + seconds and said - heard // members < window:
                 self._room.say(_text())
                 said += 1
-            came = self.listeners.hear(0.02)
+            came = self.listeners.hear((said - window + 1) * members - heard, _TURN_S)
             heard += came
             heard_at = now if came else heard_at
             if now - heard_at > _STALL_S:
                 raise RuntimeError(f"{said * members - heard} messages were not heard")
-        return heard, time.perf_counter() - began
+        return heard, time.perf_counter() - began, time.process_time() - worked
 
     def pace(self, rate: float, seconds: float) -> tuple[float, float, int]:
         """p50 and p99 in ms of messages at an even pace, and how many deliveries there were."""
         listeners = self.listeners
-        listeners.late_ns = []
+        late = listeners.late_us = []
         members, due, said, heard = len(listeners), time.perf_counter(), 0, 0
         stop = due + seconds
         while (now := time.perf_counter()) < stop or (heard < said * members and now < stop + _STALL_S):
@@ -229,20 +164,21 @@ class Bench:
                 self._room.say(_text())
                 said += 1
                 due += 1 / rate
-            heard += listeners.hear(max(0.0, min(due - now, 0.02)) if now < stop else 0.02)
-        late, listeners.late_ns = sorted(listeners.late_ns), None
-        return late[len(late) // 2] / 1e6, late[len(late) * 99 // 100] / 1e6, heard
+            heard += listeners.hear(said * members - heard, max(0.0, due - now) if now < stop else _TURN_S)
+        listeners.late_us = None
+        late.sort()
+        return late[len(late) // 2] / 1e3, late[len(late) * 99 // 100] / 1e3, heard
 
     def rest(self, seconds: float) -> int:
         """Answer pings and nothing else."""
         stop = time.perf_counter() + seconds
         while time.perf_counter() < stop:
-            self.listeners.hear(0.1)
+            self.listeners.hear(1, 0.1)
         return len(self.listeners)
 
     def close(self) -> int:
         self.listeners.close()
-        self.listeners = Listeners()
+        self.listeners = listeners()
         return 0
 
 
@@ -254,7 +190,7 @@ def main() -> None:
     output, bench = own_output(), Bench()
     while True:
         while sys.stdin not in select.select((sys.stdin, bench.listeners), (), ())[0]:
-            bench.listeners.hear(0)  # pings are answered meanwhile
+            bench.listeners.hear()  # pings are answered meanwhile
         line = sys.stdin.readline()
         if not line:
             return
