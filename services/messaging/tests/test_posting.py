@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -17,6 +18,8 @@ from polis.proto.contract import operation_of
 from polis.proto.problems import Forbidden, Invalid, Overloaded
 from polis.service import call, serving
 from polis.service.wire import encode_problem
+
+_READ = "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'messages' and schemaname = 'messaging'"
 
 
 @pytest.fixture
@@ -67,6 +70,34 @@ async def test_a_repeat_answers_what_the_first_did_also_when_both_come_at_once(g
     assert other.seq == again.seq + 1
     said = (await ada.call(m.ListMessages(id_))).items
     assert [(s.seq, s.text) for s in said] == [(other.seq, "one"), (again.seq, "one")]
+
+
+async def test_a_post_reads_as_little_in_a_long_conversation_as_in_a_new_one(group, stage):
+    """Nobody has analysed the tables of a conversation that grew within a minute."""
+    ada, _, id_ = group
+    org, sender = ada.org_id, ada.principal_id
+    admin = await asyncpg.connect(stage.database.admin_url)
+    async with admin.transaction():
+        await admin.execute(
+            "insert into messaging.messages (org_id, conversation_id, seq, sender_id, sent_at, text, size, client_id)"
+            " select $1, $2, n, $3, now(), 'on and on', 90, n::text from generate_series(1, 20000) n",
+            *(org, id_, sender),
+        )
+        await admin.execute("set local role app_messaging; set local enable_seqscan = off")
+        await admin.execute("select set_config('polis.orgs', $1, true)", f"{{{org}}}")
+        before = await admin.fetchval(_READ)
+        found = await admin.fetch(
+            "select repeated_seq from messaging.lock_for_posts("
+            "array_fill($1::uuid, '{50}'), array_fill($2::uuid, '{50}'), array_fill($3::uuid, '{50}'),"
+            " array(select (19980 + n)::text from generate_series(1, 50) n),"
+            " array_fill(null::bigint, '{50}'), array_fill(null::bigint, '{50}'))",
+            *(org, id_, sender),
+        )
+        read = await admin.fetchval(_READ) - before
+    await admin.close()
+
+    assert [row["repeated_seq"] for row in found] == [*range(19981, 20001), *[None] * 30]
+    assert read == 20
 
 
 async def test_a_bad_post_fails_alone_among_those_of_its_moment(group, person, refused):

@@ -122,7 +122,7 @@ _THREAD = _page("m.seq < $3 and (m.thread = $5 or m.seq = $5)", "desc")
 _ONE = f"select {COLUMNS} from messaging.messages m where m.org_id = $1 and m.conversation_id = $2 and m.seq = $3"  # noqa: S608 - as above
 _NAMED = f"""
     select {COLUMNS} from messaging.messages m
-    where m.org_id = $1 and m.conversation_id = $2 and m.sender_id = $3 and m.client_id = $4
+    where m.org_id = $1 and m.sender_id = $3 and m.client_id = $4 and m.conversation_id is not distinct from $2
 """  # noqa: S608 - as above
 _THESE = f"""
     select {COLUMNS} from messaging.messages m
