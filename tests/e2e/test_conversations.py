@@ -13,8 +13,10 @@ import asyncpg
 import pytest
 
 from polis.cli.api import Api, Problem
+from polis.client import Polis
 from polis.messaging.notifications import clock
 from polis.testing import eventually
+from tests.chaos.proxy import Proxy
 from tests.e2e.world import new_key
 
 
@@ -135,6 +137,37 @@ async def test_a_grant_opens_a_conversation_and_ends_what_is_followed_by_it_when
 
     async with asyncio.timeout(5):
         assert (await socket.frame())["op"] == "problem"
+
+
+async def test_who_is_added_invited_or_removed_is_told_at_once_and_anew_behind_a_cut(
+    ada, tom, group, address
+):
+    def told(change):
+        part = change.data["participation"] or {}
+        return part.get("conversation_id") or change.data["left"], part.get("role"), part.get("state")
+
+    async with (
+        Proxy("127.0.0.1", int(address.rpartition(":")[2])) as proxy,
+        Polis(f"http://127.0.0.1:{proxy.port}", tom.token) as polis,
+    ):
+        changes = polis.follow("conversations")
+        first = await anext(changes)
+        made = await ada.call("POST", "/conversations", {"kind": "group", "participants": [group["tom"]]})
+        assert told(await anext(changes)) == (made["id"], "member", "joined")
+        other = await ada.call("POST", "/conversations", {"kind": "group"})
+        body = {"principal_id": group["tom"], "role": "admin", "invite": True}
+        await ada.call("POST", f"/conversations/{other['id']}/participants", body)
+        assert told(await anext(changes)) == (other["id"], "admin", "invited")
+        await ada.call("DELETE", f"{group['path']}/participants/{group['tom']}")
+        assert told(await anext(changes)) == (group["id"], None, None)
+        proxy.cut()
+        proxy.heal()
+        again = await anext(changes)
+        await changes.aclose()
+
+    assert [each["conversation_id"] for each in first.data["participations"]] == [group["id"]]
+    assert again.kind == "snapshot"
+    assert {each["conversation_id"] for each in again.data["participations"]} == {made["id"], other["id"]}
 
 
 async def test_typing_marks_and_presence_are_heard_and_take_no_number(ada, tom, group, follow):

@@ -3432,6 +3432,29 @@ export interface ParticipantPage {
   next_cursor: string | null;
 }
 
+/** What somebody is in a conversation: joined or invited, as what, and since when that is so. */
+export interface Participation {
+  conversation_id: string;
+  /** Observers read and say nothing. */
+  role: "admin" | "member" | "observer" | "owner";
+  state: "banned" | "invited" | "joined" | "left" | "removed";
+  since: string;
+}
+
+/** Somebody takes part in a conversation or is invited to it, as that is now, or does so no more; numbered from the snapshot on. */
+export interface ParticipationChange {
+  seq: number;
+  participation: Participation | null;
+  left: string | null;
+}
+
+/** What somebody takes part in or is invited to, the latest first. `more`: and there are earlier ones. */
+export interface ParticipationsSnapshot {
+  seq: number;
+  participations: Participation[];
+  more: boolean;
+}
+
 /** Show nothing further until it is resumed; nothing of what is said meanwhile is lost. */
 export interface PauseControl {
   kind: "pause";
@@ -5353,6 +5376,10 @@ export interface WatchConversation {
   after?: number | null;
 }
 
+/** Read which conversations the caller takes part in or is invited to, the 1,000 latest: the authorised start of following that. */
+export interface WatchParticipations {
+}
+
 /** Read who of those in the caller's latest conversations is about: the authorised start of following that. */
 export interface WatchPresence {
 }
@@ -5890,6 +5917,8 @@ export interface Operations {
   VerifyAudit: { request: VerifyAudit; answer: AuditState };
   /** Read a conversation with its newest messages, or what came after an entry: the authorised start of a live subscription. */
   WatchConversation: { request: WatchConversation; answer: ConversationSnapshot };
+  /** Read which conversations the caller takes part in or is invited to, the 1,000 latest: the authorised start of following that. */
+  WatchParticipations: { request: WatchParticipations; answer: ParticipationsSnapshot };
   /** Read who of those in the caller's latest conversations is about: the authorised start of following that. */
   WatchPresence: { request: WatchPresence; answer: PresenceSnapshot };
   /** Read a run with its steps, or what came after a transition: the authorised start of a live subscription. */
@@ -5937,6 +5966,7 @@ export type OnSocket =
 export interface Topics {
   [topic: `run/${string}`]: { snapshot: RunSnapshot; change: Transition };
   [topic: `conversation/${string}`]: { snapshot: ConversationSnapshot; change: ConversationChange };
+  "conversations": { snapshot: ParticipationsSnapshot; change: ParticipationChange };
   "asks": { snapshot: InboxSnapshot; change: InboxChange };
   "presence": { snapshot: PresenceSnapshot; change: PresenceChange };
   "org": { snapshot: OrgSnapshot; change: OrgEvent };

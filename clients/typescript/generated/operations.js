@@ -236,6 +236,7 @@ export const operations = {
   UploadArtifact: { method: "POST", path: "/artifacts", raw: "content" },
   VerifyAudit: { method: "GET", path: "/audit/verification" },
   WatchConversation: { method: "GET", path: "/conversations/{conversation_id}/snapshot" },
+  WatchParticipations: { method: "GET", path: "/participations" },
   WatchPresence: { method: "GET", path: "/presence" },
   WatchRun: { method: "GET", path: "/runs/{run_id}/snapshot" },
   WithdrawApproval: { method: "DELETE", path: "/grants/{grant_id}/approval", idempotent: true },

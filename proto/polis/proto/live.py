@@ -14,9 +14,12 @@ from polis.proto.contract import Operation, operations
 from polis.proto.messaging import (
     ConversationChange,
     ConversationSnapshot,
+    ParticipationChange,
+    ParticipationsSnapshot,
     PresenceChange,
     PresenceSnapshot,
     WatchConversation,
+    WatchParticipations,
     WatchPresence,
 )
 from polis.proto.registry import load
@@ -62,6 +65,7 @@ class TopicKind(NamedTuple):
 TOPICS = (
     TopicKind("run/<id>", RunSnapshot, Transition, WatchRun),
     TopicKind("conversation/<id>", ConversationSnapshot, ConversationChange, WatchConversation),
+    TopicKind("conversations", ParticipationsSnapshot, ParticipationChange, WatchParticipations),
     TopicKind("asks", InboxSnapshot, InboxChange, ListAsks),
     TopicKind("presence", PresenceSnapshot, PresenceChange, WatchPresence),
     TopicKind("org", OrgSnapshot, OrgEvent, None),

@@ -49,6 +49,7 @@ def own(name: str):
 TOPIC_ROWS = {
     "run/<id>": run,
     "conversation/<id>": conversation,
+    "conversations": own("conversations"),
     "asks": own("asks"),
     "presence": own("presence"),
     "org": own("org"),

@@ -141,6 +141,7 @@ ROWS: dict[str, Any] = {
     "say_typing": on(_C + "/typing", {}),
     "say_presence": fixed("/presence", {"state": "online"}),
     "watch_presence": fixed("/presence"),
+    "watch_participations": fixed("/participations"),
     "list_presence": on(_C + "/presence"),
     "export_conversation": on(_C + "/export"),
     "begin_stream": on(_C + "/streams", {"client_id": "1"}),

@@ -16,7 +16,7 @@ from polis.proto.messaging.messages import Message
 from polis.proto.messaging.participants import Participant
 from polis.proto.messaging.streams import MessageStream, StreamChange
 from polis.proto.messaging.turns import AnswerTurn
-from polis.proto.messaging.words import EntryKind, Position
+from polis.proto.messaging.words import EntryKind, ParticipantRole, ParticipantState, Position
 
 PresenceState = Annotated[Literal["online", "away", "busy", "offline"], Meta(examples=["online"])]
 PRESENCE_S = 60
@@ -154,6 +154,31 @@ class PresenceChange(Struct, frozen=True):
     presence: Presence
 
 
+class Participation(Struct, frozen=True):
+    """What somebody is in a conversation: joined or invited, as what, and since when that is so."""
+
+    conversation_id: UUID
+    role: ParticipantRole
+    state: ParticipantState
+    since: Time
+
+
+class ParticipationsSnapshot(Struct, frozen=True):
+    """What somebody takes part in or is invited to, the latest first. `more`: and there are earlier ones."""
+
+    seq: int
+    participations: tuple[Participation, ...]
+    more: bool = False
+
+
+class ParticipationChange(Struct, frozen=True):
+    """Somebody takes part in a conversation or is invited to it, as that is now, or does so no more; numbered from the snapshot on."""
+
+    seq: int
+    participation: Participation | None = None
+    left: UUID | None = None
+
+
 class LivePresence(Struct, frozen=True):
     """What travels on `live.<org>.presence.<org>`: how somebody in the org is about. Gateways tell it to those who may know."""
 
@@ -222,6 +247,11 @@ class ListPresence(Request[Page[Presence]], frozen=True):
 @operation(http="GET /presence", scope="messaging:read")
 class WatchPresence(Request[PresenceSnapshot], frozen=True):
     """Read who of those in the caller's latest conversations is about: the authorised start of following that."""
+
+
+@operation(http="GET /participations", scope="messaging:read")
+class WatchParticipations(Request[ParticipationsSnapshot], frozen=True):
+    """Read which conversations the caller takes part in or is invited to, the 1,000 latest: the authorised start of following that."""
 
 
 @operation(scope=INTERNAL, callers=("gateway",))

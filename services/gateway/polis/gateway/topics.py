@@ -1,4 +1,4 @@
-"""Topics that clients follow: runs, conversations (conversations.py), their org (orgs.py), what they may answer (inbox.py).
+"""Topics that clients follow: runs, conversations (conversations.py), their org (orgs.py), lists of their own (lists.py).
 
 A run's number is that of its transitions: exact, whatever happened to the broker. One subscription and one reading serve
 all who follow it here; the owner of a topic authorises each of them.
@@ -16,11 +16,14 @@ from polis.gateway.audience import Follower, Turn
 from polis.gateway.channels import Channels
 from polis.gateway.conversations import ConversationFeeds
 from polis.gateway.feeds import Feed
-from polis.gateway.inbox import InboxChannel, InboxWatch
+from polis.gateway.inbox import OF_ASKS, InboxWatch
+from polis.gateway.lists import ListChannel
 from polis.gateway.orgs import OrgChannel, OrgWatch
+from polis.gateway.participations import ParticipationsWatch
 from polis.gateway.presences import PresenceChannel, PresenceWatch
 from polis.proto import Refused
 from polis.proto.live import TOPICS
+from polis.proto.messaging import ParticipantChanged
 from polis.proto.problems import Fault, Invalid
 from polis.proto.runtime import RUN_LIVE, TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
 
@@ -110,7 +113,8 @@ class Topics:
         self._kernel = kernel
         self._turn = Turn(asyncio.get_running_loop())
         self._runs: dict[tuple[UUID, UUID], RunFeed] = {}
-        self._inboxes = Channels(lambda org_id: InboxChannel(kernel, org_id))
+        self._inboxes = Channels(lambda org_id: ListChannel(kernel, org_id, OF_ASKS))
+        self._participations = Channels(lambda org_id: ListChannel(kernel, org_id, (ParticipantChanged,)))
         self._orgs = Channels(lambda org_id: OrgChannel(kernel, org_id))
         self._presences = Channels(lambda org_id: PresenceChannel(kernel, org_id))
         self._conversations = ConversationFeeds(kernel, self._turn)
@@ -152,6 +156,8 @@ class Topics:
     def _watch(self, topic: str, who: Who) -> Watch:
         if topic == "asks":
             return InboxWatch(self._kernel, self._inboxes, lambda: who.actor)
+        if topic == "conversations":
+            return ParticipationsWatch(self._kernel, self._participations, lambda: who.actor)
         if topic == "org":
             return OrgWatch(self._orgs, lambda: who.actor)
         if topic == "presence":

@@ -21,6 +21,8 @@ from polis.proto.messaging import (
     ConversationSnapshot,
     LiveConversation,
     Missed,
+    Participation,
+    ParticipationsSnapshot,
     Presence,
     PresenceSnapshot,
     Typing,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 handlers = Handlers()
 _MISSED_BYTES = 800 * 1024
 """Of one answer to what somebody missed: the broker takes a mebibyte."""
+_PARTICIPATIONS = 1000
 _SYNCED = 2000
 """Conversations that a device is kept up to date with: a cursor holds as many."""
 
@@ -157,6 +160,22 @@ async def watch_presence(_: messaging.WatchPresence, ctx: Context[Own]) -> Prese
     )
     told = presences.of(actor.org_id, ids)
     return PresenceSnapshot(0, told, tuple(ids), tuple(conversation_ids))
+
+
+@handlers.handles(messaging.WatchParticipations)
+async def watch_participations(_: messaging.WatchParticipations, ctx: Context[Own]) -> ParticipationsSnapshot:
+    found = await ctx.db.rows(
+        Participation,
+        """
+        select p.conversation_id, p.role, p.state, p.since from messaging.participants p
+        where p.org_id = $1 and p.principal_id = $2 and p.state in ('joined', 'invited')
+        order by p.since desc, p.conversation_id limit $3
+        """,
+        ctx.actor.org_id,
+        ctx.actor.principal_id,
+        _PARTICIPATIONS + 1,
+    )
+    return ParticipationsSnapshot(0, tuple(found[:_PARTICIPATIONS]), len(found) > _PARTICIPATIONS)
 
 
 _SHOWN = 1_000
