@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -84,6 +85,17 @@ events_published = Counter("polis_events_published", "Events published to the st
 events_handled = Counter(
     "polis_events_handled", "Events taken from a stream.", ("consumer", "outcome"), registry=registry
 )
+
+
+def _tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # read outside of a loop
+        return 0
+
+
+tasks = Gauge("polis_tasks", "Tasks of the event loop that have not ended.", registry=registry)
+tasks.set_function(_tasks)
 live_open = Gauge("polis_live_open", "WebSockets that are open.", registry=registry)
 live_closed = Counter(
     "polis_live_closed", "WebSockets that this side closed, by code.", ("code",), registry=registry
