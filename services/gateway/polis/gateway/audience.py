@@ -7,7 +7,6 @@ crowd; what a crowd is told in one turn is joined, so that a busy topic costs ea
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
 
 CROWD = 500
 """Of the largest: so many are written to in one turn of the loop, that none takes long."""
-REST = 2.0
-"""A large crowd is left alone for so many times as long as writing to it took, and what it is told meanwhile is joined: under
-load that is most of it, and without load nobody waits."""
-_LARGE = 50
-_LONGEST_REST_S = 0.1
 
 
 class Thing(Protocol):
@@ -126,13 +120,6 @@ class Turn:
         self._scheduled = False
 
     def add(self, crowd: Crowd) -> None:
-        rest_s = crowd.rested_at - time.monotonic() if crowd.rested_at else 0.0
-        if rest_s > 0:
-            self.loop.call_later(rest_s, self._add, crowd)
-        else:
-            self._add(crowd)
-
-    def _add(self, crowd: Crowd) -> None:
         self._due.append(crowd)
         if not self._scheduled:
             self._scheduled = True
@@ -141,27 +128,23 @@ class Turn:
     def _write(self) -> None:
         written = 0
         while self._due and written < CROWD:
-            crowd, began = self._due.popleft(), time.monotonic()
-            count = crowd.flush()
-            written += count
-            if count >= _LARGE:
-                self.loop.call_soon(crowd.rest, began)  # the loop writes at the end of its turn
+            written += self._due.popleft().flush()
         self._scheduled = bool(self._due)
         if self._scheduled:
             self.loop.call_soon(self._write)
 
 
 class Crowd:
-    """Up to so many with one view. told_at: when they were last written to, by the loop's clock. rested_at: until when they rest."""
+    """Up to so many with one view. told_at: when they were last written to, by the loop's clock."""
 
-    __slots__ = ("_due", "_frames", "_members", "_turn", "rested_at", "told_at")
+    __slots__ = ("_due", "_frames", "_members", "_turn", "told_at")
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._members: dict[Follower, Writer] = {}
         self._frames: list[bytes] = []
         self._due = False
-        self.told_at = self.rested_at = 0.0
+        self.told_at = 0.0
 
     def __len__(self) -> int:
         return len(self._members)
@@ -171,11 +154,6 @@ class Crowd:
         if not self._due:
             self._due = True
             self._turn.add(self)
-
-    def rest(self, began: float) -> None:
-        """What began then is written."""
-        now = time.monotonic()
-        self.rested_at = now + min(REST * (now - began), _LONGEST_REST_S)
 
     def flush(self) -> int:
         """Write what is due; how many were written to."""
