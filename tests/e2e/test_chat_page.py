@@ -155,8 +155,9 @@ async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, chat):
     assert (broken(here), broken(there)) == ([], [])
 
 
-async def test_who_is_read_late_can_still_be_chosen(ada, tom, chat):
+async def test_who_is_read_late_can_be_chosen_and_where_one_is_added_or_removed_is_told(ada, tom, chat):
     page = await chat(ada, DESK)
+    await page.add_init_script("window.setInterval = () => 0")  # nothing is looked at now and then
     late = asyncio.Event()
 
     async def held(route):
@@ -170,6 +171,13 @@ async def test_who_is_read_late_can_still_be_chosen(ada, tom, chat):
     late.set()
     await page.get_by_role("button", name="Tom").click()
     await expect(page.locator("#name")).to_have_text("Tom")
+
+    made = await tom.call(
+        "POST", "/conversations", {"kind": "group", "name": "Added", "participants": [ada.id]}
+    )
+    await expect(page.get_by_role("link", name="Added")).to_be_visible()
+    await tom.call("DELETE", f"/conversations/{made['id']}/participants/{ada.id}")
+    await expect(page.get_by_role("link", name="Added")).to_have_count(0)
 
 
 async def test_what_is_written_during_a_cut_is_sent_once_and_what_was_missed_is_there(
@@ -261,6 +269,17 @@ async def test_all_can_be_done_by_keyboard_and_everything_has_a_name(ada, tom, g
     await expect(page.get_by_role("menuitem", name="Pin")).to_be_focused()
     await press("Enter")
     await expect(said(page, "first").locator(".pinned")).to_be_visible()
+    more = page.get_by_role("button", name="About this conversation")
+    for item, count in (("Mute it", 1), ("Notify me of it again", 0)):
+        await more.focus()
+        await press("Enter")
+        await page.get_by_role("menuitem", name=item).focus()
+        await press("Enter")
+        await expect(page.get_by_role("link", name=group["name"]).get_by_text("Muted")).to_have_count(count)
+        await expect(more).to_be_focused()
+        preferences = await ada.call("GET", "/notification-preferences")
+        assert preferences.get("not_of", []) == [group["id"]] * count
+    await expect(page.locator("#heard")).to_contain_text("You are told of it as of others again")
     await page.get_by_role("link", name="To the message field").focus()
     await press("Enter")
     await expect(field(page)).to_be_focused()

@@ -15,12 +15,14 @@ import { Link } from "./link.js";
 import { List } from "./list.js";
 import { openMenu } from "./menu.js";
 import { history, signDialog } from "./messages.js";
+import { Muted } from "./muted.js";
 import { Open } from "./open.js";
 import { Outbox } from "./outbox.js";
 import { People } from "./people.js";
 
 const LOOK_MS = 10_000;
 const HANDOFFS_EVERY = 3;
+const SELDOM = 18;
 const PRESENT_MS = 45_000;
 const SIGNS = ["👍", "❤️", "😂", "🎉", "😮", "👀"];
 // Who has signed in there comes back to the same conversation.
@@ -29,7 +31,6 @@ const TOUCH = matchMedia("(pointer: coarse)");
 
 class Chat {
   polis = new Polis();
-  looked = 0;
 
   async start() {
     const me = await this.polis.call("GetMe");
@@ -41,15 +42,17 @@ class Chat {
     this.drafts = new Drafts(this.polis, this.kept);
     this.asks = new Asks(this);
     this.link = new Link(() => this.outbox.run());
+    this.muted = new Muted(this.polis, () => this.list.draw());
     this.list = new List(this);
     this.outbox = new Outbox(this.kept, (item) => this.#post(item), (id) => this.open.room?.id === id && this.open.draw());
     this.composer = new Composer(this);
     this.open = new Open(this, this.#actions());
     this.#listen();
-    await Promise.all([this.people.read(), this.list.read(), showWaiting(this)]);
+    await Promise.all([this.people.read(), this.list.read(), showWaiting(this), this.muted.read().catch(() => {})]);
     this.outbox.run();
     this.#present();
     this.#look();
+    this.list.listen();
     this.show();
   }
 
@@ -138,9 +141,9 @@ class Chat {
     this.open.draw();
   }
 
-  async refresh() {
+  async refresh({ list = true } = {}) {
     try {
-      await Promise.all([this.list.read(), this.looked++ % HANDOFFS_EVERY ? null : showWaiting(this)]);
+      await Promise.all([list && this.list.read(), showWaiting(this)]);
     } catch (error) {
       if (error.status === 401) this.#door();
     }
@@ -259,8 +262,15 @@ class Chat {
     this.polis.say("SayPresence", { state: document.hidden ? "away" : "online" }).catch(() => {});
   }
 
+  // What is told of need not be read, but for safety; what waits to be taken over is told to nobody.
   #look() {
-    setInterval(() => !document.hidden && this.refresh(), LOOK_MS);
+    let turn = 0;
+    setInterval(() => {
+      if (document.hidden) return;
+      turn += 1;
+      const list = turn % SELDOM === 0 || !this.list.told;
+      if (list || turn % HANDOFFS_EVERY === 0) this.refresh({ list });
+    }, LOOK_MS);
     document.addEventListener("visibilitychange", () => !document.hidden && this.refresh());
   }
 

@@ -4,17 +4,20 @@ import { peopleField } from "./begin.js";
 import { confirmed, openDialog } from "./dialog.js";
 import { button, h } from "./element.js";
 import { found, line } from "./found.js";
+import { tell } from "./heard.js";
 
 // What its menu offers.
 export function details(chat) {
   const { room } = chat.open;
   const { kind, archived_at: archived } = room.conversation;
+  const muted = chat.muted.has(room.id);
   const change = (fields) => chat.attempt(() => chat.polis.call("ChangeConversation", { conversation_id: room.id, ...fields }));
   return [
     { text: "Search in it…", act: () => found(chat, "", room.id) },
     { text: "Pinned messages…", act: () => pins(chat, room) },
     kind === "direct" ? null : { text: "Who takes part…", act: () => participants(chat, room) },
     !room.role && kind !== "direct" ? { text: "Join", act: () => chat.attempt(() => chat.polis.call("JoinConversation", { conversation_id: room.id })) } : null,
+    room.role ? { text: muted ? "Notify me of it again" : "Mute it", act: () => mute(chat, room, !muted) } : null,
     room.manages ? { text: "Rename…", act: () => rename(room, change) } : null,
     room.manages ? { text: archived ? "Open it again" : "Archive", act: () => change({ archived: !archived }) } : null,
     room.role && kind !== "direct" ? { text: "Leave…", act: () => leave(chat, room) } : null,
@@ -35,6 +38,14 @@ export function invited(chat, { id, kind, name }) {
       button("Decline", () => answer("LeaveConversation", () => (location.hash = ""), close)),
     ),
   );
+}
+
+// The button that opened the menu has the focus again by now: what has become of it is told.
+function mute(chat, { id }, muted) {
+  return chat.attempt(async () => {
+    await chat.muted.set(id, muted);
+    tell(muted ? "It is muted: you are told of it here alone." : "You are told of it as of others again.");
+  });
 }
 
 function pins(chat, room) {

@@ -1,13 +1,14 @@
 // The conversations that one takes part in, those where something happened last first.
 
 import { at, h, keyed } from "./element.js";
-import { Nearby } from "./nearby.js";
+import { MOST as NEAR, Nearby } from "./nearby.js";
 import { titleOf } from "./people.js";
 import { full, short } from "./times.js";
 
 const PAGE = 50;
 const MOST = 500;
 const SETTLED_MS = 300;
+const TOGETHER_MS = 100;
 const KINDS = { direct: "", group: "Group", channel: "Channel", agents: "Agents" };
 
 export class List {
@@ -18,6 +19,9 @@ export class List {
   #filter = "";
   #timer = 0;
   #nearby;
+  #reading = Promise.resolve();
+  #again = 0;
+  #following = false;
   current = null;
 
   constructor(chat) {
@@ -31,15 +35,43 @@ export class List {
   }
 
   get unread() {
-    return [...this.#items.values()].reduce((sum, { unread }) => sum + unread, 0);
+    const counted = [...this.#items.values()].filter(({ conversation }) => !this.#chat.muted.has(conversation.id));
+    return counted.reduce((sum, { unread }) => sum + unread, 0);
   }
 
   get(id) {
     return this.#items.get(id) ?? null;
   }
 
-  // Reads as many as are shown anew.
-  async read() {
+  // Whether all that changes it is told; otherwise it has to be read now and then.
+  get told() {
+    return this.#following && this.#items.size <= NEAR;
+  }
+
+  // Where one is added, invited or removed, it is read again; behind a cut, too.
+  async listen() {
+    const state = (now) => (this.#following = now === "live");
+    try {
+      for await (const _ of this.#chat.polis.follow("conversations", { state, attempts: Infinity })) this.readSoon();
+    } catch {
+      this.#following = false;
+    }
+  }
+
+  // Once for all that is told together.
+  readSoon() {
+    this.#again ||= setTimeout(() => {
+      this.#again = 0;
+      this.#chat.refresh();
+    }, TOGETHER_MS);
+  }
+
+  // Reads as many as are shown anew, behind whoever reads already: the last answer is the latest.
+  read() {
+    return (this.#reading = this.#reading.catch(() => {}).then(() => this.#all()));
+  }
+
+  async #all() {
     const found = new Map();
     let after;
     do {
@@ -77,10 +109,20 @@ export class List {
     }, SETTLED_MS);
   }
 
-  #heard(id, seq, { actor_id: actor, at: moment }) {
+  #heard(id, seq, { entry, mark }) {
     const item = this.#items.get(id);
-    if (!item || seq <= item.conversation.head_seq) return;
-    this.change(id, { unread: item.unread + (actor === this.#chat.me.id ? 0 : 1), conversation: { head_seq: seq, last_at: moment } });
+    if (!item) return;
+    if (mark) return this.#read(item, mark);
+    if (seq <= item.conversation.head_seq) return;
+    const { kind, actor_id: actor, at: moment, conversation } = entry;
+    const counts = kind === "posted" && actor !== this.#chat.me.id;
+    this.change(id, { unread: item.unread + (counts ? 1 : 0), conversation: { ...conversation, head_seq: seq, last_at: moment } });
+    if (conversation?.archived_at) this.readSoon();
+  }
+
+  // On another device.
+  #read({ conversation }, { principal_id: who, read_seq: seq }) {
+    if (who === this.#chat.me.id && seq >= conversation.head_seq) this.change(conversation.id, { read_seq: seq, unread: 0 });
   }
 
   #byTime() {
@@ -101,11 +143,11 @@ export class List {
   }
 
   draw() {
-    const named = this.#byTime().map((item) => ({ item, name: titleOf(item.conversation, this.#chat.people), open: item.conversation.id === this.current }));
+    const named = this.#byTime().map((item) => ({ item, name: titleOf(item.conversation, this.#chat.people), open: item.conversation.id === this.current, muted: this.#chat.muted.has(item.conversation.id) }));
     const shown = named.filter(({ name }) => name.toLowerCase().includes(this.#filter));
     keyed(at("conversations"), shown, {
       key: ({ item }) => item.conversation.id,
-      same: (a, b) => a.item === b.item && a.name === b.name && a.open === b.open,
+      same: (a, b) => a.item === b.item && a.name === b.name && a.open === b.open && a.muted === b.muted,
       draw: line,
     });
     at("none").hidden = this.#items.size > 0;
@@ -115,7 +157,7 @@ export class List {
   }
 }
 
-function line({ item, name, open }, element) {
+function line({ item, name, open, muted }, element) {
   const { conversation, unread, invited } = item;
   const kind = KINDS[conversation.kind];
   const link = element.firstElementChild ?? element.appendChild(h("a", { href: `#${conversation.id}` }));
@@ -125,7 +167,7 @@ function line({ item, name, open }, element) {
   link.replaceChildren(
     h("span", { className: "name" }, name),
     h("time", { dateTime: conversation.last_at, title: full(conversation.last_at) }, short(conversation.last_at)),
-    h("small", {}, invited ? "You are invited" : kind),
+    h("small", {}, invited ? "You are invited" : [kind, muted ? "Muted" : ""].filter(Boolean).join(" · ")),
     unread > 0 && !open ? h("b", { className: "badge" }, unread >= 100 ? "99+" : String(unread), h("span", { className: "unseen" }, " unread")) : "",
   );
 }

@@ -1,14 +1,14 @@
 // The conversations at the top of the list: what is said in them is counted while another one is open, or none.
 
-const MOST = 20;
-const WISHES = { kinds: ["posted"], fields: ["entry.kind", "entry.at", "entry.actor_id"], attempts: Infinity };
+export const MOST = 20;
+const WISHES = { kinds: ["posted", "changed", "mark"], fields: ["entry.kind", "entry.at", "entry.actor_id", "entry.conversation", "mark"], attempts: Infinity };
 
 export class Nearby {
   #polis;
   #heard;
   #followed = new Map();
 
-  // heard: is told of each message by its conversation, its number, who said it and when.
+  // heard: is told what happens, by its conversation and its number: what was said, without its text, how it is called by now, who has read it.
   constructor(polis, heard) {
     this.#polis = polis;
     this.#heard = heard;
@@ -35,10 +35,10 @@ export class Nearby {
   async #hear(id, after, signal) {
     try {
       for await (const { seq, data } of this.#polis.follow(`conversation/${id}`, { ...WISHES, after, signal })) {
-        if (data.entry) this.#heard(id, seq, data.entry);
+        if (data.entry || data.mark) this.#heard(id, seq, data);
       }
     } catch {
-      // It was left, or may be seen no more: the list tells when it is read again.
+      // It was left, or may be seen no more: the list is told so itself.
     } finally {
       this.#followed.delete(id);
     }
