@@ -208,7 +208,7 @@ async def test_the_javascript_client_follows_a_run_through_a_cut_in_node(ada, pr
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: `apt-get install chromium`")
-async def test_the_javascript_client_follows_a_run_through_a_cut_in_a_page_with_its_cookies(
+async def test_the_javascript_client_follows_through_cuts_in_a_page_by_cookies_and_by_tickets(
     ada, proxy, graph
 ):
     said, folder = asyncio.Queue(), ROOT / "clients/typescript"
@@ -235,7 +235,30 @@ async def test_the_javascript_client_follows_a_run_through_a_cut_in_a_page_with_
                 "status": 401,
                 "at": [],
             }
+        await _by_tickets(page, ada.token, proxy, said)
         await browser.close()
+
+
+async def _by_tickets(page, token: str, proxy, said: asyncio.Queue) -> None:
+    """Its session has ended: what opens sockets now is the token, which stands in none of their addresses."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda opened: asked.append(opened.url))
+    live = f"127.0.0.1:{proxy.port}/api/v1/live"
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(page.evaluate(BY_TICKETS, token))
+        assert await asyncio.wait_for(said.get(), 20) == {"kind": "snapshot"}
+        proxy.cut()
+        proxy.heal()
+        assert await asyncio.wait_for(said.get(), 20) == {"kind": "snapshot"}
+        assert await asyncio.wait_for(said.get(), 20) == {
+            "told": {"seq": 3, "entry": {"message": {"text": "hällo"}}}
+        }
+
+    assert asked.count(f"ws://{live}") == 2
+    assert asked.count(f"http://{live}/tickets") >= 2
+    assert [url for url in asked if "live?" in url or token in url] == []
 
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"]
@@ -243,6 +266,11 @@ IN_THE_PAGE = """async (given) => {
     const client = await import("/client/src/index.js");
     const { story } = await import("/story/story.js");
     await story(client, {}, { ...given, say: window.say });
+}"""
+BY_TICKETS = """async (token) => {
+    const client = await import("/client/src/index.js");
+    const { ticketed } = await import("/story/story.js");
+    await ticketed(client, { token }, window.say);
 }"""
 
 

@@ -1,6 +1,7 @@
-// A WebSocket of the browser, which opens it with the cookies of its session; why it is refused is not told to pages.
-export function dial(url, _headers, { opened, heard, closed }) {
-  const socket = new WebSocket(url);
+// A WebSocket of the browser, which opens it with the cookies of its session, or a ticket among the subprotocols; why it is refused is not
+// told to pages.
+export function dial(url, _headers, { opened, heard, closed }, protocols = []) {
+  const socket = new WebSocket(url, protocols);
   socket.onopen = opened;
   socket.onmessage = ({ data }) => heard(data);
   socket.onclose = ({ code }) => closed(code);

@@ -1,6 +1,7 @@
 import { operations } from "../generated/operations.js";
 import { dial as dialInPage } from "./dial.js";
 import { follow } from "./follow.js";
+import { Lost } from "./lost.js";
 import { pause, pauseMs } from "./pause.js";
 import { Problem } from "./problem.js";
 import { request } from "./request.js";
@@ -112,7 +113,7 @@ export class Polis {
     this.#link.wires?.close();
   }
 
-  // WebSockets of browsers carry cookies and no header, and a token has no place in a URL: with one, a page has server-sent events.
+  // WebSockets of browsers carry cookies and no header, and a token has no place in a URL: it gets a ticket for each.
   #linked(dial) {
     const page = typeof document === "object";
     const byCookies = page && !this.#token;
@@ -122,12 +123,25 @@ export class Polis {
       headers: (renew) => this.#headers(renew),
       renews: typeof this.#token === "function",
       probe: byCookies ? () => this.call("GetMe") : null,
+      protocols: null,
       wires: null,
     };
     const inNode = globalThis.process?.versions?.node && !page && this.#plain;
-    if (dial || byCookies) link.wires = new Wires(link, async () => dial ?? dialInPage);
+    const byTicket = this.#token && this.#plain && !dial && !inNode && globalThis.WebSocket;
+    if (byTicket) link.protocols = () => this.#ticket();
+    if (dial || byCookies || byTicket) link.wires = new Wires(link, async () => dial ?? dialInPage);
     else if (inNode) link.wires = new Wires(link, async () => (await import("./dial-node.js")).dial);
     return link;
+  }
+
+  // What opens one socket.
+  async #ticket() {
+    try {
+      const { ticket } = await this.call("IssueLiveTicket");
+      return ["polis.v1.json", `polis.ticket.${ticket}`];
+    } catch (error) {
+      throw error instanceof Problem ? error : new Lost("the gateway was not reached", { cause: error });
+    }
   }
 
   // renew: the last token was refused.

@@ -137,13 +137,14 @@ class Wire {
 
   async #dial(renew) {
     const headers = await this.link.headers(renew);
+    const protocols = await this.link.protocols?.();
     const dial = await this.dialer();
     await new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         socket.close();
         reject(new Lost("the connection did not open"));
       }, OPEN_WITHIN_MS);
-      const socket = dial(this.link.url.replace(/^http/, "ws"), headers, {
+      const told = {
         opened: () => {
           clearTimeout(timer);
           this.#socket = socket;
@@ -157,7 +158,8 @@ class Wire {
           reject(problem ?? new Lost(`the connection was closed with ${code}`));
           if (this.#socket === socket) this.#closed(code);
         },
-      });
+      };
+      const socket = dial(this.link.url.replace(/^http/, "ws"), headers, told, protocols);
     });
   }
 

@@ -13,6 +13,18 @@ export async function story({ Polis, Problem }, options, { graph, account, say }
   if (account) await refusal(Problem, signOut(polis)).then(say);
 }
 
+// A page that has a token and no session: each of its sockets is opened by a ticket.
+export async function ticketed({ Polis }, options, say) {
+  const polis = new Polis(options);
+  let snapshots = 0;
+  for await (const { kind } of polis.follow("asks")) {
+    await say({ kind });
+    if (++snapshots === 2) break;
+  }
+  await say(await talk(polis));
+  polis.close();
+}
+
 // Two topics and what is said, on one socket: of what is posted, the text alone.
 async function talk(polis) {
   const { id } = await polis.call("CreateConversation", { kind: "group" });
