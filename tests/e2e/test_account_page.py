@@ -140,10 +140,15 @@ async def test_one_says_what_one_is_told_of_and_when_not(page, address):
         await page.get_by_role("button", name="Keep").click()
         await expect(page.get_by_role("status")).to_have_text("Kept.")
 
+        (secret,) = (await api.call("GET", "/secrets"))["items"]
+        assert (secret["protection"], secret["hosts"]) == ("personal", ["example.com"])
+        assert re.fullmatch(
+            "whsec_[A-Za-z0-9+/]{43}=", await page.get_by_label("Signing secret").inner_text()
+        )
         assert await api.call("GET", "/notification-preferences") == {
             "about": ["mentions"],
             "mail": True,
-            "hook": {"url": "https://example.com/hook", "secret_id": None},
+            "hook": {"url": "https://example.com/hook", "secret_id": secret["id"]},
             "quiet": {"begin": "22:00", "end": "07:00", "zone": "Europe/Berlin"},
             "not_of": [],
             "failed_at": None,

@@ -3191,11 +3191,11 @@ export interface NothingToConfirm {
   instance?: string;
 }
 
-/** A webhook. secret_id: a secret of the vault that it is signed with (Standard Webhooks), which its owner may use. */
+/** A webhook. secret_id: a secret of the vault that each post is signed with (Standard Webhooks), which its owner may use. */
 export interface NotificationHook {
   /** Where it is posted: a host that is public, or that the operator allows. No user, no password. */
   url: string;
-  secret_id?: string | null;
+  secret_id: string;
 }
 
 /** What somebody is told of, and how. `failure`: why a webhook did not arrive the last time that one did not. */

@@ -51,7 +51,10 @@ async def test_what_one_wants_is_kept_whole_and_is_nobody_elses(person, refused)
     ada = person()
     ben = person(of=ada)
     wanted = m.SetNotificationPreferences(
-        ("direct", "mentions"), mail=True, hook=m.NotificationHook("https://a.example/x?y=1"), quiet=NIGHT
+        ("direct", "mentions"),
+        mail=True,
+        hook=m.NotificationHook("https://a.example/x?y=1", uuid4()),
+        quiet=NIGHT,
     )
 
     kept = await ada.call(wanted)
@@ -247,7 +250,7 @@ async def test_beyond_so_many_in_an_hour_they_wait_for_the_next(person, notifyin
 async def test_why_a_webhook_failed_is_told_to_its_owner_until_it_is_another_one(person, stage, actors):
     ada = person()
     runtime = await stage.caller(ADMIN)
-    hook, other = (m.NotificationHook(f"https://{name}.example/x") for name in "ab")
+    hook, other = (m.NotificationHook(f"https://{name}.example/x", uuid4()) for name in "ab")
     await ada.call(m.SetNotificationPreferences(hook=hook))
     org = UUID(int=1)
     token = actors.token(sub=uuid4(), kind="service", name="runtime", org=org, orgs={str(org): "service"})

@@ -47,10 +47,10 @@ class QuietHours(Struct, frozen=True):
 
 
 class NotificationHook(Struct, frozen=True):
-    """A webhook. secret_id: a secret of the vault that it is signed with (Standard Webhooks), which its owner may use."""
+    """A webhook. secret_id: a secret of the vault that each post is signed with (Standard Webhooks), which its owner may use."""
 
     url: HookUrl
-    secret_id: UUID | None = None
+    secret_id: UUID
 
 
 class NotificationPreferences(Struct, frozen=True):

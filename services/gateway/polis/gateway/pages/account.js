@@ -132,6 +132,18 @@ function showTold({ about = [], mail = false, hook, quiet, not_of, failed_at, fa
   notOf = not_of ?? [];
 }
 
+// A secret for a webhook: its owner's alone, for the host of the webhook and no other. It is shown once.
+async function signing(url) {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  const value = `whsec_${btoa(String.fromCharCode(...bytes))}`;
+  const name = `webhook.${Array.from(bytes.slice(0, 4), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  const { id } = await call("POST", "/secrets", { name, value, used_by: ["runtime"], protection: "personal", hosts: [new URL(url).host] });
+  at("told").elements.secret_id.value = id;
+  at("signing").textContent = value;
+  at("signed").hidden = false;
+  return id;
+}
+
 at("told").addEventListener("submit", (event) => {
   event.preventDefault();
   const given = new FormData(event.target);
@@ -139,11 +151,12 @@ at("told").addEventListener("submit", (event) => {
   const wanted = {
     about: given.getAll("about"),
     mail: given.has("mail"),
-    hook: of("url") ? { url: of("url"), secret_id: of("secret_id") || null } : null,
     quiet: of("begin") || of("end") ? { begin: of("begin"), end: of("end"), zone: of("zone") } : null,
     not_of: notOf,
   };
   attempt(async () => {
+    const url = of("url");
+    wanted.hook = url ? { url, secret_id: of("secret_id") || (await signing(url)) } : null;
     showTold(await call("PUT", "/notification-preferences", wanted));
     tell("Kept.");
   });

@@ -44,7 +44,7 @@ async def get(db: Tenant | Transaction, principal_id: UUID) -> NotificationPrefe
     return NotificationPreferences(
         row.about,
         row.mail,
-        NotificationHook(row.url, row.secret_id) if row.url is not None else None,
+        None if row.url is None or row.secret_id is None else NotificationHook(row.url, row.secret_id),
         quiet_of(row.quiet_begin, row.quiet_end, row.zone),
         row.not_of,
         row.failed_at,

@@ -112,9 +112,8 @@ class Posts:
         )
         # The same at every try: whoever gets it twice can tell.
         name, at = f"msg_{post.id.hex}", int(time.time())
-        headers = {"content-type": "application/json", "webhook-id": name, "webhook-timestamp": str(at)}
-        if hook.secret_id is not None:
-            headers |= signed(await self._secret(post, hook.url, hook.secret_id), name, at, body)
+        headers = {"content-type": "application/json"}
+        headers |= signed(await self._secret(post, hook.url, hook.secret_id), name, at, body)
         outgoing = Outgoing(
             "POST", hook.url, headers, body, timeout_s=_TIMEOUT_S, max_bytes=_MAX_BYTES, max_redirects=0
         )
