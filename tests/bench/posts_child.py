@@ -13,8 +13,11 @@ from itertools import count
 import msgspec
 import uvloop
 
+from tests.bench import senders
 from tests.bench.child import own_output, serve
+from tests.bench.native import library
 from tests.bench.posts import SENDERS
+from tests.bench.senders import Found
 from tests.bench.socket_client import SocketClient
 
 _TEXT = "Is anybody at the gate? The flight to Oslo is called, and we are two short."
@@ -122,40 +125,53 @@ class Sender:
 
 
 async def measure(port: int, token: str, ids: list[str], flights: int, seconds: float) -> object:
-    """flights: 0 is one sender with one in flight. Rate, p50, p99 in ms, how many, and what was wrong."""
-    where = [ids[n % len(ids)] for n in range(SENDERS if flights else 1)]
-    senders = [Sender(each, follows=n < len(ids)) for n, each in enumerate(where)]
-    await asyncio.gather(*(sender.open(port, token) for sender in senders))
-    began = time.perf_counter()
-    for sender in senders:
-        sender.begin(flights or 1, began + seconds)
+    """flights: 0 is one sender with one in flight. Rate, p50, p99 in ms, how many, CPU of the senders, and what was wrong."""
+    places = [(ids[n % len(ids)], n < len(ids)) for n in range(SENDERS if flights else 1)]
+    native = library("senders")
+    if native is None:
+        found = await _by_python(port, token, places, flights or 1, seconds)
+    else:
+        found = senders.measure(native, port, token, places, flights or 1, seconds)
+    waits = sorted(found.waits_ms)
+    rate = len(waits) / found.seconds
+    return rate, _share(waits, 0.5), _share(waits, 0.99), len(waits), found.worked_s, found.faults[:3]
+
+
+async def _by_python(
+    port: int, token: str, places: list[tuple[str, bool]], flights: int, seconds: float
+) -> Found:
+    """As senders.measure."""
+    each = [Sender(conversation, follows=follows) for conversation, follows in places]
+    await asyncio.gather(*(sender.open(port, token) for sender in each))
+    began, worked = time.perf_counter(), time.process_time()
+    for sender in each:
+        sender.begin(flights, began + seconds)
     async with asyncio.timeout(seconds + 30):
-        for sender in senders:
+        for sender in each:
             await sender.done.wait()
-    took = time.perf_counter() - began
-    faults = await _delivered(senders)
-    for sender in senders:
+    took, worked_s = time.perf_counter() - began, time.process_time() - worked
+    faults = await _delivered(each)
+    for sender in each:
         sender.close()
-    waits = sorted(wait for sender in senders for wait in sender.waits)
-    return len(waits) / took, _ms(waits, 0.5), _ms(waits, 0.99), len(waits), faults[:3]
+    return Found(took, [wait * 1000 for sender in each for wait in sender.waits], worked_s, faults)
 
 
-async def _delivered(senders: list[Sender]) -> list[str]:
+async def _delivered(those: list[Sender]) -> list[str]:
     """Whether all that was posted was told, once."""
-    posted = set().union(*(sender.posted for sender in senders))
+    posted = set().union(*(sender.posted for sender in those))
     for _ in range(1_000):
-        if sum(len(sender.told) for sender in senders) >= len(posted):
+        if sum(len(sender.told) for sender in those) >= len(posted):
             break
         await asyncio.sleep(0.01)
-    faults = [fault for sender in senders for fault in sender.faults]
-    told = [client_id for sender in senders for client_id in sender.told]
+    faults = [fault for sender in those for fault in sender.faults]
+    told = [client_id for sender in those for client_id in sender.told]
     if len(told) != len(set(told)) or set(told) != posted:
         faults.append(f"{len(posted)} were posted, {len(told)} told, {len(set(told) & posted)} of them alike")
     return faults
 
 
-def _ms(waits: list[float], share: float) -> float:
-    return waits[int((len(waits) - 1) * share)] * 1000 if waits else 0.0
+def _share(waits: list[float], share: float) -> float:
+    return waits[int((len(waits) - 1) * share)] if waits else 0.0
 
 
 async def main() -> None:

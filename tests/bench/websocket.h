@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { TEXT = 0x1, CLOSE = 0x8, PING = 0x9, PONG = 0xA };
 enum { MOST_HEAD = 10, MOST_SENT_HEAD = 8 };
