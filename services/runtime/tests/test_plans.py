@@ -14,10 +14,13 @@ from polis.proto import runtime
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.testing import eventually
 
-GROWING = {"runs", "waits", "journal", "transitions", "signals", "asks", "jobs"}
+GROWING = {"runs", "waits", "journal", "transitions", "signals", "asks", "jobs", "event_waits"}
 """Tables that hold as much as an org has runs."""
-FEW = {"runs_open_by_owner", "runs_to_wake", "waits_due", "asks_open_by_next", "runs_untold"}
-"""Indexes that are read from one end, or hold only what is at work."""
+FEW = {
+    "runs_open_by_owner", "runs_to_wake", "waits_due", "asks_open_by_next", "runs_untold", "event_waits_to_look",
+    "event_waits_heard",
+}  # fmt: skip
+"""Indexes that are read from one end, or hold only what is at work; or what may be for the same event, which has a bound."""
 
 
 _BY_RUN = re.compile(r"\b(run_id|parent_id|id) = ")
@@ -61,6 +64,11 @@ async def test_nothing_reads_all_of_an_org_s_runs_or_waits_to_find_one(
     played.graphs["timer"] = line(Node("test.effect"), Node("wait", config={"seconds": 0.3}))
     played.graphs["signal"] = line(Node("passthrough"), Node("signal", config={"name": "go"}))
     timers = [await ada.call(runtime.StartRun(graph="timer", input={"x": 1})) for _ in range(2)]
+    played.graphs["heard"] = line(
+        Node("event.emit", config={"topic": "paid"}),
+        Node("event.wait", config={"type": "runtime.run_emitted"}),
+    )
+    timers.append(await ada.call(runtime.StartRun(graph="heard", input={"x": 1})))
     signalled, cancelled = [
         await ada.call(runtime.StartRun(graph="signal", input={"x": 1})) for _ in range(2)
     ]

@@ -27,15 +27,20 @@ STEERED = {
         "slow": {"component": "throttle", "config": {"times": 1, "per_s": 1}},
         "tell": {"component": "status", "config": {"name": "told"}},
         "wait": {"component": "signal", "config": {"name": "never"}},
+        "hear": {"component": "event.wait", "config": {"type": "runtime.event_told", "condition": "false"}},
     },
-    "edges": [{"source": "slow.out", "target": "tell.in"}, {"source": "tell.out", "target": "wait.in"}],
+    "edges": [
+        {"source": "slow.out", "target": "tell.in"},
+        {"source": "tell.out", "target": "wait.in"},
+        {"source": "slow.out", "target": "hear.in"},
+    ],
     "inputs": {"x": {"target": "slow.in", "default": 1}},
     "outputs": {"y": {"source": "wait.out"}},
 }
 
 
 async def live(api: Api) -> None:
-    """Leave a run that has let something pass and told of it, waits for a signal and has been sent another one."""
+    """Leave a run that has let something pass and told of it, waits for a signal and an event and has been sent another signal."""
     made = await api.call("POST", "/resources", {"type": "graph", "key": new_key(), "content": STEERED})
     await api.call("POST", f"/resources/{made['id']}/versions", {})
     await api.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})

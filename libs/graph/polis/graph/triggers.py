@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from functools import cache
 from typing import TYPE_CHECKING
 
 from cronsim import CronSim, CronSimError
@@ -11,10 +10,9 @@ from cronsim import CronSim, CronSimError
 from polis.graph.faults import GraphFaults, Malformed, pointer
 from polis.graph.formats.cel import program
 from polis.graph.formats.moment import zone
+from polis.graph.formats.names import refuse_event
 from polis.graph.schema import compiled
-from polis.proto.contract import events
 from polis.proto.problems import Fault
-from polis.proto.registry import load
 from polis.proto.trigger import OnEvent, OnMessage, Schedule
 
 if TYPE_CHECKING:
@@ -83,18 +81,14 @@ def _reads(kind: type[date], text: str) -> bool:
 
 
 def _event_faults(event: OnEvent, at: str) -> Iterator[Fault]:
-    if event.type not in _event_names():
-        yield Fault(f"{at}/type", f"there is no event `{event.type}`")
+    try:
+        refuse_event(event.type)
+    except Malformed as error:
+        yield Fault(f"{at}/type", str(error))
     if event.condition and (fault := _condition_fault(event.condition, "event")):
         yield Fault(f"{at}/condition", fault)
     if event.debounce_s is not None and event.throttle_s is not None:
         yield Fault(f"{at}/throttle_s", "what is debounced cannot be throttled too")
-
-
-@cache
-def _event_names() -> frozenset[str]:
-    load()
-    return frozenset(f"{event.service}.{event.fact}" for event in events())
 
 
 def _message_faults(message: OnMessage, at: str) -> Iterator[Fault]:

@@ -99,11 +99,12 @@ def _sources(heard: list[EventType]) -> tuple[str, ...]:
 
 
 def _followed(service: str) -> list[str]:
-    """One consumer of each stream that is its own to make and change, and no other."""
+    """One consumer of each stream that is its own to make and change, and no other; and what the stream holds already."""
     found = []
     for source in _sources(list(events())):
-        name = followed_name(service, source)
-        found += [f"$JS.API.CONSUMER.CREATE.{stream_name(source)}.{name}", *_consumer(source, name)]
+        name, stream = followed_name(service, source), stream_name(source)
+        found += [f"$JS.API.CONSUMER.CREATE.{stream}.{name}", f"$JS.API.STREAM.MSG.GET.{stream}"]
+        found += _consumer(source, name)
     return found
 
 

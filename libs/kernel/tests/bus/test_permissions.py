@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from polis.bus import AuthenticationFailed, Bus, NoResponders, PermissionViolati
 from polis.bus.config import SYSTEM, Broker, render_config
 from polis.bus.follow import follow
 from polis.bus.jetstream import Entry, Log, PullConsumer, StreamError, store
+from polis.bus.past import past
 from polis.bus.permissions import ADMIN, inbox_prefix, users
 from polis.proto.contract import events, live_topics, operations
 from polis.testing import eventually
@@ -237,6 +239,15 @@ async def test_a_follower_makes_and_changes_the_consumer_of_what_it_follows_and_
         assert await heard.get() == "event.identity.agent_created.org.3"
         pulling.cancel()
 
+    subject, minute = "event.identity.agent_created.org.*", timedelta(seconds=60)
+    told = [each async for each in past(runtime, "identity", subject, datetime.now(UTC) - minute)]
+    assert [each.headers["Nats-Msg-Id"] for each in told] == [f"followed-{n}" for n in (2, 1, 4, 3)]
+    assert [each.payload for each in told] == [b"{}"] * 4
+    last_at = told[-1].stored_at - timedelta(milliseconds=1)
+    assert [each async for each in past(runtime, "identity", subject, last_at)][-1:] == told[-1:]
+    assert [each async for each in past(runtime, "identity", subject, last_at + minute)] == []
+    with pytest.raises(PermissionViolation):
+        await anext(past(catalog, "identity", subject, last_at))
     with pytest.raises(PermissionViolation):
         await follow(catalog, "identity", "runtime", ["event.identity.>"])
     with pytest.raises(PermissionViolation):

@@ -17,6 +17,7 @@ MAX_VARIABLES = 16
 FORMATS: Mapping[str, Callable[[str], object]] = {
     "css": names.refuse_selector,
     "date-time": moment.moment,
+    "event": names.refuse_event,
     "json-path": jsonpath.segments,
     "mustache": mustache.parsed,
     "operation": names.refuse_operation,

@@ -1,4 +1,4 @@
-"""What configurations name: hosts by URL, headers, operations of the mesh, elements by selector, files in a folder."""
+"""What configurations name: hosts by URL, headers, operations and events of the mesh, elements by selector, files in a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from polis.graph.faults import Malformed
-from polis.proto.contract import operations
+from polis.proto.contract import events, operations
 from polis.proto.registry import load
 
 if TYPE_CHECKING:
@@ -33,6 +33,18 @@ def callable_operations() -> dict[str, Operation]:
 def refuse_operation(name: str) -> None:
     if name not in callable_operations():
         raise Malformed(f"steps may call no operation `{name:.120}`")
+
+
+@cache
+def event_types() -> frozenset[str]:
+    """The events that may be followed, as `<service>.<fact>`."""
+    load()
+    return frozenset(f"{event.service}.{event.fact}" for event in events())
+
+
+def refuse_event(name: str) -> None:
+    if name not in event_types():
+        raise Malformed(f"there is no event `{name:.120}`")
 
 
 def refuse_url(url: str) -> None:

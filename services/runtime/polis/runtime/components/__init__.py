@@ -20,6 +20,7 @@ MODULES = {
     "each": "compute",
     "each.graph": "nested",
     "event.emit": "mesh.emit",
+    "event.wait": "mesh.hear",
     "expression": "compute",
     "fail": "control",
     "feed.parse": "outside.feed",

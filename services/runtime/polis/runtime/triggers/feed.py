@@ -1,13 +1,13 @@
-"""The events that triggers follow: one consumer for each service that tells them, which delivers what is followed alone.
+"""The events that triggers and runs follow: one consumer for each service that tells them, which delivers what is followed alone.
 
 What is followed differs from hour to hour, so the consumer's subjects are changed with it: an org's events of a kind
-reach the runtime only while one of its triggers listens to them.
+reach the runtime only while one of its triggers listens to them, or one of its runs, and a minute longer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,11 @@ from polis.db.leadership import lock_number
 from polis.proto import Refused
 from polis.proto.contract import events
 from polis.runtime.rounds import rounds
-from polis.runtime.triggers import following
 from polis.runtime.triggers.following import Followed
 from polis.telemetry import log, trace
 
 if TYPE_CHECKING:
     from polis.db import Transaction
-    from polis.runtime.triggers.firing import Firing
-    from polis.runtime.triggers.messages import Messages
     from polis.service import Kernel
     from polis.service.tasks import Tasks
 
@@ -36,6 +33,8 @@ LOOK_S = 5.0
 """How soon a process pulls from a consumer that another one has made."""
 ANEW_S = 600.0
 """How often consumers are declared again although nothing has changed: the broker may have lost them."""
+_NARROWED_S = 60.0
+"""How long what nobody follows any more may still be delivered: runs that wait come and go."""
 _ORGS_NAMED = 100
 """With more orgs than these that follow a kind of event, all orgs' events of the kind are delivered."""
 _SOON_S = 0.5
@@ -46,6 +45,9 @@ _AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _MOST_TRIES = 8
 
 
+Hear = Callable[[Followed], Awaitable[None]]
+
+
 class _Listening(Struct, frozen=True):
     event: str
     org: str
@@ -54,10 +56,9 @@ class _Listening(Struct, frozen=True):
 class Feed:
     """Keeps consumers to what is followed, and takes what they deliver."""
 
-    def __init__(self, kernel: Kernel, firing: Firing, messages: Messages, tasks: Tasks) -> None:
+    def __init__(self, kernel: Kernel, hearers: Sequence[Hear], tasks: Tasks) -> None:
         self._kernel = kernel
-        self._firing = firing
-        self._messages = messages
+        self._hearers = hearers
         self._tasks = tasks
         self._pulling: set[str] = set()
         self._slots = asyncio.Semaphore(MAX_ACK_PENDING)
@@ -88,8 +89,19 @@ class Feed:
             listening = await tx.rows(
                 _Listening,
                 """
-                select distinct l.event, t.org_id::text as org from runtime.triggers t, unnest(t.listens) as l (event)
-                where t.listens is not null and t.ended_at is null and t.paused_at is null order by 1, 2
+                with recursive waiting as (
+                    -- One look at the index for each org and event, however many wait.
+                    (select w.org_id, w.event from runtime.event_waits w where w.open
+                        order by w.org_id, w.event limit 1)
+                    union all
+                    select n.org_id, n.event from waiting k cross join lateral (
+                        select w.org_id, w.event from runtime.event_waits w
+                        where w.open and (w.org_id, w.event) > (k.org_id, k.event)
+                        order by w.org_id, w.event limit 1) as n
+                )
+                select l.event, t.org_id::text as org from runtime.triggers t, unnest(t.listens) as l (event)
+                where t.listens is not null and t.ended_at is null and t.paused_at is null
+                union select k.event, k.org_id::text from waiting k order by 1, 2
                 """,
             )
             wanted = subjects(listening)
@@ -103,15 +115,30 @@ class Feed:
             """
             insert into runtime.trigger_feeds as f (source, subjects, told_at) values ($1, $2, clock_timestamp())
             on conflict (source) do update set subjects = excluded.subjects, told_at = excluded.told_at
-            where f.subjects <> excluded.subjects
+            where not f.subjects @> excluded.subjects
                 or f.told_at < clock_timestamp() - make_interval(secs => $3)
+                or f.subjects <> excluded.subjects and f.told_at < clock_timestamp() - make_interval(secs => $4)
             """,
             source,
             list(subjects),
             self._anew_s,
+            _NARROWED_S,
         )
         if changed:
             await follow(self._kernel.bus, source, self._kernel.service, subjects)
+
+    async def follows(self, wanted: set[tuple[str, str]]) -> bool:
+        """Whether these (event, org), which are listened to, are delivered from now on; they are, or another process is at it."""
+        async with self._kernel.database.across_orgs() as tx:
+            # Who changes what is delivered holds this alone: whoever comes after it knows that they are listened to.
+            await tx.value("select pg_advisory_xact_lock_shared($1)", _LOCK)
+            told = set(await tx.rows(str, "select unnest(f.subjects) from runtime.trigger_feeds f"))
+        if all({f"event.{event}.{org}.*", f"event.{event}.*.*"} & told for event, org in wanted):
+            return True
+        sources = await self._agree()
+        for source in sources or ():
+            self._pull(source)
+        return sources is not None
 
     def _pull(self, source: str) -> None:
         if source not in self._pulling:
@@ -140,7 +167,7 @@ class Feed:
                 try:
                     followed = Followed.of(delivery.headers, delivery.payload, delivery.stream_seq)
                     if followed is not None:
-                        await following.fire(self._kernel.database, self._firing, self._messages, followed)
+                        await self._hear(followed)
                 except Refused as refusal:
                     log.warning("event.postponed", subject=delivery.subject, problem=refusal.problem.type)
                 except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the feed
@@ -154,6 +181,13 @@ class Feed:
                     return
                 await asyncio.sleep(_AGAIN_S[min(attempt, len(_AGAIN_S) - 1)])
                 attempt += 1
+
+    async def _hear(self, event: Followed) -> None:
+        """What goes wrong with one of those who hear is raised behind the others."""
+        heard = await asyncio.gather(*(hear(event) for hear in self._hearers), return_exceptions=True)
+        for failure in heard:
+            if failure is not None:
+                raise failure
 
 
 @contextmanager

@@ -1,11 +1,14 @@
-"""All that works for triggers in a process: what is active, what is due, what events tell, and posts."""
+"""All that works for triggers and waits for events in a process: what is active, what is due, what events tell, and posts."""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from polis.runtime.hearing.before import Before
+from polis.runtime.hearing.hear import Hearing
 from polis.runtime.own import Own, open_own
+from polis.runtime.triggers import following
 from polis.runtime.triggers.activations import Activations
 from polis.runtime.triggers.clock import Clock
 from polis.runtime.triggers.feed import Feed
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from polis.runtime.config import Config
+    from polis.runtime.triggers.following import Followed
     from polis.service import Kernel
 
 
@@ -29,10 +33,15 @@ class Keeper:
         self.firing = Firing(kernel, own)
         self.clock = Clock(kernel.database, self.firing)
         self.messages = Messages(kernel, own.executor.reaching.tokens, self.firing)
-        self.feed = Feed(kernel, self.firing, self.messages, tasks)
+        self.hearing = Hearing(kernel.database, self.firing.stand_in, own.executor.peers)
+        self.feed = Feed(kernel, (self._fire, self.hearing.hear), tasks)
+        self.before = Before(kernel, self.hearing, self.feed)
         self.hooks = Hooks(kernel, self.firing)
         self.activations = Activations(kernel, own, self.firing.stand_in)
         self.activations.on_change += [self.clock.wake, self.feed.changed]
+
+    async def _fire(self, event: Followed) -> None:
+        await following.fire(self.database, self.firing, self.messages, event)
 
     def changed(self) -> None:
         """A trigger was paused or resumed: what is due and what is followed is other."""
@@ -48,5 +57,6 @@ async def open_with_triggers(config: Config, kernel: Kernel) -> AsyncIterator[Ow
         tasks.start(keeper.activations.run(), name="activations")
         tasks.start(keeper.clock.run(), name="clock")
         tasks.start(keeper.feed.run(), name="feed")
+        tasks.start(keeper.before.run(), name="before")
         tasks.start(keeper.messages.talks.run(), name="talks")
         yield own

@@ -42,7 +42,7 @@ class StandIn:
         self, own: Own, request: StartRun, org_id: UUID, principal_id: UUID, scopes: Sequence[str]
     ) -> Context[Own]:
         """As if they had sent the request now, by a token of these scopes. Refused(PrincipalNotFound), or Forbidden when they may start no run."""
-        actor = await self._actor(org_id, principal_id, tuple(sorted(set(scopes) & self._scopes)))
+        actor = await self.actor(org_id, principal_id, scopes)
         operation = operation_of(StartRun)
         admit(operation, actor)
         return Context(
@@ -57,7 +57,9 @@ class StandIn:
             headers={},
         )
 
-    async def _actor(self, org_id: UUID, principal_id: UUID, scopes: tuple[str, ...]) -> Actor:
+    async def actor(self, org_id: UUID, principal_id: UUID, wanted: Sequence[str]) -> Actor:
+        """Somebody of an org with those of these scopes that they have. Refused(PrincipalNotFound)."""
+        scopes = tuple(sorted(set(wanted) & self._scopes))
         kept = self._known.get((org_id, principal_id, scopes))
         if kept is not None and time.monotonic() < kept[0]:
             return kept[1]
