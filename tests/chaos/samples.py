@@ -115,14 +115,18 @@ class Sampler:
     async def close(self) -> None:
         await self._bus.close()
 
-    async def look(self, *, rows: bool = True) -> dict[str, float]:
-        """Numbers by `<what>.<whose>`, written to a file as well."""
+    async def look(self, *, memory: bool = False, rows: bool = False) -> dict[str, float]:
+        """Numbers by `<what>.<whose>`, written to a file as well. Memory and rows take long to look at."""
         found: dict[str, float] = {"at_s": round(time.monotonic() - self._began, 1)}
         for name, part in self._parts.items():
-            found |= {f"{what}.{name}": value for what, value in _of([psutil.Process(part.pid)]).items()}
+            found |= {
+                f"{what}.{name}": value
+                for what, value in _of([psutil.Process(part.pid)], memory=memory).items()
+            }
             found |= {f"{what}.{name}": value for what, value in (await _told(part.port)).items()}
-        for name, folder in self._folders.items():
-            found |= {f"{what}.{name}": value for what, value in _of(working_in(folder, name)).items()}
+        for name, folder in self._folders.items() if memory else ():
+            there = _of(working_in(folder, name), memory=True)
+            found |= {f"{what}.{name}": value for what, value in there.items()}
         found |= await self._postgres(rows=rows)
         found |= dict(self._connections(await self._ask("CONNZ", _Connecting)))
         found |= dict(self._streams(await self._ask("JSZ", _Streaming)))
@@ -167,14 +171,16 @@ class Sampler:
             yield f"unacknowledged.{stream.name}", sum(c.num_ack_pending for c in stream.consumer_detail)
 
 
-def _of(processes: list[psutil.Process]) -> dict[str, float]:
+def _of(processes: list[psutil.Process], *, memory: bool) -> dict[str, float]:
     """Of processes together. own: what they have for themselves alone; pss: with their part of what is shared."""
-    found = dict.fromkeys(("own_mb", "pss_mb", "files", "sockets", "threads", "processes"), 0.0)
+    weights = ("own_mb", "pss_mb") if memory else ()
+    found = dict.fromkeys((*weights, "files", "sockets", "threads", "processes"), 0.0)
     for process in processes:
         with suppress(psutil.Error):
-            memory = process.memory_full_info()
-            found["own_mb"] += memory.uss / 1e6
-            found["pss_mb"] += memory.pss / 1e6
+            if memory:
+                weight = process.memory_full_info()
+                found["own_mb"] += weight.uss / 1e6
+                found["pss_mb"] += weight.pss / 1e6
             found["files"] += process.num_fds()
             found["sockets"] += len(process.net_connections(kind="all"))
             found["threads"] += process.num_threads()
