@@ -15,6 +15,8 @@ from rich.console import Console
 
 from polis.cli.api import Api, Problem
 from polis.cli.asks import Said, answer, inbox
+from polis.messaging.asked import service as asked_service
+from polis.messaging.asked.words import AGAIN
 from polis.testing import eventually
 from tests.e2e.world import new_key
 
@@ -218,7 +220,18 @@ async def test_a_link_opens_a_page_with_a_form_made_from_the_schema(ada, start, 
     assert complaints == []
 
 
-async def test_a_reply_in_a_conversation_answers_what_is_asked_there_if_it_is_clear(ada, start, output):
+async def left_behind(mesh):
+    """The replies that nobody has settled, by number; from now on they are those of a process that died."""
+    async with mesh.running["messaging"].kernel.database.across_orgs() as tx:
+        return await tx.rows(
+            int,
+            "update messaging.asked_replies set due_at = clock_timestamp() where due_at < 'infinity' returning seq",
+        )
+
+
+async def test_a_reply_in_a_conversation_answers_what_is_asked_there_if_it_is_clear(
+    ada, start, output, mesh, monkeypatch
+):
     invitation = await ada.call("POST", "/invitations", {"email": f"{new_key()}@example.org"})
     async with Api(ada.address) as tom:
         account = {"email": invitation["email"], "password": "long enough", "name": "Tom"}
@@ -251,12 +264,21 @@ async def test_a_reply_in_a_conversation_answers_what_is_asked_there_if_it_is_cl
         await ada.call("PATCH", path_of_notice, {"text": "Do you like cake?"})
         posted = await ada.call("POST", path, {"text": "yes", "reply_to": unclear["seq"]})
         assert await said(posted["seq"]) is None
+        with monkeypatch.context() as dying:
+            dying.setattr(asked_service, "heed", None)
+            with pytest.raises(Problem):
+                await ada.call("POST", path, {"text": "yes", "reply_to": asked["seq"]})
+        [left] = [each["seq"] for each in (await ada.call("GET", f"{path}?limit=1"))["items"]]
+        assert await left_behind(mesh) == [left]
+        again = await eventually(lambda: said(left), within_s=10)
+        assert (again["text"], again["reply_to"]) == (AGAIN, left)
         told = await answer(ada, " Yes! ")
         assert (told["text"], told["reply_to"] > unclear["seq"]) == ("Answered: `approve`.", True)
         assert "no answer any more" in (await answer(ada, "no"))["text"]
         with pytest.raises(Problem):
             await ada.call("POST", path, {"parts": [{"kind": "ask", "content": part["content"]}]})
 
+    assert await left_behind(mesh) == []
     await output(run)
     sheet = await ada.call("GET", f"/asks/{part['content']['ask_id']}")
     assert (sheet["answer"]["decision"], sheet["answer"]["via"]) == ("approve", "message")

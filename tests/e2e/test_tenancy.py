@@ -113,6 +113,7 @@ async def told(api: Api, mesh, org: str) -> None:
     await intend(mesh, org)
     await speak(mesh, org)
     await notice(mesh, org)
+    await reply(mesh, org)
     await post(mesh, org)
 
 
@@ -146,6 +147,19 @@ async def notice(mesh, org: str) -> None:
             """,
             UUID(org),
             uuid4(),
+            uuid4(),
+        )
+
+
+async def reply(mesh, org: str) -> None:
+    """As a reply to an ask stands while it is answered: it is gone when it is settled."""
+    async with mesh.running["messaging"].kernel.database.transaction((UUID(org),)) as tx:
+        await tx.execute(
+            """
+            insert into messaging.asked_replies (org_id, conversation_id, seq, ask_id, asker_id, due_at)
+            values ($1, $2, 1, $2, $2, 'infinity')
+            """,
+            UUID(org),
             uuid4(),
         )
 

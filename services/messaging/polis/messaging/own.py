@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from polis.messaging.asked import settling
 from polis.messaging.bounds import Bucket
 from polis.messaging.directory import Directory
 from polis.messaging.handoff import clock
@@ -66,6 +67,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     kernel.tasks.start(clock.keep(kernel.database, own.telling), name="handoffs")
     kernel.tasks.start(turns.keep(kernel.database, own.telling, config.turn_hold_s), name="turns")
     kernel.tasks.start(ending.keep(own), name="streams")
+    kernel.tasks.start(settling.keep(kernel, own), name="replies to asks")
     kernel.tasks.start(notifications.keep(kernel.database, config), name="notifications")
     kernel.tasks.start(_sweep(own), name="sweep")
     yield own

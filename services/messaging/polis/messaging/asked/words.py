@@ -25,6 +25,9 @@ _MEANT: dict[str, dict[str, frozenset[str]]] = {
 _MOST_NOTE = 2_000
 
 
+AGAIN: Final = "This could not be answered just now. Say it again."
+
+
 class Said(Struct, frozen=True):
     """An answer to an ask."""
 

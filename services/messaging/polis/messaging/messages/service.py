@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from polis.db import Caller
 from polis.messaging import access
+from polis.messaging.asked import replies
 from polis.messaging.asked import service as asked
 from polis.messaging.conversations.turn import Turn
 from polis.messaging.messages import changes, content, rows
@@ -60,17 +61,20 @@ async def post_message(request: messaging.PostMessage, ctx: Context[Own]) -> Pos
         request.client_id,
     )
     post = post_of(ctx.actor.org_id, message)
-    if not ctx.keyed:
+    ask = await replies.asked_by(ctx, request)
+    if not ctx.keyed and ask is None:
         posted = await own.posts.put(ctx.actor.org_id, post, deadline=ctx.deadline)
     else:
         async with ctx.transaction() as tx:
             [answer] = await own.posting.write(tx, [Caller.here(ctx.actor.org_id)], [post])
             if isinstance(answer, Refused):
                 raise answer
+            if ask is not None:
+                await replies.begin(tx, ask, answer)
             posted = tx.answer(answer)
     own.indexer.heed(ctx.actor.org_id, request.conversation_id)
-    if request.reply_to is not None or request.thread is not None:
-        await asked.heed(request, posted, ctx)
+    if ask is not None:
+        await asked.heed(request, posted, ask, ctx)
     return posted
 
 
