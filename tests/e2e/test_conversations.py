@@ -250,6 +250,26 @@ async def test_a_run_answers_as_it_speaks_until_who_asked_cancels_both(ada, tom,
     assert (len(kept["text"]), kept["text"]) == (outcome["shown"], text[: outcome["shown"]])
 
 
+async def test_a_private_file_is_read_by_whom_it_was_sent_to_until_they_are_removed(ada, tom, group, address):
+    upload = await ada.call("POST", "/uploads", {"name": "a.txt", "size": 3, "visibility": "private"})
+    part = f"{address}/api/v1/uploads/{upload['id']}/parts/0"
+    async with ada._http.put(part, data=b"abc", headers=ada._headers) as answer:
+        assert answer.status == 200
+    file = await ada.call("POST", f"/uploads/{upload['id']}/complete", {})
+
+    async def download():
+        path = f"{address}/api/v1/artifacts/{file['id']}/content"
+        async with tom._http.get(path, headers=tom._headers) as answer:
+            return answer.status, await answer.read()
+
+    assert (await download())[0] == 404
+    parts = [{"kind": "file", "artifact_id": file["id"]}]
+    await ada.call("POST", f"{group['path']}/messages", {"parts": parts})
+    assert await download() == (200, b"abc")
+    await ada.call("DELETE", f"{group['path']}/participants/{group['tom']}")
+    assert (await download())[0] == 404
+
+
 async def test_a_file_is_taken_for_what_it_is_and_not_for_what_it_is_called(ada, group, tmp_path):
     """By its size, its name for it, and its first bytes."""
     told = {}

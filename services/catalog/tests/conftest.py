@@ -10,6 +10,7 @@ from polis.db import Database
 from polis.proto import Refused
 from polis.proto.catalog import ApplyChangeSet, CreateChangeSet
 from polis.proto.contract import operation_of
+from polis.proto.messaging import CheckFile, FileShown
 from polis.service import call
 from polis.telemetry import trace
 from polis.testing import Person
@@ -61,6 +62,20 @@ async def actors(stage, running):
 async def caller(stage):
     """Calls as the gateway does, with no right on the bus beyond."""
     return await stage.caller("gateway")
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def sent(stage, running):
+    """Files and to whom they were sent, as a played messaging knows."""
+    bus, known = await stage.bus("messaging"), set()
+
+    def answer(message):
+        asked = msgspec.json.decode(message.payload, type=CheckFile)
+        shown = (asked.artifact_id, asked.owner_id, asked.principal_id) in known
+        bus.publish(message.reply, msgspec.json.encode(FileShown(shown)))
+
+    await bus.subscribe(operation_of(CheckFile).subject, answer, queue="messaging")
+    return known
 
 
 @pytest.fixture

@@ -117,6 +117,20 @@ async def test_a_private_file_is_seen_by_its_creator_and_the_orgs_managers(ada, 
         assert await read(client, artifact.id) == b"mine"
 
 
+async def test_a_private_file_that_was_sent_to_somebody_is_read_and_not_listed_or_changed(ada, sent, refused):
+    owner, colleague = ada.member("member"), ada.member("member")
+    artifact = await store(owner, b"mine", visibility="private")
+    sent.add((artifact.id, owner.principal_id, colleague.principal_id))
+
+    assert await colleague.call(GetArtifact(artifact.id)) == artifact
+    assert await read(colleague, artifact.id) == b"mine"
+    assert (await colleague.call(ListArtifacts())).items == ()
+    missing = ArtifactNotFound(artifact_id=artifact.id)
+    assert await refused(colleague.call(DeleteArtifact(artifact.id))) == missing
+    sent.clear()
+    assert await refused(read(colleague, artifact.id)) == missing
+
+
 async def test_a_public_file_is_read_by_every_org_and_changed_by_its_own(ada, ben, refused):
     artifact = await store(ada)
     assert isinstance(

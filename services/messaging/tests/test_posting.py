@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
@@ -264,6 +264,46 @@ async def test_an_idempotency_key_and_a_conversation_of_another_org_are_what_the
         m.ListMessages(id_),
     ):
         assert isinstance(await refused(other.call(request)), m.ConversationNotFound)
+
+
+async def test_a_file_is_shown_to_who_may_read_it_where_its_owner_has_sent_it_and_as_long_as_it_is_there(
+    group, person, files, stage, actors
+):
+    ada, tom, id_ = group
+    eve = person(of=ada)
+    asking, org = await stage.caller("catalog"), UUID(int=1)
+    token = actors.token(sub=uuid4(), kind="service", name="catalog", org=org, orgs={str(org): "service"})
+    file = files("image/png")
+    part = m.MessagePart("file", artifact_id=file)
+
+    async def sees(who, owner=ada):
+        asked = m.CheckFile(ada.org_id, file, owner.principal_id, who.principal_id)
+        return (await asking.call(asked, token=token)).shown
+
+    assert not await sees(tom)
+    posted = await ada.call(m.PostMessage(id_, parts=(part,)))
+    assert [await sees(tom), await sees(eve), await sees(person()), await sees(tom, owner=eve)] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    await ada.call(m.EditMessage(id_, posted.seq, text="never mind", parts=()))
+    assert not await sees(tom)
+    await ada.call(m.EditMessage(id_, posted.seq, parts=(part,)))
+    assert await sees(tom)
+    await ada.call(m.RemoveParticipant(id_, tom.principal_id))
+    assert not await sees(tom)
+    await ada.call(m.AddParticipant(id_, tom.principal_id))
+    await ada.call(m.DeleteMessage(id_, posted.seq))
+    assert not await sees(tom)
+
+    channel = (await ada.call(m.CreateConversation(kind="channel", name="Files"))).id
+    await ada.call(m.PostMessage(channel, parts=(part,)))
+    assert await sees(eve)
+    await ada.call(m.AddParticipant(channel, eve.principal_id))
+    await ada.call(m.BanParticipant(channel, eve.principal_id))
+    assert not await sees(eve)
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate():

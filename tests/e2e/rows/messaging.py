@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from polis.proto.messaging import CheckWatches, GetAddressed, GetNotificationHook, ReportNotificationHook
+from polis.proto.messaging import (
+    CheckFile,
+    CheckWatches,
+    GetAddressed,
+    GetNotificationHook,
+    ReportNotificationHook,
+)
 from polis.testing import eventually
 from tests.e2e.rows.making import fixed
 from tests.e2e.world import new_key
@@ -27,7 +33,11 @@ async def live(api: Api, known: Any) -> None:
     ) as answer:
         assert answer.status == 200, await answer.text()
         posted = await answer.json()
-    await api.call("PATCH", f"{path}/messages/{posted['seq']}", {"text": "Hello again"})
+    async with api._http.post(
+        f"{api.address}/api/v1/artifacts?name=a&media_type=text/plain", data=b"abc", headers=api._headers
+    ) as answer:
+        part = {"kind": "file", "artifact_id": (await answer.json())["id"]}
+    await api.call("PATCH", f"{path}/messages/{posted['seq']}", {"text": "Hello again", "parts": [part]})
     await api.call("PUT", f"{path}/draft", {"text": "And"})
     await api.call("PUT", "/notification-preferences", {"mail": True})
     streamed = await api.call("POST", f"{path}/streams", {"client_id": "1"})
@@ -157,6 +167,7 @@ ROWS: dict[str, Any] = {
     "report_notification_hook": lambda _: ReportNotificationHook(
         uuid4(), uuid4(), "https://example.com", "gone"
     ),
+    "check_file": lambda _: CheckFile(uuid4(), uuid4(), uuid4(), uuid4()),
     "get_addressed": lambda _: GetAddressed(uuid4(), uuid4(), 1),
 }
 # Who may see a channel has yet to take part in it, and to manage it, or to have said what is to be edited.

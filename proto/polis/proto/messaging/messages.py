@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from polis.proto.contract import Cursor, Limit, Page, Problem, Request, Time, operation, problem
+from polis.proto.contract import INTERNAL, Cursor, Limit, Page, Problem, Request, Time, operation, problem
 from polis.proto.messaging.conversations import ConversationArchived, ConversationFull, ConversationNotFound
 from polis.proto.messaging.words import MAX_MENTIONS, MAX_PARTS, Alias, ClientId, Emoji, Seq, Text, Title
 
@@ -311,3 +311,19 @@ class PinMessage(Request[Message], frozen=True):
     conversation_id: UUID
     seq: Seq
     pinned: bool = True
+
+
+class FileShown(Struct, frozen=True):
+    """Whether a private file is shown to somebody by a message."""
+
+    shown: bool
+
+
+@operation(scope=INTERNAL, callers=("catalog",))
+class CheckFile(Request[FileShown], frozen=True):
+    """Tell whether somebody may read a message by which the owner of a private file has sent it."""
+
+    org_id: UUID
+    artifact_id: UUID
+    owner_id: UUID
+    principal_id: UUID

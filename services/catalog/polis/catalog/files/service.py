@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from functools import partial
 
-from polis.catalog.files import artifacts, intents, ranges, uploads
+from polis.catalog.files import artifacts, intents, ranges, sent, uploads
 from polis.catalog.files.blobs import BlobGone
 from polis.catalog.own import Own
 from polis.proto import Page, Refused, catalog, identity
@@ -114,12 +114,14 @@ async def list_artifacts(request: catalog.ListArtifacts, ctx: Context[Own]) -> P
 
 @handlers.handles(catalog.GetArtifact)
 async def get_artifact(request: catalog.GetArtifact, ctx: Context[Own]) -> catalog.Artifact:
-    return await artifacts.get(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.artifact_id)
+    viewer = await sent.opened(ctx, await ctx.own.grants.viewer(ctx.actor), request.artifact_id)
+    return await artifacts.get(ctx.db, viewer, request.artifact_id)
 
 
 @handlers.handles(catalog.DownloadArtifact)
 async def download_artifact(request: catalog.DownloadArtifact, ctx: Context[Own]) -> AsyncIterator[bytes]:
-    stored = await artifacts.stored(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.artifact_id)
+    viewer = await sent.opened(ctx, await ctx.own.grants.viewer(ctx.actor), request.artifact_id)
+    stored = await artifacts.stored(ctx.db, viewer, request.artifact_id)
     # Not `ctx.db`: a slow reader may take longer than the deadline of the request that began the stream.
     # In the org that the file belongs to: a public one is read by others too.
     db = ctx.own.database.tenant(stored.org_id)

@@ -81,7 +81,7 @@ _BY_NUMBER = tuple(
         where t.org_id = $1 and t.conversation_id = $2 and t.seq <= $3 order by t.seq limit $4
     )
     """  # noqa: S608 - constants
-    for table in ("words", "revisions", "asked", "turn_claims", "turns", "entries", "messages")
+    for table in ("words", "files", "revisions", "asked", "turn_claims", "turns", "entries", "messages")
 )
 _DELETIONS = (
     *_BY_NUMBER,

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from polis.db import Caller, GroupCommit
 from polis.messaging.access import TAKING_PART, demand_voice
+from polis.messaging.messages import files
 from polis.messaging.messages.rows import more_of, size_of
 from polis.messaging.turns import rows as turns
 from polis.messaging.turns.rules import PERSON, Bounds, Talk
@@ -131,6 +132,7 @@ class Posting:
             answers.append(answer)
         if numbered:
             await _store(tx, numbered, heads, talks, now)
+            await files.keep(tx, [(each.caller.org_id, each.message) for each in numbered])
             if over:
                 await turns.answered(tx, list(over.values()))
             await _emit(tx, numbered)

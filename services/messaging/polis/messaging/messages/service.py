@@ -14,7 +14,7 @@ from polis.messaging import access
 from polis.messaging.asked import replies
 from polis.messaging.asked import service as asked
 from polis.messaging.conversations.turn import Turn
-from polis.messaging.messages import changes, content, rows
+from polis.messaging.messages import changes, content, files, rows
 from polis.messaging.messages.posting import post_of
 from polis.messaging.messages.rows import Found
 from polis.messaging.own import Own
@@ -147,6 +147,11 @@ async def list_message_revisions(
     row = await access.see(ctx, request.conversation_id)
     await rows.get(ctx.db, row.id, request.seq)
     return Page(tuple(await rows.revisions(ctx.db, row.id, request.seq)))
+
+
+@handlers.handles(messaging.CheckFile)
+async def check_file(request: messaging.CheckFile, ctx: Context[Own]) -> messaging.FileShown:
+    return messaging.FileShown(await files.shown(ctx, request))
 
 
 @handlers.handles(messaging.EditMessage)

@@ -25,7 +25,7 @@ export function fileOf({ artifact_id: id, name, title, media_type: type, size, k
 // Stores a file part by part, each of which may be repeated; `progress` is told how much of it has arrived, from 0 to 1.
 export async function store(polis, file, progress, signal) {
   const type = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+$/.test(file.type) ? file.type : "application/octet-stream";
-  const upload = await polis.call("CreateUpload", { name: nameOf(file), size: file.size, media_type: type }, { signal });
+  const upload = await polis.call("CreateUpload", { name: nameOf(file), size: file.size, media_type: type, visibility: "private" }, { signal });
   try {
     for (let number = 0, from = 0; from < file.size; number += 1, from += upload.part_bytes) {
       const content = file.slice(from, from + upload.part_bytes);
