@@ -155,6 +155,7 @@ class Connection(asyncio.Protocol):
         for waiting in (self._greeted, *self._pongs):
             if waiting is not None and not waiting.done():
                 waiting.set_exception(failure(reason))
+                waiting.exception()  # nobody may wait any more, and asyncio would report that
         self._pongs.clear()
         if not self.lost.done():
             self.lost.set_result(reason)

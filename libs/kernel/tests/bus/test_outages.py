@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from time import monotonic
 
 import pytest
@@ -30,6 +31,19 @@ async def flood(bus, messages: int) -> None:
     for _ in range(messages):
         bus.publish("flood", b"x" * 1024 * 1024)
         await asyncio.sleep(0)
+
+
+async def test_a_handshake_that_nobody_waits_for_any_more_leaves_nothing_to_report():
+    loop, faults = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, context: faults.append(context["message"]))
+    given_up = connection.Connection(None, None, subscriptions={}, on_error=str, on_info=str)
+
+    given_up.connection_lost(None)
+    del given_up
+    gc.collect()
+
+    loop.set_exception_handler(None)
+    assert faults == []
 
 
 async def test_after_a_kill_and_a_restart_all_goes_on(connect, broker):
