@@ -16,12 +16,18 @@ from polis.proto.contract import operations
 SMALL_EXAMPLES, SMALL_S = 2, 8
 FULL_CASES, FULL_S = 10_000, 5400
 """Cases of each service, and seconds that they may take."""
-ROUND_S = 600
+ROUND_S, SHORT_S = 600, 60
 """Shorter than an access token lives: behind that every case would be the same 401."""
 _ENDS_S = 120
 """Behind its time a round ends with the case that it is at, and tells what it found."""
 SERVED = ("identity", "catalog", "messaging", "runtime", "gateway")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def round_s(cases: int, spent_s: float) -> int:
+    """Of the next round, which lasts as long as it may: no longer than what is missing needs at the pace so far."""
+    needed_s = (FULL_CASES - cases) * spent_s / cases * 1.2 if cases else ROUND_S
+    return round(min(max(needed_s, SHORT_S), ROUND_S))
 
 
 def pytest_generate_tests(metafunc):
@@ -75,12 +81,12 @@ async def test_no_request_gets_a_5xx_or_an_answer_outside_the_schema(service, fu
         left_s = FULL_S - (time.monotonic() - began)
         assert left_s > 0, f"{cases} cases in {FULL_S} s"
         # What is no chance comes once: a second time it would be counted, and find nothing.
-        phases = "fuzzing" if cases else "examples,coverage,fuzzing"
+        phases = "fuzzing,stateful" if cases else "examples,coverage,fuzzing,stateful"
         routed = sum(o.path is not None for o in operations(service))
         examples = (FULL_CASES - cases) // routed + 1
         made = await fuzz(
             *("--include-tag", service, "--phases", phases),
-            *("--max-examples", str(examples), "--max-time", str(ROUND_S)),
+            *("--max-examples", str(examples), "--max-time", str(round_s(cases, time.monotonic() - began))),
             within_s=ROUND_S + _ENDS_S,
         )
         assert made > 0
