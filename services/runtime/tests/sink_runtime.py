@@ -1,6 +1,7 @@
 """A runtime process for tests that kill it: it has one component more, which writes what it does into a file.
 
-Called with the file's path; settings come from the environment as for any service.
+Called with the file's path; settings come from the environment as for any service. While a file of that name with `.held`
+behind it is there, items from HELD on are not done.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from polis.runtime.service import service
 
 SLOW = Component("test.slow", "", inputs={"in": Port()}, outputs={"out": Port()}, pure=False)
 STEP_S = 0.05
+HELD = 4
 
 
 async def slow(step, inputs):
     """An effect on the outside: the line is there whatever happens to this process afterwards."""
     await asyncio.sleep(STEP_S)
+    while inputs["in"] >= HELD and os.path.exists(f"{sys.argv[1]}.held"):  # noqa: ASYNC240, PTH110 - a look
+        await asyncio.sleep(STEP_S)
     sink = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(sink, f"{step.key} {inputs['in']}\n".encode())
     os.close(sink)

@@ -149,13 +149,30 @@ async def test_a_failure_is_offered_again_or_ends_the_run_as_its_worker_says(ada
     run = await start(ada, key)
     (job,) = await claim(ada, key)
 
-    await ada.call(runtime.FailJob(job.id, job.token, "busy", retryable=True))
+    await ada.call(runtime.FailJob(job.id, job.token, "busy", retryable=True, cost=1_000))
     assert await claim(ada, key, wait_s=0) == ()
     (again,) = await claim(ada, key)
-    await ada.call(runtime.FailJob(again.id, again.token, "no such order", "order.unknown"))
+    await ada.call(runtime.FailJob(again.id, again.token, "no such order", "order.unknown", cost=500))
 
     failed = await ended(ada, run.id)
     assert (again.attempt, failed.error.kind, failed.error.message) == (2, "order.unknown", "no such order")
+    assert await cost_of(ada, run) == [1_500]
+
+
+async def test_what_was_given_back_has_cost_what_it_did_although_nobody_brings_an_outcome(ada, outside):
+    key = outside(timeout_s=0.5)
+    run = await start(ada, key)
+    (job,) = await claim(ada, key)
+
+    await ada.call(runtime.FailJob(job.id, job.token, "busy", retryable=True, cost=1_000))
+
+    assert (await ended(ada, run.id)).error.kind == "wait.timeout"
+    assert await cost_of(ada, run) == [1_000]
+
+
+async def cost_of(person, run):
+    told = (await person.call(runtime.GetTimeline(run_id=run.id))).attempts
+    return {step.node: [each.cost for each in step.attempts] for step in told}["job"]
 
 
 async def test_a_job_of_a_cancelled_run_is_nobodys(ada, outside, refused):
@@ -184,8 +201,7 @@ async def test_what_a_job_emits_fits_the_component(ada, outside, refused):
     assert [fault.pointer for fault in problem.faults] == ["/emitted/0/port"]
     assert [fault.pointer for fault in other.faults] == ["/emitted/1/value"]
     assert await output(ada, await ended(ada, run.id)) == []
-    told = (await ada.call(runtime.GetTimeline(run_id=run.id))).attempts
-    assert {step.node: [each.cost for each in step.attempts] for step in told}["job"] == [1_500]
+    assert await cost_of(ada, run) == [1_500]
 
 
 async def test_jobs_are_for_workers_of_the_org(ada, actors, caller, outside, refused):

@@ -24,11 +24,8 @@ _RETRY_S, _LONGEST_RETRY_S = 1.0, 60.0
 
 _encode = msgspec.json.Encoder().encode
 _offer = msgspec.json.Decoder(Offer)
-_LOST = _encode(
-    Recorded(
-        failure=Failure("job.lost", "no worker brought an outcome: the last one was not heard of any more")
-    )
-)
+_recorded = msgspec.json.Decoder(Recorded)
+_LOST = Failure("job.lost", "no worker brought an outcome: the last one was not heard of any more")
 
 
 class _Claimed(Struct, frozen=True):
@@ -44,19 +41,22 @@ class _Free(Struct, frozen=True):
     id: UUID
     data: bytes
     token: int
+    cost: int
 
 
 class _Claim(Struct, frozen=True):
     token: int
     worker_id: UUID
+    cost: int
 
 
 class Held(Struct, frozen=True):
-    """A job that is still its claimer's."""
+    """A job that is still its claimer's. cost: of the attempts that were given back."""
 
     wait: OpenWait
     offer: Offer
     token: int
+    cost: int
 
 
 async def claim(tx: Transaction, components: Sequence[str], worker_id: UUID, limit: int) -> list[Job]:
@@ -64,7 +64,7 @@ async def claim(tx: Transaction, components: Sequence[str], worker_id: UUID, lim
     free = await tx.rows(
         _Free,
         """
-        select w.id, w.data, coalesce(j.token, 0) as token
+        select w.id, w.data, coalesce(j.token, 0) as token, coalesce(j.cost, 0) as cost
         from runtime.waits w left join runtime.jobs j on j.org_id = w.org_id and j.id = w.id
         where w.org_id = $1 and w.kind = 'job' and w.name = any($2::text[]) and w.closed_at is null
             and (j.free_at is null or j.free_at <= clock_timestamp())
@@ -103,8 +103,9 @@ async def _take(
             returning id, token, attempts, free_at, due_at
         ), last as (
             update runtime.waits w set due_at = least(t.due_at, t.free_at), late = case
-                when t.free_at < coalesce(t.due_at, 'infinity') then $6 else w.late end
-            from taken t where w.org_id = $1 and w.id = t.id and t.token >= t.attempts
+                when t.free_at < coalesce(t.due_at, 'infinity') then l.late else w.late end
+            from taken t join unnest($3::uuid[], $6::bytea[]) as l (id, late) on l.id = t.id
+            where w.org_id = $1 and w.id = t.id and t.token >= t.attempts
         )
         select t.id, w.run_id, w.name, w.data, t.token, least(t.free_at, t.due_at) as until
         from taken t join runtime.waits w on w.org_id = $1 and w.id = t.id order by w.created_at, w.id
@@ -114,7 +115,7 @@ async def _take(
         [row.id for row in free],
         [offers[row.id].attempts for row in free],
         [offers[row.id].lease_s for row in free],
-        _LOST,
+        [_encode(Recorded(failure=_LOST, cost=row.cost)) for row in free],
     )
 
 
@@ -144,15 +145,15 @@ async def hold(tx: Transaction, job_id: UUID, token: int, worker_id: UUID, *, en
     )
     now = await tx.row(
         _Claim,
-        "select token, worker_id from runtime.jobs where org_id = $1 and id = $2",
+        "select token, worker_id, cost from runtime.jobs where org_id = $1 and id = $2",
         tx.org_id,
         job_id,
     )
     if wait is None or now is None:
         raise Refused(JobNotFound(job_id=job_id))
-    if now != _Claim(token, worker_id):
+    if (now.token, now.worker_id) != (token, worker_id):
         raise Refused(JobLost(job_id=job_id))
-    return Held(wait, _offer.decode(wait.data), token)
+    return Held(wait, _offer.decode(wait.data), token, now.cost)
 
 
 async def keep(tx: Transaction, held: Held) -> datetime:
@@ -175,17 +176,29 @@ async def keep(tx: Transaction, held: Held) -> datetime:
     return until
 
 
-async def give_back(tx: Transaction, held: Held) -> None:
-    """Offer a job again, after a while."""
+async def give_back(tx: Transaction, held: Held, cost: int) -> None:
+    """Offer a job again, after a while. What it has cost counts with the outcome, also where nobody brings one in time."""
+    cost += held.cost
     await tx.execute(
         """
-        update runtime.jobs set free_at = clock_timestamp() + make_interval(secs => $3)
+        update runtime.jobs set free_at = clock_timestamp() + make_interval(secs => $3), cost = $4
         where org_id = $1 and id = $2
         """,
         tx.org_id,
         held.wait.id,
         min(_LONGEST_RETRY_S, _RETRY_S * 2.0 ** (held.token - 1)),
+        cost,
     )
+    if cost > held.cost:
+        named = tx.org_id, held.wait.id
+        late = _recorded.decode(
+            await tx.value("select late from runtime.waits where org_id = $1 and id = $2", *named)
+        )
+        await tx.execute(
+            "update runtime.waits set late = $3 where org_id = $1 and id = $2",
+            *named,
+            _encode(msgspec.structs.replace(late, cost=cost)),
+        )
 
 
 def _job(row: _Claimed, offer: Offer) -> Job:

@@ -55,7 +55,7 @@ async def complete_job(request: runtime.CompleteJob, ctx: Context[Own]) -> None:
         held = await rows.hold(tx, request.job_id, request.token, ctx.actor.principal_id, ends=True)
         _demand_ports(request, held)
         emitted = tuple((message.port, message.value) for message in request.emitted)
-        await _bring(tx, held, Recorded(emitted=emitted, cost=request.cost), ctx)
+        await _bring(tx, held, Recorded(emitted=emitted, cost=held.cost + request.cost), ctx)
         return tx.answer(None)
 
 
@@ -64,10 +64,10 @@ async def fail_job(request: runtime.FailJob, ctx: Context[Own]) -> None:
     async with ctx.transaction() as tx:
         held = await rows.hold(tx, request.job_id, request.token, ctx.actor.principal_id, ends=True)
         if request.retryable and held.token < held.offer.attempts:
-            await rows.give_back(tx, held)
+            await rows.give_back(tx, held, request.cost)
         else:
             failure = Failure(request.kind, request.message)
-            await _bring(tx, held, Recorded(failure=failure, cost=request.cost), ctx)
+            await _bring(tx, held, Recorded(failure=failure, cost=held.cost + request.cost), ctx)
         return tx.answer(None)
 
 
