@@ -8,6 +8,7 @@ import pytest
 
 from polis.bus import admin as broker_admin
 from polis.testing import Stage
+from polis.testing.places import quick_folder
 from polis.testing.servers import postgres_server
 from tests.chaos.flow import Flow
 from tests.chaos.mesh import Mesh
@@ -17,10 +18,11 @@ REDELIVERY_S = 1.0
 
 
 @pytest.fixture(scope="session")
-async def postgres(tmp_path_factory):
+async def postgres():
     """A PostgreSQL of these tests alone: they end it as a crash would."""
-    async with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
+    with quick_folder("polis-pg-") as folder:
+        async with postgres_server(folder) as server:
+            yield server
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from contextlib import AsyncExitStack
 
 import pytest
@@ -43,16 +42,14 @@ class Powered:
 
 
 @pytest.fixture
-async def powered(tmp_path, monkeypatch, quick_redelivery):
+async def powered(tmp_path, quick_redelivery):
     volumes = {name: Volume(tmp_path, name) for name in sorted(BOTH)}
     async with AsyncExitStack() as stack:
         for volume in volumes.values():
             stack.push_async_callback(volume.end)
             volume.make()
-        server = await stack.enter_async_context(postgres_server(volumes["postgres"].place))
-        monkeypatch.setattr(tempfile, "tempdir", str(volumes["nats"].place))
-        stage = await stack.enter_async_context(Stage(server))
-        monkeypatch.undo()
+        server = await stack.enter_async_context(postgres_server(volumes["postgres"].place, durable=True))
+        stage = await stack.enter_async_context(Stage(server, broker_in=volumes["nats"].place / "nats"))
         if stage.nats.embedded is None:
             pytest.skip("POLIS_TEST_NATS_URL names a server that is not ours to cut off")
         flow = await stack.enter_async_context(Flow(stage, server, tmp_path))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from polis.testing.servers import postgres_server
 from polis.testing.stage import Stage
@@ -34,6 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("any machine", deadline=None)  # how long an example takes is no property
+    settings.load_profile("any machine")
     for marker in sorted(set(_PLACES.values())):
         config.addinivalue_line("markers", f"{marker}: given by the place of the test")
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-import tempfile
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -28,9 +26,15 @@ from polis.local.nats import Nats
 from polis.local.postgres import Postgres
 from polis.proto.registry import SERVICES
 from polis.testing import containers
+from polis.testing.places import quick_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+_IN_HASTE = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "64MB"}
+"""Nobody cuts the power of these servers, and memory may be where they lie."""
 
 
 class Database:
@@ -84,8 +88,13 @@ class PostgresServer:
 
 
 @asynccontextmanager
-async def postgres_server(folder: Path | None = None) -> AsyncIterator[PostgresServer]:
-    """A PostgreSQL with its template; a test that wants to kill one makes its own, in a folder."""
+async def postgres_server(
+    folder: Path | None = None, *, durable: bool = False
+) -> AsyncIterator[PostgresServer]:
+    """A PostgreSQL with its template; a test that wants to kill one makes its own, in a folder.
+
+    durable: what it has committed outlives a power cut, not only its processes.
+    """
     async with AsyncExitStack() as stack:
         given = os.environ.get("POLIS_TEST_POSTGRES_URL")  # noqa: TID251 - the test kit has no settings
         if given and folder is None:
@@ -93,8 +102,11 @@ async def postgres_server(folder: Path | None = None) -> AsyncIterator[PostgresS
         elif folder is None and containers.wanted():
             server = PostgresServer(stack.enter_context(containers.postgres()))
         else:
-            root = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="polis-pg-")))
-            embedded = Postgres(root / "data", password=secrets.token_hex(16), log=root / "log")
+            root = folder or stack.enter_context(quick_folder("polis-pg-"))
+            settings = {} if durable else _IN_HASTE
+            embedded = Postgres(
+                root / "data", password=secrets.token_hex(16), log=root / "log", settings=settings
+            )
             await embedded.start()
             stack.push_async_callback(embedded.stop)
             server = PostgresServer(embedded.url(database="postgres"), embedded)
@@ -113,8 +125,8 @@ class NatsServer:
 
 
 @asynccontextmanager
-async def nats_server() -> AsyncIterator[NatsServer]:
-    """With empty streams."""
+async def nats_server(folder: Path | None = None) -> AsyncIterator[NatsServer]:
+    """With empty streams. folder: of its store, where that matters."""
     given = os.environ.get("POLIS_TEST_NATS_URL")  # noqa: TID251 - the test kit has no settings
     passwords = {n: secrets.token_hex(16) for n in (*(s.name for s in SERVICES), ADMIN, SYSTEM)}
     with ExitStack() as stack:
@@ -126,9 +138,8 @@ async def nats_server() -> AsyncIterator[NatsServer]:
             await declare(url, ADMIN, passwords[ADMIN])
             yield NatsServer(url, passwords)
         else:
-            temporary = tempfile.TemporaryDirectory(prefix="polis-nats-", ignore_cleanup_errors=True)
-            folder = Path(stack.enter_context(temporary))
-            embedded = Nats(folder, passwords=passwords, log=folder / "log")
+            place = folder or stack.enter_context(quick_folder("polis-nats-"))
+            embedded = Nats(place, passwords=passwords, log=place / "log")
             try:
                 await embedded.start()
                 yield NatsServer(embedded.url, passwords, embedded)

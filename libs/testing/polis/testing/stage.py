@@ -16,6 +16,7 @@ from polis.testing.actors import Actors
 from polis.testing.servers import NatsServer, PostgresServer, nats_server
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from polis.testing.servers import Database
@@ -26,8 +27,9 @@ CALL_TIMEOUT_S = 20.0
 class Stage:
     """Services, buses and callers on one database and one broker, ended together."""
 
-    def __init__(self, server: PostgresServer) -> None:
+    def __init__(self, server: PostgresServer, *, broker_in: Path | None = None) -> None:
         self._server = server
+        self._broker_in = broker_in
         self._stack = AsyncExitStack()
         self._mesh_secret = secrets.token_hex(32)
         self.database: Database
@@ -37,7 +39,7 @@ class Stage:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self.database = await stack.enter_async_context(self._server.database())
-            self.nats = await stack.enter_async_context(nats_server())
+            self.nats = await stack.enter_async_context(nats_server(self._broker_in))
             self._stack = stack.pop_all()
         return self
 
