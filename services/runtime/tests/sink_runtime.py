@@ -23,7 +23,7 @@ HELD = 4
 async def slow(step, inputs):
     """An effect on the outside: the line is there whatever happens to this process afterwards."""
     await asyncio.sleep(STEP_S)
-    while inputs["in"] >= HELD and os.path.exists(f"{sys.argv[1]}.held"):  # noqa: ASYNC240, PTH110 - a look
+    while inputs["in"] >= HELD and os.path.exists(f"{sys.argv[1]}.held"):  # noqa: ASYNC110, ASYNC240, PTH110 - a file is looked for
         await asyncio.sleep(STEP_S)
     sink = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(sink, f"{step.key} {inputs['in']}\n".encode())
