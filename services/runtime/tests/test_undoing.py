@@ -40,7 +40,7 @@ class Scene:
         )
         self.kinds = dict(implementations()) | {kind.component.key: kind for kind in kinds}
         retry = Retry(attempts=20, delay_s=0.1)
-        back = Compensation("back", **{"retry": retry, **undo})
+        back = Compensation(**{"component": "back", "retry": retry, **undo})
         inner = Graph(
             nodes={"deep": Node("act", compensate=back)},
             inputs={"item": GraphInput("deep.in")},
@@ -124,6 +124,24 @@ def test_what_took_effect_is_undone_once_in_the_reverse_order_when_the_run_fails
     for key, what in scene.undone:
         assert key == what["key"].replace(what["step"], what["step"] + "/@undo")
         assert what["outputs"] == {"out": [what["inputs"]["in"]]}
+
+
+@pytest.mark.parametrize("seed", range(SEEDS // 4))
+def test_a_graph_that_undoes_is_done_anew_as_a_whole_until_it_has(seed):
+    graph = Graph(
+        nodes={"first": Node("act"), "second": Node("back")},
+        edges=(Edge("first.out", "second.what"),),
+        inputs={"of": GraphInput("first.in")},
+        outputs={"done": GraphOutput("second.out")},
+    )
+    scene = Scene(seed, component="graph", config={"graph": msgspec.to_builtins(graph)})
+    world = scene.run(seed)
+    (end,) = world.ends
+
+    assert (end.state, end.error.kind, end.error.message) == ("failed", "end.failed", "it was for nothing")
+    assert outcomes(world) == [(f"{path}/@undo", item) for path, item in reversed(scene.effects())]
+    begun = {key.replace("second", "first").removesuffix(".0") for key, _ in scene.undone}
+    assert begun <= set(scene.done)  # each attempt at the whole begins with its first step
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -210,5 +228,8 @@ def test_a_graph_may_undo():
 
     world = scene.run(1, Chances())
 
-    assert [path for path, _ in world.journal if path.startswith("one/@undo")] == ["one/@undo/b"] * 3
+    assert [path for path, _ in world.journal if path.startswith("one/@undo")] == [
+        "one/@undo/b",
+        "one/@undo",
+    ] * 3
     assert world.ends[0].error.kind == "end.failed"

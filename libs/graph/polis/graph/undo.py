@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from polis.graph.bodies import unordered
 from polis.graph.faults import GraphFaults, pointer
 from polis.proto.graph import Component, Graph, GraphInput, Node
 from polis.proto.problems import Fault
@@ -31,10 +34,12 @@ def graph_of(compensation: Compensation, undone: Component, components: Mapping[
     node = Node(
         compensation.component,
         config=compensation.config,
-        retry=None if found.body is not None else compensation.retry,
+        retry=compensation.retry,
         timeout_s=compensation.timeout_s,
         concurrency=1,
     )
+    if unordered(found, node):  # it has let go of results that another attempt would give again
+        node = msgspec.structs.replace(node, retry=None)
     return Graph(nodes={NODE: node}, inputs={INPUT: GraphInput(f"{NODE}.{ports[0]}")})
 
 
