@@ -64,7 +64,10 @@ async def _active(tx: Transaction, org_id: UUID, found: Sequence[Resource]) -> A
             """
             select w.n::integer as n, a.environment, v.content
             from unnest($2::uuid[]) with ordinality as w (id, n)
-            join catalog.activations a on a.org_id = $1 and a.resource_id = w.id
+            cross join lateral (
+                select a.environment, a.number from catalog.activations a
+                where a.org_id = $1 and a.resource_id = w.id offset 0
+            ) a
             join catalog.versions v on v.org_id = $1 and v.resource_id = w.id and v.number = a.number
             where (w.n, a.environment) > ($3, $4)
             order by w.n, a.environment limit $5

@@ -101,11 +101,15 @@ async def components(db: Tenant | Transaction, viewer: Viewer, keys: Iterable[st
         _ComponentRow,
         """
         select distinct on (r.key) r.key, v.content
-        from catalog.resources r
+        from unnest($5::text[]) as w (key)
+        cross join lateral (
+            select r.org_id, r.id, r.key from catalog.resources r
+            where r.org_id in ($1, $2) and r.type = 'component' and r.key = w.key
+                and (r.org_id = $1 or r.visibility = 'public')
+                and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text) offset 0
+        ) r
         join catalog.activations a on a.org_id = r.org_id and a.resource_id = r.id and a.environment = $6
         join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id and v.number = a.number
-        where r.org_id in ($1, $2) and r.type = 'component' and r.key = any($5::text[])
-            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
         order by r.key, r.org_id = $1 desc
         """,
         viewer.org_id,

@@ -45,8 +45,12 @@ async def _resolve(
         """
         select distinct on (w.n) w.n::integer as n, v.content
         from unnest($5::text[], $6::integer[], $7::text[]) with ordinality as w (key, number, environment, n)
-        join catalog.resources r on r.org_id in ($1, $2) and r.type = 'graph' and r.key = w.key
-            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
+        cross join lateral (
+            select r.org_id, r.id from catalog.resources r
+            where r.org_id in ($1, $2) and r.type = 'graph' and r.key = w.key
+                and (r.org_id = $1 or r.visibility = 'public')
+                and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text) offset 0
+        ) r
         left join catalog.activations a
             on a.org_id = r.org_id and a.resource_id = r.id and a.environment = w.environment
         join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id

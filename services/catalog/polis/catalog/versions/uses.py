@@ -163,8 +163,12 @@ async def _resolve(tx: Transaction, viewer: Viewer, uses: list[Use]) -> dict[int
         """
         select distinct on (w.n) w.n::integer as n, r.org_id, r.id, v.number
         from unnest($5::text[], $6::text[], $7::integer[]) with ordinality as w (type, key, pinned, n)
-        join catalog.resources r on r.org_id in ($1, $2) and r.type = w.type and r.key = w.key
-            and (r.org_id = $1 or r.visibility = 'public') and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
+        cross join lateral (
+            select r.org_id, r.id, r.latest from catalog.resources r
+            where r.org_id in ($1, $2) and r.type = w.type and r.key = w.key
+                and (r.org_id = $1 or r.visibility = 'public')
+                and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text) offset 0
+        ) r
         left join catalog.activations a
             on a.org_id = r.org_id and a.resource_id = r.id and a.environment = $8
         join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id

@@ -142,7 +142,7 @@ async def page(
         select id, org_id, holder_kind, holder_id, holder_role, verb, resource, approval, data_class, expires_at,
             given_by, given_at, approved_by, approved_at
         from identity.grants
-        where org_id = $1 and ($2::uuid is null or holder_id = $2) and ($3::uuid is null or id > $3)
+        where org_id = $1 and ($2::uuid is null or holder_id = $2) and id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
         order by id
         limit $4
         """,

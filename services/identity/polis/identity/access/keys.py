@@ -128,7 +128,7 @@ async def page(
         """
         select id, org_id, name, hint, principal_id, scopes, created_at, unit_id, expires_at, last_used_at, rotated_at
         from identity.api_keys
-        where org_id = $1 and ($2::uuid is null or principal_id = $2) and ($3::uuid is null or id > $3)
+        where org_id = $1 and ($2::uuid is null or principal_id = $2) and id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
         order by id
         limit $4
         """,

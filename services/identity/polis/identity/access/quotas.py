@@ -122,7 +122,7 @@ async def page(
                 as starts_at
         ) p
         left join identity.usages u on u.org_id = q.org_id and u.quota_id = q.id and u.starts_at = p.starts_at
-        where q.org_id = $1 and ($2::uuid is null or q.subject_id = $2) and ($4::uuid is null or q.id > $4)
+        where q.org_id = $1 and ($2::uuid is null or q.subject_id = $2) and q.id > coalesce($4::uuid, '00000000-0000-0000-0000-000000000000')
         order by q.id
         limit $5
         """,

@@ -98,7 +98,7 @@ async def page(
         """
         select org_id, n, at, action, actor_id, subject, detail, hash
         from identity.audit
-        where org_id = $1 and ($2::bigint is null or n < $2)
+        where org_id = $1 and n < coalesce($2::bigint, 9223372036854775807)
             and ($4::text is null or action = $4) and ($5::uuid is null or actor_id = $5)
         order by n desc
         limit $3

@@ -123,7 +123,7 @@ async def written(tx: Transaction, seal: Seal, at: datetime, before: UUID | None
         """
         select id, kind, email, created_at, expires_at, sealed, tries
         from identity.mails
-        where sealed is not null and expires_at > $1 and ($2::uuid is null or id < $2)
+        where sealed is not null and expires_at > $1 and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
         order by id desc
         limit $3
         """,

@@ -200,7 +200,7 @@ async def known(
         select id, email, name, created_at, suspended_at,
             exists (select from identity.administrators d where d.account_id = id) as administrator
         from identity.accounts
-        where ($1::text is null or email = $1) and ($2::uuid is null or id < $2)
+        where ($1::text is null or email = $1) and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
         order by id desc
         limit $3
         """,

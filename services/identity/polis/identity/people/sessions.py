@@ -101,7 +101,7 @@ async def list_of(
         """
         select id, device, address, created_at as opened_at, renewed_at, expires_at, proved_by, sid = $2 as current
         from identity.sessions
-        where account_id = $1 and expires_at > $3 and ($4::uuid is null or id < $4)
+        where account_id = $1 and expires_at > $3 and id < coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
         order by id desc
         limit $5
         """,
@@ -347,7 +347,7 @@ async def revocations(tx: Transaction, after: UUID | None, at: datetime) -> list
         """
         select sid as session_id, until
         from identity.revocations
-        where until > $1 and ($2::uuid is null or sid > $2)
+        where until > $1 and sid > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
         order by sid
         limit $3
         """,

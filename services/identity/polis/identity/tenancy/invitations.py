@@ -68,7 +68,7 @@ async def page(
         """
         select id, email, role, invited_by, created_at, expires_at
         from identity.invitations
-        where org_id = $1 and ($2::uuid is null or id > $2) and expires_at > $3
+        where org_id = $1 and id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000') and expires_at > $3
         order by id
         limit $4
         """,

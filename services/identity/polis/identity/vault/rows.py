@@ -119,7 +119,7 @@ async def page(
             o.until as open_until, s.hosts
         from identity.secrets s
         left join identity.secret_openings o on o.org_id = s.org_id and o.secret_id = s.id and o.until > $5
-        where s.org_id = $1 and (s.owner_id is null or s.owner_id = $2) and ($3::uuid is null or s.id > $3)
+        where s.org_id = $1 and (s.owner_id is null or s.owner_id = $2) and s.id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
         order by s.id
         limit $4
         """,

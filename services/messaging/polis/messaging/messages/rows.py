@@ -105,20 +105,36 @@ class _PageRow(MessageRow, frozen=True, kw_only=True):
 
 def _page(condition: str, order: str) -> str:
     """A statement for as many messages as fit, at least one: from bound $3 on, at most $4 of them; `there`: how many there are of those."""
+    return _fitting(_some(condition, order), order)
+
+
+def _fitting(some: str, order: str) -> str:
     return f"""
         select {COLUMNS}, m.there from (
-            select m.*, sum(m.size) over (order by m.seq {order}) as total, count(*) over () as there from (
-                select m.* from messaging.messages m
-                where m.org_id = $1 and m.conversation_id = $2 and {condition} order by m.seq {order} limit $4
-            ) m
+            select m.*, sum(m.size) over (order by m.seq {order}) as total, count(*) over () as there from ({some}) m
         ) m where m.total - m.size < {PAGE_BYTES} order by m.seq {order}
     """  # noqa: S608 - the parts are constants
+
+
+def _some(condition: str, order: str) -> str:
+    return f"""
+        select m.* from messaging.messages m
+        where m.org_id = $1 and m.conversation_id = $2 and {condition} order by m.seq {order} limit $4
+    """  # noqa: S608 - as above
 
 
 _BEFORE = _page("m.seq < $3", "desc")
 _AFTER = _page("m.seq > $3", "asc")
 _PINNED = _page("m.seq < $3 and m.pinned_at is not null", "desc")
-_THREAD = _page("m.seq < $3 and (m.thread = $5 or m.seq = $5)", "desc")
+# The first message of a thread is not in the index of threads: with `or` all of the conversation would be gone through.
+_THREAD = _fitting(
+    f"""
+        select t.* from (
+            ({_some("m.seq < $3 and m.thread = $5", "desc")}) union all ({_some("m.seq < $3 and m.seq = $5", "desc")})
+        ) t order by t.seq desc limit $4
+    """,  # noqa: S608 - as above
+    "desc",
+)
 _ONE = f"select {COLUMNS} from messaging.messages m where m.org_id = $1 and m.conversation_id = $2 and m.seq = $3"  # noqa: S608 - as above
 _NAMED = f"""
     select {COLUMNS} from messaging.messages m

@@ -157,7 +157,7 @@ async def page(db: Tenant, *, given_by: UUID | None, before: UUID | None, limit:
         """
         select a.id, a.org_id, a.verb, a.subject, a.key, a.given_by, a.given_at, a.graph, a.agent_id, a.expires_at
         from runtime.approvals a
-        where a.org_id = $1 and ($2::uuid is null or a.given_by = $2) and ($3::uuid is null or a.id < $3)
+        where a.org_id = $1 and ($2::uuid is null or a.given_by = $2) and a.id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
             and (a.expires_at is null or a.expires_at > now())
         order by a.id desc limit $4
         """,

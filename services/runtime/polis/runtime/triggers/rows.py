@@ -88,7 +88,7 @@ _COLUMNS = """
 _GET = f"select {_COLUMNS} from runtime.triggers t where t.org_id = $1 and t.id = $2"  # noqa: S608 - constants
 _PAGE = f"""
     select {_COLUMNS} from runtime.triggers t
-    where t.org_id = $1 and t.ended_at is null and ($2::uuid is null or t.id > $2) and ($4::text is null or t.graph = $4)
+    where t.org_id = $1 and t.ended_at is null and t.id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000') and ($4::text is null or t.graph = $4)
         and ($5::text is null or t.kind = $5) and ($6::text is null or t.environment = $6)
     order by t.id limit $3
 """  # noqa: S608 - constants
