@@ -141,9 +141,12 @@ export class Room {
       return;
     }
     const known = this.streams.get(id) ?? { ...told, text: "", length: 0 };
+    // A piece from before the pause may come behind it, and is no sign that it goes on.
+    const late = known.state === "paused" && from < known.pausedAt;
+    const pausedAt = state === "paused" ? from : known.pausedAt;
     const missed = from > known.length;
     const fresh = missed ? "" : [...text].slice(known.length - from).join("");
-    this.streams.set(id, { ...known, state, text: known.text + fresh, length: known.length + [...fresh].length, behind: missed });
+    this.streams.set(id, { ...known, pausedAt, state: late ? "paused" : state, text: known.text + fresh, length: known.length + [...fresh].length, behind: missed });
     this.#began(id);
     this.typing.delete(told.producer_id);
   }
