@@ -20,7 +20,7 @@ for service in "$@"; do
         (cd "$root/$package" && "$work/backend/bin/hatchling" build -t wheel -d "$work/wheels" >/dev/null 2>&1)
     done
     "$uv" pip install --quiet --python "$work/polis/bin/python" --no-deps --no-index "$work"/wheels/*.whl
-    [ "$service" != identity ] || sh "$root/setup/native.sh" "$work/polis/bin/python"
+    sh "$root/setup/native.sh" "$work/polis/bin/python" "$service"
     (cd "$work" && "$work/polis/bin/python" -c "import polis.$service.service; polis.$service.service.service.check()")
     # The client that pages load lies elsewhere in the tree.
     [ "$service" != gateway ] || (cd "$work" && "$work/polis/bin/python" -c "from polis.gateway.static import page_routes; assert '/client/src/index.js' in {route.path for route in page_routes()}")

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 venv=.venv
-native=services/identity/polis/identity/people/argon2id.c
+native="services/identity/polis/identity/people/argon2id.c services/gateway/polis/gateway/websocket/spread.c"
 
 wanted() {
     pwd

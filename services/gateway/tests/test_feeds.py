@@ -123,6 +123,9 @@ class Client:
         self.words += data
         self.writes += 1
 
+    def line(self) -> None:
+        """It has no socket."""
+
     def ended(self, follower) -> None:
         assert follower is self.follower
         self.has_ended = True

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from polis.gateway.websocket import spread
+from polis.gateway.websocket.spread import Ring
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from polis.gateway.websocket.spread import Writer
     from polis.service import Actor
 
 CROWD = 500
@@ -38,12 +42,6 @@ class View(Protocol):
     def events(self, topic: str, seq: int, things: Sequence[Thing]) -> bytes: ...
 
     def end(self, topic: str, seq: int) -> bytes: ...
-
-
-class Writer(Protocol):
-    """Takes whole frames; never waits."""
-
-    def write(self, data: bytes, /) -> None: ...
 
 
 class Who(Protocol):
@@ -112,36 +110,42 @@ class Follower:
 
 
 class Turn:
-    """What is due to be written at the end of this turn of the loop."""
+    """What is due to be written at the end of this turn of the loop. spread: what writes to a large crowd, where it was built."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.spread = spread.native()
         self._due: deque[Crowd] = deque()
         self._scheduled = False
 
     def add(self, crowd: Crowd) -> None:
         self._due.append(crowd)
+        self._schedule()
+
+    def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
             self.loop.call_soon(self._write)
 
     def _write(self) -> None:
+        self._scheduled = False
         written = 0
         while self._due and written < CROWD:
             written += self._due.popleft().flush()
-        self._scheduled = bool(self._due)
-        if self._scheduled:
-            self.loop.call_soon(self._write)
+        if self._due:
+            self._schedule()
 
 
 class Crowd:
     """Up to so many with one view. told_at: when they were last written to, by the loop's clock."""
 
-    __slots__ = ("_due", "_frames", "_members", "_turn", "told_at")
+    __slots__ = ("_due", "_frames", "_members", "_ring", "_turn", "told_at")
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._members: dict[Follower, Writer] = {}
+        self._ring: Ring | None = None
+        """Its members as they are written to in one call, for as long as they are the same."""
         self._frames: list[bytes] = []
         self._due = False
         self.told_at = 0.0
@@ -167,15 +171,20 @@ class Crowd:
         self._frames = []
         self.told_at = self._turn.loop.time()
         data = frames[0] if len(frames) == 1 else b"".join(frames)
-        writers = tuple(self._members.values())
-        for writer in writers:
-            writer.write(data)
-        return len(writers)
+        count, call = len(self._members), self._turn.spread
+        if call is None or count < spread.LEAST:
+            for writer in tuple(self._members.values()):
+                writer.write(data)
+        else:
+            self._ring = ring = self._ring or Ring(self._members.values())
+            ring.tell(call, data)
+        return count
 
     def add(self, follower: Follower) -> None:
         """From now on, behind what the others are told already."""
         self._write()
         self._members[follower] = follower.writer
+        self._ring = None
         follower.crowd = self
 
     def remove(self, follower: Follower) -> None:
@@ -183,6 +192,7 @@ class Crowd:
         if self._frames:
             follower.writer.write(b"".join(self._frames))
         self._members.pop(follower, None)
+        self._ring = None
         follower.crowd = None
 
 

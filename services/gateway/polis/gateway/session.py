@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from polis.gateway.codecs import Codec
     from polis.gateway.live import Holder, Live
     from polis.gateway.topics import Following
+    from polis.gateway.websocket.spread import Line
     from polis.service import Actor
 
 UNDERSTOOD_NOT, UNAUTHORISED = 4400, 4401
@@ -41,6 +42,9 @@ class Socket(Protocol):
     @property
     def write(self) -> Callable[[bytes], None]:
         """Takes whole frames; never waits."""
+
+    def line(self) -> Line | None:
+        """Where to write past it."""
 
     def close(self, code: int, reason: str = "") -> None:
         """The last word; `lost` is called at once."""

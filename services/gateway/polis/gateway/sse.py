@@ -74,6 +74,9 @@ class _Events:
         else:
             self._last_word(Slow())
 
+    def line(self) -> None:
+        """There is none: an answer of ASGI takes its bytes itself."""
+
     def ended(self, follower: Follower) -> None:
         del follower
         self._last_word(None)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from polis.bus import Message
-    from polis.gateway.audience import Thing, View, Who, Writer
+    from polis.gateway.audience import Thing, View, Who
+    from polis.gateway.websocket.spread import Writer
     from polis.service import Actor, Kernel
 
 QUIET_S = 3.0

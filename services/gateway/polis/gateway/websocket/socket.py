@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from polis.gateway.websocket import frames
 from polis.gateway.websocket.frames import BINARY, CLOSE, NORMAL, PING, TEXT, Fault
 from polis.gateway.websocket.reader import Reader
+from polis.gateway.websocket.spread import Line
 from polis.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -84,6 +85,14 @@ class WebSocket(asyncio.Protocol):
         self.write: Callable[[bytes], None] = _into_nothing
 
     # What the session does
+
+    def line(self) -> Line | None:
+        """Good until the session has ended, which is before the socket's number can be another's."""
+        transport = self._transport
+        plain = transport.get_extra_info("socket")
+        if plain is None or transport.get_extra_info("sslcontext") is not None:
+            return None
+        return Line(plain.fileno(), transport.get_write_buffer_size)
 
     def close(self, code: int, reason: str = "") -> None:
         """Say goodbye. What the client has not read is dropped, but for what the transport has taken."""
