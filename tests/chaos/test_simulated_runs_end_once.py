@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "services/runtime/tests"
-FEW, MANY = 10, 10_000
+FIRST, FEW, MANY, PART = 100_000, 10, 10_000, 1_000
+"""Seeds: where they begin, how many of them there are at the small size and at the full one, and in one test of that."""
 TOO_LARGE = {102_020}
 """A run of so many messages that it comes to its end in minutes at best; nothing is wrong with it otherwise."""
 
@@ -21,6 +22,13 @@ def scenes(name: str):
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def pytest_generate_tests(metafunc):
+    """Parts that come to their end in time, and of which one can be run alone."""
+    full = metafunc.config.getoption("--chaos") == "full"
+    parts = [range(seed, seed + PART) for seed in range(FIRST, FIRST + MANY, PART)]
+    metafunc.parametrize("seeds", parts if full else [range(FIRST, FIRST + FEW)], ids=lambda part: part.start)
 
 
 @pytest.mark.parametrize(
@@ -37,15 +45,12 @@ def scenes(name: str):
     ],
 )
 @pytest.mark.timeout(7200)
-def test_no_seed_breaks_a_promise(full, name, test):
+def test_no_seed_breaks_a_promise(full, name, test, seeds):
     module = scenes(name)
     check = getattr(module, test)
+    long = getattr(module, "LONG", ()) if full and seeds.start == FIRST else ()
 
-    for seed in (
-        (*getattr(module, "LONG", ()), *range(100_000, 100_000 + MANY))
-        if full
-        else range(100_000, 100_000 + FEW)
-    ):
+    for seed in (*long, *seeds):
         if seed in TOO_LARGE:
             continue
         try:
