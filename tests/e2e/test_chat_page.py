@@ -25,7 +25,8 @@ ARGUMENTS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 DESK, PHONE = {"width": 1200, "height": 800}, {"width": 360, "height": 740}
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 60_000
+LIST = {"name": "list.txt", "mimeType": "text/plain", "buffer": b"milk"}
 MARKUP = "**Hi** <img src=x onerror=document.title='broken'> [x](javascript:alert(1))"
 
 
@@ -104,6 +105,11 @@ def said(page, text):
     return page.locator("#messages > .message").filter(has_text=text)
 
 
+def at_of(page):
+    """Where the gateway is."""
+    return page.url.partition("/chat")[0]
+
+
 def field(page):
     return page.get_by_label("Message", exact=True)
 
@@ -140,6 +146,15 @@ async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, chat):
     await expect(said(here, "Hello Ada")).to_be_visible()
     await expect(here.locator("#typing")).to_have_text("")
     await expect(here.locator("#heard")).to_contain_text("Tom: Hello Ada")
+
+    await here.locator("#file").set_input_files(LIST)
+    await expect(here.get_by_role("button", name="Take out list.txt")).to_be_visible()
+    await expect(here.locator("#files progress")).to_have_count(0)
+    await field(here).press("Enter")
+    link = there.get_by_role("link", name="list.txt")
+    await expect(link).to_be_visible()
+    assert await (await there.request.get(at_of(here) + await link.get_attribute("href"))).text() == "milk"
+    assert (await tom.call("GET", "/artifacts"))["items"] == []
 
     await choose(here, "Hello Ada", "React with 👍")
     await expect(said(there, "Hello Ada").get_by_role("button", name="👍, 1: Ada")).to_be_visible()
