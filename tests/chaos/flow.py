@@ -42,6 +42,9 @@ ENTITIES = 8
 _SCRIPT = Path(__file__).with_name("member.py")
 _ROOT = Path(__file__).parents[2]
 _PACE_S = 0.02
+_LOOK_S = 0.1
+"""Between two looks at all rows, which take their time."""
+_FOREVER_S = 3600.0
 _TABLE = """
 create table runtime.effects (
     n bigint generated always as identity, number bigint not null, entity bigint not null,
@@ -210,6 +213,26 @@ class Flow:
             held = await Log(self.bus, STREAM).info()
             told = f"by the second, what is unpublished and what has no effect: {seen}; {owed}; {held}"
             raise AssertionError(told) from late
+
+    async def caught_up(self, *, still_s: float = 30.0) -> None:
+        """Wait until all that was committed has its effect; how long that takes is up to the machine, headway is not."""
+        least, since = await self._without_effect(), time.monotonic()
+
+        async def look():
+            nonlocal least, since
+            await asyncio.sleep(_LOOK_S)
+            left = await self._without_effect()
+            if left < least:
+                least, since = left, time.monotonic()
+            assert time.monotonic() - since < still_s, f"no headway in {still_s:g} s: {left} have no effect"
+            return left <= 0
+
+        await eventually(look, within_s=_FOREVER_S)
+
+    async def _without_effect(self) -> int:
+        sql = "select (select count(*) from identity.outbox) - (select count(distinct number) from runtime.effects)"
+        [row] = await self.fetch(sql)
+        return row[0]
 
     async def published(self, *, within_s: float = 30.0) -> None:
         async def look():
