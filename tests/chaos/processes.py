@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from polis.local.postgres import Postgres
 
-START_S = 30.0
+START_S = 60.0
 _NEVER_S = 60.0
 
 

@@ -17,7 +17,7 @@ from tests.chaos.history import History, violations
 from tests.chaos.processes import stop_all
 
 DEADLINE_S = 2.0
-MARGIN_S = 1.0
+MARGIN_S = 3.0
 RED_S = 10.0
 HEALTHY_S = 5.0
 LEADERS = 4

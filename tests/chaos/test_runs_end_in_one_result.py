@@ -108,7 +108,7 @@ async def test_runs_whose_rows_a_frozen_runtime_has_locked_go_on_elsewhere_withi
             await eventually(
                 lambda frozen=frozen: frozen_in_mid_run(runs, frozen, IN_TRANSACTION), within_s=30
             )
-            await eventually(lambda frozen=frozen: none_held(runs, frozen), within_s=10)
+            await eventually(lambda frozen=frozen: none_held(runs, frozen), within_s=10, patience=1)
             frozen.resume()
             await load.more(10)
 

@@ -24,7 +24,7 @@ ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 60_000
 FIRST, SECOND = "a long enough password", "another long password"
 STEP_S = 30
 RENEW = "fetch('/api/v1/session/refresh', { method: 'POST' }).then((answer) => answer.status)"

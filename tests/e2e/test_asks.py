@@ -93,7 +93,7 @@ class Socket:
 
     async def until(self, op):
         while True:
-            frame = await self.socket.receive_json(timeout=5)
+            frame = await self.socket.receive_json(timeout=30)
             assert frame["op"] in (op, "events"), frame
             if frame["op"] == op:
                 return frame
@@ -146,7 +146,7 @@ async def test_who_may_not_answer_follows_nothing_and_others_see_theirs_alone(st
             headers = {"Authorization": f"Bearer {token}"}
             async with http.ws_connect(f"{address}/api/v1/live", headers=headers) as socket:
                 await socket.send_json({"op": "subscribe", "topic": "asks"})
-                return await socket.receive_json(timeout=5)
+                return await socket.receive_json(timeout=30)
 
         assert (await first(eve.token))["data"]["asks"] == []
         assert (await first(key["secret"]))["problem"]["scope"] == "runtime:answer"

@@ -371,5 +371,5 @@ async def test_sockets_end_with_the_grants_that_they_were_opened_by(world):
         await world.owner("DELETE", f"/members/{member}")
 
         for ws in (of_agent, of_key, of_member):
-            assert await ws.receive(timeout=5)
+            assert await ws.receive(timeout=30)
             assert ws.close_code == 4401

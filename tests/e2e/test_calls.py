@@ -33,7 +33,7 @@ class Caller:
             await self.socket.send_json(words)
 
     async def hear(self):
-        message = await self.socket.receive(timeout=5)
+        message = await self.socket.receive(timeout=30)
         if message.type is aiohttp.WSMsgType.BINARY:
             return msgspec.msgpack.decode(message.data)
         return json.loads(message.data)
@@ -120,7 +120,7 @@ async def test_a_key_means_one_effect_and_no_line_of_its_own(ada, room):
         first = await caller.call("PostMessage", request, key="k1")
         second = await caller.call("PostMessage", request, key="k1")
         await caller.say(op="call", id=9, name="PostMessage", request=request, key="a\r\nPolis-Actor: b")
-        await caller.socket.receive(timeout=5)
+        await caller.socket.receive(timeout=30)
 
         assert caller.socket.close_code == 4400
     assert first["data"] == second["data"]

@@ -61,7 +61,7 @@ async def followed_through_a_cut(ada, proxy, said: asyncio.Queue) -> None:
     """Cut the client off while the run waits, end the run behind its back, and hear what it makes of that."""
 
     async def hear():
-        return await asyncio.wait_for(said.get(), 20)
+        return await asyncio.wait_for(said.get(), 30)
 
     assert await hear() == INVALID
     started = await hear()
@@ -200,7 +200,7 @@ async def test_the_javascript_client_follows_a_run_through_a_cut_in_node(ada, pr
         async with asyncio.TaskGroup() as group:
             group.create_task(listen())
             await followed_through_a_cut(ada, proxy, said)
-        assert await asyncio.wait_for(node.wait(), 10) == 0
+        assert await asyncio.wait_for(node.wait(), 30) == 0
     finally:
         if node.returncode is None:
             node.kill()
@@ -230,7 +230,7 @@ async def test_the_javascript_client_follows_through_cuts_in_a_page_by_cookies_a
         async with asyncio.TaskGroup() as group:
             group.create_task(page.evaluate(IN_THE_PAGE, given))
             await followed_through_a_cut(ada, proxy, said)
-            assert await asyncio.wait_for(said.get(), 20) == {
+            assert await asyncio.wait_for(said.get(), 30) == {
                 "type": "/problems/unauthenticated",
                 "status": 401,
                 "at": [],
@@ -248,11 +248,11 @@ async def _by_tickets(page, token: str, proxy, said: asyncio.Queue) -> None:
 
     async with asyncio.TaskGroup() as group:
         group.create_task(page.evaluate(BY_TICKETS, token))
-        assert await asyncio.wait_for(said.get(), 20) == {"kind": "snapshot"}
+        assert await asyncio.wait_for(said.get(), 30) == {"kind": "snapshot"}
         proxy.cut()
         proxy.heal()
-        assert await asyncio.wait_for(said.get(), 20) == {"kind": "snapshot"}
-        assert await asyncio.wait_for(said.get(), 20) == {
+        assert await asyncio.wait_for(said.get(), 30) == {"kind": "snapshot"}
+        assert await asyncio.wait_for(said.get(), 30) == {
             "told": {"seq": 3, "entry": {"message": {"text": "hällo"}}}
         }
 

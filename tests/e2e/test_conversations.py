@@ -33,7 +33,7 @@ class Socket:
         return await self.frame()
 
     async def frame(self) -> dict:
-        return await self._ws.receive_json(timeout=10)
+        return await self._ws.receive_json(timeout=30)
 
     async def until(self, wanted) -> dict:
         """The first change of which this holds."""
@@ -135,7 +135,7 @@ async def test_a_grant_opens_a_conversation_and_ends_what_is_followed_by_it_when
 
     await ada.call("DELETE", f"/grants/{grant['id']}")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert (await socket.frame())["op"] == "problem"
 
 
@@ -202,7 +202,7 @@ async def test_server_sent_events_tell_the_same(ada, tom, group, address):
         lines = answer.content
         told = []
         await say(ada, group, "two")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for line in lines:
                 if line.startswith(b"data: "):
                     told.append(json.loads(line.removeprefix(b"data: ")))

@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(
     r"`(?P<path>[\w./-]+\.(?:py|toml|sql))`[^`]*?:?\n\n   ```\w+\n(?P<code>.*?)\n   ```", re.DOTALL
 )
-TIMEOUT_S = 110
+TIMEOUT_S = 220
 
 
 def blocks(heading: str) -> list[tuple[str, str]]:

@@ -63,7 +63,7 @@ async def test_a_body_over_the_limit_is_refused_before_it_is_sent(ada, address):
         *(f"{k}: {v}" for k, v in headers.items()),
     ]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    status = await asyncio.wait_for(reader.readline(), 5)
+    status = await asyncio.wait_for(reader.readline(), 30)
     writer.close()
 
     assert b" 413 " in status

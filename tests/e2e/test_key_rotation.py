@@ -60,7 +60,7 @@ async def test_no_request_fails_while_the_signing_key_is_replaced(mesh, api):
     await admin.close()
 
     # A while longer than until the new key signs.
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         await holder.go_on(until=lambda: holder.since_new() > 50)
 
     assert {status for _, status in holder.answers} == {200}

@@ -14,7 +14,7 @@ import pytest
 from polis.local.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
-TIMEOUT_S = 110
+TIMEOUT_S = 220
 
 
 @pytest.fixture(scope="module")

@@ -142,7 +142,7 @@ async def test_a_request_of_200_mb_is_refused_before_it_is_read(ada, address):
     head = f"POST /api/v1/runs HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {ada.token}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {200 * 1024 * 1024}\r\n\r\n"
     writer.write(head.encode() + b'{"graph": "')
-    status = await asyncio.wait_for(reader.readline(), 5)
+    status = await asyncio.wait_for(reader.readline(), 30)
     writer.close()
 
     assert b" 413 " in status

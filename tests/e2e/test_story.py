@@ -172,7 +172,7 @@ async def test_the_runs_of_an_agent_that_is_deleted_are_cancelled(ada, large):
     following = asyncio.create_task(follow(ada, hers))
 
     await ada.call("DELETE", f"/agents/{agent['id']}")
-    transitions = await asyncio.wait_for(following, 5)
+    transitions = await asyncio.wait_for(following, 30)
     timeline = await ada.call("GET", f"/runs/{hers['id']}/timeline")
     output = await refusal(ada, "GET", f"/runs/{hers['id']}/output")
     another = await refusal(ada, "POST", "/runs", digesting(mails, agent="sarah"))

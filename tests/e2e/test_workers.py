@@ -116,7 +116,7 @@ async def test_what_a_killed_worker_was_at_is_done_by_another_and_counts_once(or
     victim = await work(sys.executable, "-c", SLOW, SLOW_S="60")
     run = await start(org, [1, 2, 3])
     for _ in range(3):
-        await asyncio.wait_for(victim.stdout.readline(), 20)
+        await asyncio.wait_for(victim.stdout.readline(), 30)
 
     victim.kill()
     await work(*PYTHON)
@@ -127,9 +127,9 @@ async def test_what_a_killed_worker_was_at_is_done_by_another_and_counts_once(or
 async def test_a_worker_that_is_asked_to_stop_ends_what_it_has_begun(org, work):
     worker = await work(sys.executable, "-c", SLOW, SLOW_S="1")
     run = await start(org, [5])
-    await asyncio.wait_for(worker.stdout.readline(), 20)
+    await asyncio.wait_for(worker.stdout.readline(), 30)
 
     worker.send_signal(signal.SIGTERM)
 
-    assert await asyncio.wait_for(worker.wait(), 20) == 0
+    assert await asyncio.wait_for(worker.wait(), 30) == 0
     assert await prices(org, run) == [15]

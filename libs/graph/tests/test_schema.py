@@ -50,11 +50,11 @@ def test_local_references_and_data_that_looks_like_one_are_taken():
 def test_a_pattern_that_backtracks_elsewhere_takes_linear_time():
     schema = compiled({"pattern": "^(a+)+$"})
 
-    started = time.perf_counter()
+    started = time.process_time()
     accepted = schema.accepts("a" * 100_000 + "!")
 
     assert not accepted
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_faults_point_at_the_field_and_do_not_repeat_the_value():

@@ -40,7 +40,7 @@ class Mesh:
             )
         return self.process
 
-    def says(self, text: str, *, within_s: float = 20) -> str:
+    def says(self, text: str, *, within_s: float = 80) -> str:
         """What it has said, once that is in it."""
         end = time.monotonic() + within_s
         while text not in self.said:
@@ -56,7 +56,7 @@ class Mesh:
         """Seconds until it had ended."""
         began = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(15)
+        self.process.wait(60)
         return time.monotonic() - began
 
     @property

@@ -48,7 +48,7 @@ def test_a_second_up_says_that_one_is_running(mesh, make_mesh):
 
     second.start("alpha=well")
 
-    assert second.process.wait(10) == 1
+    assert second.process.wait(60) == 1
     assert (
         f"running from this folder already at http://127.0.0.1:{0}, process {mesh.process.pid}" in second.said
     )
@@ -160,7 +160,7 @@ def test_a_taken_port_is_named_with_its_holder(mesh):
         port = taken.getsockname()[1]
         mesh.start("gateway=well", POLIS_PORT=str(port))
 
-        assert mesh.process.wait(10) == 1
+        assert mesh.process.wait(60) == 1
         name = Path(sys.executable).resolve().name
         assert f"port {port} is taken by" in mesh.said
         assert f"(process {os.getpid()})" in mesh.said, name
@@ -177,7 +177,7 @@ def test_a_taken_port_is_named_with_its_holder(mesh):
 def test_a_setting_that_cannot_be_is_named(mesh, name, value, words):
     mesh.start("alpha=well", **{name: value})
 
-    assert mesh.process.wait(10) != 0
+    assert mesh.process.wait(60) != 0
     assert words in mesh.said
 
 
@@ -189,7 +189,7 @@ def test_a_lost_password_is_told_and_the_data_is_kept(mesh):
 
     mesh.start("alpha=well")
 
-    assert mesh.process.wait(15) == 1
+    assert mesh.process.wait(60) == 1
     assert "does not open with" in mesh.said
     assert "password authentication failed" in mesh.said
     assert (mesh.home.root / "postgres" / "PG_VERSION").exists()
@@ -197,9 +197,9 @@ def test_a_lost_password_is_told_and_the_data_is_kept(mesh):
 
 def test_detached_it_stays_up_and_down_ends_it(mesh):
     mesh.start("alpha=well", action="detach")
-    assert mesh.process.wait(30) == 0, mesh.said
+    assert mesh.process.wait(60) == 0, mesh.said
 
-    again = mesh.start("alpha=well", action="detach").wait(10)
+    again = mesh.start("alpha=well", action="detach").wait(60)
     supervisor = mesh.home.state().supervisor
     down = subprocess.run(
         [sys.executable, "-m", "polis.local", "down"],
@@ -220,7 +220,7 @@ def test_detached_it_tells_why_it_cannot_start(mesh):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         mesh.start("gateway=well", action="detach", POLIS_PORT=str(taken.getsockname()[1]))
 
-        assert mesh.process.wait(20) == 1
+        assert mesh.process.wait(60) == 1
         assert "is taken by" in mesh.said
 
 

@@ -81,7 +81,7 @@ async def test_the_mesh_runs_on_servers_of_ones_own(mesh, database, start_nats):
 async def test_a_server_that_lacks_something_ends_the_start_with_what_it_lacks(mesh, start_nats):
     mesh.start("alpha=well", POLIS_NATS_URL=await start_nats())
 
-    assert mesh.process.wait(15) == 1
+    assert mesh.process.wait(60) == 1
     assert "cannot start: NATS at 127.0.0.1:" in mesh.said
     assert "JetStream is not enabled" in mesh.said
 

@@ -50,7 +50,7 @@ async def opens(http, where, ticket, origin=ORIGIN):
         return refusal.status
     assert socket.protocol == JSON
     await socket.send_json({"op": "ping"})
-    assert (await socket.receive_json(timeout=5))["op"] == "pong"
+    assert (await socket.receive_json(timeout=30))["op"] == "pong"
     await socket.close()
     return 101
 

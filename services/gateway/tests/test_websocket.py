@@ -54,7 +54,7 @@ class End:
 
     async def hear(self) -> tuple[int, bytes]:
         """A frame: its opcode and payload. (-1, b"") at the end of the connection."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             try:
                 first, size = await self.reader.readexactly(2)
                 if size >= 126:

@@ -316,7 +316,7 @@ async def test_a_process_that_is_asked_to_stop_hands_its_runs_over_at_once(mesh)
             await mesh.seen("two")
             await mesh.under_way()
             first.terminate()
-            assert await asyncio.wait_for(first.wait(), 20) == 0
+            assert await asyncio.wait_for(first.wait(), 30) == 0
             mesh.release()
 
             await mesh.assert_right(run)

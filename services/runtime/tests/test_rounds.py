@@ -26,7 +26,7 @@ async def test_a_turn_is_done_again_when_woken_after_what_it_says_and_after_an_o
         return None
 
     task = asyncio.create_task(rounds("a test", turn, every_s=60, wake=wake, again_s=0.0))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await fourth.wait()
     task.cancel()
     await asyncio.wait([task])

@@ -149,7 +149,7 @@ async def test_what_was_done_before_a_run_rested_is_told_with_what_came_after(ad
         "a": (1, 1), "wait": (1, 1), "b": (1, 1),
     }  # fmt: skip
     waited = steps["wait"].attempts[0]
-    assert 500 <= waited.ended_ms - waited.started_ms <= 3_000
+    assert 500 <= waited.ended_ms - waited.started_ms <= 10_000
     assert steps["b"].attempts[0].started_ms >= waited.ended_ms
 
 

@@ -70,7 +70,7 @@ async def follow(ws: aiohttp.ClientWebSocketResponse, topics: Iterable[str]) -> 
         await ws.send_json({"op": "subscribe", "topic": topic})
     found: dict[str, tuple[int, str]] = {}
     while len(found) < len(wanted):
-        text = await ws.receive_str(timeout=10)
+        text = await ws.receive_str(timeout=30)
         frame = msgspec.json.decode(text)
         found.setdefault(frame["topic"], (_status(frame), text))
     return found
@@ -81,7 +81,7 @@ async def call(ws: aiohttp.ClientWebSocketResponse, operation: Operation, given:
     path, body = given
     request = _fields(operation.path, path) | (body or {})
     await ws.send_json({"op": "call", "id": 1, "name": operation.request.__name__, "request": request})
-    text = await ws.receive_str(timeout=10)
+    text = await ws.receive_str(timeout=30)
     return _status(msgspec.json.decode(text)), text
 
 

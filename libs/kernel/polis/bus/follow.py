@@ -17,6 +17,19 @@ MAX_ACK_PENDING = 32
 _created = msgspec.json.Decoder(api.Answer)
 
 
+class _Place(msgspec.Struct, frozen=True):
+    stream_seq: int = 0
+
+
+class _Info(api.Answer, frozen=True):
+    delivered: _Place = _Place()
+    ack_floor: _Place = _Place()
+    num_ack_pending: int = 0
+
+
+_info = msgspec.json.Decoder(_Info)
+
+
 async def follow(bus: Bus, source: str, service: str, subjects: Sequence[str]) -> None:
     """Have it deliver these subjects of a service's events; from now on where it is new. StreamError, or a BusError."""
     stream, name = stream_name(source), followed_name(service, source)
@@ -32,3 +45,10 @@ async def follow(bus: Bus, source: str, service: str, subjects: Sequence[str]) -
     }
     asked = msgspec.json.encode({"stream_name": stream, "config": config, "action": ""})
     await api.call(bus, f"CONSUMER.CREATE.{stream}.{name}", asked, _created)
+
+
+async def heard_up_to(bus: Bus, source: str, service: str) -> int:
+    """The place in a service's stream up to which all that it delivers is acknowledged. StreamError, or a BusError."""
+    name = f"{stream_name(source)}.{followed_name(service, source)}"
+    info = await api.call(bus, f"CONSUMER.INFO.{name}", b"", _info)
+    return info.ack_floor.stream_seq if info.num_ack_pending else info.delivered.stream_seq

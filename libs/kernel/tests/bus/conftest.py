@@ -79,7 +79,7 @@ def broker(start: Start) -> Broker:
     return start()
 
 
-async def eventually(holds: Callable[[], object], within_s: float = 10) -> None:
+async def eventually(holds: Callable[[], object], within_s: float = 30) -> None:
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110 - what is awaited tells nobody
             await asyncio.sleep(0.005)

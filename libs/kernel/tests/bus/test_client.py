@@ -31,7 +31,7 @@ def collector(count: int):
         if len(messages) == count:
             done.set_result(messages)
 
-    return collect, asyncio.wait_for(done, 5)
+    return collect, asyncio.wait_for(done, 30)
 
 
 async def test_nats_py_answers_our_request(connect, oracle):
@@ -91,7 +91,7 @@ async def test_a_queue_group_shares_its_messages(connect, oracle):
     for n in range(200):
         await oracle.publish("work", b"%d" % n)
 
-    await asyncio.wait_for(all_seen.wait(), 5)
+    await asyncio.wait_for(all_seen.wait(), 30)
 
     assert sorted(map(int, seen["a"] + seen["b"])) == list(range(200))
     assert seen["a"]
@@ -158,7 +158,7 @@ async def test_silence_ends_at_the_timeout_and_a_late_reply_is_dropped(connect):
     with pytest.raises(BusTimeout, match="slow"):
         await bus.request("slow", b"", timeout_s=0.1)
 
-    assert 0.1 <= monotonic() - started < 1
+    assert 0.1 <= monotonic() - started < 5
     bus.publish((await asked).reply, b"late")
     await bus.flush(1)
     assert len(bus._inbox) == 0
@@ -228,7 +228,7 @@ async def test_hooks_are_told_of_a_cut_only_when_all_is_back_and_a_failing_one_h
 
     broker.kill()
     broker.start()
-    await asyncio.wait_for(back.wait(), 10)
+    await asyncio.wait_for(back.wait(), 30)
     loop.set_exception_handler(None)
 
     assert (bus.connected, faults) == (True, [KeyError])
@@ -326,7 +326,7 @@ async def test_no_server_is_told_within_the_time_given():
         await Bus.connect("nats://me:secret@127.0.0.1:1", name="test", connect_timeout_s=0.3)
 
     assert "secret" not in str(raised.value)
-    assert monotonic() - started < 2
+    assert monotonic() - started < 5
 
 
 @pytest.mark.parametrize("url", ["", "nats://", "nats://host:port"])

@@ -47,7 +47,7 @@ async def publish(oracle, first: int, count: int) -> None:
 async def take(deliveries, count: int) -> list[int]:
     """The numbers of the next ones, acknowledged."""
     taken = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(taken) < count:
             delivery = await anext(deliveries)
             delivery.ack()
@@ -85,7 +85,7 @@ async def test_what_is_said_of_a_delivery_decides_what_becomes_of_it(broker, con
 
     async with aclosing(PullConsumer(await connect(broker.url), "E", "d").messages()) as deliveries:
         while len(seen) < 5:
-            delivery = await asyncio.wait_for(anext(deliveries), 10)
+            delivery = await asyncio.wait_for(anext(deliveries), 30)
             seen.append((int(delivery.payload), delivery.num_delivered))
             match seen[-1]:
                 case (0, 1):
@@ -142,7 +142,7 @@ async def test_it_goes_on_after_kill_9_of_the_server(broker, connect, oracle):
         await eventually(lambda: bus.connected)
         await publish(oracle, 5, 1)
 
-        numbers = [int((await asyncio.wait_for(waiting, 10)).payload)]
+        numbers = [int((await asyncio.wait_for(waiting, 30)).payload)]
         while 5 not in numbers:
             numbers += await take(deliveries, 1)
     assert set(numbers) <= set(range(6)), "acknowledgements of the last seconds may be lost: those come again"
@@ -156,13 +156,13 @@ async def test_it_waits_for_a_consumer_that_is_not_declared_yet_or_was_deleted(b
         await eventually(lambda: consumer._troubles > 1)
         await declare(oracle)
         await publish(oracle, 0, 1)
-        (await asyncio.wait_for(waiting, 10)).ack()
+        (await asyncio.wait_for(waiting, 30)).ack()
 
         waiting = asyncio.ensure_future(anext(deliveries))
         await eventually(lambda: consumer._owed)
         await oracle.delete_consumer("E", "d")
         await declare_consumer(oracle)
-        assert (await asyncio.wait_for(waiting, 10)).payload == b"0"
+        assert (await asyncio.wait_for(waiting, 30)).payload == b"0"
 
 
 async def test_it_goes_on_after_the_store_was_wiped_and_declared(broker, connect, oracle):
@@ -181,7 +181,7 @@ async def test_it_goes_on_after_the_store_was_wiped_and_declared(broker, connect
         await declare(again.jetstream())
         await publish(again.jetstream(), 7, 1)
         await again.close()
-        assert (await asyncio.wait_for(waiting, 10)).payload == b"7"
+        assert (await asyncio.wait_for(waiting, 30)).payload == b"7"
 
 
 async def test_it_goes_on_after_the_server_was_frozen(broker, connect, oracle, monkeypatch):
@@ -197,7 +197,7 @@ async def test_it_goes_on_after_the_server_was_frozen(broker, connect, oracle, m
         await eventually(lambda: consumer._pulls > pulls)
         broker.thaw()
         await publish(oracle, 0, 1)
-        assert (await asyncio.wait_for(waiting, 10)).payload == b"0"
+        assert (await asyncio.wait_for(waiting, 30)).payload == b"0"
 
 
 async def test_a_subscription_that_the_server_has_forgotten_is_made_anew(
@@ -215,7 +215,7 @@ async def test_a_subscription_that_the_server_has_forgotten_is_made_anew(
         bus._writer.control(unsubscribe_line(max(s.sid for s in bus._subscriptions.values())))
         await bus.flush(1)
         await publish(oracle, 0, 1)
-        assert (await asyncio.wait_for(waiting, 10)).payload == b"0"
+        assert (await asyncio.wait_for(waiting, 30)).payload == b"0"
 
 
 async def test_what_ends_leaves_nothing_behind(broker, connect, oracle):

@@ -65,7 +65,7 @@ async def test_a_client_moves_to_a_server_that_it_only_knows_from_the_cluster(st
     await eventually(lambda: len(bus._link._address.servers.next_round()) == 2)
 
     one.kill()
-    await asyncio.wait_for(back.wait(), 10)
+    await asyncio.wait_for(back.wait(), 30)
 
     await other.subscribe("echo", lambda m: other.publish(m.reply, m.payload))
     assert (await bus.request("echo", b"here", timeout_s=2)).payload == b"here"

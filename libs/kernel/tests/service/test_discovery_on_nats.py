@@ -78,7 +78,7 @@ async def ask(client, subject, answers):
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox)
     await client.publish(subject, reply=inbox)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         told = [msgspec.json.decode((await subscription.next_msg(5)).data) for _ in range(answers)]
     await subscription.unsubscribe()
     return {answer["name"]: answer for answer in told}

@@ -155,8 +155,8 @@ def test_a_long_thread_is_summarized_in_bounded_time():
         Sentence(f"Point {n} about brakes, ships and order {n % 17} in week {n % 5}.", n % 4)
         for n in range(300)
     ]
-    began = time.perf_counter()
+    began = time.process_time()
 
     key_sentences(all_, title="Brakes", count=5, max_chars=600)
 
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

@@ -84,12 +84,12 @@ def test_the_text_has_a_bound():
     "hostile", ["{{" * 40_000, "{{ " * 30_000, "{{#a" + " \n" * 40_000, "\n " * 45_000, "{" * 90_000]
 )
 def test_hostile_templates_are_read_in_linear_time(hostile):
-    began = time.perf_counter()
+    began = time.process_time()
 
     with pytest.raises(StepFailed) if "{{" in hostile else _nothing():
         rendered(hostile, {})
 
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 class _nothing:  # noqa: N801

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 import msgspec
@@ -25,7 +27,10 @@ async def messaging(stage, actors, running):
 
 @pytest.fixture
 def with_triggers(graph_of):
-    return lambda **triggers: msgspec.structs.replace(graph_of("passthrough"), triggers=triggers)
+    def with_triggers(component, **triggers):
+        return msgspec.structs.replace(graph_of(component), triggers=triggers)
+
+    return with_triggers
 
 
 @pytest.fixture
@@ -45,10 +50,10 @@ def agent(actors, ada, caller, messaging):
 def answering(ada, active, with_triggers, trigger_of, runs_of):
     """Have an agent answer what is said to it; the trigger, once messages reach the runtime."""
 
-    async def activate(agent, **fields):
+    async def activate(agent, component="passthrough", **fields):
         name = f"m{uuid4().hex[:8]}"
         spec = TriggerSpec(OnMessage(**fields), into="x", agent=agent.key)
-        await active.activate(ada, name, with_triggers(**{name: spec}))
+        await active.activate(ada, name, with_triggers(component, **{name: spec}))
         trigger = await trigger_of(ada, name)
         opened = await ada.call(m.OpenDirect(agent.principal_id))
 
@@ -206,3 +211,60 @@ async def test_what_was_missed_is_made_up_for_by_policy(stage, ada, agent, answe
     await eventually(settled, within_s=10)
     skipped = await ada.call(runtime.GetTrigger(triggers["skip"].id))
     assert (skipped.skipped, skipped.error.kind) == (3, "trigger.missed")
+
+
+async def test_messages_of_a_conversation_are_answered_one_after_the_other_in_their_order(
+    actors, ada, agent, answering, second, effects, sql
+):
+    sarah = agent()
+    trigger, opened = await answering(sarah, "test.effect")
+    tom = actors.person("member", org_id=ada.org_id)
+    tom.caller = ada.caller
+    toms = await tom.call(m.OpenDirect(sarah.principal_id))
+
+    async def answers(where):
+        """Words, beginning and end of the runs of a conversation, in the order in which they began."""
+        found = await sql.fetch(
+            "select input, started_at, ended_at from runtime.runs where trigger_id = $1 and occurrence like $2 order by id",
+            trigger.id,
+            f"{where.id}/%",
+        )
+        told = [
+            (json.loads(each["input"])["x"]["text"], each["started_at"], each["ended_at"]) for each in found
+        ]
+        return [each for each in told if each[0] != "probe"]
+
+    async def answered(where, count):
+        found = await answers(where)
+        return found if len(found) == count and all(ended for *_, ended in found) else None
+
+    await ada.call(m.PostMessage(opened.id, text="no probe any more"))
+    await eventually(lambda: answered(opened, 1), within_s=10)
+    effects.gate.clear()
+    await asyncio.gather(*(ada.call(m.PostMessage(opened.id, text=f"{n}")) for n in range(6)))
+    await tom.call(m.PostMessage(toms.id, text="and I?"))
+
+    async def both():
+        return await answers(toms) and len(await answers(opened)) > 1
+
+    await eventually(both, within_s=10)
+    assert len(await answers(opened)) == 2
+    effects.gate.set()
+
+    told = await eventually(lambda: answered(opened, 7), within_s=20)
+    page = await ada.call(m.ListMessages(opened.id, since=0, limit=100))
+    assert [text for text, *_ in told] == [each.text for each in page.items if each.text != "probe"]
+    assert all(ended <= started for (*_, ended), (_, started, _) in pairwise(told))
+
+
+async def test_who_answers_at_once_answers_several_at_a_time(ada, agent, answering, effects, runs_of):
+    trigger, opened = await answering(agent(), "test.effect", concurrent=True)
+    effects.gate.clear()
+    for n in range(3):
+        await ada.call(m.PostMessage(opened.id, text=f"{n}"))
+
+    async def at_work():
+        running = [run for run in await runs_of(trigger.id) if run["state"] == "running"]
+        return {x["text"] for x in inputs(running)} >= {"0", "1", "2"}
+
+    await eventually(at_work, within_s=10)

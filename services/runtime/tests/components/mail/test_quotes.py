@@ -57,8 +57,8 @@ def test_nothing_is_said_that_was_not_written(lines):
     ],
 )  # fmt: skip
 def test_hostile_texts_take_no_time(hostile):
-    began = time.perf_counter()
+    began = time.process_time()
 
     own_words(hostile)
 
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
