@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -322,6 +324,22 @@ async def test_who_leaves_hears_nothing_more_and_the_last_closes_the_topic(notes
     notes.leave(second.follower)
 
     assert notes.is_empty
+
+
+async def test_who_leaves_in_the_moment_in_which_they_came_leaves_nothing_undone(notes):
+    client = Client()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        notes.follow(client.follower, None)
+        task = client.follower.task
+        notes.leave(client.follower)
+        await asyncio.wait((task,))
+        del task
+        gc.collect()
+
+    assert not warned
+    assert notes.is_empty
+    assert notes.reads == []
 
 
 async def test_who_comes_first_is_told_what_is_never_kept_and_passed_while_it_was_on_the_way(notes):

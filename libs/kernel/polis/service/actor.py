@@ -19,7 +19,7 @@ from polis.proto.identity import (
     SignInClient,
 )
 from polis.proto.problems import Forbidden, SecondFactorMissing, StepUpRequired, Unauthenticated, Unavailable
-from polis.service.tokens import InvalidToken, Verifier
+from polis.service.tokens import SWEEP_S, InvalidToken, Verifier
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class Keys:
         self._verifier = Verifier()
         self._revoked: dict[UUID, float] = {}
         self._actors: dict[tuple[str, str | None], tuple[Actor, float]] = {}
+        self._sweep_at = 0.0
         self._fetched_at = -_REFETCH_S
         self._fetching = asyncio.Lock()
         self._own = ("", 0.0)
@@ -176,6 +177,9 @@ class Keys:
         if claims.sid is not None and self._revoked.get(claims.sid, 0.0) > now:
             raise Refused(Unauthenticated(), "the session has ended")
         actor = actor_of(claims, token, org)
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_S
+            self._actors = {key: kept for key, kept in self._actors.items() if kept[1] > now}
         if len(self._actors) >= _ACTORS:
             self._actors.clear()
         self._actors[token, org] = (actor, claims.exp)

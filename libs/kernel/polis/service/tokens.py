@@ -31,6 +31,8 @@ SKEW_S = 60
 """How far the issuer's clock may be ahead of ours."""
 CACHED = 20_000
 """Verified tokens kept; beyond it the older half is forgotten and verified anew when it comes again."""
+SWEEP_S = 60.0
+"""So often those that have expired are forgotten: few of them are ever shown again."""
 _SIGNATURE_BYTES = 64
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -113,6 +115,7 @@ class Verifier:
         self._kids: frozenset[str] = frozenset()
         self._verified: dict[str, Claims] = {}
         self._by_session: dict[UUID, set[str]] = {}
+        self._sweep_at = 0.0
 
     @property
     def has_keys(self) -> bool:
@@ -131,7 +134,7 @@ class Verifier:
         claims = self._verified.get(token)
         if claims is None:
             claims = self._check(token, now)
-            self._remember(token, claims)
+            self._remember(token, claims, now)
         elif claims.exp <= now:
             self._forget((token,))
             raise InvalidToken("the token has expired")
@@ -165,7 +168,10 @@ class Verifier:
             return InvalidToken("the header is not one of ours")
         return InvalidToken("the key is unknown", unknown_key=True)
 
-    def _remember(self, token: str, claims: Claims) -> None:
+    def _remember(self, token: str, claims: Claims, now: float) -> None:
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_S
+            self._forget([old for old, known in self._verified.items() if known.exp <= now])
         if len(self._verified) >= CACHED:
             self._forget(tuple(self._verified)[: CACHED // 2])
         self._verified[token] = claims

@@ -94,3 +94,16 @@ async def test_remembered_actors_are_bounded(monkeypatch):
 
     assert len(keys._actors) <= 4
     assert keys.known(token(8), None)
+
+
+async def test_actors_whose_tokens_have_expired_are_forgotten_while_others_come(monkeypatch):
+    keys = keys_of(Identity(FIRST))
+    old = token(1)
+    await keys.actor(old, None)
+    now = time.time() + 900
+    monkeypatch.setattr(time, "time", lambda: now)
+
+    new = token(2)
+    await keys.actor(new, None)
+
+    assert [key for key, _ in keys._actors] == [new]

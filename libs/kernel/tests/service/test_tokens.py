@@ -330,6 +330,16 @@ def test_the_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatc
     assert len(check._by_session) == len(check._verified)
 
 
+def test_tokens_that_have_expired_are_forgotten_while_others_come() -> None:
+    check = verifier()
+    check.verify(sign(CLAIMS, KEY), NOW)
+    later = sign(msgspec.structs.replace(CLAIMS, iat=NOW + 900, exp=NOW + 1800, sid=UUID(int=10)), KEY)
+
+    check.verify(later, NOW + 900)
+
+    assert remembered(check) == [later]
+
+
 def test_a_token_that_verifiers_would_refuse_is_not_signed() -> None:
     with pytest.raises(ValueError, match="long"):
         sign(msgspec.structs.replace(CLAIMS, name="x" * 4000), KEY)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from polis.gateway.audience import Audience, Follower
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from polis.bus import Subscription as BusSubscription
     from polis.gateway.audience import Thing, Turn
     from polis.service import Actor, Kernel
+
+    Work = Callable[[], Coroutine[Any, Any, None]]
 
 HOLD_S = 0.05
 """How long what came too early is held before what is missing is read."""
@@ -97,7 +100,7 @@ class Feed:
 
     def follow(self, follower: Follower, after: int | None) -> None:
         self.followers.add(follower)
-        self._start(follower, self._enter(follower, after))
+        self._start(follower, partial(self._enter, follower, after))
 
     def leave(self, follower: Follower) -> None:
         """It is told nothing any more."""
@@ -191,12 +194,12 @@ class Feed:
         self.leave(follower)
         follower.who.ended(follower)
 
-    def _start(self, follower: Follower, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, follower: Follower, work: Work) -> None:
         follower.task = self.kernel.tasks.start(self._guarded(follower, work), name=self.subject)
 
-    async def _guarded(self, follower: Follower, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, follower: Follower, work: Work) -> None:
         try:
-            await work
+            await work()  # made no earlier: who leaves before this begins would leave what nobody awaits
         except Exception as error:  # noqa: BLE001 - the last wall of a topic: whoever follows is told
             self._fail(follower, error)
         else:
@@ -282,7 +285,7 @@ class Feed:
         for follower in list(self.followers):
             if follower.task is None and follower.who.actor.principal_id == principal_id:
                 self._out(follower)
-                self._start(follower, self._catch_up(follower))
+                self._start(follower, partial(self._catch_up, follower))
 
     def _out(self, follower: Follower) -> None:
         if follower.crowd is not None and self.last is not None:

@@ -59,6 +59,7 @@ class Remembered(Generic[V]):
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
         self._kept: OrderedDict[Hashable, _Kept[V]] = OrderedDict()
+        """The one that is kept longest comes first: with what each holds, those that count no more are not to wait for others."""
 
     def get(self, actor: Actor, name: Hashable) -> V | None:
         kept = self._kept.get((actor.token, actor.org_id, name))
@@ -71,8 +72,8 @@ class Remembered(Generic[V]):
         return self._changes.of(actor.org_id)
 
     def keep(self, actor: Actor, name: Hashable, value: V, begun: tuple[int, int]) -> None:
-        key = (actor.token, actor.org_id, name)
-        self._kept[key] = _Kept(value, time.monotonic() + TTL_S, begun)
+        key, now = (actor.token, actor.org_id, name), time.monotonic()
+        self._kept[key] = _Kept(value, now + TTL_S, begun)
         self._kept.move_to_end(key)
-        if len(self._kept) > _KEPT:
+        while len(self._kept) > _KEPT or next(iter(self._kept.values())).until <= now:
             self._kept.popitem(last=False)
