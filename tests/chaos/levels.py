@@ -32,7 +32,13 @@ OWN_MB_H = 6.0
 KEPT = frozenset(
     {
         *("outbox", "published", "inbox", "idempotency"),  # a day, or eight, in every service
-        *("identity.audit", "runtime.firings", "runtime.stopped_agents", "runtime.signals"),
+        *(
+            "identity.audit",
+            "identity.refresh_tokens",
+            "runtime.firings",
+            "runtime.stopped_agents",
+            "runtime.signals",
+        ),
         *(f"messaging.{t}" for t in ("conversations", "participants", "entries", "messages", "revisions")),
         *(f"messaging.{t}" for t in ("words", "indexed", "streams", "stream_parts", "asked", "notices")),
     }
