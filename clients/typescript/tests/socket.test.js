@@ -100,3 +100,44 @@ test("what was not asked for moves the number to come back with, and is no gap",
     [[undefined, ["posted"]], [90, ["posted"]]],
   );
 });
+
+test("a page with a token opens each socket by a ticket of its own, and is told when it gets none", async (t) => {
+  const asked = [];
+  const opened = [];
+  const answers = [[200, { ticket: "g.one" }], [200, { ticket: "g.two" }], [401, { type: "/problems/unauthenticated", status: 401 }]];
+  class Socket {
+    constructor(url, protocols) {
+      opened.push([url, protocols.at(-1)]);
+      setImmediate(() => this.onopen());
+    }
+
+    send(text) {
+      const { op, topic } = JSON.parse(text);
+      if (op !== "subscribe") return;
+      setImmediate(() => this.onmessage({ data: JSON.stringify(snapshot(topic, 1)) }));
+      setImmediate(() => this.onclose({ code: opened.length === 1 ? 1012 : 4401 }));
+    }
+
+    close() {}
+  }
+  const fetch = async (url, { method, headers }) => {
+    asked.push([method, url, headers.authorization]);
+    const [status, body] = answers.shift();
+    return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json" } });
+  };
+  const before = { fetch: globalThis.fetch, WebSocket: globalThis.WebSocket, document: globalThis.document };
+  Object.assign(globalThis, { fetch, WebSocket: Socket, document: {} });
+  t.after(() => Object.assign(globalThis, before));
+  const polis = new Polis({ url: "http://gateway.example", token: "secret" });
+  const seen = [];
+
+  const following = (async () => {
+    for await (const { kind } of polis.follow("asks")) seen.push(kind);
+  })();
+
+  await assert.rejects(following, (error) => error instanceof Problem && error.status === 401);
+  assert.deepEqual(seen, ["snapshot", "snapshot"]);
+  const live = "ws://gateway.example/api/v1/live";
+  assert.deepEqual(opened, [[live, "polis.ticket.g.one"], [live, "polis.ticket.g.two"]]);
+  assert.deepEqual(new Set(asked.map(String)), new Set(["POST,http://gateway.example/api/v1/live/tickets,Bearer secret"]));
+});

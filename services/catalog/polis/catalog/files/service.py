@@ -114,8 +114,12 @@ async def list_artifacts(request: catalog.ListArtifacts, ctx: Context[Own]) -> P
 
 @handlers.handles(catalog.GetArtifact)
 async def get_artifact(request: catalog.GetArtifact, ctx: Context[Own]) -> catalog.Artifact:
-    viewer = await sent.opened(ctx, await ctx.own.grants.viewer(ctx.actor), request.artifact_id)
-    return await artifacts.get(ctx.db, viewer, request.artifact_id)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
+    found = await artifacts.find(ctx.db, viewer, request.artifact_id)
+    if found is None:
+        viewer = await sent.opened(ctx, viewer, request.artifact_id)
+        found = await artifacts.get(ctx.db, viewer, request.artifact_id)
+    return found
 
 
 @handlers.handles(catalog.DownloadArtifact)
