@@ -10,11 +10,12 @@ import socket
 import sys
 import sysconfig
 from array import array
+from operator import call
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
 BUILT = Path(sysconfig.get_path("platlib")) / "polis_spread.so"
 LEFT_OUT = -1
@@ -81,14 +82,15 @@ class Ring:
     def tell(self, spread: Native, data: bytes) -> None:
         """Behind what their transports hold already; the rest, of those who do not take all, too."""
         writers = self._writers
-        for place, taken in spread(self._free([waiting() for waiting in self._waiting]), data):
+        for place, taken in spread(self._free(), data):
             writers[place].write(data[taken:] if taken else data)
 
-    def _free(self, waiting: Sequence[int]) -> array[int]:
-        if not any(waiting):
+    def _free(self) -> array[int]:
+        """The numbers of those whose transports hold nothing: mostly all, which is worth knowing quickly."""
+        if not any(map(call, self._waiting)):
             return self._numbers
-        pairs = zip(self._numbers, waiting, strict=True)
-        return array("i", [LEFT_OUT if size else number for number, size in pairs])
+        pairs = zip(self._numbers, self._waiting, strict=True)
+        return array("i", [LEFT_OUT if waiting() else number for number, waiting in pairs])
 
 
 _NOWHERE = Line(LEFT_OUT, int)
