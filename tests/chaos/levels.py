@@ -80,9 +80,7 @@ def grown(samples: Sequence[Sample]) -> dict[str, str]:
             hourly = slope([at for at, _ in there], values) * 3600
             if hourly > MEMORY_MB_H.get(whose, OWN_MB_H):
                 found[name] = f"{first:.1f} to {last:.1f} MB, {hourly:.1f} MB an hour"
-        elif (_is_flat(what, whose)) and last > first + _SLACK / (
-            4 if what != "rows" else 1
-        ) + _SHARE * first:
+        elif _is_flat(what, whose) and last > first + _SLACK[what == "rows"] + _SHARE * first:
             found[name] = f"{first:g} to {last:g}"
     return found
 
