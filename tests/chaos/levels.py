@@ -68,7 +68,7 @@ def ends(values: Sequence[float]) -> tuple[float, float]:
 def grown(samples: Sequence[Sample]) -> dict[str, str]:
     """What has gone up over a long load, by name, and how."""
     found = {}
-    for name in samples[-1]:
+    for name in dict.fromkeys(name for sample in samples for name in sample):
         what, _, whose = name.partition(".")
         there = [(sample["at_s"], sample[name]) for sample in samples if name in sample]
         values = [value for _, value in there]
