@@ -114,6 +114,7 @@ async def told(api: Api, mesh, org: str) -> None:
     await speak(mesh, org)
     await notice(mesh, org)
     await reply(mesh, org)
+    await say(mesh, org)
     await post(mesh, org)
 
 
@@ -158,6 +159,19 @@ async def reply(mesh, org: str) -> None:
             """
             insert into messaging.asked_replies (org_id, conversation_id, seq, ask_id, asker_id, due_at)
             values ($1, $2, 1, $2, $2, 'infinity')
+            """,
+            UUID(org),
+            uuid4(),
+        )
+
+
+async def say(mesh, org: str) -> None:
+    """As a message to an agent stands that has not had its turn: it is gone when it is answered."""
+    async with mesh.running["runtime"].kernel.database.transaction((UUID(org),)) as tx:
+        await tx.execute(
+            """
+            insert into runtime.trigger_said (org_id, trigger_id, conversation_id, seq, event_seq, depth)
+            select t.org_id, t.id, $2, 1, 1, 0 from runtime.triggers t where t.org_id = $1
             """,
             UUID(org),
             uuid4(),

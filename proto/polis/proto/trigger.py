@@ -151,12 +151,15 @@ class OnMessage(Struct, frozen=True, omit_defaults=True, tag="message", tag_fiel
     agents: also what agents and applications say, as long as not eight of their messages follow each other within ten minutes.
     debounce_s: only when the conversation has been silent for so long (ten times that at the most), with the last one.
     missed: what becomes of messages that nobody took for a minute, as after an outage: none, the last of each conversation, or all.
+    concurrent: each message is answered at once. Without it, those of a conversation are answered one after the other, in their
+    order: the next one when the run before has ended, waits for people or a time, or has taken two minutes; up to 100 wait.
     """
 
     condition: MessageCondition = ""
     agents: bool = False
     debounce_s: Annotated[float, Meta(gt=0, le=3600)] | None = None
     missed: Literal["skip", "once", "all"] = "all"
+    concurrent: bool = False
 
 
 Occasion: TypeAlias = Manual | Schedule | Webhook | OnEvent | OnRunEnd | OnMessage

@@ -59,4 +59,5 @@ async def open_with_triggers(config: Config, kernel: Kernel) -> AsyncIterator[Ow
         tasks.start(keeper.feed.run(), name="feed")
         tasks.start(keeper.before.run(), name="before")
         tasks.start(keeper.messages.talks.run(), name="talks")
+        tasks.start(keeper.messages.turns.run(), name="turns")
         yield own

@@ -15,11 +15,12 @@ from polis.proto.problems import Unauthenticated
 from polis.proto.trigger import OnMessage
 from polis.runtime.component import StepFailed
 from polis.runtime.components.expressions import compiled
-from polis.runtime.triggers import talks
+from polis.runtime.triggers import talks, turns
 from polis.runtime.triggers.firing import passes, told
 from polis.runtime.triggers.marks import Occasion
 from polis.runtime.triggers.rows import Armed
 from polis.runtime.triggers.talks import Held, Talks
+from polis.runtime.triggers.turns import Turn, Turns
 
 if TYPE_CHECKING:
     from polis.proto.identity import PrincipalKind
@@ -46,6 +47,7 @@ class _Said(Struct, frozen=True):
     conversation_id: UUID
     seq: int
     depth: int = 0
+    event_seq: int = 0
 
     @property
     def occasion(self) -> Occasion:
@@ -61,6 +63,7 @@ class Messages:
         self._tokens = tokens
         self._firing = firing
         self.talks = Talks(kernel.database, self._fire_held)
+        self.turns = Turns(kernel, self._fire_turn)
 
     async def fire(self, event: Followed, armed: Sequence[Armed]) -> None:
         """Fire what answers the message of an event. What goes wrong with one is raised behind the others."""
@@ -70,7 +73,8 @@ class Messages:
         for trigger in armed:
             if trigger.acts_as in to.principal_ids:
                 try:
-                    await self._hear(_Said(trigger, to.sender_kind, conversation_id, seq), _age_s(event.time))
+                    said = _Said(trigger, to.sender_kind, conversation_id, seq, event_seq=event.seq)
+                    await self._hear(said, _age_s(event.time))
                 except Exception as error:  # noqa: BLE001 - raised below
                     failures.append(error)
         if failures:
@@ -79,7 +83,14 @@ class Messages:
     async def _fire_held(self, held: Held) -> None:
         to = await self._addressed(held.org_id, held.conversation_id, held.seq)
         if held.acts_as in to.principal_ids:
-            await self._answer(_Said(held, to.sender_kind, held.conversation_id, held.seq, held.depth))
+            await self._queue(_Said(held, to.sender_kind, held.conversation_id, held.seq, held.depth))
+
+    async def _fire_turn(self, turn: Turn, seq: int) -> UUID | None:
+        """What has its turn: the run that answers it, if one does."""
+        to = await self._addressed(turn.org_id, turn.conversation_id, seq)
+        if turn.acts_as not in to.principal_ids:
+            return None
+        return await self._answer(_Said(turn, to.sender_kind, turn.conversation_id, seq, turn.depth or 0))
 
     async def _addressed(self, org_id: UUID, conversation_id: UUID, seq: int) -> messaging.Addressed:
         request = messaging.GetAddressed(org_id, conversation_id, seq)
@@ -98,7 +109,7 @@ class Messages:
             said = await self._counted(said, person=person)
         silence_s = on.debounce_s or (_SETTLE_S if missed and on.missed == "once" else None)
         if silence_s is None:
-            await self._answer(said)
+            await self._queue(said)
         elif not on.condition or await self._value(said) is not None:
             await self._hold(said, silence_s)
 
@@ -112,11 +123,25 @@ class Messages:
             await talks.hold(tx, said.trigger, said.conversation_id, said.seq, seconds=silence_s)
             tx.after_commit(self.talks.wake.set)
 
-    async def _answer(self, said: _Said) -> None:
+    async def _queue(self, said: _Said) -> None:
+        """Answer it when what was said before is answered; or now, where the trigger says so."""
+        on = said.trigger.on.on
+        if isinstance(on, OnMessage) and on.concurrent:
+            await self._answer(said)
+            return
+        where = said.trigger, said.conversation_id, said.seq
+        async with self._database.transaction([said.trigger.org_id]) as tx:
+            room = await turns.wait(tx, *where, event_seq=said.event_seq, depth=said.depth)
+            tx.after_commit(self.turns.wake.set)
+        if not room:
+            why = f"{turns.MOST_WAITING} messages of the conversation wait"
+            await self._firing.refuse(said.trigger, said.occasion, "trigger.too_many", why)
+
+    async def _answer(self, said: _Said) -> UUID | None:
         value = await self._value(said)
-        if value is not None:
-            occasion = msgspec.structs.replace(said.occasion, value=value)
-            await self._firing.fire(said.trigger, occasion)
+        if value is None:
+            return None
+        return await self._firing.fire(said.trigger, msgspec.structs.replace(said.occasion, value=value))
 
     async def _value(self, said: _Said) -> dict[str, object] | None:
         """What a run is started with; None when none is to be. Refused when it may go better later."""

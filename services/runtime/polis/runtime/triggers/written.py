@@ -63,6 +63,7 @@ async def forget(tx: Transaction) -> None:
         """
         delete from runtime.trigger_talks
         where heard_at < clock_timestamp() - make_interval(days => $1) and due_at is null
+            and turn_at is null
         """,
         KEEP_FIRINGS_DAYS,
     )
