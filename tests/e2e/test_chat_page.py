@@ -191,6 +191,7 @@ async def test_who_is_read_late_can_be_chosen_and_where_one_is_added_or_removed_
         "POST", "/conversations", {"kind": "group", "name": "Added", "participants": [ada.id]}
     )
     await expect(page.get_by_role("link", name="Added")).to_be_visible()
+    await expect(page.locator("#heard")).to_have_text("You take part from now on: Added")
     await tom.call("DELETE", f"/conversations/{made['id']}/participants/{ada.id}")
     await expect(page.get_by_role("link", name="Added")).to_have_count(0)
 

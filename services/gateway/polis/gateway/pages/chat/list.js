@@ -1,6 +1,7 @@
 // The conversations that one takes part in, those where something happened last first.
 
 import { at, h, keyed } from "./element.js";
+import { tell } from "./heard.js";
 import { MOST as NEAR, Nearby } from "./nearby.js";
 import { titleOf } from "./people.js";
 import { full, short } from "./times.js";
@@ -22,6 +23,8 @@ export class List {
   #reading = Promise.resolve();
   #again = 0;
   #following = false;
+  #parts = null;
+  #come = new Set();
   current = null;
 
   constructor(chat) {
@@ -52,10 +55,21 @@ export class List {
   async listen() {
     const state = (now) => (this.#following = now === "live");
     try {
-      for await (const _ of this.#chat.polis.follow("conversations", { state, attempts: Infinity })) this.readSoon();
+      for await (const { kind, data } of this.#chat.polis.follow("conversations", { state, attempts: Infinity })) {
+        this.#note(kind === "snapshot" ? data.participations : [data.participation].filter(Boolean), kind === "snapshot");
+        if (data.left) this.#parts.delete(data.left);
+        this.readSoon();
+      }
     } catch {
       this.#following = false;
     }
+  }
+
+  // Which ones are new. What one is in at the beginning is not.
+  #note(told, whole) {
+    const ids = told.map(({ conversation_id: id }) => id);
+    for (const id of ids) if (this.#parts && !this.#parts.has(id)) this.#come.add(id);
+    this.#parts = new Set(whole ? ids : [...this.#parts, ...ids]);
   }
 
   // Once for all that is told together.
@@ -72,6 +86,7 @@ export class List {
   }
 
   async #all() {
+    const come = [...this.#come];
     const found = new Map();
     let after;
     do {
@@ -79,10 +94,21 @@ export class List {
       for (const item of page.items) found.set(item.conversation.id, item);
       after = this.#next = page.next_cursor ?? null;
     } while (after && found.size < this.#wanted);
+    this.#greet(come, found);
     for (const [id, now] of found) found.set(id, this.#newer(this.#items.get(id), now));
     this.#items = found;
     this.draw();
     this.#follow();
+  }
+
+  // Who does not look at the list is told what others have put there.
+  #greet(come, found) {
+    for (const id of come) {
+      const item = found.get(id);
+      this.#come.delete(id);
+      if (!item || item.conversation.created_by === this.#chat.me.id) continue;
+      tell(`${item.invited ? "You are invited" : "You take part from now on"}: ${titleOf(item.conversation, this.#chat.people)}`);
+    }
   }
 
   // What was heard meanwhile is newer than what was read. What is open is read before the mark of that has come back.
