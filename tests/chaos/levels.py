@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Sample = Mapping[str, float]
 
+WHOLE = "mesh"
+"""The name of a process that serves all services."""
 COUNTED = frozenset(
     {"files", "sockets", "tasks", "live", "runs", "connections", "subscriptions", "streams", "consumers"}
 )
@@ -98,8 +100,8 @@ def left(before: Sample, after: Sample) -> dict[str, str]:
         what, _, whose = name.partition(".")
         then = before.get(name, 0.0)
         if what in COUNTED and whose != "postgres":
-            pooled = after.get(f"backends.app_{whose}", 0) - before.get(f"backends.app_{whose}", 0)
-            most = then + (max(0, pooled) if what in ("files", "sockets") else 0)
+            pooled = max(0, _pooled(after, whose) - _pooled(before, whose))
+            most = then + (pooled if what in ("files", "sockets") else 0)
         elif what == "backends":
             most = max(then, POOL)
         else:
@@ -107,6 +109,12 @@ def left(before: Sample, after: Sample) -> dict[str, str]:
         if now > most:
             found[name] = f"{then:g} to {now:g}"
     return found
+
+
+def _pooled(sample: Sample, whose: str) -> float:
+    """Connections to PostgreSQL of a process that is one service, or all of them."""
+    names = [name for name in sample if name.startswith("backends.")]
+    return sum(sample[name] for name in names if whose in (WHOLE, name.removeprefix("backends.app_")))
 
 
 async def at_rest(sampler: Sampler, *, pause_s: float, within_s: float) -> Sample:
