@@ -12,15 +12,20 @@ from pathlib import Path
 import pytest
 
 from polis.local.ports import free_port
+from polis.testing.places import quick_folder
 
 ROOT = Path(__file__).parent.parent.parent
 TIMEOUT_S = 220
 
 
 @pytest.fixture(scope="module")
-def newcomer(tmp_path_factory):
+def newcomer():
     """Runs a make target with a home and a port of its own; whatever was started is ended."""
-    home = tmp_path_factory.mktemp("mesh") / "a home"
+    with quick_folder("polis-home-") as folder:
+        yield from used_by(folder / "a home")
+
+
+def used_by(home):
     port = free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("POLIS_", "MAKE"))},

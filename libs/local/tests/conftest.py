@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from polis.local.home import Home
+from polis.testing.places import quick_folder
 
 MESH = Path(__file__).parent / "stand_in_mesh.py"
 
@@ -82,10 +83,16 @@ def open_folder():
 
 
 @pytest.fixture
-def make_mesh(tmp_path):
+def folder():
+    with quick_folder("polis-home-") as folder:
+        yield folder
+
+
+@pytest.fixture
+def make_mesh(folder):
     made = []
 
-    def make(folder=tmp_path, *prefix, **more):
+    def make(folder=folder, *prefix, **more):
         made.append(Mesh(folder, *prefix, **more))
         return made[-1]
 

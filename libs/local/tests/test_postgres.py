@@ -14,16 +14,24 @@ import pytest
 
 from polis.local.children import working_in
 from polis.local.postgres import Postgres, PostgresFailed
+from polis.testing.places import quick_folder
 
 
 @pytest.fixture(scope="module")
-async def new(tmp_path_factory):
+async def new():
     """Data as a first start leaves it."""
-    folder = tmp_path_factory.mktemp("new")
-    postgres = Postgres(folder / "data", password="right", log=folder / "log")
-    await postgres.start()
-    await postgres.stop()
-    return postgres.data
+    with quick_folder("polis-pg-") as folder:
+        postgres = Postgres(folder / "data", password="right", log=folder / "log")
+        await postgres.start()
+        await postgres.stop()
+        yield postgres.data
+
+
+@pytest.fixture
+def tmp_path():
+    """Much of what these tests take is the copying of data."""
+    with quick_folder("polis-pg-") as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -11,20 +11,21 @@ import pytest
 from polis.db import Database
 from polis.db.migrate import migrate, provision
 from polis.local.postgres import Postgres
+from polis.testing.places import quick_folder
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PASSWORDS = {"polis_migrator": "m", "app_notebook": "a", "app_other": "o"}
 
 
 @pytest.fixture(scope="session")
-async def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("postgres")
-    server = Postgres(folder / "data", password=uuid4().hex, log=folder / "log")
-    await server.start()
-    await provision(server.url(database="postgres"), ["notebook", "other"], PASSWORDS)
-    await migrate(server.url("polis_migrator", "m", "postgres"), "notebook", MIGRATIONS)
-    yield server
-    await server.stop()
+async def server():
+    with quick_folder("polis-pg-") as folder:
+        server = Postgres(folder / "data", password=uuid4().hex, log=folder / "log")
+        await server.start()
+        await provision(server.url(database="postgres"), ["notebook", "other"], PASSWORDS)
+        await migrate(server.url("polis_migrator", "m", "postgres"), "notebook", MIGRATIONS)
+        yield server
+        await server.stop()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from polis.db.migrate import migrate, provision
 from polis.local.postgres import Postgres
 from polis.proto import Refused
 from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
+from polis.testing.places import quick_folder
 
 from .conftest import MIGRATIONS, PASSWORDS
 
@@ -34,15 +35,15 @@ class Key(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-async def victim(tmp_path_factory):
+async def victim():
     """A server of its own, to be mistreated."""
-    folder = tmp_path_factory.mktemp("victim")
-    server = Postgres(folder / "data", password=uuid4().hex, log=folder / "log")
-    await server.start()
-    await provision(server.url(database="postgres"), ["notebook", "other"], PASSWORDS)
-    await migrate(server.url("polis_migrator", "m", "postgres"), "notebook", MIGRATIONS)
-    yield server
-    await server.stop()
+    with quick_folder("polis-pg-") as folder:
+        server = Postgres(folder / "data", password=uuid4().hex, log=folder / "log")
+        await server.start()
+        await provision(server.url(database="postgres"), ["notebook", "other"], PASSWORDS)
+        await migrate(server.url("polis_migrator", "m", "postgres"), "notebook", MIGRATIONS)
+        yield server
+        await server.stop()
 
 
 @pytest.fixture

@@ -10,17 +10,20 @@ import hmac
 import os
 import secrets
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import nats
 
+from polis import db
 from polis.bus.admin import declare, streams
 from polis.bus.config import SYSTEM
 from polis.bus.permissions import ADMIN
 from polis.db.databases import clone_database, create_database, drop_database
 from polis.db.migrate import migrate
 from polis.db.provision import MIGRATOR, provision
+from polis.db.session import session
 from polis.local.mesh import owners
 from polis.local.nats import Nats
 from polis.local.postgres import Postgres
@@ -70,6 +73,20 @@ class PostgresServer:
         migrator = _with(self.url, user=MIGRATOR, password=self.passwords[MIGRATOR], database=self._template)
         for service in owners():
             await migrate(migrator, service)
+        await self._ship(template)
+
+    async def _ship(self, template: str) -> None:
+        """What the catalog writes at the first start of a mesh; of that nobody is told, for nobody is there yet."""
+        catalog = import_module("polis.catalog.bootstrap")
+        role = "app_catalog"
+        url = _with(template, user=role, password=self.passwords[role], database=self._template)
+        database = await db.Database.open(url, service="catalog", size=1)
+        try:
+            await catalog.bootstrap(database, catalog.shipped())
+        finally:
+            await database.close()
+        async with session(template, "polis-setup") as admin:
+            await admin.execute("truncate catalog.outbox")
 
     async def drop_template(self) -> None:
         """A server that outlives the session keeps nothing of it but the roles."""
