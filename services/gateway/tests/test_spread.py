@@ -71,13 +71,13 @@ class Served:
     def __init__(self) -> None:
         self.turn = Turn(asyncio.get_running_loop())
         self.crowd = Crowd(self.turn)
+        self.everybody = Sockets(asyncio.get_running_loop(), Bounds(held_bytes=1 << 20))
         self.sockets: list[WebSocket] = []
         self.ends: list[plain.socket] = []
         self.heard: list[bytearray] = []
 
     def serve(self) -> WebSocket:
-        everybody = Sockets(asyncio.get_running_loop(), Bounds(held_bytes=1 << 20))
-        socket = WebSocket(everybody)
+        socket = WebSocket(self.everybody)
         self.sockets.append(socket)
         return socket
 
@@ -145,3 +145,17 @@ async def test_each_hears_all_in_order_who_reads_late_too_and_who_is_gone_stops_
     await eventually(lambda: all(served.read(n) == told for n in range(2, MANY)))
     assert len(served.read(0)) < len(told)
     await eventually(lambda: served.read(0) == told)
+
+
+async def test_nothing_overtakes_what_a_transport_holds(served):
+    await served.tell(b"first")
+    socket, line, told = served.sockets[2], served.sockets[2].line(), frames.text(b"first".ljust(SIZE, b"."))
+    while not line.waiting():
+        told += (alone := frames.text(b"alone".ljust(SIZE, b".")))
+        socket.write(alone)
+    served.read(2)  # now there is room in the kernel, and the loop has had no turn
+
+    served.crowd.tell(behind := frames.text(b"behind"))
+    served.crowd.flush()
+
+    await eventually(lambda: served.read(2) == told + behind)

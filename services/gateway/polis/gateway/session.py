@@ -24,7 +24,7 @@ from polis.service.wire import encode_problem
 from polis.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from polis.gateway.audience import Follower
     from polis.gateway.codecs import Codec
@@ -39,8 +39,7 @@ UNDERSTOOD_NOT, UNAUTHORISED = 4400, 4401
 class Socket(Protocol):
     """Where a session speaks."""
 
-    @property
-    def write(self) -> Callable[[bytes], None]:
+    def write(self, data: bytes, /) -> None:
         """Takes whole frames; never waits."""
 
     def line(self) -> Line | None:

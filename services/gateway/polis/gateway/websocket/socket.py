@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from polis.gateway.websocket import frames
 from polis.gateway.websocket.frames import BINARY, CLOSE, NORMAL, PING, TEXT, Fault
 from polis.gateway.websocket.reader import Reader
-from polis.gateway.websocket.spread import Line
+from polis.gateway.websocket.spread import LEFT_OUT, Line
 from polis.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -54,23 +54,21 @@ class Session(Protocol):
 
 
 class WebSocket(asyncio.Protocol):
-    """`write` takes whole frames, as `frames` makes them, any number of them in one piece; it never waits.
-
-    It is the transport's own while the client keeps up: telling a thousand clients is a thousand such calls.
-    """
+    """`write` takes whole frames, as `frames` makes them, any number of them in one piece; it never waits."""
 
     __slots__ = (
         "_held",
         "_held_bytes",
+        "_number",
         "_paused_at",
         "_pinged_at",
+        "_put",
         "_reader",
         "_sockets",
         "_transport",
         "_until",
         "heard_at",
         "session",
-        "write",
     )
 
     def __init__(self, sockets: Sockets) -> None:
@@ -82,17 +80,21 @@ class WebSocket(asyncio.Protocol):
         self.heard_at = sockets.loop.time()
         self.session: Session | None = None
         self._transport: asyncio.Transport
-        self.write: Callable[[bytes], None] = _into_nothing
+        self._number = LEFT_OUT
+        self._put: Callable[[bytes], None] = _into_nothing
+        """Where what is written goes: to the transport while the client keeps up."""
 
     # What the session does
 
+    def write(self, data: bytes, /) -> None:
+        self._sockets.busy.add(self._number)
+        self._put(data)
+
     def line(self) -> Line | None:
         """Good until the session has ended, which is before the socket's number can be another's."""
-        transport = self._transport
-        plain = transport.get_extra_info("socket")
-        if plain is None or transport.get_extra_info("sslcontext") is not None:
+        if self._number == LEFT_OUT:
             return None
-        return Line(plain.fileno(), transport.get_write_buffer_size)
+        return Line(self._number, self._transport.get_write_buffer_size, self._sockets.busy)
 
     def close(self, code: int, reason: str = "") -> None:
         """Say goodbye. What the client has not read is dropped, but for what the transport has taken."""
@@ -106,7 +108,7 @@ class WebSocket(asyncio.Protocol):
         self._transport.write(frames.closing(code, reason))
 
     def _end_session(self) -> None:
-        self.write = _into_nothing
+        self._put = _into_nothing
         self._held = None
         session, self.session = self.session, None
         if session is not None:
@@ -119,7 +121,10 @@ class WebSocket(asyncio.Protocol):
         plain = transport.get_extra_info("socket")
         if plain is not None:
             plain.setsockopt(SOL_SOCKET, SO_SNDBUF, _KERNEL_BYTES)
-        self.write = self._transport.write
+            if transport.get_extra_info("sslcontext") is None:
+                self._number = plain.fileno()
+        self._put = self._transport.write
+        self._sockets.busy.add(self._number)  # the answer to the handshake may be in it still
         self._sockets.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -163,7 +168,7 @@ class WebSocket(asyncio.Protocol):
         self._paused_at = self._sockets.loop.time()
         if not self._until:
             self._held, self._held_bytes = [], 0
-            self.write = self._hold
+            self._put = self._hold
 
     def _hold(self, data: bytes) -> None:
         held = self._held
@@ -180,14 +185,15 @@ class WebSocket(asyncio.Protocol):
         held, self._held = self._held, None
         if held is None:
             return
-        self.write = self._transport.write
+        self._put = self._transport.write
         if held:
-            self._transport.write(b"".join(held))
+            self.write(b"".join(held))
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._end_session()
         self._until = self._until or self._sockets.loop.time()
+        self._sockets.busy.discard(self._number)
         self._sockets.closed(self)
 
     # What the sweep does

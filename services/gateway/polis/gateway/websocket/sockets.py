@@ -38,6 +38,8 @@ class Sockets:
     def __init__(self, loop: asyncio.AbstractEventLoop, bounds: Bounds) -> None:
         self.loop = loop
         self.bounds = bounds
+        self.busy: set[int] = set()
+        """The numbers of those whose transports were written to: whoever writes past these asks them first."""
         self._open: set[WebSocket] = set()
         self._due: list[WebSocket] = []
         self._timer: asyncio.TimerHandle | None = None

@@ -10,7 +10,6 @@ import socket
 import sys
 import sysconfig
 from array import array
-from operator import call
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -24,10 +23,14 @@ LEAST = 20
 
 
 class Line(NamedTuple):
-    """A connection past its transport. number: of its socket. waiting: how many bytes its transport holds."""
+    """A connection past its transport. number: of its socket. waiting: how many bytes its transport holds.
+
+    busy: the numbers whose transports were written to, and may hold something since; one set for all of a port.
+    """
 
     number: int
     waiting: Callable[[], int]
+    busy: set[int]
 
 
 class Writer(Protocol):
@@ -69,15 +72,21 @@ def native() -> Native | None:
 
 
 class Ring:
-    """So many writers that are told the same, as they are looked up for the native code."""
+    """So many writers of one port that are told the same, as they are looked up for the native code."""
 
-    __slots__ = ("_numbers", "_waiting", "_writers")
+    __slots__ = ("_busy", "_numbers", "_places", "_writers")
 
     def __init__(self, writers: Iterable[Writer]) -> None:
         self._writers = tuple(writers)
-        lines = [writer.line() or _NOWHERE for writer in self._writers]
-        self._numbers = array("i", [line.number for line in lines])
-        self._waiting = [line.waiting for line in lines]
+        self._numbers = array("i", [LEFT_OUT]) * len(self._writers)
+        self._places: dict[int, tuple[int, Line]] = {}
+        self._busy: set[int] = set()
+        for place, writer in enumerate(self._writers):
+            line = writer.line()
+            if line is not None:
+                self._numbers[place] = line.number
+                self._places[line.number] = place, line
+                self._busy = line.busy
 
     def tell(self, spread: Native, data: bytes) -> None:
         """Behind what their transports hold already; the rest, of those who do not take all, too."""
@@ -86,14 +95,17 @@ class Ring:
             writers[place].write(data[taken:] if taken else data)
 
     def _free(self) -> array[int]:
-        """The numbers of those whose transports hold nothing: mostly all, which is worth knowing quickly."""
-        if not any(map(call, self._waiting)):
-            return self._numbers
-        pairs = zip(self._numbers, self._waiting, strict=True)
-        return array("i", [LEFT_OUT if waiting() else number for number, waiting in pairs])
-
-
-_NOWHERE = Line(LEFT_OUT, int)
+        """The numbers of those whose transports hold nothing: mostly all, and only of the busy ones that has to be asked."""
+        numbers = self._numbers
+        for number in self._busy & self._places.keys():
+            place, line = self._places[number]
+            if not line.waiting():
+                self._busy.discard(number)
+                continue
+            if numbers is self._numbers:
+                numbers = self._numbers[:]
+            numbers[place] = LEFT_OUT
+        return numbers
 
 
 def _check(built: Path) -> None:
