@@ -65,6 +65,12 @@ def answering(ada, active, with_triggers, trigger_of, runs_of):
 
         if not fields.get("debounce_s"):
             await eventually(heard, within_s=10)
+            last = await ada.call(m.PostMessage(opened.id, text="probe"))
+
+            async def all_heard():
+                return f"{opened.id}/{last.seq}" in {run["occurrence"] for run in await runs_of(trigger.id)}
+
+            await eventually(all_heard, within_s=10)
         return trigger, opened
 
     return activate

@@ -32,7 +32,7 @@ class Keeper:
         self.database = kernel.database
         self.firing = Firing(kernel, own)
         self.clock = Clock(kernel.database, self.firing)
-        self.messages = Messages(kernel, own.executor.reaching.tokens, self.firing)
+        self.messages = Messages(kernel, own.executor, self.firing)
         self.hearing = Hearing(kernel.database, self.firing.stand_in, own.executor.peers)
         self.feed = Feed(kernel, (self._fire, self.hearing.hear), tasks)
         self.before = Before(kernel, self.hearing, self.feed)

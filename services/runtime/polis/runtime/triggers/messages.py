@@ -25,7 +25,7 @@ from polis.runtime.triggers.turns import Turn, Turns
 if TYPE_CHECKING:
     from polis.proto.identity import PrincipalKind
     from polis.proto.messaging import Message
-    from polis.runtime.shell.tokens import Tokens
+    from polis.runtime.shell.executor import Executor
     from polis.runtime.triggers.firing import Firing
     from polis.runtime.triggers.following import Followed
     from polis.service import Kernel
@@ -57,13 +57,13 @@ class _Said(Struct, frozen=True):
 class Messages:
     """Fires triggers for messages to their agents."""
 
-    def __init__(self, kernel: Kernel, tokens: Tokens, firing: Firing) -> None:
+    def __init__(self, kernel: Kernel, executor: Executor, firing: Firing) -> None:
         self._kernel = kernel
         self._database = kernel.database
-        self._tokens = tokens
+        self._tokens = executor.reaching.tokens
         self._firing = firing
         self.talks = Talks(kernel.database, self._fire_held)
-        self.turns = Turns(kernel, self._fire_turn)
+        self.turns = Turns(kernel, executor, self._fire_turn)
 
     async def fire(self, event: Followed, armed: Sequence[Armed]) -> None:
         """Fire what answers the message of an event. What goes wrong with one is raised behind the others."""

@@ -20,6 +20,7 @@ from polis.telemetry import log, trace
 
 if TYPE_CHECKING:
     from polis.db import Database, Transaction
+    from polis.runtime.shell.executor import Executor
     from polis.service import Kernel
 
 MOST_WAITING = 100
@@ -36,7 +37,7 @@ _TAKEN_AT_ONCE = 64
 _TAKEN_S = 5.0
 _RETRY_S = 3.0
 _SOONEST_S, _LATEST_S = 0.1, 5.0
-"""Between two looks whether a run has ended: a quarter of what it was waited for."""
+"""Between two looks whether a run that another process executes has ended: a quarter of what it was waited for."""
 
 
 class Turn(Armed, frozen=True):
@@ -99,8 +100,9 @@ async def wait(
 class Turns:
     """Has messages answered in their order, for as long as the process lives."""
 
-    def __init__(self, kernel: Kernel, answer: Answer) -> None:
+    def __init__(self, kernel: Kernel, executor: Executor, answer: Answer) -> None:
         self._kernel = kernel
+        self._executor = executor
         self._database: Database = kernel.database
         self._answer = answer
         self.wake = asyncio.Event()
@@ -140,9 +142,34 @@ class Turns:
         else:
             await self._in_order(turn)
             if await self._is_next(turn):
-                await self._done(turn, await self._answer(turn, turn.seq))
+                run_id = await self._answer(turn, turn.seq)
+                await self._done(turn, run_id)
+                if run_id is not None and self._executor.find(run_id) is not None:
+                    self._executor.start(self._follow(turn, run_id), name="answer")
             else:
                 await self._look_again(turn, 0.0)
+
+    async def _follow(self, turn: Turn, run_id: UUID) -> None:
+        """Have what waits for a run of this process looked at when that has ended."""
+        await self._executor.ended(run_id)
+        try:
+            async with self._database.across_orgs() as tx:
+                waited = await tx.execute(
+                    """
+                    update runtime.trigger_talks set turn_at = clock_timestamp()
+                    where org_id = $1 and trigger_id = $2 and conversation_id = $3 and run_id = $4
+                        and turn_at > clock_timestamp()
+                    """,
+                    turn.org_id,
+                    turn.id,
+                    turn.conversation_id,
+                    run_id,
+                )
+        except Refused as refusal:
+            log.debug("trigger.unfollowed", trigger_id=str(turn.id), problem=refusal.problem.type)
+        else:
+            if waited:
+                self.wake.set()
 
     async def _in_order(self, turn: Turn) -> None:
         """Wait until what was told before it has been heard, by whichever process; no longer than a moment."""
