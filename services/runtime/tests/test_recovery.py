@@ -150,7 +150,7 @@ class Mesh:
 
     async def timers(self, run, condition):
         """Whether all timers of a run are open and in this condition."""
-        query = f"select count(*) from runtime.waits where run_id = $1 and closed_at is null and {condition}"
+        query = f"select count(*) from runtime.waits where run_id = $1 and kind = 'timer' and closed_at is null and {condition}"
         return await self.admin.fetchval(query, run.id) == TIMERS
 
     async def epoch(self, run):
@@ -230,13 +230,20 @@ async def test_a_graph_in_a_graph_goes_on_where_it_was_when_its_process_is_kille
     ]
 
 
-async def test_timers_that_fall_due_while_no_process_runs_go_off_once_when_one_does(mesh, played):
+async def test_what_falls_due_and_what_is_told_while_no_process_runs_is_there_once_when_one_does(
+    mesh, played, tell
+):
     """G7, with a real process that is gone: nothing is early, nothing is forgotten, and the late ones are quick."""
     played.graphs["timers"] = Graph(
-        nodes={"split": Node("split"), "wait": Node("wait", {"seconds": 1.0}), "act": Node(SLOW.key)},
+        nodes={
+            "split": Node("split"),
+            "wait": Node("wait", {"seconds": 1.0}),
+            "act": Node(SLOW.key),
+            "hear": Node("event.wait", {"type": "runtime.run_emitted"}),
+        },
         edges=(Edge("split.out", "wait.in"), Edge("wait.out", "act.in")),
         inputs={"x": GraphInput("split.in")},
-        outputs={"y": GraphOutput("act.out", many=True)},
+        outputs={"y": GraphOutput("act.out", many=True), "z": GraphOutput("hear.out")},
     )
     async with mesh.process("one") as first:
         await mesh.seen("one")
@@ -245,11 +252,14 @@ async def test_timers_that_fall_due_while_no_process_runs_go_off_once_when_one_d
         first.kill()
         await first.wait()
     assert mesh.lines() == []
+    await tell(runtime.RunEmitted(run.org_id, uuid4(), "shop", "order.paid", "key", {"n": 7}))
     await eventually(lambda: mesh.timers(run, "due_at < clock_timestamp()"), within_s=10)
 
     async with mesh.process("one"):
         await mesh.seen("one")
-        assert (await mesh.ended(run, within_s=5)).state == "succeeded"
+        assert (await mesh.ended(run, within_s=15)).state == "succeeded"
+        heard = (await mesh.ask(runtime.GetOutput(run_id=run.id))).values["z"]
+        assert heard["data"]["data"] == {"n": 7}
 
     assert mesh.keys() == {f"{run.id}/act/{n}.0": 1 for n in range(TIMERS)}
 
