@@ -36,7 +36,7 @@ class Size(NamedTuple):
     rest_s: float
 
 
-SMALL = Size(people=3, pause_s=0.1, prime_s=0.5, load_s=0.5, full_after_s=0.0, every_s=0.5, rest_s=15.0)
+SMALL = Size(people=2, pause_s=0.2, prime_s=0.3, load_s=0.3, full_after_s=0.0, every_s=0.3, rest_s=20.0)
 FULL = Size(
     people=8, pause_s=1.0, prime_s=300.0, load_s=7_200.0, full_after_s=1_200.0, every_s=20.0, rest_s=300.0
 )
