@@ -19,6 +19,7 @@ from polis.proto.contract import events, operations
 from polis.service.envelope import decode, encode
 from polis.specs.asyncapi import asyncapi
 from polis.specs.examples import example
+from polis.testing.sweeps import sweep
 
 OFFICIAL = Path(__file__).parent / "asyncapi" / "3.1.0-nats.json"
 WHOLE = asyncapi("gateway")
@@ -81,7 +82,7 @@ def test_every_reference_leads_somewhere(service):
     assert [r for r in references(document) if not lead(r)] == []
 
 
-@pytest.mark.parametrize("operation", ON_THE_BUS, ids=lambda o: o.name)
+@sweep(ON_THE_BUS, lambda o: o.name)
 def test_every_request_has_its_subject_its_queue_group_and_a_reply(operation):
     told = WHOLE["operations"][operation.subject]
     channel = WHOLE["channels"][operation.subject]
@@ -99,7 +100,7 @@ def test_what_the_gateway_answers_itself_is_not_on_the_bus():
     assert not set(local) & WHOLE["operations"].keys()
 
 
-@pytest.mark.parametrize("event", events(), ids=lambda e: e.fact)
+@sweep(events(), lambda e: e.fact)
 def test_an_event_is_published_by_its_service_and_heard_by_its_listeners(event):
     channel = WHOLE["channels"][f"event.{event.service}.{event.fact}"]
 
@@ -109,7 +110,7 @@ def test_an_event_is_published_by_its_service_and_heard_by_its_listeners(event):
         assert asyncapi(listener)["operations"][f"{listener}.on_{event.fact}"]["action"] == "receive"
 
 
-@pytest.mark.parametrize("event", events(), ids=lambda e: e.fact)
+@sweep(events(), lambda e: e.fact)
 def test_an_envelope_is_what_the_document_says(event):
     subject, headers, payload = encode(example_of(event), ID, NOW, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
     message = WHOLE["components"]["messages"][event.event.__name__]
@@ -120,7 +121,7 @@ def test_an_envelope_is_what_the_document_says(event):
     assert subject.startswith(event.pattern.removesuffix("*.*"))
 
 
-@pytest.mark.parametrize("event", events(), ids=lambda e: e.fact)
+@sweep(events(), lambda e: e.fact)
 def test_the_cloudevents_library_reads_every_event(event):
     given = example_of(event)
 

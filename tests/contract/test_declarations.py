@@ -27,6 +27,7 @@ from polis.proto.registry import SERVICES
 from polis.service.wire import MEMBERS
 from polis.specs.openapi import places
 from polis.specs.schemas import messages
+from polis.testing.sweeps import sweep
 
 NAMES = {entry.name for entry in SERVICES}
 STRUCTS = [cls for name in sorted(NAMES) for cls in messages(name)]
@@ -72,7 +73,7 @@ def leaves_of(structs):
     return [leaf for cls in structs for leaf in leaves(inspect.type_info(cls), cls.__name__)]
 
 
-@pytest.mark.parametrize("struct", STRUCTS, ids=lambda cls: cls.__name__)
+@sweep(STRUCTS, lambda cls: cls.__name__)
 def test_every_message_says_what_it_is_in_a_sentence_of_its_own(struct):
     text = (struct.__doc__ or "").strip()
 
@@ -99,7 +100,7 @@ def test_types_of_problems_are_unique_and_under_their_service():
     assert all(re.fullmatch(r"/problems/([a-z]+/)?[a-z-]+", problem.type) for problem in problems())
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda o: o.name)
+@sweep(operations(), lambda o: o.name)
 def test_a_path_names_required_plain_fields_of_its_request(operation):
     fields = {f.name: f for f in inspect.type_info(operation.request).fields}
 
@@ -110,7 +111,7 @@ def test_a_path_names_required_plain_fields_of_its_request(operation):
         assert scalar(fields[name].type)
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda o: o.name)
+@sweep(operations(), lambda o: o.name)
 def test_what_stands_in_a_query_is_one_plain_value(operation):
     fields = {f.name: f for f in inspect.type_info(operation.request).fields}
     _, query, _ = places(operation)
@@ -118,7 +119,7 @@ def test_what_stands_in_a_query_is_one_plain_value(operation):
     assert [name for name in query if not scalar(fields[name].type)] == []
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda o: o.name)
+@sweep(operations(), lambda o: o.name)
 def test_an_operation_is_reachable_and_its_scope_is_one_that_somebody_can_hold(operation):
     known = {PUBLIC, SIGNED_IN, INTERNAL} | set().union(*ROLE_SCOPES.values())
 
@@ -132,7 +133,7 @@ TO_ITSELF = {"start_child"}
 """Asked of the runtime by a run of its own, with that run's token: what this allows is all that its child may do."""
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda o: o.name)
+@sweep(operations(), lambda o: o.name)
 def test_callers_are_registered_services_other_than_its_own(operation):
     assert set(operation.callers) <= NAMES | {EVERY_SERVICE}
     assert operation.service not in operation.callers or operation.name in TO_ITSELF
@@ -142,14 +143,14 @@ def test_scopes_of_roles_are_of_registered_services():
     assert {scope.partition(":")[0] for scopes in ROLE_SCOPES.values() for scope in scopes} <= NAMES
 
 
-@pytest.mark.parametrize("event", events(), ids=lambda e: e.fact)
+@sweep(events(), lambda e: e.fact)
 def test_an_event_is_heard_by_registered_services_and_ordered_by_a_field_that_it_has(event):
     assert set(event.listeners) <= NAMES
     assert event.entity in event.event.__struct_fields__
     assert issubclass(event.event, Event)
 
 
-@pytest.mark.parametrize("event", events(), ids=lambda e: e.fact)
+@sweep(events(), lambda e: e.fact)
 def test_the_entity_of_an_event_is_one_token_of_a_subject(event):
     kind = fields_of(event.event)[event.entity]
     info = inspect.type_info(kind)
@@ -157,7 +158,7 @@ def test_the_entity_of_an_event_is_one_token_of_a_subject(event):
     assert isinstance(info, inspect.UUIDType), "a text may hold dots, stars or spaces"
 
 
-@pytest.mark.parametrize("event", events(), ids=lambda e: e.fact)
+@sweep(events(), lambda e: e.fact)
 def test_no_event_carries_a_credential(event):
     secret = re.compile(r"token|secret|password|credential|cookie")
 
@@ -170,14 +171,14 @@ def test_every_problem_is_declared_by_some_operation_or_is_the_meshs_own():
     assert {problem.__name__ for problem in problems()} == {p.__name__ for p in declared | set(MESH_PROBLEMS)}
 
 
-@pytest.mark.parametrize("problem", problems(), ids=lambda p: p.__name__)
+@sweep(problems(), lambda p: p.__name__)
 def test_the_facts_of_a_problem_have_other_names_than_what_every_problem_has(problem):
     assert set(problem.__struct_fields__).isdisjoint(MEMBERS)
     assert 400 <= problem.status < 600
     assert problem.title
 
 
-@pytest.mark.parametrize("problem", problems(), ids=lambda p: p.__name__)
+@sweep(problems(), lambda p: p.__name__)
 def test_a_problem_that_may_pass_says_when_to_try_again(problem):
     assert not problem.retryable or "retry_after_s" in problem.__struct_fields__
     assert not problem.retryable or problem.status in (429, 503)

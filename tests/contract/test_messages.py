@@ -18,6 +18,7 @@ from polis.proto.registry import SERVICES
 from polis.service.wire import decode_problem, encode_problem
 from polis.specs.examples import example
 from polis.specs.schemas import messages, schema_of
+from polis.testing.sweeps import sweep
 
 STRUCTS = [cls for entry in SERVICES for cls in messages(entry.name)]
 ANSWERS = [o.answer for o in operations() if o.answer not in (None, bytes)]
@@ -130,7 +131,7 @@ def _ignores_more(kind: type[Struct]) -> bool:
     return msgspec.convert(later, kind) == msgspec.convert(today, kind)
 
 
-@pytest.mark.parametrize("kind", [c for c in STRUCTS if issubclass(c, Problem)], ids=lambda cls: cls.__name__)
+@sweep([c for c in STRUCTS if issubclass(c, Problem)], lambda cls: cls.__name__)
 def test_every_problem_survives_the_wire(kind):
     problem = msgspec.convert(example(kind), kind)
 

@@ -8,6 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from polis.proto.contract import PUBLIC, operations, success_status
 from polis.specs.openapi import openapi
+from polis.testing.sweeps import sweep
 
 ROUTED = [o for o in operations() if o.path]
 WHOLE = openapi("gateway")
@@ -35,7 +36,7 @@ def test_a_service_tells_of_its_own_routes_and_the_gateway_of_all(service):
     assert told == {o.name for o in ROUTED if service in ("gateway", o.service)}
 
 
-@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+@sweep(ROUTED, lambda o: o.name)
 def test_every_operation_has_a_summary_an_answer_and_a_default_for_refusals(operation):
     told = item(operation)
 
@@ -44,14 +45,14 @@ def test_every_operation_has_a_summary_an_answer_and_a_default_for_refusals(oper
     assert told["tags"] == [operation.service]
 
 
-@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+@sweep(ROUTED, lambda o: o.name)
 def test_every_declared_problem_is_told_under_its_status(operation):
     for problem in operation.problems:
         told = item(operation)["responses"][str(problem.status)]["content"]["application/problem+json"]
         assert f"#/components/schemas/{problem.__name__}" in str(told)
 
 
-@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+@sweep(ROUTED, lambda o: o.name)
 def test_only_public_operations_need_no_credential_and_changes_by_cookie_need_the_csrf_token(operation):
     security = item(operation)["security"]
 
@@ -63,7 +64,7 @@ def test_only_public_operations_need_no_credential_and_changes_by_cookie_need_th
         assert cookie.keys() == ({"session", "csrf"} if operation.mutates else {"session"})
 
 
-@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+@sweep(ROUTED, lambda o: o.name)
 def test_every_field_stands_in_one_place(operation):
     told = item(operation)
     named = [p["name"] for p in told.get("parameters", []) if "name" in p]
@@ -77,14 +78,14 @@ def test_every_field_stands_in_one_place(operation):
     assert sorted(named) == sorted(operation.request.__struct_fields__)
 
 
-@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+@sweep(ROUTED, lambda o: o.name)
 def test_the_idempotency_key_is_offered_exactly_where_it_is_taken(operation):
     parameters = item(operation).get("parameters", [])
 
     assert ({"$ref": "#/components/parameters/IdempotencyKey"} in parameters) == operation.idempotent
 
 
-@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+@sweep(ROUTED, lambda o: o.name)
 def test_if_match_is_offered_where_a_revision_is_taken_and_a_stale_one_is_a_412(operation):
     told = item(operation)
     offered = {"$ref": "#/components/parameters/IfMatch"} in told.get("parameters", [])
@@ -97,7 +98,7 @@ def test_if_match_is_offered_where_a_revision_is_taken_and_a_stale_one_is_a_412(
         )
 
 
-@pytest.mark.parametrize("operation", ROUTED, ids=lambda o: o.name)
+@sweep(ROUTED, lambda o: o.name)
 def test_examples_are_what_their_schemas_say(operation):
     told = item(operation)
     answer = told["responses"][str(success_status(operation))].get("content", {})

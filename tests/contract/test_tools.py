@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 import jsonschema
-import pytest
 
 from polis.proto.contract import SIGNED_IN, operations
 from polis.proto.identity import ROLE_SCOPES
 from polis.specs.examples import example
 from polis.specs.schemas import DIALECT
 from polis.specs.tools import fits_an_agent, tools
+from polis.testing.sweeps import sweep
 
 TOOLS = tools("gateway")["tools"]
 OFFERED = {o.subject: o for o in operations() if fits_an_agent(o)}
@@ -28,14 +28,14 @@ def test_an_agent_is_offered_nothing_that_its_scopes_refuse():
     assert [o.name for o in OFFERED.values() if o.scope == SIGNED_IN and o.mutates] == []
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda t: t["name"])
+@sweep(TOOLS, lambda t: t["name"])
 def test_a_tool_has_a_name_that_models_take_and_says_what_it_does(tool):
     assert re.fullmatch(r"[a-z_]{1,64}", tool["name"])
     assert tool["description"].endswith(".")
     assert tool["title"]
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda t: t["name"])
+@sweep(TOOLS, lambda t: t["name"])
 def test_input_and_output_are_objects_that_their_schemas_describe(tool):
     for key, kind in (("inputSchema", operation(tool).request), ("outputSchema", operation(tool).answer)):
         if key in tool:
@@ -45,7 +45,7 @@ def test_input_and_output_are_objects_that_their_schemas_describe(tool):
             assert schema["type"] == "object"
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda t: t["name"])
+@sweep(TOOLS, lambda t: t["name"])
 def test_a_read_is_hinted_as_one_and_a_removal_as_destructive(tool):
     hints = tool["annotations"]
 
