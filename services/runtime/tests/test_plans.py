@@ -103,8 +103,11 @@ async def first_day(admin):
     await admin.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off")
     undone = admin.transaction()
     await undone.start()
-    tables = ", ".join(f"runtime.{table}" for table in sorted(GROWING))
-    await admin.execute(f"truncate {tables} cascade")
+    tables = await admin.fetchval(
+        "select string_agg(oid::regclass::text, ', ') from pg_class"
+        " where relnamespace = 'runtime'::regnamespace and relkind = 'r'"
+    )
+    await admin.execute(f"truncate {tables}")
     await admin.execute(
         "select pg_clear_attribute_stats('runtime', c.relname, a.attname, false) from pg_class c"
         " join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped"
