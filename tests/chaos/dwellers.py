@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PASSWORD = "correct horse battery"
 TOKEN_S = 300.0
 """After so long a session is refreshed: well before its token ends."""
-ENDS_S = 20.0
+ENDS_S = 60.0
 KEPT_BYTES = 2_000_000
 """Of runs: so little that retention is seen at work."""
 _FILE = bytes(range(256)) * 256
