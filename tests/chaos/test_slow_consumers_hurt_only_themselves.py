@@ -40,7 +40,7 @@ async def edge(own_stage, postgres, tmp_path, full):
 
 async def test_who_does_not_read_is_closed_and_who_reads_is_not_late_for_it(edge, full):
     gateway, token, room = edge
-    readers, rate, messages, noise_s = (100, 100, 1_000, 0.02) if full else (20, 100, 50, 0.25)
+    readers, rate, messages, noise_s = (100, 100, 1_000, 0.02) if full else (20, 100, 50, 5.0)
     reading = [await Listener.at(gateway.port, token, room.topic) for _ in range(readers)]
     async with talk(room, rate):
         await eventually(lambda: len(reading[-1].late_s) >= messages, within_s=30)

@@ -18,7 +18,7 @@ from polis.catalog.resources import rows as resources
 from polis.catalog.resources.content import Canonical, canonical
 from polis.catalog.versions import activations, uses
 from polis.catalog.versions import rows as versions
-from polis.db import new_id
+from polis.db import Deadline, new_id
 from polis.graph import builtin
 from polis.proto.catalog import Resource, ResourceType
 from polis.telemetry import log
@@ -30,6 +30,8 @@ ENVIRONMENT = "production"
 SYSTEM_PRINCIPAL = SYSTEM_ORG
 _LOCK = 0x706F6C6973_0001
 """Key of the advisory lock under which one replica at a time writes ("polis", 1)."""
+_WITHIN_S = 120.0
+"""At a first start all of it is written at once, which takes a busy machine long; nobody else waits for that."""
 _SYSTEM = Viewer(SYSTEM_ORG, SYSTEM_PRINCIPAL, manages=True)
 
 
@@ -67,7 +69,7 @@ def shipped() -> list[Shipped]:
 
 async def bootstrap(database: Database, wanted: list[Shipped]) -> int:
     """Make the catalog hold what is wanted, active in production; how many resources changed."""
-    async with database.transaction([SYSTEM_ORG]) as tx:
+    async with database.transaction([SYSTEM_ORG], deadline=Deadline.after(_WITHIN_S)) as tx:
         if not _outdated(await _known(tx), wanted):
             return 0
         await tx.value("select pg_advisory_xact_lock($1)", _LOCK)
