@@ -167,9 +167,9 @@ class CreateSecret(Request[Secret], frozen=True):
 
     name: SecretKey
     value: SecretValue
-    used_by: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=16)]
+    used_by: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=16, examples=[["runtime"]])]
     protection: Protection = "org"
-    passphrase: Passphrase | None = None
+    passphrase: Annotated[Passphrase | None, Meta(examples=[None])] = None
     hosts: SecretHosts = ()
 
     def __repr__(self) -> str:
