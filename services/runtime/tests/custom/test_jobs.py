@@ -160,7 +160,7 @@ async def test_a_failure_is_offered_again_or_ends_the_run_as_its_worker_says(ada
 
 
 async def test_what_was_given_back_has_cost_what_it_did_although_nobody_brings_an_outcome(ada, outside):
-    key = outside(timeout_s=0.5)
+    key = outside(timeout_s=4)
     run = await start(ada, key)
     (job,) = await claim(ada, key)
 
