@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tarfile
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GRAPH = "email-digest"
+_LOOK_S = 5.0
+"""So often it is asked whether the run has ended, besides being told."""
+_LONGEST_S = 120.0
 
 
 async def demo(address: str, mailbox: Path, console: Console) -> int:
@@ -80,8 +85,39 @@ async def _let_answer(api: Api, mailbox: dict[str, Any], console: Console) -> No
 async def _run(api: Api, mailbox: dict[str, Any], console: Console) -> int:
     run = await api.call("POST", "/runs", {"graph": GRAPH, "agent": "sarah", "input": {"mailbox": mailbox}})
     console.print(f"run [b]{run['id']}[/b] as sarah")
+    run = await _ended(api, run["id"], console)
+    if run["state"] != "succeeded":
+        console.print(f"[red]{run['state']}[/red] {json.dumps(run.get('error'), ensure_ascii=False)}")
+        return 1
+    output = await api.call("GET", f"/runs/{run['id']}/output")
+    console.print(Markdown(output["values"]["digest"]))
+    console.print(_timeline(await api.call("GET", f"/runs/{run['id']}/timeline")))
+    await _let_answer(api, mailbox, console)
+    console.print(f"the mesh stays up at [b]{api.address}[/b]; `make down` ends it")
+    return 0
+
+
+async def _ended(api: Api, run_id: str, console: Console) -> dict[str, Any]:
+    """The run as it ended, shown while it lasts; as it is after a while that none of this kind takes."""
+    path, end = f"/runs/{run_id}", time.monotonic() + _LONGEST_S
+    following = asyncio.create_task(_follow(api, run_id, console))
+    try:
+        while True:
+            await asyncio.wait((following,), timeout=_LOOK_S)
+            run: dict[str, Any] = await api.call("GET", path)
+            if run["ended_at"] is not None or time.monotonic() > end:
+                return run
+            if following.done():
+                following.result()
+                await asyncio.sleep(_LOOK_S)
+    finally:
+        following.cancel()
+        await asyncio.wait((following,))
+
+
+async def _follow(api: Api, run_id: str, console: Console) -> None:
     shown: dict[str, str] = {}
-    async for frame in api.follow(f"run/{run['id']}"):
+    async for frame in api.follow(f"run/{run_id}"):
         if frame["op"] == "snapshot":
             steps = frame["data"]["steps"] + [
                 t["step"] for t in frame["data"]["transitions"] if t.get("step")
@@ -92,16 +128,6 @@ async def _run(api: Api, mailbox: dict[str, Any], console: Console) -> int:
             break
         for step in steps:
             _show(step, shown, console)
-    run = await api.call("GET", f"/runs/{run['id']}")
-    if run["state"] != "succeeded":
-        console.print(f"[red]{run['state']}[/red] {json.dumps(run.get('error'), ensure_ascii=False)}")
-        return 1
-    output = await api.call("GET", f"/runs/{run['id']}/output")
-    console.print(Markdown(output["values"]["digest"]))
-    console.print(_timeline(await api.call("GET", f"/runs/{run['id']}/timeline")))
-    await _let_answer(api, mailbox, console)
-    console.print(f"the mesh stays up at [b]{api.address}[/b]; `make down` ends it")
-    return 0
 
 
 def _show(step: dict[str, Any], shown: dict[str, str], console: Console) -> None:
