@@ -13,6 +13,7 @@ from rich.console import Console
 from polis.cli import doctor
 from polis.local.children import identify
 from polis.local.home import Home, State
+from polis.local.ports import free_port
 
 
 @pytest.fixture
@@ -28,11 +29,8 @@ def says(home):
     """The exit code and the text of a visit, with these settings."""
 
     def says(**settings):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            free = str(probe.getsockname()[1])
         text = io.StringIO()
-        code = doctor.doctor(Console(file=text, width=200), home, {"POLIS_PORT": free} | settings)
+        code = doctor.doctor(Console(file=text, width=200), home, {"POLIS_PORT": str(free_port())} | settings)
         return code, text.getvalue()
 
     return says

@@ -13,6 +13,7 @@ import asyncpg
 import psutil
 import pytest
 
+from polis.local.ports import free_port
 from polis.local.postgres import DATABASE
 from polis.testing import eventually
 
@@ -81,7 +82,7 @@ def test_what_a_service_lacks_is_in_its_line(mesh):
 
 
 def test_services_that_do_not_end_are_ended_in_time(mesh):
-    mesh.start("gateway=well", "alpha=stubborn", POLIS_PORT=str(_free()))
+    mesh.start("gateway=well", "alpha=stubborn", POLIS_PORT=str(free_port()))
     mesh.says("ready after")
 
     assert mesh.stop(signal.SIGINT) < 10
@@ -267,9 +268,3 @@ async def _sql(mesh, statement):
         )
     finally:
         await connection.close()
-
-
-def _free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sysconfig
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,15 +13,9 @@ from pathlib import Path
 import pytest
 
 from polis.bus import Bus
+from polis.local.ports import free_port
 
 NATS_SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Broker:

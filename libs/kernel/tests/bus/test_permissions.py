@@ -15,6 +15,7 @@ from polis.bus.follow import follow
 from polis.bus.jetstream import Entry, Log, PullConsumer, StreamError, store
 from polis.bus.past import past
 from polis.bus.permissions import ADMIN, inbox_prefix, users
+from polis.local.ports import free_port
 from polis.proto.contract import events, live_topics, operations
 from polis.testing import eventually
 
@@ -28,7 +29,7 @@ PASSWORDS = {name: f"password-of-{name}" for name in (*NAMES, ADMIN, SYSTEM)}
 @pytest.fixture(scope="module")
 async def mesh(tmp_path_factory):
     """A server as it is run, with the streams and consumers of the contract."""
-    folder, port = tmp_path_factory.mktemp("mesh"), conftest.free_port()
+    folder, port = tmp_path_factory.mktemp("mesh"), free_port()
     settings = Broker(store_dir=folder / "store", port=port)
     path = folder / "nats.conf"
     path.write_text(render_config(settings, USERS, PASSWORDS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from nats import micro
 
 from polis.bus import Bus
+from polis.local.ports import free_port
 from polis.proto.contract import operations
 from polis.proto.registry import load
 from polis.service.discovery import Discovery, metadata
@@ -31,9 +31,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     program = Path(sysconfig.get_path("scripts")) / "nats-server"
     server = subprocess.Popen([program, "-a", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL)
     yield f"nats://127.0.0.1:{port}"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import errno
+import secrets
 import socket
 
 import psutil
 
 LOOPBACK = "127.0.0.1"
+_FIRST, _PORTS = 20_000, 12_000
+"""Systems give connections that are opened ports from 32768 on, also one that was free until just now."""
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One that stays free until it is used, and while its holder starts again: no connection is given it."""
+    while True:
+        port = _FIRST + secrets.randbelow(_PORTS)
+        if port_free(port, host):
+            return port
 
 
 def port_free(port: int, host: str = LOOPBACK) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from polis.graph import builtin, config_faults
+from polis.local.ports import free_port
 from polis.runtime.component import StepFailed, implementation
 from polis.runtime.egress.addresses import Allowed
 from polis.runtime.egress.client import Egress
@@ -217,12 +218,9 @@ async def test_what_goes_wrong_has_a_kind(path, config, failure, failing, server
 
 
 async def test_a_host_that_does_not_answer_may_be_asked_again(failing, within):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
     within.egress = Egress(Allowed("127.0.0.1"))
 
-    assert await failing(url=f"http://127.0.0.1:{port}") == ("http.connect", True)
+    assert await failing(url=f"http://127.0.0.1:{free_port()}") == ("http.connect", True)
     await within.egress.close()
 
 
