@@ -250,7 +250,9 @@ async def test_a_run_answers_as_it_speaks_until_who_asked_cancels_both(ada, tom,
     assert (len(kept["text"]), kept["text"]) == (outcome["shown"], text[: outcome["shown"]])
 
 
-async def test_a_private_file_is_read_by_whom_it_was_sent_to_until_they_are_removed(ada, tom, group, address):
+async def test_a_private_file_is_read_by_whom_it_was_sent_to_until_they_are_removed_and_by_whom_they_send_it_on_to(
+    ada, tom, group, address
+):
     upload = await ada.call("POST", "/uploads", {"name": "a.txt", "size": 3, "visibility": "private"})
     part = f"{address}/api/v1/uploads/{upload['id']}/parts/0"
     async with ada._http.put(part, data=b"abc", headers=ada._headers) as answer:
@@ -266,7 +268,11 @@ async def test_a_private_file_is_read_by_whom_it_was_sent_to_until_they_are_remo
     parts = [{"kind": "file", "artifact_id": file["id"]}]
     await ada.call("POST", f"{group['path']}/messages", {"parts": parts})
     assert await download() == (200, b"abc")
+    beyond = await tom.call("POST", "/conversations", {"kind": "group"})
+    sent = await tom.call("POST", f"/conversations/{beyond['id']}/messages", {"parts": parts})
     await ada.call("DELETE", f"{group['path']}/participants/{group['tom']}")
+    assert await download() == (200, b"abc")
+    await tom.call("DELETE", f"/conversations/{beyond['id']}/messages/{sent['seq']}")
     assert (await download())[0] == 404
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -46,10 +47,9 @@ async def files(stage):
 
     await bus.subscribe(operation_of(catalog.GetArtifact).subject, answer, queue="catalog")
 
-    def make(media_type, size=3):
-        made = catalog.Artifact(
-            uuid4(), uuid4(), "a.wav", media_type, size, "0" * 64, uuid4(), datetime.now(UTC)
-        )
+    def make(media_type, size=3, owner=None):
+        org, by = (uuid4(), uuid4()) if owner is None else (owner.org_id, owner.principal_id)
+        made = catalog.Artifact(uuid4(), org, "a.wav", media_type, size, "0" * 64, by, datetime.now(UTC))
         known[made.id] = made
         return made.id
 
@@ -266,28 +266,32 @@ async def test_an_idempotency_key_and_a_conversation_of_another_org_are_what_the
         assert isinstance(await refused(other.call(request)), m.ConversationNotFound)
 
 
+@pytest.fixture
+async def sees(group, stage, actors):
+    """Asks as the catalog does whether somebody is shown a file of an owner, the first of the group."""
+    asking, org = await stage.caller("catalog"), UUID(int=1)
+    token = actors.token(sub=uuid4(), kind="service", name="catalog", org=org, orgs={str(org): "service"})
+
+    async def ask(who, file, owner=group[0]):
+        asked = m.CheckFile(owner.org_id, file, owner.principal_id, who.principal_id)
+        return (await asking.call(asked, token=token)).shown
+
+    return ask
+
+
 async def test_a_file_is_shown_to_who_may_read_it_where_its_owner_has_sent_it_and_as_long_as_it_is_there(
-    group, person, files, stage, actors
+    group, person, files, sees
 ):
     ada, tom, id_ = group
     eve = person(of=ada)
-    asking, org = await stage.caller("catalog"), UUID(int=1)
-    token = actors.token(sub=uuid4(), kind="service", name="catalog", org=org, orgs={str(org): "service"})
-    file = files("image/png")
+    file = files("image/png", owner=ada)
     part = m.MessagePart("file", artifact_id=file)
-
-    async def sees(who, owner=ada):
-        asked = m.CheckFile(ada.org_id, file, owner.principal_id, who.principal_id)
-        return (await asking.call(asked, token=token)).shown
+    sees = partial(sees, file=file)
 
     assert not await sees(tom)
     posted = await ada.call(m.PostMessage(id_, parts=(part,)))
-    assert [await sees(tom), await sees(eve), await sees(person()), await sees(tom, owner=eve)] == [
-        True,
-        False,
-        False,
-        False,
-    ]
+    seen = [await sees(tom), await sees(eve), await sees(person()), await sees(tom, owner=eve)]
+    assert seen == [True, False, False, False]
     await ada.call(m.EditMessage(id_, posted.seq, text="never mind", parts=()))
     assert not await sees(tom)
     await ada.call(m.EditMessage(id_, posted.seq, parts=(part,)))
@@ -304,6 +308,40 @@ async def test_a_file_is_shown_to_who_may_read_it_where_its_owner_has_sent_it_an
     await ada.call(m.AddParticipant(channel, eve.principal_id))
     await ada.call(m.BanParticipant(channel, eve.principal_id))
     assert not await sees(eve)
+
+
+async def test_who_got_a_file_by_a_message_sends_it_on_to_whom_they_like_and_who_has_it_otherwise_opens_it_to_nobody(
+    group, person, files, sees
+):
+    ada, tom, id_ = group
+    eve, zoe, kim = (person(of=ada) for _ in range(3))
+    file = files("image/png", owner=ada)
+    part = m.MessagePart("file", artifact_id=file)
+    sees = partial(sees, file=file)
+
+    async def send(who, to, **more):
+        there = await who.call(m.CreateConversation(kind="group", participants=(to.principal_id,), **more))
+        return there.id, (await who.call(m.PostMessage(there.id, parts=(part,)))).seq
+
+    await send(tom, eve)  # the catalog lets him see it, by a grant perhaps: it is not his to give
+    assert not await sees(eve)
+    original = await ada.call(m.PostMessage(id_, parts=(part,)))
+    assert not await sees(eve)  # what he has sent before he got it stays what it was
+    await send(tom, eve, data_class="public")
+    assert not await sees(eve)  # it would be open to more than where he has it from
+    there, seq = await send(tom, eve)
+    beyond, _ = await send(eve, zoe)
+    assert [await sees(eve), await sees(zoe), await sees(kim)] == [True, True, False]
+
+    await ada.call(m.DeleteMessage(id_, original.seq))
+    assert await sees(eve)  # each message is its sender's
+    await tom.call(m.EditMessage(there, seq, text="look"))
+    assert await sees(eve)
+    await eve.call(m.RemoveParticipant(beyond, zoe.principal_id))
+    assert not await sees(zoe)
+    await eve.call(m.LeaveConversation(beyond))
+    await tom.call(m.DeleteMessage(there, seq))
+    assert [await sees(tom), await sees(eve)] == [False, False]
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate():

@@ -321,7 +321,7 @@ class FileShown(Struct, frozen=True):
 
 @operation(scope=INTERNAL, callers=("catalog",))
 class CheckFile(Request[FileShown], frozen=True):
-    """Tell whether somebody may read a message by which the owner of a private file has sent it."""
+    """Tell whether somebody may read a message by which a private file of this owner was sent, by them or by who got it so."""
 
     org_id: UUID
     artifact_id: UUID

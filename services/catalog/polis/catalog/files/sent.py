@@ -1,4 +1,4 @@
-"""Private files that their owners have sent in conversations: who may read the message reads the file, and messaging says who that is."""
+"""Private files that were sent in conversations: who may read the message reads the file, and messaging says who that is."""
 
 from __future__ import annotations
 

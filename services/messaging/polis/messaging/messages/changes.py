@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 
-from polis.messaging.messages import files
 from polis.messaging.messages.rows import more_of, size_of
 from polis.proto import Refused, messaging
 from polis.proto.messaging import (
@@ -56,7 +55,6 @@ async def edit(turn: Turn, message: Message, said: Message) -> Message:
         turn.at,
     )
     await _put(turn, changed)
-    await files.keep(tx, [(row.org_id, changed)])
     seq = turn.add("edited", message=changed)
     await tx.emit(MessageChanged(row.org_id, row.id, seq, changed.seq, turn.actor_id, changed.revision))
     return changed

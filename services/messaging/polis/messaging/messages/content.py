@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
+from polis.messaging.messages import files
 from polis.proto import Refused
 from polis.proto.catalog import ArtifactNotFound, GetArtifact
 from polis.proto.messaging import MAX_MENTIONS, AttachmentRefused, MessagePart
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from polis.messaging.config import Config
     from polis.messaging.own import Own
+    from polis.proto.catalog import Artifact
     from polis.service import Context
 
 MAX_BYTES = 64 * 1024
@@ -45,6 +48,13 @@ _SHOWN = frozenset({"audio", "image", "video"})
 """What clients show by itself."""
 _CONTAINERS = {"audio": ("application/ogg", "video/mp4", "video/webm"), "video": ("application/ogg",)}
 _STORED = frozenset({"audio", "file"})
+
+
+class Carried(Struct, frozen=True):
+    """Parts with what is known of their files, and which of those the sender had from others and may send on."""
+
+    parts: tuple[MessagePart, ...] = ()
+    sent_on: frozenset[UUID] = frozenset()
 
 
 def demand_bounds(text: str, parts: Sequence[MessagePart], attributes: dict[str, object]) -> None:
@@ -84,36 +94,45 @@ def _bytes(value: object) -> int:
     return len(msgspec.json.encode(value)) if value else 0
 
 
-async def looked_up(ctx: Context[Own], parts: Sequence[MessagePart]) -> tuple[MessagePart, ...]:
-    """The parts with what is known of their files. Refused(AttachmentRefused)."""
-    return tuple([await _looked_up(ctx, part) for part in parts])
+async def looked_up(ctx: Context[Own], parts: Sequence[MessagePart], into: UUID) -> Carried:
+    """The parts of a message of a conversation with what is known of their files. Refused(AttachmentRefused)."""
+    known, sent_on = [], set()
+    for part in parts:
+        if part.artifact_id is None:
+            known.append(msgspec.structs.replace(part, name="", media_type="", size=0))
+            continue
+        artifact = await _file(ctx, part.artifact_id)
+        _demand_taken(ctx.own.config, part, artifact)
+        if await files.may_send_on(ctx, artifact, into):
+            sent_on.add(artifact.id)
+        known.append(
+            msgspec.structs.replace(
+                part, name=artifact.name, media_type=artifact.media_type, size=artifact.size
+            )
+        )
+    return Carried(tuple(known), frozenset(sent_on))
 
 
-async def _looked_up(ctx: Context[Own], part: MessagePart) -> MessagePart:
-    if part.artifact_id is None:
-        return msgspec.structs.replace(part, name="", media_type="", size=0)
+async def _file(ctx: Context[Own], artifact_id: UUID) -> Artifact:
     try:
-        artifact = await ctx.call(GetArtifact(artifact_id=part.artifact_id))
+        return await ctx.call(GetArtifact(artifact_id=artifact_id))
     except Refused as refusal:
         if isinstance(refusal.problem, (ArtifactNotFound, Forbidden)):
-            raise _refused(
-                part.artifact_id, "there is no such file, or it is not the sender's to see"
-            ) from None
+            raise _refused(artifact_id, "there is no such file, or it is not the sender's to see") from None
         raise
-    config = ctx.own.config
+
+
+def _demand_taken(config: Config, part: MessagePart, artifact: Artifact) -> None:
     if artifact.size > config.attachment_bytes:
-        raise _refused(part.artifact_id, f"it has more than {config.attachment_bytes} bytes")
+        raise _refused(artifact.id, f"it has more than {config.attachment_bytes} bytes")
     if part.kind == "audio" and not artifact.media_type.lower().startswith("audio/"):
-        raise _refused(part.artifact_id, "it is not audio")
+        raise _refused(artifact.id, "it is not audio")
     if not _taken(config, artifact.media_type.lower()):
-        raise _refused(part.artifact_id, f"files of type {artifact.media_type} are not taken")
+        raise _refused(artifact.id, f"files of type {artifact.media_type} are not taken")
     if artifact.found_type is not None and not _agree(artifact.media_type.lower(), artifact.found_type):
         raise _refused(
-            part.artifact_id, f"it is called {artifact.media_type}, and its bytes are {artifact.found_type}"
+            artifact.id, f"it is called {artifact.media_type}, and its bytes are {artifact.found_type}"
         )
-    return msgspec.structs.replace(
-        part, name=artifact.name, media_type=artifact.media_type, size=artifact.size
-    )
 
 
 def _taken(config: Config, media_type: str) -> bool:

@@ -30,13 +30,17 @@ if TYPE_CHECKING:
 
 
 class Post(Struct, frozen=True):
-    """A message to be posted; its number and moment are not known yet. began: whether it was admitted when its stream began."""
+    """A message to be posted; its number and moment are not known yet.
+
+    began: whether it was admitted when its stream began. sent_on: files of others that it opens to who may read it.
+    """
 
     org_id: UUID
     message: Message
     more: str | None
     size: int
     began: bool = False
+    sent_on: frozenset[UUID] = frozenset()
 
 
 class _Look(Struct, frozen=True):
@@ -79,9 +83,11 @@ class _Numbered(Struct, frozen=True):
     post: Post
 
 
-def post_of(org_id: UUID, message: Message, *, began: bool = False) -> Post:
+def post_of(
+    org_id: UUID, message: Message, *, began: bool = False, sent_on: frozenset[UUID] = frozenset()
+) -> Post:
     more = more_of(message)
-    return Post(org_id, message, more, size_of(message.text, more), began)
+    return Post(org_id, message, more, size_of(message.text, more), began, sent_on)
 
 
 def group(database: Database, posting: Posting) -> GroupCommit[Post, Posted]:
@@ -132,7 +138,7 @@ class Posting:
             answers.append(answer)
         if numbered:
             await _store(tx, numbered, heads, talks, now)
-            await files.keep(tx, [(each.caller.org_id, each.message) for each in numbered])
+            await files.keep(tx, [(each.caller.org_id, each.message, each.post.sent_on) for each in numbered])
             if over:
                 await turns.answered(tx, list(over.values()))
             await _emit(tx, numbered)

@@ -47,20 +47,21 @@ async def post_message(request: messaging.PostMessage, ctx: Context[Own]) -> Pos
     own.posting_by_principal.demand((ctx.actor.org_id, sender))
     own.posting_in_conversation.demand((ctx.actor.org_id, request.conversation_id))
     content.demand_bounds(request.text, request.parts, request.attributes)
+    carried = await content.looked_up(ctx, request.parts, request.conversation_id)
     message = Message(
         request.conversation_id,
         0,
         sender,
         _UNKNOWN,
         request.text,
-        await content.looked_up(ctx, request.parts) if request.parts else (),
+        carried.parts,
         request.reply_to,
         request.thread,
         await content.mentions(ctx, request.text, request.mentions),
         request.attributes,
         request.client_id,
     )
-    post = post_of(ctx.actor.org_id, message)
+    post = post_of(ctx.actor.org_id, message, sent_on=carried.sent_on)
     ask = await replies.asked_by(ctx, request)
     if not ctx.keyed and ask is None:
         posted = await own.posts.put(ctx.actor.org_id, post, deadline=ctx.deadline)
@@ -157,7 +158,11 @@ async def check_file(request: messaging.CheckFile, ctx: Context[Own]) -> messagi
 @handlers.handles(messaging.EditMessage)
 async def edit_message(request: messaging.EditMessage, ctx: Context[Own]) -> Message:
     _demand_rate(ctx, request.conversation_id)
-    parts = None if request.parts is None else await content.looked_up(ctx, request.parts)
+    carried = (
+        None
+        if request.parts is None
+        else await content.looked_up(ctx, request.parts, request.conversation_id)
+    )
     mentioned = await content.mentions(ctx, request.text) if request.text is not None else None
     async with ctx.transaction() as tx:
         row, message = await _lock(tx, ctx, request.conversation_id, request.seq)
@@ -168,7 +173,7 @@ async def edit_message(request: messaging.EditMessage, ctx: Context[Own]) -> Mes
         said = msgspec.structs.replace(
             message,
             text=message.text if request.text is None else request.text,
-            parts=message.parts if parts is None else parts,
+            parts=message.parts if carried is None else carried.parts,
             mentions=message.mentions if mentioned is None else mentioned,
         )
         content.demand_bounds(said.text, said.parts, said.attributes)
@@ -176,6 +181,8 @@ async def edit_message(request: messaging.EditMessage, ctx: Context[Own]) -> Mes
             return tx.answer(message)
         turn = _turn(tx, ctx, row)
         changed = await changes.edit(turn, message, said)
+        if carried is not None:
+            await files.keep(tx, [(row.org_id, changed, carried.sent_on)])
         await turn.close()
         return tx.answer(changed)
 

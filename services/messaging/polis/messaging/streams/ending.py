@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from polis.db import Caller
 from polis.messaging import access
+from polis.messaging.messages.content import Carried
 from polis.messaging.messages.posting import post_of
 from polis.messaging.streams import rows
 from polis.proto import Refused
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from polis.db import Transaction
     from polis.messaging.own import Own
     from polis.messaging.streams.rows import StreamRow
-    from polis.proto.messaging import MessagePart
 
     Ended = Literal["complete", "partial", "preempted", "cancelled"]
 
@@ -43,7 +43,7 @@ class Outcome(Struct, frozen=True):
     state: Ended
     reason: str = ""
     by: UUID | None = None
-    parts: tuple[MessagePart, ...] = ()
+    carried: Carried = Carried()
     mentions: tuple[UUID, ...] = ()
     attributes: dict[str, object] = {}
     always: bool = False
@@ -55,7 +55,7 @@ async def end(tx: Transaction, own: Own, row: StreamRow, outcome: Outcome) -> in
         outcome = Outcome("cancelled", by=row.cancelled_by)
     shown = row.text[: row.shown]
     seq = None
-    if shown.strip() or outcome.parts or outcome.always:
+    if shown.strip() or outcome.carried.parts or outcome.always:
         seq = await _post(tx, own, row, shown, outcome)
     now = datetime.now(UTC)
     await rows.end(tx, row, outcome.state, seq, now)
@@ -74,7 +74,7 @@ async def _post(tx: Transaction, own: Own, row: StreamRow, text: str, outcome: O
         row.producer_id,
         row.began_at,
         text,
-        outcome.parts,
+        outcome.carried.parts,
         row.reply_to,
         row.thread,
         outcome.mentions,
@@ -82,7 +82,7 @@ async def _post(tx: Transaction, own: Own, row: StreamRow, text: str, outcome: O
         row.client_id,
         stream=Streamed(row.id, outcome.state, row.shown, outcome.reason, outcome.by),
     )
-    post = post_of(row.org_id, message, began=True)
+    post = post_of(row.org_id, message, began=True, sent_on=outcome.carried.sent_on)
     [answer] = await own.posting.write(tx, [Caller.here(row.org_id)], [post])
     if isinstance(answer, Refused):
         raise answer

@@ -113,14 +113,14 @@ async def continue_stream(request: messaging.ContinueStream, ctx: Context[Own]) 
 
 @handlers.handles(messaging.EndStream)
 async def end_stream(request: messaging.EndStream, ctx: Context[Own]) -> StreamStatus:
-    parts = await content.looked_up(ctx, request.parts) if request.parts else ()
     said = await _mine(ctx, request.stream_id)
+    carried = await content.looked_up(ctx, request.parts, said.conversation_id)
     mentions = await content.mentions(ctx, said.text) if said.is_open else ()
     async with ctx.transaction() as tx:
         row = await _lock(tx, ctx, said)
         if row.is_open:
             _demand_ready(row, request)
-            outcome = Outcome("complete", parts=parts, mentions=mentions, attributes=request.attributes)
+            outcome = Outcome("complete", carried=carried, mentions=mentions, attributes=request.attributes)
             await ending.end(tx, ctx.own, row, outcome)
         return tx.answer(await _status(tx, ctx, row.id))
 
