@@ -20,6 +20,10 @@ class Child:
         self._process = process
         self._log = log
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def cpu_s(self) -> float:
         """CPU seconds used so far."""
         times = psutil.Process(self._process.pid).cpu_times()
