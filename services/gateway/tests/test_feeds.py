@@ -64,10 +64,10 @@ class Notes(Feed):
     async def read(self, actor, after):
         self.reads.append(after)
         found = self.kept[after or 0 :][: self.page] if after is not None else []
-        head = len(self.kept)
+        head, refused = len(self.kept), self.refused.get(actor.principal_id)
         await self.gate.wait()
-        if actor.principal_id in self.refused:
-            raise self.refused[actor.principal_id]
+        if refused is not None:
+            raise refused
         seq = found[-1].seq if found else head
         return Read(seq, found, more=seq < head)
 
@@ -288,6 +288,49 @@ async def test_who_is_on_the_way_when_it_ends_is_told_all_of_it_before_the_end(n
     assert late.words == b"[1 1]<2><3>(end 3)"
     assert first.words == b"[0 0]<1><2><3>(end 3)"
     assert notes.is_empty
+
+
+async def test_who_comes_first_is_told_the_end_that_was_heard_before_what_was_read_had_come(notes):
+    notes.say(None)
+    notes.gate.clear()
+    client = Client()
+    notes.follow(client.follower, None)
+    await eventually(lambda: notes.reads)
+
+    notes.told(notes.say(None))
+    notes.told(notes.say(None, last=True))
+    notes.gate.set()
+
+    await eventually(lambda: client.has_ended)
+    assert client.words == b"[1 0]<2><3>(end 3)"
+    assert notes.is_empty
+
+
+async def test_who_comes_first_and_lost_the_right_meanwhile_is_told_nothing_behind_that(notes):
+    notes.say(None)
+    notes.gate.clear()
+    tom = Client(TOM)
+    notes.follow(tom.follower, None)
+    await eventually(lambda: notes.reads)
+
+    notes.told(notes.say(TOM, None))
+    notes.refused[TOM] = Refused(Forbidden(scope="notes"))
+    notes.gate.set()
+
+    await eventually(lambda: tom.error is notes.refused[TOM])
+    assert tom.words == b"[1 0]"
+
+
+async def test_an_end_that_no_change_tells_of_is_one_when_the_owner_says_so(notes):
+    client = await come(notes)
+    notes.quiet_s = 0.01
+    notes.over = lambda snapshot: snapshot.seq == 1
+    notes.told(notes.say(None))
+
+    notes._await_quiet()
+
+    await eventually(lambda: client.has_ended)
+    assert client.words == b"[0 0]<1>(end 1)"
 
 
 async def test_a_gap_that_cannot_be_told_one_by_one_is_too_much(notes):

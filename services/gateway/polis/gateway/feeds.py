@@ -166,6 +166,7 @@ class Feed:
         """Let it hear what all hear, if it can be told what lies between."""
         if self.last is None:
             self.last = follower.last
+        self._advance()  # before it is one of them: an end, or a lost right, that was heard already is looked at below
         if follower.last > self.last:
             self._ahead.add(follower)
             self._expect(follower.last)
@@ -180,7 +181,6 @@ class Feed:
             return True
         follower.pass_on()
         self.audience.add(follower)
-        self._advance()
         return True
 
     def _is_lost(self, follower: Follower, things: Sequence[Thing]) -> bool:
@@ -275,10 +275,13 @@ class Feed:
             follower.pass_on()
             self.audience.add(follower)
         if self.ends(things[-1]):
-            self._is_over = True
-            for follower in [each for each in self.followers if each.task is None]:
-                self._out(follower)
-                self._end(follower)  # who is on the way here comes to the end by itself
+            self._finish()
+
+    def _finish(self) -> None:
+        self._is_over = True
+        for follower in [each for each in self.followers if each.task is None]:
+            self._out(follower)
+            self._end(follower)  # who is on the way here comes to the end by itself
 
     def doubt(self, principal_id: UUID) -> None:
         """Somebody may have lost the right to follow: they are told nothing more until the owner says that they may."""
@@ -346,6 +349,8 @@ class Feed:
                 self._fail(each, Slow())
         if self.more(snapshot):
             self._known = max(self._known, snapshot.seq + 1)
+        elif self.over(snapshot) and self.last == snapshot.seq:
+            self._finish()  # whatever its last change looked like
         return True
 
     def _await_quiet(self) -> None:
