@@ -142,9 +142,8 @@ async def test_one_says_what_one_is_told_of_and_when_not(page, address):
 
         (secret,) = (await api.call("GET", "/secrets"))["items"]
         assert (secret["protection"], secret["hosts"]) == ("personal", ["example.com"])
-        assert re.fullmatch(
-            "whsec_[A-Za-z0-9+/]{43}=", await page.get_by_label("Signing secret").inner_text()
-        )
+        shown = await page.get_by_label("Signing secret").inner_text()
+        assert re.fullmatch("whsec_[A-Za-z0-9+/]{43}=", shown)
         assert await api.call("GET", "/notification-preferences") == {
             "about": ["mentions"],
             "mail": True,
@@ -154,6 +153,11 @@ async def test_one_says_what_one_is_told_of_and_when_not(page, address):
             "failed_at": None,
             "failure": None,
         }
+        await page.get_by_label("At a webhook").fill("https://hooks.example/here")
+        await page.get_by_role("button", name="Keep").click()
+        await expect(page.get_by_label("Signing secret")).not_to_have_text(shown)
+        (moved,) = (await api.call("GET", "/secrets"))["items"]
+        assert (moved["id"], moved["hosts"]) == (secret["id"], ["hooks.example"])
 
 
 async def test_a_second_factor_is_set_up_and_asked_for_from_then_on(page, address):

@@ -2743,6 +2743,12 @@ export interface MailsAreSent {
   instance?: string;
 }
 
+/** Make the secret that the webhook of the caller's notifications is signed with; its value is shown this once. Everybody who may be told of messages has one, also who keeps no others: personal, for this host alone, and called `notifications.webhook`. Made again, it is the same with another value. */
+export interface MakeNotificationSecret {
+  /** A host that a secret may be sent to; `*.` stands for every name below, a port for that one alone. */
+  host: string;
+}
+
 /** The input could not be read at all. */
 export interface Malformed {
   type: "/problems/malformed";
@@ -3207,6 +3213,13 @@ export interface NotificationPreferences {
   not_of: string[];
   failed_at: string | null;
   failure: string | null;
+}
+
+/** A secret for the webhook of notifications, and what it is: for who posts are sent to, to check their signatures with. */
+export interface NotificationSecret {
+  secret_id: string;
+  /** What is to be kept. */
+  value: string;
 }
 
 /** An access token, as RFC 6749 names its parts. `scope`: all that it may do. */
@@ -5761,6 +5774,8 @@ export interface Operations {
   ListUnits: { request: ListUnits; answer: UnitPage };
   /** List the versions of a resource, newest first. */
   ListVersions: { request: ListVersions; answer: VersionSummaryPage };
+  /** Make the secret that the webhook of the caller's notifications is signed with; its value is shown this once. */
+  MakeNotificationSecret: { request: MakeNotificationSecret; answer: NotificationSecret };
   /** Say how far the caller has read, or what has reached it; it never goes back. */
   MarkConversation: { request: MarkConversation; answer: ReadMark };
   /** Bring an open run to the version of its graph that is active, where all that it has done holds under that one too. */

@@ -158,6 +158,7 @@ export const operations = {
   ListTriggers: { method: "GET", path: "/triggers" },
   ListUnits: { method: "GET", path: "/units" },
   ListVersions: { method: "GET", path: "/resources/{resource_id}/versions" },
+  MakeNotificationSecret: { method: "POST", path: "/notification-secret" },
   MarkConversation: { method: "POST", path: "/conversations/{conversation_id}/marks", idempotent: true, socket: true },
   MigrateRun: { method: "POST", path: "/runs/{run_id}/migrate", idempotent: true },
   NewRecoveryCodes: { method: "POST", path: "/me/recovery-codes" },

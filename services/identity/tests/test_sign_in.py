@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from uuid import uuid4
 
@@ -130,15 +129,14 @@ class TestHasher:
     async def test_the_event_loop_goes_on_while_passwords_are_hashed(self):
         hasher = passwords.Hasher(threads=2, queue=20)
         hashing = asyncio.gather(*(hasher.hash("x") for _ in range(20)))
-        lags = []
+        turns = 0
 
         while not hashing.done():
-            start = time.perf_counter()
             await asyncio.sleep(0.001)
-            lags.append(time.perf_counter() - start)
+            turns += 1
 
         assert len(await hashing) == 20
-        assert statistics.quantiles(lags, n=20)[-1] < 0.05
+        assert turns > 2 * 20
         hasher.close()
 
     async def test_nothing_fits_no_account(self):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-from uuid import uuid4
+from typing import NamedTuple
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -24,6 +25,7 @@ from polis.proto.identity import (
     LeaseSecret,
     ListAudit,
     ListSecrets,
+    MakeNotificationSecret,
     OpenSecret,
     RemoveMember,
     RotateSecret,
@@ -31,6 +33,7 @@ from polis.proto.identity import (
     SecretNameTaken,
     SecretNotFound,
     SecretUnreadable,
+    TooManySecrets,
     UpdateSecret,
     WrongPassphrase,
 )
@@ -41,6 +44,13 @@ from polis.service.config import BadSettings
 VALUE = "canary-value-of-a-secret"
 PASSPHRASE = "canary passphrase"
 FIRST, SECOND = os.urandom(32), os.urandom(32)
+
+
+class Kept(NamedTuple):
+    """Where a secret is that one knows no more of."""
+
+    org_id: UUID
+    id: UUID
 
 
 @pytest.fixture
@@ -115,6 +125,34 @@ class TestOperations:
         assert (await lease(ada, secret)).hosts == ("[::1]:8080",)
         wrong = await refused(ada.call(UpdateSecret(secret.id, hosts=("https://api.example",))))
         assert [fault.pointer for fault in wrong.faults] == ["/hosts/0"]
+
+    async def test_who_keeps_no_secrets_has_one_for_their_notifications_however_many_the_org_has(
+        self, ada, ben, join, keep, lease, refused, monkeypatch
+    ):
+        cem = await join(ada, "viewer")
+        held = len((await ada.call(ListSecrets())).items)
+        monkeypatch.setattr(rows, "SECRETS", held)
+
+        made = await cem.call(MakeNotificationSecret("hooks.example"))
+        leased = await lease(cem, Kept(ada.org_id, made.secret_id))
+        moved = await cem.call(MakeNotificationSecret("elsewhere.example"))
+        again = await lease(cem, Kept(ada.org_id, moved.secret_id))
+
+        assert (leased.value, leased.hosts) == (made.value, ("hooks.example",))
+        assert (again.secret_id, again.value, again.hosts) == (
+            made.secret_id,
+            moved.value,
+            ("elsewhere.example",),
+        )
+        assert moved.value != made.value
+        assert made.value not in repr(made)
+        not_theirs = await refused(lease(ada, Kept(ada.org_id, made.secret_id)))
+        assert not_theirs == SecretNotFound(made.secret_id)
+        assert await refused(keep(cem)) == Forbidden(scope="identity:secrets")
+        assert await refused(keep(ada)) == TooManySecrets(most=held)
+        monkeypatch.setattr(rows, "SECRETS", held + 1)
+        await keep(ada)
+        assert len((await ada.call(ListSecrets())).items) == held + 1  # nor does it count among the org's
 
     async def test_others_change_a_secret_only_if_it_is_the_orgs_and_they_manage_it(
         self, ada, ben, join, keep, refused

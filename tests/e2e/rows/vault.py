@@ -49,6 +49,7 @@ ROWS: dict[str, Any] = {
     "export_audit": fixed("/audit/export"),
     "create_secret": fixed("/secrets", lambda: {"name": new_key(), **SECRET}),
     "list_secrets": fixed("/secrets"),
+    "make_notification_secret": fixed("/notification-secret", {"host": "example.com"}),
     "get_secret": on_secret("/secrets/{}"),
     "rotate_secret": on_secret("/secrets/{}/rotate", {"value": "hunter3"}),
     "update_secret": on_secret("/secrets/{}", {"used_by": []}),

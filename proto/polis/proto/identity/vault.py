@@ -66,6 +66,8 @@ SECRETS = 500
 """Secrets that an org may have."""
 LEASE_S = 60
 """How long a service may hold a secret before it asks again."""
+NOTIFYING = "notifications.webhook"
+"""What everybody's secret for the webhook of their own notifications is called."""
 
 
 class Secret(Struct, frozen=True):
@@ -95,6 +97,16 @@ class SecretLease(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"SecretLease({self.secret_id}, hidden)"
+
+
+class NotificationSecret(Struct, frozen=True):
+    """A secret for the webhook of notifications, and what it is: for who posts are sent to, to check their signatures with."""
+
+    secret_id: UUID
+    value: SecretValue
+
+    def __repr__(self) -> str:
+        return f"NotificationSecret({self.secret_id}, hidden)"
 
 
 @problem(status=409)
@@ -247,6 +259,23 @@ class CloseSecret(Request[Secret], frozen=True):
     """Close the caller's own sealed secret before its time."""
 
     secret_id: UUID
+
+
+@operation(
+    http="POST /notification-secret",
+    scope="messaging:read",
+    problems=(SecretNameTaken,),
+    by_person=True,
+    idempotent=False,
+)
+class MakeNotificationSecret(Request[NotificationSecret], frozen=True):
+    """Make the secret that the webhook of the caller's notifications is signed with; its value is shown this once.
+
+    Everybody who may be told of messages has one, also who keeps no others: personal, for this host alone, and called
+    `notifications.webhook`. Made again, it is the same with another value.
+    """
+
+    host: SecretHost
 
 
 @operation(scope=INTERNAL, callers=("runtime",), problems=(SecretNotFound, SecretClosed, SecretUnreadable))

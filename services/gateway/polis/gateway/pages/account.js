@@ -117,6 +117,7 @@ at("end-others").addEventListener("click", () =>
 );
 
 let notOf = [];
+let kept = null;
 
 function showTold({ about = [], mail = false, hook, quiet, not_of, failed_at, failure }) {
   const { elements } = at("told");
@@ -130,14 +131,25 @@ function showTold({ about = [], mail = false, hook, quiet, not_of, failed_at, fa
   at("failure").hidden = !failure;
   at("failure").textContent = failure ? `On ${new Date(failed_at).toLocaleString()} it did not arrive. ${failure}` : "";
   notOf = not_of ?? [];
+  kept = hook;
 }
 
-// A secret for a webhook: its owner's alone, for the host of the webhook and no other. It is shown once.
-async function signing(url) {
-  const bytes = crypto.getRandomValues(new Uint8Array(32));
-  const value = `whsec_${btoa(String.fromCharCode(...bytes))}`;
-  const name = `webhook.${Array.from(bytes.slice(0, 4), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-  const { id } = await call("POST", "/secrets", { name, value, used_by: ["runtime"], protection: "personal", hosts: [new URL(url).host] });
+const hostOf = (url) => new URL(url).host;
+
+// Whether a secret is the one that is made here: who may keep no other has no other.
+async function isMade(id) {
+  try {
+    return (await call("GET", `/secrets/${id}`)).name === "notifications.webhook";
+  } catch (error) {
+    return error instanceof Refused && error.problem.type === "/problems/forbidden";
+  }
+}
+
+// The secret that was named, or else one that is made, for the host of the webhook and no other: anew for another host. It is shown once.
+async function signing(url, named) {
+  const moved = kept && named === kept.secret_id && hostOf(url) !== hostOf(kept.url);
+  if (named && !(moved && (await isMade(named)))) return named;
+  const { secret_id: id, value } = await call("POST", "/notification-secret", { host: hostOf(url) });
   at("told").elements.secret_id.value = id;
   at("signing").textContent = value;
   at("signed").hidden = false;
@@ -156,7 +168,7 @@ at("told").addEventListener("submit", (event) => {
   };
   attempt(async () => {
     const url = of("url");
-    wanted.hook = url ? { url, secret_id: of("secret_id") || (await signing(url)) } : null;
+    wanted.hook = url ? { url, secret_id: await signing(url, of("secret_id")) } : null;
     showTold(await call("PUT", "/notification-preferences", wanted));
     tell("Kept.");
   });

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import timedelta
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -47,6 +49,34 @@ async def create_secret(request: identity.CreateSecret, ctx: Context[Own]) -> id
         await rows.create(tx, secret, closed, owner)
         await _note(ctx, tx, "secret.created", secret)
         return tx.answer(secret)
+
+
+@handlers.handles(identity.MakeNotificationSecret)
+async def make_notification_secret(
+    request: identity.MakeNotificationSecret, ctx: Context[Own]
+) -> identity.NotificationSecret:
+    owner_id, value = ctx.actor.principal_id, f"whsec_{b64encode(token_bytes(32)).decode()}"
+    made = identity.Secret(
+        id=ctx.new_id(),
+        org_id=ctx.actor.org_id,
+        name=identity.NOTIFYING,
+        protection="personal",
+        used_by=("runtime",),
+        version=1,
+        created_by=owner_id,
+        created_at=ctx.now(),
+        hosts=(request.host,),
+    )
+    async with ctx.transaction() as tx:
+        before = await rows.own(tx, made.org_id, owner_id, made.name)
+        if before is None:
+            await rows.create(tx, made, await _close(ctx, made, value, None), owner_id)
+        else:
+            made = msgspec.structs.replace(made, id=before.id, version=before.version + 1)
+            await rows.rotate(tx, await _close(ctx, made, value, None), ctx.now())
+            await rows.update(tx, made)
+        await _note(ctx, tx, "secret.rotated" if before else "secret.created", made)
+        return tx.answer(identity.NotificationSecret(made.id, value))
 
 
 @handlers.handles(identity.ListSecrets)
