@@ -72,32 +72,52 @@ async def test_a_repeat_answers_what_the_first_did_also_when_both_come_at_once(g
     assert [(s.seq, s.text) for s in said] == [(other.seq, "one"), (again.seq, "one")]
 
 
+_LOOK = """
+select array_agg(repeated_seq order by n) from messaging.lock_for_posts(
+    array_fill($1::uuid, '{50}'), array_fill($2::uuid, '{50}'), array_fill($3::uuid, '{50}'),
+    array(select (19980 + n)::text from generate_series(1, 50) n),
+    array_fill(null::bigint, '{50}'), array_fill(null::bigint, '{50}')) with ordinality as l (
+        head_seq, kind, visibility, archived, role, state, muted_until, repeated_seq, repeated_at, reply_found, thread_found,
+        thread_root, sender_kind, talk_last_id, talk_turns, talk_characters, turn_seq, turn_holder_id, turn_until, answered_by, n)
+"""
+_POST = """
+select messaging.post_plainly(
+    now(), array_fill($1::uuid, '{50}'), array_fill($2::uuid, '{50}'), array_fill($3::uuid, '{50}'),
+    array(select (19980 + n)::text from generate_series(1, 50) n), array_fill('on'::text, '{50}'),
+    array_fill(null::text, '{50}'), array_fill(90, '{50}'), array(select gen_random_uuid() from generate_series(1, 50)),
+    array_fill('event.x'::text, '{50}'), array_fill('{"seq":0}'::text, '{50}'), array_fill(null::text, '{50}'))
+"""
+
+
 async def test_a_post_reads_as_little_in_a_long_conversation_as_in_a_new_one(group, stage):
-    """Nobody has analysed the tables of a conversation that grew within a minute."""
+    """Nobody has analysed the tables of a conversation that grew within a minute. None of it is another org's to write."""
     ada, _, id_ = group
-    org, sender = ada.org_id, ada.principal_id
+    posts = ada.org_id, id_, ada.principal_id
     admin = await asyncpg.connect(stage.database.admin_url)
-    async with admin.transaction():
-        await admin.execute(
-            "insert into messaging.messages (org_id, conversation_id, seq, sender_id, sent_at, text, size, client_id)"
-            " select $1, $2, n, $3, now(), 'on and on', 90, n::text from generate_series(1, 20000) n",
-            *(org, id_, sender),
-        )
-        await admin.execute("set local role app_messaging; set local enable_seqscan = off")
-        await admin.execute("select set_config('polis.orgs', $1, true)", f"{{{org}}}")
-        before = await admin.fetchval(_READ)
-        found = await admin.fetch(
-            "select repeated_seq from messaging.lock_for_posts("
-            "array_fill($1::uuid, '{50}'), array_fill($2::uuid, '{50}'), array_fill($3::uuid, '{50}'),"
-            " array(select (19980 + n)::text from generate_series(1, 50) n),"
-            " array_fill(null::bigint, '{50}'), array_fill(null::bigint, '{50}'))",
-            *(org, id_, sender),
-        )
-        read = await admin.fetchval(_READ) - before
+    undone = admin.transaction()
+    await undone.start()
+    await admin.execute(
+        "insert into messaging.messages (org_id, conversation_id, seq, sender_id, sent_at, text, size, client_id)"
+        " select $1, $2, n, $3, now(), 'on and on', 90, n::text from generate_series(1, 20000) n",
+        *posts,
+    )
+    await admin.execute("update messaging.conversations set head_seq = 20000 where id = $1", id_)
+    await admin.execute("set local role app_messaging; set local enable_seqscan = off")
+    others = await admin.fetchval(_POST, *posts)
+    await admin.execute("select set_config('polis.orgs', $1, true)", f"{{{ada.org_id}}}")
+    before = await admin.fetchval(_READ)
+    found = await admin.fetchval(_LOOK, *posts)
+    seqs = await admin.fetchval(_POST, *posts)
+    read = await admin.fetchval(_READ) - before
+    told = await admin.fetchval("select max(convert_from(payload, 'UTF8')) from messaging.outbox")
+    await undone.rollback()
     await admin.close()
 
-    assert [row["repeated_seq"] for row in found] == [*range(19981, 20001), *[None] * 30]
-    assert read == 20
+    assert others == [None] * 50
+    assert found == [*range(19981, 20001), *[None] * 30]
+    assert seqs == [*[None] * 20, *range(20001, 20031)]
+    assert told == '{"seq":20030}'
+    assert read == 40
 
 
 async def test_a_bad_post_fails_alone_among_those_of_its_moment(group, person, refused):

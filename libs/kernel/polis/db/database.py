@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from secrets import token_hex
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from polis.db.connections import Connections
 from polis.db.deadline import Deadline
-from polis.db.tenant import Tenant
+from polis.db.errors import is_outage
+from polis.db.tenant import Tenant, in_orgs
 from polis.db.transaction import Transaction
+from polis.proto import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,10 +66,25 @@ class Database:
 
     def transaction(self, org_ids: Sequence[UUID], *, deadline: Deadline | None = None) -> Transaction:
         """A transaction that sees the rows of these orgs, at read committed."""
-        orgs = ",".join(str(_org(org_id)) for org_id in org_ids)
         return Transaction(
-            self, org_ids, f"begin; select set_config('polis.orgs', '{{{orgs}}}', true)", deadline
+            self, org_ids, f"begin; select set_config('polis.orgs', '{_array(org_ids)}', true)", deadline
         )
+
+    async def write_at_once(
+        self, org_ids: Sequence[UUID], sql: str, *args: object, deadline: Deadline | None = None
+    ) -> Any:
+        """A transaction in these orgs that is one call of a function, and so one round trip: `select <function>(...) as it`; its answer.
+
+        Refused(Unavailable | DeadlineExceeded) when it may or may not have been written: it is not sent twice.
+        """
+        async with self.connections.use(deadline) as lease:
+            try:
+                found = await lease.fetch(in_orgs(sql, len(args) + 1), (*args, _array(org_ids)))
+            except Refused as refusal:
+                if is_outage(refusal):
+                    self.connections.distrust(lease)
+                raise
+        return found[0][0] if found else None
 
     def snapshot(self, org_id: UUID, *, deadline: Deadline | None = None) -> Transaction:
         """A transaction that reads the rows of an org as they were at one moment, however many statements it takes."""
@@ -89,6 +106,10 @@ def checked_name(service: str) -> str:
     if not _NAME.fullmatch(service):
         raise ValueError(f"not a name of a service: {service!r}")
     return service
+
+
+def _array(org_ids: Sequence[UUID]) -> str:
+    return f"{{{','.join(str(_org(org_id)) for org_id in org_ids)}}}"
 
 
 def _org(org_id: UUID) -> UUID:

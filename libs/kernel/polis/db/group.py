@@ -44,6 +44,8 @@ class GroupCommit(Generic[Rec, Ans]):
     write: (tx, callers, records) -> answers, where an answer may be a Refused for that record alone. There is one caller
     for each record: statements take the org from it, never from a record, and events its trace. A group that fails is halved and tried again, so that a bad record fails by itself.
     key: records that are equal by it never share a group, as repeats of one client id.
+    at_once: (callers, records) -> answers of those that one statement could write, by itself; None of those that it left alone,
+    which `write` stores.
     """
 
     def __init__(
@@ -52,14 +54,16 @@ class GroupCommit(Generic[Rec, Ans]):
         write: Callable[[Transaction, Sequence[Caller], Sequence[Rec]], Awaitable[Sequence[Ans | Refused]]],
         *,
         key: Callable[[Rec], Hashable] | None = None,
+        at_once: Callable[[Sequence[Caller], Sequence[Rec]], Awaitable[Sequence[Ans | None]]] | None = None,
         lanes: int = 1,
         largest: int = 256,
         bound: int = 5_000,
     ) -> None:
         self._database = database
         self._write = write
+        self._at_once = at_once
         self._gathering: Gathering[tuple[Caller, Rec], Ans] = Gathering(
-            self._serve,
+            self._serve if at_once is None else self._serve_quickly,
             database.connections.watch,
             lanes=lanes,
             largest=largest,
@@ -76,6 +80,28 @@ class GroupCommit(Generic[Rec, Ans]):
         if getattr(record, "org_id", org_id) != org_id:
             raise ValueError("the record names another org than its caller was verified for")
         return await self._gathering.ask(Asked(org_id, (Caller.here(org_id), record), deadline))
+
+    async def _serve_quickly(self, group: list[Asked[tuple[Caller, Rec], Ans]]) -> None:
+        """What can be is written by one statement; when that fails for a record's sake, nothing was, and all go the other way."""
+        assert self._at_once is not None  # noqa: S101 - this way is taken by nobody else
+        callers, records = zip(*(asked.question for asked in group), strict=True)
+        try:
+            answers = await self._at_once(callers, records)
+        except Exception as error:  # noqa: BLE001 - every caller is told, here or by `_serve`
+            if isinstance(error, Refused) and isinstance(error.problem, _NOT_THE_RECORD):
+                for asked in group:
+                    asked.fail(error)
+            else:
+                await self._serve(group)
+            return
+        left = []
+        for asked, answer in zip(group, answers, strict=True):
+            if answer is None:
+                left.append(asked)
+            else:
+                asked.resolve(answer)
+        if left:
+            await self._serve(left)
 
     async def _serve(self, group: list[Asked[tuple[Caller, Rec], Ans]]) -> None:
         try:

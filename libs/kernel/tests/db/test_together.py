@@ -12,7 +12,7 @@ from msgspec import Struct
 from polis.db import Batch, CheckViolation, Deadline, GroupCommit, UniqueViolation
 from polis.proto import Refused
 from polis.proto.catalog import KeyTaken
-from polis.proto.problems import DeadlineExceeded, Overloaded
+from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
 
 
 class Note(Struct, frozen=True):
@@ -155,6 +155,28 @@ async def test_an_answer_may_be_a_refusal_of_that_record_alone(database, org):
 
     assert isinstance(first, Refused)
     assert second == "free"
+
+
+async def test_what_one_statement_leaves_alone_or_stumbles_over_is_stored_with_the_others(
+    database, stored, org
+):
+    seen = []
+
+    async def at_once(callers, notes):
+        seen.append([n.title for n in notes])
+        if any(n.stars for n in notes):
+            raise Refused(Unavailable(dependency="postgresql")) if notes[0].stars > 5 else CheckViolation("x")
+        return [n.id if n.title.startswith("plain") else None for n in notes]
+
+    commits = GroupCommit(database, stored.write, at_once=at_once)
+    notes = [note("plain 1"), note("other"), note("plain 2")]
+
+    assert await asyncio.gather(*(commits.put(org, each) for each in notes)) == [n.id for n in notes]
+    assert (seen, stored.groups) == ([["plain 1", "other", "plain 2"]], [1])
+    assert await commits.put(org, (bad := note("plain 3", stars=1))) == bad.id
+    [lost] = await outcomes(commits.put(org, note(stars=9)))
+    assert isinstance(lost, Refused)
+    assert stored.groups == [1, 1]
 
 
 async def test_a_row_of_another_org_does_not_get_in_beside_that_orgs_own_records(database, org):

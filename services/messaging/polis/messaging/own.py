@@ -14,6 +14,7 @@ from polis.messaging.handoff import clock
 from polis.messaging.keeping import retention
 from polis.messaging.live.presence import Presences
 from polis.messaging.messages import posting
+from polis.messaging.messages.plain import PlainPosts
 from polis.messaging.notifications import clock as notifications
 from polis.messaging.search.words import Indexer
 from polis.messaging.streams import ending, saying
@@ -42,7 +43,7 @@ class Own:
         self.telling = Telling(kernel.bus)
         self.bounds = Bounds(config.agent_talk_turns, config.agent_talk_characters)
         self.posting = posting.Posting(self.telling, self.bounds)
-        self.posts = posting.group(kernel.database, self.posting)
+        self.posts = posting.group(kernel.database, self.posting, PlainPosts(kernel.database, self.telling))
         self.posting_by_principal = _bucket(config.posts_per_second)
         self.posting_in_conversation = _bucket(config.conversation_posts_per_second)
         self.pieces = saying.group(kernel.database, saying.Saying(self.telling, config.stream_lease_s))

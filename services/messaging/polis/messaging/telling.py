@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.bus import BusError
-from polis.proto.messaging import LIVE_CONVERSATION, LIVE_PRESENCE, LiveConversation, LivePresence
+from polis.proto.messaging import (
+    LIVE_CONVERSATION,
+    LIVE_PRESENCE,
+    Entry,
+    LiveConversation,
+    LivePresence,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from polis.bus import Bus
-    from polis.proto.messaging import Entry, Presence, StreamChange
+    from polis.proto.messaging import Message, Presence, StreamChange
 
 _MOST_BYTES = 512 * 1024
 """Of one live message: the broker takes no more than twice that."""
@@ -27,6 +33,15 @@ class Telling:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._encoder = msgspec.json.Encoder()
+
+    def posted(self, said: Iterable[tuple[UUID, Message]]) -> None:
+        """Messages that have committed, each with its org."""
+        by_conversation: dict[tuple[UUID, UUID], list[Entry]] = {}
+        for org_id, made in said:
+            entry = Entry(made.seq, made.sent_at, "posted", made.sender_id, made)
+            by_conversation.setdefault((org_id, made.conversation_id), []).append(entry)
+        for (org_id, conversation_id), entries in by_conversation.items():
+            self.entries(org_id, conversation_id, entries)
 
     def entries(self, org_id: UUID, conversation_id: UUID, entries: Sequence[Entry]) -> None:
         payload = self._encoder.encode(LiveConversation(entries=tuple(entries)))

@@ -1,4 +1,4 @@
-"""Posting: the messages of one moment, of many conversations, in one transaction.
+"""Posting: the messages of one moment, of many conversations, in one transaction. Plain ones need less (plain.py).
 
 Numbers come from the conversations' rows, which are locked in one order; what was refused or is a repeat takes none. What
 was committed is told live before anybody has an answer.
@@ -19,13 +19,14 @@ from polis.messaging.messages.rows import more_of, size_of
 from polis.messaging.turns import rows as turns
 from polis.messaging.turns.rules import PERSON, Bounds, Talk
 from polis.proto import Refused, messaging
-from polis.proto.messaging import Entry, Message, MessagePosted, Posted
+from polis.proto.messaging import Message, MessagePosted, Posted
 from polis.proto.problems import Forbidden
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from polis.db import Database, Transaction
+    from polis.messaging.messages.plain import PlainPosts
     from polis.messaging.telling import Telling
 
 
@@ -90,9 +91,9 @@ def post_of(
     return Post(org_id, message, more, size_of(message.text, more), began, sent_on)
 
 
-def group(database: Database, posting: Posting) -> GroupCommit[Post, Posted]:
+def group(database: Database, posting: Posting, plain: PlainPosts) -> GroupCommit[Post, Posted]:
     """Two posts of one sender under one client id never share a group: the later sees what the earlier wrote."""
-    return GroupCommit(database, posting.write, key=_key)
+    return GroupCommit(database, posting.write, key=_key, at_once=plain.write)
 
 
 def _key(post: Post) -> Hashable:
@@ -142,7 +143,8 @@ class Posting:
             if over:
                 await turns.answered(tx, list(over.values()))
             await _emit(tx, numbered)
-            tx.after_commit(lambda: self._tell(numbered))
+            said = [(each.caller.org_id, each.message) for each in numbered]
+            tx.after_commit(lambda: self._telling.posted(said))
         return answers
 
     def _heard(self, post: Post, look: _Look, before: Talk | None, now: datetime) -> Talk:
@@ -161,15 +163,6 @@ class Posting:
         talk.demand_turn(message.sender_id, now)
         after.demand_within(self._bounds)
         return after
-
-    def _tell(self, numbered: list[_Numbered]) -> None:
-        by_conversation: dict[tuple[UUID, UUID], list[Entry]] = {}
-        for each in numbered:
-            made = each.message
-            entry = Entry(made.seq, made.sent_at, "posted", made.sender_id, made)
-            by_conversation.setdefault((each.caller.org_id, made.conversation_id), []).append(entry)
-        for (org_id, conversation_id), entries in by_conversation.items():
-            self._telling.entries(org_id, conversation_id, entries)
 
 
 def _judged(post: Post, look: _Look, now: datetime) -> Posted | None:
