@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import aiohttp
 import pytest
 
 from polis.client import Polis, Problem
+from polis.client.wire import Cut, Wire
 from polis.proto.identity import GetAgent, SignOut
 from polis.proto.runtime import CancelRun, GetOutput, ListRuns
 
@@ -91,6 +93,37 @@ async def test_a_refusal_ends_it_and_so_do_attempts_in_vain():
     with pytest.raises(Problem, match="was lost"):
         await told(away, attempts=2)
     assert len(away.asked) == 2
+
+
+class Mumbling:
+    """A socket on which something comes that nobody understands."""
+
+    close_code = None
+
+    def __init__(self):
+        self.said = asyncio.Event()
+
+    async def __aiter__(self):
+        await self.said.wait()
+        yield aiohttp.WSMessage(aiohttp.WSMsgType.TEXT, "{", None)
+
+    async def send_json(self, frame):
+        self.said.set()
+
+    async def close(self):
+        pass
+
+
+async def test_what_is_not_understood_cuts_the_socket_and_nobody_waits_for_ever():
+    async def connect():
+        return Mumbling()
+
+    wire = Wire(connect)
+
+    async with asyncio.timeout(5):
+        with pytest.raises(Cut, match="the connection failed"):
+            await anext(wire.frames("run/a"))
+    await wire.close()
 
 
 async def test_a_call_is_sent_again_under_its_key_and_never_without_one():

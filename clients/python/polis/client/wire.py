@@ -118,16 +118,20 @@ class Wire:
             return self._socket
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        async for message in socket:
-            if message.type is not aiohttp.WSMsgType.TEXT:
-                break
-            await self._take(socket, message.json())
+        fault: Exception | None = None
+        try:
+            async for message in socket:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    break
+                await self._take(socket, message.json())
+        except Exception as error:  # noqa: BLE001 - whatever it is: who waits for words of this socket is told that none come
+            fault = error
         await socket.close()
         if self._socket is not socket:  # left, and what is wanted by now is another's
             return
         self._socket = None
         self._stale.clear()
-        error = _reason(socket.close_code)
+        error = _reason(socket.close_code) if fault is None else Cut(f"the connection failed: {fault!r}")
         for inbox in self._topics.values():
             inbox.fail(error)
         for answer in self._calls.values():
