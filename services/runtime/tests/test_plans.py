@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -58,8 +57,18 @@ async def ended(ada):
     return ended
 
 
+@pytest.fixture
+async def first_day(postgres):
+    """Tables as they are at first: those of the stage hold what tests have left, and may have been analysed."""
+    async with postgres.database() as database:
+        admin = await asyncpg.connect(database.admin_url)
+        await admin.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off")
+        yield admin
+        await admin.close()
+
+
 async def test_nothing_reads_all_of_an_org_s_runs_or_waits_to_find_one(
-    ada, stage, played, effects, statements, ended
+    ada, first_day, played, effects, statements, ended
 ):
     """PostgreSQL takes an empty table for one of a few rows, any index for as good as any other, and keeps to it."""
     played.graphs["timer"] = line(Node("test.effect"), Node("wait", config={"seconds": 0.3}))
@@ -79,10 +88,7 @@ async def test_nothing_reads_all_of_an_org_s_runs_or_waits_to_find_one(
     await asyncio.gather(*(ended(run) for run in (*timers, signalled)))
     await ada.call(runtime.CancelRun(run_id=cancelled.id))
 
-    admin = await asyncpg.connect(stage.database.admin_url)
-    async with first_day(admin):
-        found = {sql: [at async for at in astray(admin, sql)] for sql in tuple(statements)}
-    await admin.close()
+    found = {sql: [at async for at in astray(first_day, sql)] for sql in tuple(statements)}
 
     assert len(found) > 20
     assert {sql: scans for sql, scans in found.items() if scans} == {}
@@ -95,26 +101,6 @@ def line(first, second):
         inputs={"x": GraphInput("n0.in")},
         outputs={"y": GraphOutput("n1.out")},
     )
-
-
-@asynccontextmanager
-async def first_day(admin):
-    """The tables as they were at first, whatever other tests have left in them, and whoever has analysed that: for this connection alone."""
-    await admin.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off")
-    undone = admin.transaction()
-    await undone.start()
-    tables = await admin.fetchval(
-        "select string_agg(oid::regclass::text, ', ') from pg_class"
-        " where relnamespace = 'runtime'::regnamespace and relkind = 'r'"
-    )
-    await admin.execute(f"truncate {tables}")
-    await admin.execute(
-        "select pg_clear_attribute_stats('runtime', c.relname, a.attname, false) from pg_class c"
-        " join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped"
-        " where c.relnamespace = 'runtime'::regnamespace and c.relkind = 'r'"
-    )
-    yield
-    await undone.rollback()
 
 
 async def astray(admin, sql):

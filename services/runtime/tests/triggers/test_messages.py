@@ -16,6 +16,8 @@ from polis.bus.permissions import ADMIN
 from polis.proto import messaging as m
 from polis.proto import runtime
 from polis.proto.trigger import MAX_DEPTH, OnMessage, TriggerSpec
+from polis.runtime.triggers import turns
+from polis.runtime.triggers.messages import Messages
 from polis.service.envelope import encode
 from polis.testing import eventually
 
@@ -177,14 +179,20 @@ async def test_a_silence_is_waited_for_in_each_conversation_by_itself(actors, ad
     said = await asyncio.gather(
         *(who.call(m.PostMessage(where.id, text=f"{n}")) for who, where in places for n in range(3))
     )
-    await eventually(lambda: _count(runs_of, trigger, 2), within_s=10)
-
     last = {
-        each.conversation_id: max(s.seq for s in said if s.conversation_id == each.conversation_id)
+        (each.conversation_id, max(s.seq for s in said if s.conversation_id == each.conversation_id))
         for each in said
     }
-    found = {(UUID(x["conversation_id"]), x["seq"]) for x in inputs(await runs_of(trigger.id))}
-    assert found == set(last.items())
+
+    async def found():
+        return {(UUID(x["conversation_id"]), x["seq"]) for x in inputs(await runs_of(trigger.id))}
+
+    async def answered():
+        return last <= await found()
+
+    await eventually(answered, within_s=10)
+    # A machine that stands still for as long makes a silence of its own; never one behind each message.
+    assert len(await found()) < len(said)
 
 
 async def _count(runs_of, trigger, n):
@@ -264,6 +272,31 @@ async def test_messages_of_a_conversation_are_answered_one_after_the_other_in_th
     page = await ada.call(m.ListMessages(opened.id, since=0, limit=100))
     assert [text for text, *_ in told] == [each.text for each in page.items if each.text != "probe"]
     assert all(ended <= started for (*_, ended), (_, started, _) in pairwise(told))
+
+
+async def test_what_breaks_again_and_again_holds_up_nothing_that_is_said_behind_it(
+    ada, agent, answering, runs_of, monkeypatch
+):
+    trigger, opened = await answering(agent())
+    answer, broken = Messages._answer, set()
+
+    async def breaking(messages, said):
+        if said.trigger.id == trigger.id and (not broken or said.seq in broken):
+            broken.add(said.seq)
+            raise RuntimeError("a defect")
+        return await answer(messages, said)
+
+    monkeypatch.setattr(Messages, "_answer", breaking)
+    monkeypatch.setattr(turns, "GIVEN_UP_S", 0.0)
+    first = await ada.call(m.PostMessage(opened.id, text="one"))
+    second = await ada.call(m.PostMessage(opened.id, text="two"))
+
+    async def answered():
+        return {run["occurrence"] for run in await runs_of(trigger.id)} >= {f"{opened.id}/{second.seq}"}
+
+    await eventually(answered, within_s=10)
+    assert broken == {first.seq}
+    assert "one" not in {x["text"] for x in inputs(await runs_of(trigger.id))}
 
 
 async def test_who_answers_at_once_answers_several_at_a_time(ada, agent, answering, effects, runs_of):

@@ -14,8 +14,8 @@ from uuid import UUID
 from polis.bus import BusError
 from polis.bus.follow import heard_up_to
 from polis.proto import Refused
-from polis.runtime.rounds import rounds
 from polis.runtime.triggers.rows import Armed
+from polis.service.rounds import rounds
 from polis.telemetry import log, trace
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ _LOOK_S = 0.02
 _TAKEN_AT_ONCE = 64
 _TAKEN_S = 5.0
 _RETRY_S = 3.0
+GIVEN_UP_S = 600.0
+"""What has not been answered for so long and breaks once more is left out."""
 _SOONEST_S, _LATEST_S = 0.1, 5.0
 """Between two looks whether a run that another process executes has ended: a quarter of what it was waited for."""
 
@@ -68,7 +70,7 @@ async def wait(
         with there as (
             select count(*) as n from (
                 select from runtime.trigger_said s
-                where s.org_id = $1 and s.trigger_id = $2 and s.conversation_id = $3 limit $7) as s
+                where s.org_id = $1 and s.trigger_id = $2 and s.conversation_id = $3 and s.seq <> $4 limit $7) as s
         ), said as (
             insert into runtime.trigger_said (org_id, trigger_id, conversation_id, seq, event_seq, depth)
             select $1, $2, $3, $4, $5, $6 from there where n < $7 and not exists (
@@ -133,6 +135,8 @@ class Turns:
             await self._put_off(turn)
         except Exception as error:  # noqa: BLE001 - a defect of ours: it stays due, and is seen in the log
             log.error("trigger.broken", trigger_id=str(turn.id), exc_info=error)
+            if (turn.waited_s or 0.0) > GIVEN_UP_S:
+                await self._leave_out(turn)
 
     async def _take_turn(self, turn: Turn) -> None:
         if turn.seq is None or not turn.there:
@@ -247,6 +251,13 @@ class Turns:
                 seconds,
             )
 
+    async def _leave_out(self, turn: Turn) -> None:
+        """Let those behind it have their turn."""
+        try:
+            await self._done(turn, None)
+        except Refused:
+            log.debug("trigger.held", trigger_id=str(turn.id))  # as below
+
     async def _put_off(self, turn: Turn) -> None:
         try:
             await self._look_again(turn, _RETRY_S)
@@ -275,13 +286,13 @@ async def _take(tx: Transaction) -> list[Turn]:
             k.conversation_id, s.seq, s.event_seq, s.depth,
             extract(epoch from clock_timestamp() - s.heard_at)::float8 as waited_s,
             t.ended_at is null and t.paused_at is null and t.kind = 'message' as there,
-            -- `exists` could be answered from a hash of all runs.
+            -- `exists` could be answered from a hash of all runs, or all waits.
             coalesce((
                 select true from runtime.runs r where r.org_id = k.org_id and r.id = k.run_id and r.ended_at is null
                     and r.created_at > clock_timestamp() - make_interval(secs => $3)
-                    and (r.state not in ('waiting', 'paused') or exists (
-                        select from runtime.waits w where w.org_id = r.org_id and w.run_id = r.id
-                            and w.kind in ('job', 'run') and w.closed_at is null))
+                    and (r.state not in ('waiting', 'paused') or (
+                        select true from runtime.waits w where w.org_id = r.org_id and w.run_id = r.id
+                            and w.kind in ('job', 'run') and w.closed_at is null limit 1))
             ), false) as busy
         from taken k join runtime.triggers t on t.org_id = k.org_id and t.id = k.trigger_id
         left join lateral (
