@@ -13,7 +13,7 @@ from polis.proto.runtime import AskEscalated, AskReminded
 from polis.runtime.asks.access import addressee_of
 from polis.runtime.asks.opening import keys_of, next_at
 from polis.runtime.asks.spec import AskSpec
-from polis.runtime.rounds import rounds
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from polis.db import Database, Transaction
@@ -40,16 +40,11 @@ class _Due(Struct, frozen=True):
 
 async def keep(database: Database) -> None:
     """Look for what is due for as long as the process lives: one look at an index a turn."""
-
-    async def whole() -> None:
-        while await turn(database) == _AT_ONCE:
-            pass
-
-    await rounds("asks that are due", whole, every_s=TURN_S)
+    await rounds("asks that are due", lambda: turn(database), every_s=TURN_S)
 
 
-async def turn(database: Database) -> int:
-    """Do what is due about some asks; how many those were. What another process has in hand is passed over."""
+async def turn(database: Database) -> float | None:
+    """Do what is due about some asks; at once again when there may be more. What another process has in hand is passed over."""
     async with database.across_orgs() as tx:
         due = await tx.rows(
             _Due,
@@ -68,7 +63,7 @@ async def turn(database: Database) -> int:
         )
         for ask in due:
             await _attend(tx, ask)
-    return len(due)
+    return 0.0 if len(due) == _AT_ONCE else None
 
 
 async def _attend(tx: Transaction, ask: _Due) -> None:

@@ -17,8 +17,8 @@ from polis.bus import BusError
 from polis.bus.past import past
 from polis.proto import Refused
 from polis.runtime.hearing import opening, rows
-from polis.runtime.rounds import rounds
 from polis.runtime.triggers.following import Followed
+from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from polis.runtime.egress.client import Outgoing
 from polis.runtime.egress.signing import signed
 from polis.runtime.egress.urls import place, refuse_status
 from polis.runtime.notifications import rows
-from polis.runtime.rounds import rounds
 from polis.runtime.shell.reaching import demand_hosts
+from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:

@@ -5,8 +5,6 @@ What hangs on a run (journal, transitions, waits, tags, attempts) goes with it, 
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,10 +12,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.db.leadership import lead
-from polis.proto import Refused
 from polis.runtime.retention.policy import Policy
 from polis.runtime.shell.programs import RELIED_S
+from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -29,8 +26,6 @@ BATCH = 200
 """Runs in one transaction: each may have a thousand rows that hang on it."""
 BATCHES = 100
 """Transactions in one turn; what is left waits for the next, which goes on where this one stopped."""
-_AGAIN_S = 10.0
-"""After the database could not be reached."""
 _PROGRAMS_S = 86_400.0
 """Between two looks for programs without runs, which reads the programs of all runs."""
 _UNUSED_S = 6 * RELIED_S
@@ -70,15 +65,11 @@ class Sweep:
 
     async def keep(self) -> None:
         """Sweep again and again, for as long as the process lives."""
-        while True:
-            try:
-                async with lead(self._database, "retention") as leading:
-                    while leading():
-                        await asyncio.sleep(EVERY_S * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-                        log.info("runs.swept", runs=await self.turn())
-            except Refused as refusal:
-                log.warning("runs.unswept", problem=refusal.problem.type)
-                await asyncio.sleep(_AGAIN_S)
+
+        async def whole() -> None:
+            log.info("runs.swept", runs=await self.turn())
+
+        await rounds("retention", whole, every_s=EVERY_S, spread=True, led=self._database)
 
     async def turn(self) -> int:
         """Delete what has to go, up to the bound of a turn; how many runs went."""

@@ -14,13 +14,15 @@ from msgspec import Struct
 
 from polis.proto import Refused, runtime
 from polis.runtime.runs import store
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from polis.db import Database
     from polis.runtime.shell.executor import Executor
 
 LOOK_S = 1.0
+_BY_OTHERS_S = 30.0
+"""What a process heard that has died since is seen by another while it may still matter."""
 _WHY = runtime.RunError("", "agent.stopped", "the agent that it acts as was stopped while it began")
 
 
@@ -34,27 +36,14 @@ class Latecomers:
 
     def __init__(self, database: Database, executor: Executor) -> None:
         self.heard = asyncio.Event()
-        self.heard.set()
         self._database = database
         self._executor = executor
 
     async def keep(self) -> None:
-        while True:
-            await self.heard.wait()
-            self.heard.clear()
-            await self._follow()
+        await rounds("latecomers", self._look, every_s=_BY_OTHERS_S, wake=self.heard)
 
-    async def _follow(self) -> None:
-        while True:
-            try:
-                if not await self._look():
-                    return
-            except Refused as refusal:
-                log.warning("latecomers.postponed", problem=refusal.problem.type)
-            await asyncio.sleep(LOOK_S)
-
-    async def _look(self) -> bool:
-        """Cancel what has begun since; whether more may come."""
+    async def _look(self) -> float | None:
+        """Cancel what has begun since; when to look again while more may come."""
         async with self._database.across_orgs() as tx:
             stopped = await tx.rows(
                 _Late,
@@ -63,6 +52,8 @@ class Latecomers:
                 where stopped_at > clock_timestamp() - interval '1 minute' order by org_id, agent_id
                 """,
             )
+            if not stopped:
+                return None
             late = await tx.rows(
                 _Late,
                 """
@@ -76,7 +67,7 @@ class Latecomers:
             )
         for run in late:
             await self._cancel(run)
-        return bool(stopped)
+        return LOOK_S
 
     async def _cancel(self, late: _Late) -> None:
         async with self._database.transaction([late.org_id]) as tx:

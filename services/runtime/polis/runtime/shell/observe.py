@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from polis.proto import runtime
 from polis.runtime import metrics
-from polis.runtime.rounds import rounds
+from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:

@@ -14,10 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from polis.bus import Disconnected
-from polis.proto import Refused
 from polis.runtime.engine.activation import Recorded
 from polis.runtime.engine.item import parse, text
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from polis.bus import Message
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 SUBJECT = "peer.runtime.changed"
 _MOST_TOLD = 2_000
 """Runs in one message."""
+_IDLE_S = 60.0
+"""Nothing is to be looked at then; who was told something is woken."""
 
 _ids = msgspec.json.Decoder(tuple[UUID, ...])
 _recorded = msgspec.json.Decoder(Recorded)
@@ -57,16 +58,12 @@ class Peers:
 
     async def keep(self) -> None:
         """Look at what was heard of, one group after another, for as long as the process lives."""
-        while True:
-            await self._heard.wait()
-            self._heard.clear()
-            wanted, self._wanted = self._wanted, set()
-            try:
-                await self.look(wanted)
-            except Refused as refusal:
-                log.warning("peers.postponed", problem=refusal.problem.type)
-            except Exception as error:  # noqa: BLE001 - a defect of ours: the next beat looks again
-                log.error("peers.failed", exc_info=error)
+        await rounds("what peers tell", self._look_at_heard, every_s=_IDLE_S, wake=self._heard)
+
+    async def _look_at_heard(self) -> None:
+        """What is lost when this fails the next beat looks at."""
+        wanted, self._wanted = self._wanted, set()
+        await self.look(wanted)
 
     def tell(self, runs: Iterable[UUID]) -> None:
         """Runs have changed, in a transaction that has committed; one that nobody executes is to be executed now."""

@@ -18,11 +18,10 @@ from polis.runtime.shell.execution import Execution
 from polis.runtime.shell.progress import Progress
 from polis.runtime.shell.records import Flush
 from polis.runtime.waits.rows import places
+from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from polis.db import Database
     from polis.runtime.config import Config
     from polis.runtime.shell.executor import Executor
@@ -52,23 +51,27 @@ class Watch:
 
     async def keep(self) -> None:
         """Be seen, and take over what is free, for as long as the process lives."""
-        loop = asyncio.get_running_loop()
-        every = self._lease_s / BEATS_PER_LEASE
-        due = loop.time() + every
-        while True:
-            try:
-                async with asyncio.timeout_at(due):
-                    await self._executor.vacancy.wait()
-            except TimeoutError:
-                due = loop.time() + every
-                await _unless_away(self._beat())
-            self._executor.vacancy.clear()
-            await _unless_away(self._claim())
+        every_s = self._lease_s / BEATS_PER_LEASE
+        loop_time = asyncio.get_running_loop().time
+        beat_at = loop_time() + every_s
+
+        async def turn() -> float:
+            nonlocal beat_at
+            if loop_time() >= beat_at:
+                await self._beat()
+                beat_at = loop_time() + every_s
+            await self._claim()
+            return beat_at - loop_time()
+
+        await rounds("watch", turn, every_s=every_s, wake=self._executor.vacancy)
 
     async def end(self) -> None:
-        """Leave what is unfinished to the others, at once."""
+        """Leave what is unfinished to the others, at once; while the database is away they see it by themselves."""
         self._executor.drop_all()
-        await _unless_away(leases.leave(self._database, self._executor.incarnation))
+        try:
+            await leases.leave(self._database, self._executor.incarnation)
+        except Refused as refusal:
+            log.warning("watch.not_left", problem=refusal.problem.type)
 
     async def _beat(self) -> None:
         executor = self._executor
@@ -151,14 +154,6 @@ class Watch:
         flush = Flush(ended, claimed.epoch, claimed.steps, (transition,), waits=True)
         if (await self._executor.journal.flush(flush)).own:
             self._executor.publish(ended, flush.transitions)
-
-
-async def _unless_away(work: Coroutine[object, object, None]) -> None:
-    """Do it now, or, while the database is away, at the next beat."""
-    try:
-        await work
-    except Refused as refusal:
-        log.warning("watch.postponed", problem=refusal.problem.type)
 
 
 def _name(config: Config, executor: Executor) -> str:

@@ -20,12 +20,12 @@ from polis.proto import Refused, catalog
 from polis.proto.graph import Graph
 from polis.proto.runtime import StartRun
 from polis.proto.trigger import TriggerSpec
-from polis.runtime.rounds import rounds
 from polis.runtime.runs import resolve
 from polis.runtime.triggers import written
 from polis.runtime.triggers.firing import demand_reading, passes, told
 from polis.runtime.triggers.marks import why_not
 from polis.runtime.triggers.written import Source, Wanted
+from polis.service.rounds import rounds
 from polis.telemetry import log, trace
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import msgspec
 
 from polis.proto import Refused
 from polis.proto.trigger import Schedule
-from polis.runtime.rounds import rounds
 from polis.runtime.triggers.marks import Occasion, Waiting
 from polis.runtime.triggers.rows import Armed
 from polis.runtime.triggers.slots import turn
+from polis.service.rounds import rounds
 from polis.telemetry import log, trace
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from polis.bus.permissions import followed_name, stream_name
 from polis.db.leadership import lock_number
 from polis.proto import Refused
 from polis.proto.contract import events
-from polis.runtime.rounds import rounds
 from polis.runtime.triggers.following import Followed
+from polis.service.rounds import rounds
 from polis.telemetry import log, trace
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Feed:
 
     async def run(self) -> None:
         """For as long as the process lives."""
-        await rounds("followed events", self._turn, every_s=LOOK_S, wake=self.changed, again_s=_SOON_S)
+        await rounds("followed events", self._turn, every_s=LOOK_S, wake=self.changed)
 
     async def _turn(self) -> float | None:
         sources = await self._agree()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.proto import Refused
-from polis.runtime.rounds import rounds
 from polis.runtime.triggers.rows import Armed
+from polis.service.rounds import rounds
 from polis.telemetry import log, trace
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from polis.proto import Refused
 from polis.runtime.waits.due import complete_due, complete_singly
+from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -36,25 +37,15 @@ class Turn:
             asyncio.get_running_loop().call_later(max(min(soon), 0.0), self._early.set)
 
     async def keep(self) -> None:
-        while True:
-            wait_s = await self._take()
-            try:
-                async with asyncio.timeout(max(_SOONEST_S, min(wait_s, TURN_S))):
-                    await self._early.wait()
-                await asyncio.sleep(_SOONEST_S)
-            except TimeoutError:
-                pass
-            self._early.clear()
+        await rounds(
+            "waits that are due", self._take, every_s=TURN_S, wake=self._early, together_s=_SOONEST_S
+        )
 
     async def _take(self) -> float:
         """Complete what is due; how long until more is."""
-        try:
-            completed, next_s = await self._complete()
-        except Refused as refusal:
-            log.warning("waits.postponed", problem=refusal.problem.type)
-            return TURN_S
+        completed, next_s = await self._complete()
         self._peers.tell([each.run_id for each in completed])
-        return next_s
+        return max(_SOONEST_S, next_s)
 
     async def _complete(self) -> tuple[list[Completed], float]:
         try:
