@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from uuid import uuid4
 
@@ -143,6 +144,39 @@ async def test_one_wait_behind_the_other_takes_one_event_behind_the_other(ada, s
     assert len(set(taken)) == 3
     left = "select count(*) from runtime.event_waits where run_id = $1"
     assert await admin.fetchval(left, run.id) == 1
+
+
+@pytest.mark.parametrize("is_followed", [True, False])
+async def test_of_two_that_are_told_together_the_first_comes_first_though_it_is_heard_last(
+    ada, start, emit, heard, waiting, monkeypatch, is_followed
+):
+    """Also while the wait has just begun, and nobody has looked yet at what was told before."""
+    listening, looked_at, held, over = rows.listening, rows.take_new, [], asyncio.Event()
+
+    async def late(db, event, entity, at, seq):
+        held.append(seq)
+        if seq == min(held):
+            await over.wait()
+        return await listening(db, event, entity, at, seq)
+
+    async def never(tx):
+        await over.wait()
+        return await looked_at(tx)
+
+    config = {"condition": "event.data.topic == 'paid'"}
+    await waiting(await start([1], **config))  # these events are followed from now on
+    monkeypatch.setattr(rows, "listening", late)
+    if not is_followed:
+        monkeypatch.setattr(rows, "take_new", never)
+    run = await start([1], **config)
+    if is_followed:
+        await waiting(run)
+
+    for n in range(2):
+        await emit(ada.org_id, n)
+
+    assert await heard(run) == ([0], [])
+    over.set()
 
 
 async def test_a_paused_run_hears_and_a_cancelled_one_and_one_that_is_late_do_not(

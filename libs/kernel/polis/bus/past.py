@@ -43,9 +43,14 @@ class _Got(Answer, frozen=True):
 _got = msgspec.json.Decoder(_Got)
 
 
-async def past(bus: Bus, source: str, subject: str, since: datetime) -> AsyncGenerator[Told, None]:
-    """What was told by a service under a subject, which may have wildcards, one request a message. StreamError, or a BusError."""
-    place: dict[str, object] = {"start_time": since.astimezone(UTC)}
+async def past(bus: Bus, source: str, subject: str, since: datetime | int) -> AsyncGenerator[Told, None]:
+    """What was told by a service under a subject, which may have wildcards, one request a message. StreamError, or a BusError.
+
+    since: a moment, or a place in the stream.
+    """
+    place: dict[str, object] = (
+        {"seq": since} if isinstance(since, int) else {"start_time": since.astimezone(UTC)}
+    )
     while True:
         asked = msgspec.json.encode({**place, "next_by_subj": subject})
         try:

@@ -8,40 +8,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from polis.bus import BusError
-from polis.bus.past import past
 from polis.proto import Refused
 from polis.runtime.hearing import opening, rows
-from polis.runtime.triggers.following import Followed
 from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:
+    from polis.db import Database
     from polis.runtime.hearing.hear import Hearing
     from polis.runtime.hearing.rows import Listener
+    from polis.runtime.hearing.told import Stream
     from polis.runtime.triggers.feed import Feed
-    from polis.service import Kernel
 
 LOOK_S = 1.0
 _AGAIN_S = 0.2
 _GROUPS_AT_ONCE = 8
-_APART_S = 2.0
-"""Clocks of the servers are no farther apart."""
-_BEHIND_S = 60.0
-"""What was stored so long after the look began is delivered anyway: a look at what is told without end has one."""
 
 
 class Before:
     """Looks at what was told before, for as long as the process lives."""
 
-    def __init__(self, kernel: Kernel, hearing: Hearing, feed: Feed) -> None:
-        self._bus = kernel.bus
-        self._database = kernel.database
+    def __init__(self, database: Database, stream: Stream, hearing: Hearing, feed: Feed) -> None:
+        self._stream = stream
+        self._database = database
         self._hearing = hearing
         self._feed = feed
         self.wake = asyncio.Event()
@@ -76,7 +69,7 @@ class Before:
             return False
         async with slots:
             try:
-                await self._bring(waits)
+                await self._hearing.bring_in_order(self._stream.since(waits), waits)
             except (Refused, BusError) as error:
                 log.warning("events.postponed", event_type=waits[0].event, error=repr(error))
                 return False
@@ -84,28 +77,3 @@ class Before:
                 log.error("events.unheard", event_type=waits[0].event, exc_info=error)
                 return False
         return True
-
-    async def _bring(self, waits: Sequence[Listener]) -> None:
-        left = {wait.id: wait for wait in waits}
-        async with aclosing(self._told(waits)) as told:
-            async for event in told:
-                at = datetime.fromisoformat(event.time)
-                may = [w for w in left.values() if w.since <= at and w.after_seq < event.seq]
-                for done in await self._hearing.bring(event, may):
-                    del left[done]
-                if not left:
-                    return
-
-    async def _told(self, waits: Sequence[Listener]) -> AsyncGenerator[Followed, None]:
-        """What the stream holds of what they wait for, since the first of them."""
-        first, now = waits[0], datetime.now(UTC)
-        subject = f"event.{first.event}.{first.org_id}.{first.entity or '*'}"
-        source, since = first.event.partition(".")[0], min(wait.since for wait in waits)
-        found = past(self._bus, source, subject, since - timedelta(seconds=_APART_S))
-        async with aclosing(found) as stored:
-            async for each in stored:
-                if (each.stored_at - now).total_seconds() > _BEHIND_S:
-                    return
-                event = Followed.of(each.headers, each.payload, each.seq)
-                if event is not None:
-                    yield event

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
+from polis.bus import BusError
 from polis.proto import Refused, identity
+from polis.proto.problems import Unavailable
 from polis.runtime.component import StepFailed
 from polis.runtime.components.expressions import compiled
 from polis.runtime.engine.activation import Failure, Recorded
@@ -22,6 +26,7 @@ from polis.telemetry import log
 if TYPE_CHECKING:
     from polis.db import Database
     from polis.runtime.hearing.rows import Listener
+    from polis.runtime.hearing.told import Stream
     from polis.runtime.triggers.following import Followed
     from polis.runtime.triggers.stand_in import StandIn
     from polis.runtime.waits.complete import Told
@@ -35,25 +40,55 @@ _VARIABLES = ("event", "item")
 class Hearing:
     """Brings events to waits."""
 
-    def __init__(self, database: Database, stand_in: StandIn, peers: Told) -> None:
+    def __init__(self, database: Database, stream: Stream, stand_in: StandIn, peers: Told) -> None:
         self.database = database
+        self._stream = stream
         self._stand_in = stand_in
         self._peers = peers
 
     async def hear(self, event: Followed) -> None:
-        """An event that was told now, or some time ago. Refused when it may go better later."""
+        """An event that was told now, or some time ago. Refused when it may go better later.
+
+        Events are heard in any order. A wait that one is for gets first what stands in front of it in the stream.
+        """
         at = datetime.fromisoformat(event.time)
         waits = await rows.listening(
             self.database.tenant(event.org_id), event.type, event.entity, at, event.seq
         )
-        await self.bring(event, waits)
+        alike: defaultdict[tuple[str, bool], list[Listener]] = defaultdict(list)
+        for wait in await _wanted(event, waits):
+            alike[wait.entity, wait.looked].append(wait)
+        for those in alike.values():
+            try:
+                left = await self.bring_in_order(self._stream.before(event, those), those)
+            except BusError as error:
+                raise Refused(Unavailable(dependency="nats"), str(error)) from error
+            await self._bring_to(event, left)
+
+    async def bring_in_order(
+        self, told: AsyncGenerator[Followed, None], waits: Sequence[Listener]
+    ) -> list[Listener]:
+        """Bring what was told to waits for the same type and entity, to each the first that it is for; who got none."""
+        left = {wait.id: wait for wait in waits}
+        async with aclosing(told):
+            async for event in told:
+                at = datetime.fromisoformat(event.time)
+                may = [w for w in left.values() if w.since <= at and w.after_seq < event.seq]
+                for done in await self.bring(event, may):
+                    del left[done]
+                if not left:
+                    break
+        return list(left.values())
 
     async def bring(self, event: Followed, waits: Sequence[Listener]) -> set[UUID]:
         """Bring an event to those that it is for; their ids."""
         wanted = await _wanted(event, waits)
-        for start in range(0, len(wanted), _BROUGHT_AT_ONCE):
-            await self._bring(event, wanted[start : start + _BROUGHT_AT_ONCE])
+        await self._bring_to(event, wanted)
         return {wait.id for wait in wanted}
+
+    async def _bring_to(self, event: Followed, waits: Sequence[Listener]) -> None:
+        for start in range(0, len(waits), _BROUGHT_AT_ONCE):
+            await self._bring(event, waits[start : start + _BROUGHT_AT_ONCE])
 
     async def _bring(self, event: Followed, waits: Sequence[Listener]) -> None:
         actors = await rows.actors(self.database.tenant(event.org_id), waits)

@@ -35,7 +35,7 @@ class Sought(Struct, frozen=True):
 
 
 class Listener(Struct, frozen=True):
-    """An open wait, as far as hearing goes. `id` is the wait's."""
+    """An open wait, as far as hearing goes. `id` is the wait's. looked: at what was told before it was followed."""
 
     org_id: UUID
     run_id: UUID
@@ -46,6 +46,7 @@ class Listener(Struct, frozen=True):
     item: bytes
     since: datetime
     after_seq: int
+    looked: bool
 
 
 class _Room(Struct, frozen=True):
@@ -107,7 +108,8 @@ async def listening(db: Tenant, event: str, entity: str, at: datetime, seq: int)
     return await db.rows(
         Listener,
         """
-        select w.org_id, w.run_id, w.id, w.event, w.entity, w.condition, w.item, w.since, w.after_seq
+        select w.org_id, w.run_id, w.id, w.event, w.entity, w.condition, w.item, w.since, w.after_seq,
+            w.look_at is null as looked
         from runtime.event_waits w
         where w.org_id = $1 and w.event = $2 and w.entity = any($3::text[]) and w.open and w.since <= $4
             and w.after_seq < $5
@@ -225,7 +227,7 @@ async def take_new(tx: Transaction) -> list[Listener]:
         update runtime.event_waits e set look_at = clock_timestamp() + make_interval(secs => $2)
         from due where e.org_id = due.org_id and e.run_id = due.run_id and e.node = due.node and e.event = due.event
             and e.entity = due.entity and e.id = due.id
-        returning e.org_id, e.run_id, e.id, e.event, e.entity, e.condition, e.item, e.since, e.after_seq
+        returning e.org_id, e.run_id, e.id, e.event, e.entity, e.condition, e.item, e.since, e.after_seq, false as looked
         """,
         AT_ONCE,
         AHEAD_S,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from polis.runtime.hearing.before import Before
 from polis.runtime.hearing.hear import Hearing
+from polis.runtime.hearing.told import Stream
 from polis.runtime.own import Own, open_own
 from polis.runtime.triggers import following
 from polis.runtime.triggers.activations import Activations
@@ -33,9 +34,10 @@ class Keeper:
         self.firing = Firing(kernel, own)
         self.clock = Clock(kernel.database, self.firing)
         self.messages = Messages(kernel, own.executor, self.firing)
-        self.hearing = Hearing(kernel.database, self.firing.stand_in, own.executor.peers)
+        stream = Stream(kernel.bus, kernel.service)
+        self.hearing = Hearing(kernel.database, stream, self.firing.stand_in, own.executor.peers)
         self.feed = Feed(kernel, (self._fire, self.hearing.hear), tasks)
-        self.before = Before(kernel, self.hearing, self.feed)
+        self.before = Before(kernel.database, stream, self.hearing, self.feed)
         self.hooks = Hooks(kernel, self.firing)
         self.activations = Activations(kernel, own, self.firing.stand_in)
         self.activations.on_change += [self.clock.wake, self.feed.changed]
