@@ -119,6 +119,14 @@ async def test_what_is_written_is_what_the_message_holds(run, within):
     ]
 
 
+@pytest.mark.parametrize(("form", "content"), [("base64", "schlüssel"), ("base64", "a"), ("text", "\ud800")])
+async def test_what_cannot_be_written_as_it_is_called_is_said(run, within, form, content):
+    with pytest.raises(StepFailed) as failure:
+        await run("file.write", content, within=within, name="a", form=form)
+
+    assert failure.value.kind == "file.invalid"
+
+
 @pytest.mark.parametrize(
     "content",
     [zipped(a__b=b"1234", c=b""), tarred(a__b=b"1234", c=b""), tarred("w:xz", a__b=b"1234", c=b"")],

@@ -331,11 +331,23 @@ async def test_a_webhook_is_signed_and_the_same_message_has_the_same_id(run, wit
     assert headers["webhook-signature"] == "v1," + base64.b64encode(hmac.digest(key, told, "sha256")).decode()
 
 
-async def test_a_webhook_that_is_redirected_has_not_arrived(run, within, server):
-    with pytest.raises(StepFailed) as failure:
-        await run("webhook.send", 1, within=within, url=f"{server.base}/to?url=/x", secret_id=SECRET_ID)
+@pytest.mark.parametrize(
+    ("secret", "path", "kind"),
+    [
+        ("whsec_c2VjcmV0", "to?url=/x", "http.redirect"),
+        ("whsec_", "", "webhook.secret"),
+        ("whsec_schlüssel", "", "webhook.secret"),
+    ],
+)
+async def test_a_webhook_that_is_redirected_or_cannot_be_signed_has_not_arrived(
+    run, within, server, secret, path, kind
+):
+    within.secrets[SECRET_ID] = secret
 
-    assert failure.value.kind in ("http.redirect", "webhook.secret")
+    with pytest.raises(StepFailed) as failure:
+        await run("webhook.send", 1, within=within, url=f"{server.base}/{path}", secret_id=SECRET_ID)
+
+    assert failure.value.kind == kind
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Literal
 
 import msgspec
@@ -73,5 +72,5 @@ def _bytes(value: object, config: Write) -> bytes:
         raise StepFailed("file.no_text", f"`{config.form}` writes a text, not {type(value).__name__}")
     try:
         return value.encode() if config.form == "text" else base64.b64decode(value, validate=True)
-    except (binascii.Error, UnicodeEncodeError):
+    except ValueError:  # of texts that cannot be encoded, too
         raise StepFailed("file.invalid", f"this is no {config.form}") from None
