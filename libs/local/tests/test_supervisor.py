@@ -17,6 +17,8 @@ from polis.local.ports import free_port
 from polis.local.postgres import DATABASE
 from polis.testing import eventually
 
+IN_TIME_S = 40.0
+"""Of a busy machine: what is to end has to be killed long before."""
 MESH = Path(__file__).parent / "stand_in_mesh.py"
 
 
@@ -27,7 +29,7 @@ def test_everything_comes_up_and_goes_down_in_time(mesh):
 
     assert [line.split()[0] for line in said.splitlines() if " ready " in line] != []
     assert mesh.process.returncode == 0
-    assert took < 10
+    assert took < IN_TIME_S
     assert mesh.left == []
     assert mesh.said.rstrip().endswith("postgresql   stopped")
 
@@ -72,7 +74,7 @@ def test_a_service_that_is_missing_is_a_failed_line_and_the_others_run(mesh):
 
     assert "No module named polis.nowhere" in said
     assert "beta         ready" in said
-    assert mesh.stop() < 10
+    assert mesh.stop() < IN_TIME_S
 
 
 def test_what_a_service_lacks_is_in_its_line(mesh):
@@ -85,7 +87,7 @@ def test_services_that_do_not_end_are_ended_in_time(mesh):
     mesh.start("gateway=well", "alpha=stubborn", POLIS_PORT=str(free_port()))
     mesh.says("ready after")
 
-    assert mesh.stop(signal.SIGINT) < 10
+    assert mesh.stop(signal.SIGINT) < IN_TIME_S
     assert "alpha        stopped    had to be killed" in mesh.said
     assert mesh.left == []
 
@@ -238,7 +240,7 @@ def test_an_ordinary_user_runs_it_as_well_as_root_does(make_mesh, open_folder):
     mesh.says("ready after")
     owner = os.geteuid() if user is None else 65534
     assert {p.uids().real for p in mesh.left} == {owner}
-    assert mesh.stop() < 10
+    assert mesh.stop() < IN_TIME_S
 
 
 def _as_nobody(folder: Path) -> tuple[list[str], list[str]]:

@@ -165,7 +165,7 @@ async def test_a_child_that_takes_too_long_is_cancelled_and_fails_its_step(
     ada, start, publish, end, children, effects
 ):
     effects.gate.clear()
-    run = await start(parent(publish(one("test.effect")), timeout_s=0.2), [1])
+    run = await start(parent(publish(one("test.effect")), timeout_s=1.0), [1])
 
     assert (await end(run)).error.kind == "wait.timeout"
 

@@ -54,7 +54,7 @@ async def test_a_run_at_work_for_longer_than_its_graph_says_is_told_of_once(
     event = (await eventually(lambda: slow_events(run.id), within_s=5))[0]
 
     assert (event.run_id, event.graph, event.actor_id) == (run.id, "slow", ada.principal_id)
-    assert 0.2 < event.seconds < 5
+    assert 0.2 < event.seconds < 30
     assert await slow_events(patient.id) == []
     await eventually(lambda: metrics.lease_age._value.get() > 0)
     assert len(await slow_events(run.id)) == 1

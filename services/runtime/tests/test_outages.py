@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from uuid import uuid4
 
 import asyncpg
@@ -128,17 +127,15 @@ async def test_a_long_computation_does_not_keep_others_waiting(ada, played, grap
     played.graphs["long"] = graph_of("split", "passthrough", "passthrough", "filter")
     played.graphs["long"].nodes["n3"] = Node("filter", config={"expression": "item < 0"})
     played.graphs["short"] = graph_of("passthrough")
-    loop = asyncio.get_running_loop()
+    served = 0
 
     run = await ada.call(runtime.StartRun(graph="long", input={"x": list(range(50_000))}))
-    began, slowest = loop.time(), 0.0
     while (await ada.call(runtime.GetRun(run_id=run.id))).state == "running":
-        started = loop.time()
         await ada.call(runtime.StartRun(graph="short", input={"x": 1}))
-        slowest = max(slowest, loop.time() - started)
+        served += 1
 
     assert (await ended(ada, run)).state == "succeeded"
-    assert slowest < max(0.5, (loop.time() - began) / 4)  # of a machine that others load, too
+    assert served > 10  # where others had to wait for it, one or two would have been
 
 
 async def test_a_run_whose_acceptance_was_committed_but_never_confirmed_is_executed(

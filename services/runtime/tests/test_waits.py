@@ -280,7 +280,7 @@ async def test_a_wait_that_cannot_be_completed_holds_no_other_up(ada, outside, s
 
 
 async def test_a_run_that_rests_still_ends_at_its_time(outside, start, ended):
-    run = await start(line("test.ask", timeout_s=0.6), "timeout")
+    run = await start(line("test.ask", timeout_s=2.0), "timeout")
     await outside.at_rest(run)
 
     error = (await ended(run)).error

@@ -113,11 +113,11 @@ async def test_a_run_that_is_brought_to_another_version_keeps_what_it_asks(ada, 
 
 
 async def test_a_run_that_takes_longer_than_its_graph_allows_takes_its_asks_back(ben, asking, asks):
-    run = await asking.start(msgspec.structs.replace(asks(), timeout_s=0.6), 1)
-    (ask,) = await asking.of(run, ben)
+    run = await asking.start(msgspec.structs.replace(asks(), timeout_s=1.5), 1)
 
     ended = await asking.ended(run)
 
+    (ask,) = await asking.of(run, ben, state="withdrawn")
     assert (ended.state, ended.error.kind) == ("failed", "run.timeout")
     assert await asking.facts(ask) == ["ask_opened", "ask_withdrawn"]
 
