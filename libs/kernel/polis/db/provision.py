@@ -1,7 +1,8 @@
 """Roles, schemas and extensions: who may do what in the database, before any table exists.
 
 Per service: `<service>_owner` owns the schema and cannot log in; `app_<service>` is the process and owns nothing;
-`<service>_system` sees every org, and the process takes it on per transaction. `polis_migrator` acts as the owners.
+`<service>_system` sees every org, and the process takes it on per transaction, or for the session of a lead.
+`polis_migrator` acts as the owners.
 """
 
 from __future__ import annotations

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from polis.bus import BusError
 from polis.bus.jetstream import Entry, Log
 from polis.bus.permissions import stream_name
-from polis.db import outbox
+from polis.db import leadership, outbox
 from polis.proto import Refused
 from polis.service.envelope import headers_of
 from polis.telemetry import log, metrics
 
 if TYPE_CHECKING:
+    from polis.db.leadership import Lead
     from polis.db.outbox import Position, Row
     from polis.service.kernel import Kernel
 
@@ -54,13 +56,13 @@ class Relay:
         attempt = 0
         while True:
             try:
-                async with outbox.leadership(self._kernel.database) as still_leading:
-                    position = await self._reconcile()
+                async with leadership.lead(self._kernel.database, "relay") as leading:
+                    position = await self._reconcile(leading)
                     attempt = 0
-                    while still_leading():
+                    while leading():
                         if time.monotonic() >= self._compare_at:
-                            position = await self._reconcile(position)
-                        position = await self._publish_pending(position)
+                            position = await self._reconcile(leading, position)
+                        position = await self._publish_pending(leading, position)
             except _TROUBLE as trouble:
                 wait = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
                 attempt += 1
@@ -71,21 +73,21 @@ class Relay:
         self._compare_at = 0.0
         self._wake.set()
 
-    async def _publish_pending(self, position: Position) -> Position:
+    async def _publish_pending(self, lead: Lead, position: Position) -> Position:
+        """Publish a window of what waits; then, unless more of it is left, rest until something is committed."""
         self._wake.clear()
-        rows, position = await outbox.pending(self._kernel.database, position, limit=WINDOW)
-        if not rows:
+        rows, position = await outbox.pending(lead, position, limit=WINDOW)
+        metrics.outbox_pending.set(len(rows))
+        if rows:
+            position = await self._publish(lead, rows, position)
+        if len(rows) < WINDOW:
             metrics.outbox_pending.set(0)
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
-            return position
-        metrics.outbox_pending.set(len(rows))
-        return await self._publish(rows, position)
+        return position
 
-    async def _publish(self, rows: list[Row], position: Position) -> Position:
+    async def _publish(self, lead: Lead, rows: list[Row], position: Position) -> Position:
         """Send a window and record what was stored, also when only its first part was."""
         appended = await self._log.append(
             [self._entry(row) for row in rows],
@@ -94,7 +96,7 @@ class Relay:
         )
         if appended.stored:
             position = await outbox.mark_published(
-                self._kernel.database,
+                lead,
                 rows[: appended.stored],
                 first_seq=position.last_seq + 1,
                 position=position,
@@ -115,33 +117,31 @@ class Relay:
         )
         return Entry(row.subject, row.payload, headers, headers["ce-id"])
 
-    async def _reconcile(self, position: Position | None = None) -> Position:
+    async def _reconcile(self, lead: Lead, position: Position | None = None) -> Position:
         """Agree with the stream on what it holds: mark what it has and we did not know, publish again what it lost."""
         self._compare_at = time.monotonic() + COMPARE_S
-        position = position or await outbox.position(self._kernel.database, self._stream)
+        position = position or await outbox.position(lead, self._stream)
         state = await self._log.info()
-        known = await self._known_to(state.last_seq) if position.last_seq else True
+        known = await self._known_to(lead, state.last_seq) if position.last_seq else True
         if state.last_seq < position.last_seq or not known:
             keep = state.last_seq if known and state.last_seq else 0
-            position = await outbox.publish_again(
-                self._kernel.database, self._stream, after_seq=keep, last_seq=state.last_seq
-            )
+            position = await outbox.publish_again(lead, self._stream, after_seq=keep, last_seq=state.last_seq)
             log.warning("relay.stream_lost_events", stream=self._stream, last_seq=keep, epoch=position.epoch)
         elif state.last_seq > position.last_seq:
-            position = await self._adopt(position, state.last_seq)
+            position = await self._adopt(lead, position, state.last_seq)
         return position
 
-    async def _known_to(self, last_seq: int) -> bool:
+    async def _known_to(self, lead: Lead, last_seq: int) -> bool:
         """Whether the stream's last message is the one that the outbox remembers at that sequence."""
         if last_seq == 0:
             return True
-        remembered = await outbox.id_at(self._kernel.database, last_seq)
+        remembered = await outbox.id_at(lead, last_seq)
         if remembered is None:
             return True
         message = await self._log.message(last_seq)
         return message is not None and message.get("Nats-Msg-Id") == str(remembered)
 
-    async def _adopt(self, position: Position, last_seq: int) -> Position:
+    async def _adopt(self, lead: Lead, position: Position, last_seq: int) -> Position:
         """Mark rows that were stored by a relay which ended before it could: a window at the most, if it was one of ours."""
         while position.last_seq < last_seq:
             until = min(position.last_seq + ADOPTED, last_seq)
@@ -149,5 +149,5 @@ class Relay:
                 *(self._log.message(seq) for seq in range(position.last_seq + 1, until + 1))
             )
             ids = [headers.get("Nats-Msg-Id") if headers else None for headers in found]
-            position = await outbox.mark_stored(self._kernel.database, ids, position=position)
+            position = await outbox.mark_stored(lead, ids, position=position)
         return position

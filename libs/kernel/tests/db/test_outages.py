@@ -14,6 +14,7 @@ import pytest
 from msgspec import Struct
 
 from polis.db import Batch, Database, Deadline, GroupCommit, connections
+from polis.db.leadership import lead
 from polis.db.migrate import migrate, provision
 from polis.local.postgres import Postgres
 from polis.proto import Refused
@@ -156,6 +157,16 @@ async def test_a_frozen_server_costs_the_deadline_and_no_connection(victim, data
         return await sessions(database) <= database.connections.open_count
 
     await wait_until(none_left_over)
+
+
+async def test_a_frozen_server_ends_the_lead(victim, database, monkeypatch):
+    """Its statements are not waited for any longer; another process may lead by then, and goes on from what is recorded."""
+    async with lead(database, "relay") as leading:
+        monkeypatch.setattr("polis.db.leadership.DEFAULT_DEADLINE_S", DEADLINE_S)
+        async with frozen(victim):
+            assert await outcome(leading.value("select 1")) is DeadlineExceeded
+
+    assert not leading()
 
 
 async def test_readiness_turns_red_on_a_frozen_server_and_green_after_it(victim, database):

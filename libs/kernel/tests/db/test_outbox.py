@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from polis.db import GroupCommit, outbox, retention
+from polis.db.leadership import lead
 from polis.proto import Refused
 from polis.proto.catalog import ResourceCreated
 from polis.proto.problems import Unavailable
@@ -17,6 +18,11 @@ from polis.telemetry import trace
 from polis.testing import eventually
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+END_THE_LEADER = """
+    select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_locks l on l.pid = a.pid
+    where l.locktype = 'advisory' and l.granted and a.application_name = 'polis-notebook-relay'
+"""
 
 
 def created(org, key="k", resource=None):
@@ -32,26 +38,33 @@ async def emptied(admin):
 
 
 @pytest.fixture
-def waiting(database):
+async def leading(database, monkeypatch):
+    monkeypatch.setattr("polis.db.leadership.POLL_S", 0.02)
+    async with lead(database, "relay") as leading:
+        yield leading
+
+
+@pytest.fixture
+def waiting(leading):
     """What a relay that begins now would publish."""
 
     async def waiting(limit=100):
-        rows, _ = await outbox.pending(database, await outbox.position(database, "S"), limit=limit)
+        rows, _ = await outbox.pending(leading, await outbox.position(leading, "S"), limit=limit)
         return rows
 
     return waiting
 
 
 @pytest.fixture
-def publish(database, waiting):
+def publish(leading, waiting):
     """Record the first that wait as published from a place on; the position behind them."""
 
     async def publish(count, *, first_seq):
         return await outbox.mark_published(
-            database,
+            leading,
             await waiting(count),
             first_seq=first_seq,
-            position=await outbox.position(database, "S"),
+            position=await outbox.position(leading, "S"),
         )
 
     return publish
@@ -68,7 +81,7 @@ def emit(database, org):
 
 @pytest.mark.parametrize("count", [2, 20], ids=["few", "many"])
 async def test_events_commit_with_their_transaction_in_the_order_of_emission(
-    emptied, database, org, emit, count, waiting
+    emptied, org, emit, count, waiting
 ):
     events = [created(org, f"k{n}") for n in range(count)]
 
@@ -81,9 +94,7 @@ async def test_events_commit_with_their_transaction_in_the_order_of_emission(
 
 
 @pytest.mark.parametrize("count", [1, 10], ids=["few", "many"])
-async def test_an_event_is_kept_byte_for_byte_with_what_led_to_it(
-    emptied, database, org, emit, count, waiting
-):
+async def test_an_event_is_kept_byte_for_byte_with_what_led_to_it(emptied, org, emit, count, waiting):
     event = created(org, 'it\'s a \\ "key"; drop table notebook.outbox; --')
     with trace.enter(trace.parse(TRACE)) as here:
         ids = await emit(*[event] * count)
@@ -157,7 +168,9 @@ async def test_who_relays_is_woken_by_every_commit_with_events_and_by_no_other(d
     assert woken == [1]
 
 
-async def test_a_row_that_commits_late_is_not_skipped(emptied, database, org, emit, waiting, publish):
+async def test_a_row_that_commits_late_is_not_skipped(
+    emptied, database, org, emit, waiting, publish, leading
+):
     """Numbers are given before the commit: who reads what is behind the last number loses rows."""
     async with database.transaction([org]) as slow:
         await slow.execute(
@@ -168,16 +181,19 @@ async def test_a_row_that_commits_late_is_not_skipped(emptied, database, org, em
         await emit(created(org))
         [early] = await waiting()
         position = await publish(1, first_seq=1)
+    [behind] = await emit(created(org))
 
-    [late], _ = await outbox.pending(database, position, limit=10)
-    [also] = await waiting()
+    [late, last], _ = await outbox.pending(leading, position, limit=10)
+    [also], _ = await outbox.pending(leading, position, limit=1)
 
-    assert late.n == also.n < early.n
+    assert [row.n for row in await waiting()] == [late.n, last.n]
+    assert late.n == also.n < early.n < last.n
+    assert last.id == behind
     assert (position.last_seq, position.horizon.low) == (1, late.n - 1)
 
 
 async def test_what_an_undone_transaction_left_open_is_looked_for_until_nobody_can_fill_it(
-    emptied, database, org, emit, publish, monkeypatch
+    emptied, database, org, emit, publish, monkeypatch, leading
 ):
     monkeypatch.setattr("polis.db.horizon.SETTLE_S", 0.0)
     insert = "insert into notebook.outbox (id, org_id, subject, fact, entity, payload) values ($1, $2, 's', 'f', 'e', '')"
@@ -192,69 +208,103 @@ async def test_what_an_undone_transaction_left_open_is_looked_for_until_nobody_c
         await emit(created(org))
         position = await publish(1, first_seq=2)
         for _ in range(3):
-            rows, position = await outbox.pending(database, position, limit=10)
+            rows, position = await outbox.pending(leading, position, limit=10)
             assert (rows, len(position.horizon.gaps)) == ([], 1)
 
-    [late], position = await outbox.pending(database, position, limit=10)
-    position = await outbox.mark_published(database, [late], first_seq=3, position=position)
-    _, position = await outbox.pending(database, position, limit=10)
+    [late], position = await outbox.pending(leading, position, limit=10)
+    position = await outbox.mark_published(leading, [late], first_seq=3, position=position)
+    _, position = await outbox.pending(leading, position, limit=10)
 
     assert position.horizon.gaps == ()
     assert position.horizon.low == position.horizon.high == late.n + 1
 
 
 async def test_published_rows_are_known_by_their_place_in_the_stream(
-    emptied, database, org, emit, waiting, publish
+    emptied, org, emit, waiting, publish, leading
 ):
     ids = await emit(*(created(org) for _ in range(5)))
 
     position = await publish(3, first_seq=11)
 
-    again = await outbox.position(database, "S")
+    again = await outbox.position(leading, "S")
     assert (position.epoch, position.last_seq, position.horizon.high) == (1, 13, again.horizon.high)
-    assert [await outbox.id_at(database, seq) for seq in (10, 11, 12, 13, 14)] == [None, *ids[:3], None]
+    assert [await outbox.id_at(leading, seq) for seq in (10, 11, 12, 13, 14)] == [None, *ids[:3], None]
     assert [row.id for row in await waiting()] == ids[3:]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 3, 4])
 async def test_what_a_stream_lost_is_unpublished_again_under_a_new_epoch(
-    kept, emptied, database, org, emit, waiting, publish
+    kept, emptied, org, emit, waiting, publish, leading
 ):
     ids = await emit(*(created(org) for _ in range(5)))
     await publish(3, first_seq=1)
     await publish(2, first_seq=4)
 
-    position = await outbox.publish_again(database, "S", after_seq=kept, last_seq=kept)
+    position = await outbox.publish_again(leading, "S", after_seq=kept, last_seq=kept)
 
     assert (position.epoch, position.last_seq) == (2, kept)
     assert [row.id for row in await waiting()] == ids[kept:]
-    assert [await outbox.id_at(database, seq) for seq in range(1, 6)] == ids[:kept] + [None] * (5 - kept)
+    assert [await outbox.id_at(leading, seq) for seq in range(1, 6)] == ids[:kept] + [None] * (5 - kept)
 
 
-async def test_what_an_ended_relay_stored_is_marked_by_its_id(emptied, database, org, emit, waiting):
+async def test_what_an_ended_relay_stored_is_marked_by_its_id(emptied, org, emit, waiting, leading):
     first, second, third = await emit(created(org), created(org), created(org))
-    position = await outbox.position(database, "S")
+    position = await outbox.position(leading, "S")
 
     position = await outbox.mark_stored(
-        database, [str(first), str(second), None, str(uuid4()), str(third)], position=position
+        leading, [str(first), str(second), None, str(uuid4()), str(third)], position=position
     )
 
     assert (position.epoch, position.last_seq) == (1, 5)
     assert await waiting() == []
-    assert [await outbox.id_at(database, seq) for seq in (1, 2, 5)] == [first, second, third]
+    assert [await outbox.id_at(leading, seq) for seq in (1, 2, 5)] == [first, second, third]
 
 
-async def test_a_relay_that_lost_its_lead_records_nothing(emptied, database, org, emit, waiting):
+async def test_a_relay_that_lost_its_lead_records_nothing(emptied, org, emit, waiting, leading):
     await emit(created(org), created(org))
-    stale = await outbox.position(database, "S")
+    stale = await outbox.position(leading, "S")
     first, second = await waiting(2)
-    await outbox.mark_published(database, [first], first_seq=1, position=stale)
+    await outbox.mark_published(leading, [first], first_seq=1, position=stale)
 
     with pytest.raises(Refused) as refused:
-        await outbox.mark_published(database, [second], first_seq=1, position=stale)
+        await outbox.mark_published(leading, [second], first_seq=1, position=stale)
 
     assert refused.value.problem == Unavailable("postgresql")
     assert [row.id for row in await waiting()] == [second.id]
+
+
+async def test_a_relay_whose_connection_has_ended_records_nothing_and_the_next_one_goes_on(
+    emptied, database, org, emit, leading, admin
+):
+    await emit(created(org))
+    position = await outbox.position(leading, "S")
+    rows, _ = await outbox.pending(leading, position, limit=10)
+
+    await admin.execute(END_THE_LEADER)
+    async with lead(database, "relay") as following:
+        with pytest.raises(Refused) as refused:
+            await outbox.mark_published(leading, rows, first_seq=1, position=position)
+        again, _ = await outbox.pending(following, await outbox.position(following, "S"), limit=10)
+        position = await outbox.mark_published(following, again, first_seq=1, position=position)
+
+    assert refused.value.problem == Unavailable("postgresql")
+    assert not leading()
+    assert (again, position.last_seq) == (rows, 1)
+
+
+async def test_what_a_leader_states_together_holds_as_a_whole(emptied, leading, waiting, admin):
+    await waiting()
+
+    async def fail():
+        async with leading.transaction(within_s=5):
+            await leading.fetch("update notebook.relay set epoch = 7")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+
+    assert not leading()
+    assert await admin.fetchval("select epoch from notebook.relay") == 1
 
 
 async def test_one_of_many_leads_and_the_next_follows_when_its_connection_ends(
@@ -265,7 +315,7 @@ async def test_one_of_many_leads_and_the_next_follows_when_its_connection_ends(
 
     async def replica():
         database = await open_database(size=1)
-        async with outbox.leadership(database) as still:
+        async with lead(database, "relay") as still:
             leading.put_nowait(still)
             await released.wait()
 
@@ -276,10 +326,7 @@ async def test_one_of_many_leads_and_the_next_follows_when_its_connection_ends(
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(leading.get(), 0.1)
         assert first()
-        await admin.execute(
-            "select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_locks l on l.pid = a.pid"
-            " where l.locktype = 'advisory' and l.granted and a.application_name = 'polis-notebook-relay'"
-        )
+        await admin.execute(END_THE_LEADER)
         second = await leading.get()
         assert second()
         await eventually(lambda: not first())
@@ -322,7 +369,7 @@ async def test_one_event_delivered_twice_at_once_has_one_effect(database, org):
 
 
 async def test_rows_are_kept_for_their_time_and_go_in_bounded_pieces(
-    emptied, database, org, emit, waiting, publish, admin
+    emptied, database, org, emit, waiting, publish, admin, leading
 ):
     await emit(*(created(org) for _ in range(25)))
     for first in range(1, 21, 5):
@@ -345,5 +392,5 @@ async def test_rows_are_kept_for_their_time_and_go_in_bounded_pieces(
 
     assert (deleted["outbox"], deleted["inbox"]) == (15, 1)
     assert len(await waiting()) == 5
-    assert isinstance(await outbox.id_at(database, 16), UUID)
-    assert await outbox.id_at(database, 15) is None
+    assert isinstance(await outbox.id_at(leading, 16), UUID)
+    assert await outbox.id_at(leading, 15) is None
