@@ -8,11 +8,13 @@ import json
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
 from rich.console import Console
 
 from polis.cli import runs
 from polis.cli.api import Api, Problem
+from polis.proto.live import MSGPACK_PROTOCOL
 from polis.testing import eventually
 
 SAMPLE = Path(__file__).parent.parent.parent / "samples" / "mailbox.mbox"
@@ -154,17 +156,26 @@ async def test_a_page_of_another_origin_cannot_connect(ada, address):
 
 @pytest.mark.parametrize(
     "words",
-    ["nonsense", '{"op": "dance"}', '{"op": "subscribe"}', '{"op": "subscribe", "topic": "x", "y": 1}'],
+    [
+        "nonsense",
+        '{"op": "dance"}',
+        '{"op": "subscribe"}',
+        '{"op": "subscribe", "topic": "x", "y": 1}',
+        f'{{"op": "call", "id": 1, "name": "PostMessage", "request": {"[" * 9_000}{"]" * 9_000}}}',
+        msgspec.msgpack.encode({"op": "unsubscribe", "topic": "?"}).replace(b"?", b"\xff"),
+    ],
+    ids=["nonsense", "unknown", "without a topic", "a field too many", "too deep", "no UTF-8"],
 )
-async def test_what_is_not_understood_closes_the_socket_with_its_code(ada, address, words):
+async def test_what_is_not_understood_closes_the_socket_with_its_code_and_says_what(ada, address, words):
+    send, protocol = ("send_bytes", MSGPACK_PROTOCOL) if isinstance(words, bytes) else ("send_str", "")
+    headers = {"Authorization": f"Bearer {ada.token}"}
     async with aiohttp.ClientSession() as http:
-        socket = await http.ws_connect(
-            f"{address}/api/v1/live", headers={"Authorization": f"Bearer {ada.token}"}
-        )
-        await socket.send_str(words)
-        await socket.receive(timeout=30)
+        socket = await http.ws_connect(f"{address}/api/v1/live", headers=headers, protocols=(protocol,))
+        await getattr(socket, send)(words)
+        goodbye = await socket.receive(timeout=30)
 
         assert socket.close_code == 4400
+        assert goodbye.extra
 
 
 async def test_an_unknown_topic_is_refused_and_the_socket_lives_on(ada, start, address):

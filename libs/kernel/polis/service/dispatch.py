@@ -255,7 +255,7 @@ def _decode(operation: Operation, payload: bytes) -> object:
         request = call.request_decoder(operation).decode(payload)
     except msgspec.ValidationError as error:
         raise Refused(invalid_from_msgspec(error)) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(Malformed(reason=str(error))) from None
     except RecursionError:
         raise Refused(Malformed(reason="nested too deeply")) from None

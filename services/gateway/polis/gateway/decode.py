@@ -120,7 +120,7 @@ def _json(body: bytes, media_type: str) -> dict[str, object]:
         raise Refused(Malformed(reason=f"the body is nested more than {_MAX_DEPTH} deep"))
     try:
         content = msgspec.json.decode(body or b"{}")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(Malformed(reason=str(error))) from None
     except RecursionError:
         raise Refused(Malformed(reason="the body is nested too deeply")) from None

@@ -83,8 +83,8 @@ class Session:
         """Take one message; never waits."""
         try:
             said = self.codec.said(message)
-        except msgspec.DecodeError:
-            self._socket.close(UNDERSTOOD_NOT)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            self._socket.close(UNDERSTOOD_NOT, str(error))
             return
         match said:
             case Call():

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from polis.proto import Refused, catalog, runtime
-from polis.proto.problems import Forbidden, Unavailable
+from polis.proto.problems import Forbidden, Malformed, Unavailable
 from polis.proto.runtime import HookUnknown, NoToken, TriggerNotFound
 from polis.proto.trigger import (
     MAX_DEPTH,
@@ -24,7 +24,7 @@ from polis.proto.trigger import (
     TriggerSpec,
     Webhook,
 )
-from polis.runtime.triggers import clock
+from polis.runtime.triggers import clock, hooks
 from polis.runtime.triggers.signatures import sign
 from polis.runtime.triggers.stand_in import StandIn
 from polis.testing import eventually
@@ -444,3 +444,11 @@ async def test_events_of_runs_that_start_runs_go_in_no_circle(
 
     assert ended.error.kind == "trigger.too_deep"
     assert max(run["chain"] or 0 for run in await runs_of(trigger.id)) == MAX_DEPTH
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"name": "\xff"}'])
+def test_a_body_that_is_called_json_and_is_none_is_refused(body):
+    with pytest.raises(Refused) as refusal:
+        hooks.content(body, "application/json")
+
+    assert isinstance(refusal.value.problem, Malformed)

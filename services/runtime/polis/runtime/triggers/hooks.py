@@ -126,7 +126,7 @@ def content(body: bytes, media_type: str) -> object:
     if kind.endswith(("/json", "+json")) or not kind:
         try:
             return msgspec.json.decode(body) if body else None
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if kind:
                 raise Refused(Malformed(reason=f"the body is no JSON: {error}")) from None
     try:
