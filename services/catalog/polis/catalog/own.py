@@ -18,9 +18,8 @@ from polis.catalog.files.streams import Streams
 from polis.catalog.grants import Grants
 from polis.catalog.resources import rows as resources
 from polis.javascript import Pool
-from polis.proto import Refused
 from polis.service.quotas import Quotas
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,20 +55,15 @@ class Own:
 async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     own = Own(config, kernel)
     await bootstrap(kernel.database, shipped())
-    kernel.tasks.start(sweep_expired(own), name="sweep")
+    kernel.tasks.start(rounds("sweep", lambda: _sweep(own), every_s=config.sweep_every_s), name="sweep")
     async with own.scripts:
         yield own
 
 
-async def sweep_expired(own: Own) -> None:
-    """Remove expired uploads, what is left of those that were never opened, and expired grants for as long as the service runs."""
-    while True:
-        try:
-            while await uploads.sweep(own.database, own.blobs, datetime.now(UTC)):
-                pass
-            while await intents.sweep(own.database, datetime.now(UTC)):
-                pass
-            await grants.sweep(own.database, datetime.now(UTC))
-        except Refused as refusal:
-            log.warning("sweep.postponed", problem=refusal.problem.type)
-        await asyncio.sleep(own.config.sweep_every_s)
+async def _sweep(own: Own) -> None:
+    """Remove expired uploads, what is left of those that were never opened, and expired grants."""
+    while await uploads.sweep(own.database, own.blobs, datetime.now(UTC)):
+        pass
+    while await intents.sweep(own.database, datetime.now(UTC)):
+        pass
+    await grants.sweep(own.database, datetime.now(UTC))

@@ -59,10 +59,10 @@ async def told(tx: Transaction, org_id: UUID, found: Sequence[Resource]) -> Asyn
             join catalog.versions v on v.org_id = $1 and v.resource_id = w.id and v.number = s.number
             join catalog.drafts d on d.org_id = $1 and d.resource_id = w.id
             where (w.n, v.digest, s.key_id) > ($3, $4, $5)
-                and (v.content = d.content or exists (
-                    select from catalog.activations a
+                and (v.content = d.content or (
+                    select true from catalog.activations a
                     join catalog.versions u on u.org_id = $1 and u.resource_id = w.id and u.number = a.number
-                    where a.org_id = $1 and a.resource_id = w.id and u.digest = v.digest))
+                    where a.org_id = $1 and a.resource_id = w.id and u.digest = v.digest limit 1))
             order by w.n, v.digest, s.key_id limit $6
             """,
             org_id,

@@ -327,9 +327,9 @@ async def of_users(db: Tenant, viewer: Viewer, after: UserPosition, limit: int) 
         from catalog.uses u
         join catalog.resources r on r.org_id = u.org_id and r.id = u.resource_id
         where u.org_id = $1 and u.used_id = $2 and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
-            and (u.number = r.latest or exists (
-                select from catalog.activations a
-                where a.org_id = u.org_id and a.resource_id = u.resource_id and a.number = u.number
+            and (u.number = r.latest or (
+                select true from catalog.activations a
+                where a.org_id = u.org_id and a.resource_id = u.resource_id and a.number = u.number limit 1
             ))
             and (r.key, u.resource_id, u.number, u.pinned > 0, u.used_number) > ($5, $6, $7, $8, $9)
         order by r.key, u.resource_id, u.number, u.pinned > 0, u.used_number limit $10

@@ -183,11 +183,13 @@ class Feed:
                 attempt += 1
 
     async def _hear(self, event: Followed) -> None:
-        """What goes wrong with one of those who hear is raised behind the others."""
+        """What goes wrong with one of those who hear is raised behind the others; with more than one, the rest is logged."""
         heard = await asyncio.gather(*(hear(event) for hear in self._hearers), return_exceptions=True)
-        for failure in heard:
-            if failure is not None:
-                raise failure
+        failures = [failure for failure in heard if failure is not None]
+        for failure in failures[1:]:
+            log.error("event.unheard", event_type=event.type, exc_info=failure)
+        if failures:
+            raise failures[0]
 
 
 @contextmanager
