@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from typing import TYPE_CHECKING
 
 from polis.db.retention import sweep
-from polis.proto import Refused
+from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -17,12 +15,9 @@ EVERY_S = 600.0
 
 
 async def keep_retention(kernel: Kernel) -> None:
-    """Sweep again and again; replicas spread over time, and an outage is waited out."""
-    while True:
-        await asyncio.sleep(EVERY_S * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-        try:
-            deleted = await sweep(kernel.database)
-        except Refused as refusal:
-            log.warning("retention.postponed", problem=refusal.problem.type)
-        else:
-            log.info("retention.swept", **deleted)
+    """Sweep again and again; replicas spread over time."""
+
+    async def turn() -> None:
+        log.info("retention.swept", **await sweep(kernel.database))
+
+    await rounds("retention", turn, every_s=EVERY_S, spread=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,7 @@ from polis.identity.tokens.issue import Issuer
 from polis.identity.tokens.keys import Keyring, utc_now
 from polis.identity.vault import rewrap
 from polis.identity.vault.cipher import ring_of
-from polis.proto import Refused
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,9 +63,8 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
 
 async def _reload_keys(own: Own) -> None:
     """See the keys that other replicas made, for as long as the service runs."""
-    while True:
-        await asyncio.sleep(own.config.key_reload_s)
-        try:
-            await own.keys.reload(own.database, utc_now())
-        except Refused as refusal:
-            log.warning("signing_keys.not_reloaded", problem=refusal.problem.type)
+
+    async def turn() -> None:
+        await own.keys.reload(own.database, utc_now())
+
+    await rounds("signing keys", turn, every_s=own.config.key_reload_s, spread=True)

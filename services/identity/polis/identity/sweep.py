@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from polis.identity.access import usages
 from polis.identity.tokens.keys import utc_now
-from polis.proto import Refused
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,13 +91,8 @@ _OF_PEOPLE = (_TICKETS, _RESETS, _MAILS, _GUESSES)
 
 
 async def sweep(database: Database, config: Config) -> None:
-    """Sweep again and again; an outage only puts it off."""
-    while True:
-        try:
-            await sweep_once(database, utc_now())
-        except Refused as refusal:
-            log.warning("sweep.postponed", problem=refusal.problem.type)
-        await asyncio.sleep(config.sweep_every_s)
+    """Sweep again and again."""
+    await rounds("sweep", lambda: sweep_once(database, utc_now()), every_s=config.sweep_every_s)
 
 
 async def sweep_once(database: Database, at: datetime) -> None:

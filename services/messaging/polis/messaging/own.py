@@ -21,8 +21,7 @@ from polis.messaging.streams import ending, saying
 from polis.messaging.telling import Telling
 from polis.messaging.turns import clock as turns
 from polis.messaging.turns.rules import Bounds
-from polis.proto import Refused
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -70,17 +69,12 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     kernel.tasks.start(ending.keep(own), name="streams")
     kernel.tasks.start(settling.keep(kernel, own), name="replies to asks")
     kernel.tasks.start(notifications.keep(kernel.database, config), name="notifications")
-    kernel.tasks.start(_sweep(own), name="sweep")
+    kernel.tasks.start(rounds("sweep", lambda: _sweep(own), every_s=config.sweep_every_s), name="sweep")
     yield own
 
 
 async def _sweep(own: Own) -> None:
-    """Remove what is kept no longer, for as long as the service runs."""
-    while True:
-        try:
-            now = datetime.now(UTC)
-            await retention.sweep(own.database, now, own.config.message_retention_days)
-            await ending.forget(own, now)
-        except Refused as refusal:
-            log.warning("sweep.postponed", problem=refusal.problem.type)
-        await asyncio.sleep(own.config.sweep_every_s)
+    """Remove what is kept no longer."""
+    now = datetime.now(UTC)
+    await retention.sweep(own.database, now, own.config.message_retention_days)
+    await ending.forget(own, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -11,8 +10,7 @@ from msgspec import Struct
 
 from polis.identity.audit.log import record
 from polis.identity.tokens.keys import utc_now
-from polis.proto import Refused
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from polis.db import Database
@@ -23,14 +21,12 @@ ROWS = 1_000
 
 
 async def keep(database: Database, config: Config) -> None:
-    """Cut again and again; an outage only puts it off."""
-    while True:
-        try:
-            while await cut(database, timedelta(days=config.audit_days), utc_now()):
-                pass
-        except Refused as refusal:
-            log.warning("audit.not_cut", problem=refusal.problem.type)
-        await asyncio.sleep(config.sweep_every_s)
+    """Cut for as long as the service runs."""
+
+    async def turn() -> float | None:
+        return 0.0 if await cut(database, timedelta(days=config.audit_days), utc_now()) else None
+
+    await rounds("audit log", turn, every_s=config.sweep_every_s)
 
 
 class _Cut(Struct, frozen=True):

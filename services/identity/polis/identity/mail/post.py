@@ -17,6 +17,7 @@ from polis.identity.tokens.keys import utc_now
 from polis.identity.tokens.opaque import mint
 from polis.proto import Refused
 from polis.proto.identity import MailRequested
+from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -51,23 +52,16 @@ class Post:
         self._woken.set()
 
     async def run(self) -> None:
-        """Write and send for as long as the service runs; an outage only puts it off."""
+        """Write and send for as long as the service runs."""
         if not self._config.smtp_host and not self._config.shows_mails:
             log.warning("mails.nobody_sends", setting="POLIS_SMTP_HOST")
-        while True:
-            self._woken.clear()
-            try:
-                while await self._write_one():
-                    pass
-                while self._config.smtp_host and await self._send_one():
-                    pass
-            except Refused as refusal:
-                log.warning("mails.postponed", problem=refusal.problem.type)
-            try:
-                async with asyncio.timeout(self._config.mail_every_s):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
+        await rounds("mails", self._turn, every_s=self._config.mail_every_s, wake=self._woken)
+
+    async def _turn(self) -> None:
+        while await self._write_one():
+            pass
+        while self._config.smtp_host and await self._send_one():
+            pass
 
     async def _write_one(self) -> bool:
         async with self._database.across_orgs() as tx:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -12,8 +11,8 @@ from msgspec import Struct
 from polis.identity.tokens.keys import utc_now
 from polis.identity.vault.cipher import Place, Unreadable, Wrapped
 from polis.identity.vault.envelope import DATA_KEY, opened_until
-from polis.proto import Refused
 from polis.service.config import BadSettings
+from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -47,14 +46,13 @@ class _Row(Struct, frozen=True):
 
 
 async def keep(database: Database, ring: Ring, config: Config) -> None:
-    """Rewrap and sweep again and again; an outage only puts it off."""
-    while True:
-        try:
-            await rewrap(database, ring)
-            await sweep(database, utc_now())
-        except Refused as refusal:
-            log.warning("vault.not_rewrapped", problem=refusal.problem.type)
-        await asyncio.sleep(config.sweep_every_s)
+    """Rewrap and sweep for as long as the service runs."""
+
+    async def turn() -> None:
+        await rewrap(database, ring)
+        await sweep(database, utc_now())
+
+    await rounds("vault", turn, every_s=config.sweep_every_s)
 
 
 async def demand_keys(database: Database, ring: Ring) -> None:

@@ -5,7 +5,6 @@ Nobody answers for them, for their token is gone with the request: they say it a
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from polis.messaging.asked import words
 from polis.messaging.asked.replies import AskedRow, say, settled, why_not
 from polis.messaging.messages import rows as messages
 from polis.proto import Refused, messaging, runtime
+from polis.service.rounds import rounds
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -41,17 +41,11 @@ class Left(Struct, frozen=True):
 
 async def keep(kernel: Kernel, own: Own) -> None:
     """For as long as the process lives: one look at an index a turn."""
-    while True:
-        try:
-            while await sweep(kernel, own) == _AT_ONCE:
-                pass
-        except Refused as refusal:
-            log.warning("replies.postponed", problem=refusal.problem.type)
-        await asyncio.sleep(TURN_S)
+    await rounds("replies to asks", lambda: sweep(kernel, own), every_s=TURN_S)
 
 
-async def sweep(kernel: Kernel, own: Own) -> int:
-    """Settle what was left behind; how many that were. What goes wrong with one keeps no other."""
+async def sweep(kernel: Kernel, own: Own) -> float | None:
+    """Settle what was left behind; at once again when there may be more. What goes wrong with one keeps no other."""
     async with own.database.across_orgs() as tx:
         left = await tx.rows(
             Left,
@@ -74,7 +68,7 @@ async def sweep(kernel: Kernel, own: Own) -> int:
             await _settle(kernel, own, reply)
         except Refused as refusal:
             log.warning("reply.postponed", ask_id=str(reply.ask_id), problem=refusal.problem.type)
-    return len(left)
+    return 0.0 if len(left) == _AT_ONCE else None
 
 
 async def _settle(kernel: Kernel, own: Own, left: Left) -> None:

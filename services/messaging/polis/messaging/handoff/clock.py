@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -13,8 +12,7 @@ from polis.messaging import access
 from polis.messaging.conversations import rows as conversations
 from polis.messaging.conversations.turn import Turn
 from polis.messaging.handoff import passing, rows
-from polis.proto import Refused
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from polis.db import Database
@@ -32,17 +30,11 @@ class _Due(Struct, frozen=True):
 
 async def keep(database: Database, telling: Telling) -> None:
     """Look for what is due for as long as the process lives: one look at an index a turn."""
-    while True:
-        try:
-            while await sweep(database, telling) == _AT_ONCE:
-                pass
-        except Refused as refusal:
-            log.warning("handoffs.postponed", problem=refusal.problem.type)
-        await asyncio.sleep(TURN_S)
+    await rounds("handoffs", lambda: sweep(database, telling), every_s=TURN_S)
 
 
-async def sweep(database: Database, telling: Telling) -> int:
-    """Do what is due about some handoffs; how many those were."""
+async def sweep(database: Database, telling: Telling) -> float | None:
+    """Do what is due about some handoffs; at once again when there may be more."""
     async with database.across_orgs() as tx:
         due = await tx.rows(
             _Due,
@@ -64,4 +56,4 @@ async def sweep(database: Database, telling: Telling) -> int:
             turn = Turn(tx, telling, row, actor_id=handoff.by, at=at)
             await passing.expire(turn, handoff)
             await turn.close()
-    return len(due)
+    return 0.0 if len(due) == _AT_ONCE else None

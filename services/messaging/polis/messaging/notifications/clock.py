@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.db.ids import new_id
-from polis.db.leadership import lead
 from polis.messaging.notifications import finding
 from polis.messaging.notifications.deciding import Due, Verdict, decide, hour_of
-from polis.proto import Refused
 from polis.proto.messaging import NotificationDue
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from polis.db import Database, Transaction
     from polis.messaging.config import Config
 
 AT_ONCE = 100
-_AGAIN_S = 5.0
-"""After the database could not be reached."""
 _COUNTED = 200
 """Numbers of a conversation that are looked at for what is unread."""
 
@@ -30,15 +25,11 @@ Principal = tuple[UUID, UUID]
 
 async def keep(database: Database, config: Config) -> None:
     """For as long as the process lives. Two that lead for a moment do nothing twice: each row is one's."""
-    while True:
-        try:
-            async with lead(database, "notifications") as leading:
-                while leading():
-                    await turn(database, config, datetime.now(UTC))
-                    await asyncio.sleep(config.notify_every_s)
-        except Refused as refusal:
-            log.warning("notifications.postponed", problem=refusal.problem.type)
-            await asyncio.sleep(_AGAIN_S)
+
+    async def now() -> None:
+        await turn(database, config, datetime.now(UTC))
+
+    await rounds("notifications", now, every_s=config.notify_every_s, led=database)
 
 
 async def turn(database: Database, config: Config, now: datetime) -> int:

@@ -8,8 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.proto import Refused
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from polis.db import Database
@@ -35,6 +34,7 @@ class Indexer:
         self._database = database
         self._heeded: set[tuple[UUID, UUID]] = set()
         self._wake = asyncio.Event()
+        self._look_at = 0.0
 
     def heed(self, org_id: UUID, conversation_id: UUID) -> None:
         """Something was said in a conversation."""
@@ -43,23 +43,16 @@ class Indexer:
 
     async def keep(self) -> None:
         """For as long as the service runs."""
-        loop = asyncio.get_running_loop()
-        look_at = loop.time()
-        while True:
-            try:
-                if loop.time() >= look_at:
-                    look_at = loop.time() + _LOOK_S
-                    self._heeded.update(await self._behind())
-                await self._all()
-            except Refused as refusal:
-                log.warning("indexing.postponed", problem=refusal.problem.type)
-            try:
-                async with asyncio.timeout_at(look_at):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
-            await asyncio.sleep(_TOGETHER_S)
-            self._wake.clear()
+        await rounds("words", self._turn, every_s=_LOOK_S, wake=self._wake, together_s=_TOGETHER_S)
+
+    async def _turn(self) -> float:
+        """Index what is heeded; seconds until to look for more."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._look_at:
+            self._heeded.update(await self._behind())
+            self._look_at = now + _LOOK_S
+        await self._all()
+        return self._look_at - now
 
     async def _all(self) -> None:
         heeded, self._heeded = self._heeded, set()

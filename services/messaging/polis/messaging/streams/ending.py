@@ -5,7 +5,6 @@ Who speaks and is silent for too long is lost: what is shown stays, as a message
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -19,7 +18,7 @@ from polis.messaging.messages.posting import post_of
 from polis.messaging.streams import rows
 from polis.proto import Refused
 from polis.proto.messaging import Message, StreamChange, Streamed
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -95,8 +94,8 @@ class _Overdue(Struct, frozen=True):
     ids: list[UUID]
 
 
-async def sweep(own: Own) -> int:
-    """End what nobody speaks in any more, or for too long; of how many conversations."""
+async def sweep(own: Own) -> float | None:
+    """End what nobody speaks in any more, or for too long; at once again when there may be more."""
     now = datetime.now(UTC)
     silent = now - timedelta(seconds=own.config.stream_lease_s)
     oldest = now - timedelta(seconds=own.config.stream_seconds)
@@ -114,7 +113,7 @@ async def sweep(own: Own) -> int:
         )
     for each in overdue:
         await _give_up(own, each, silent, oldest)
-    return len(overdue)
+    return 0.0 if len(overdue) == _AT_ONCE else None
 
 
 async def _give_up(own: Own, overdue: _Overdue, silent: datetime, oldest: datetime) -> None:
@@ -131,12 +130,7 @@ async def _give_up(own: Own, overdue: _Overdue, silent: datetime, oldest: dateti
 
 async def keep(own: Own) -> None:
     """Look for what is overdue, for as long as the service runs."""
-    while True:
-        try:
-            await sweep(own)
-        except Refused as refusal:
-            log.warning("streams.postponed", problem=refusal.problem.type)
-        await asyncio.sleep(min(own.config.stream_lease_s / 5, _LOOK_S))
+    await rounds("streams", lambda: sweep(own), every_s=min(own.config.stream_lease_s / 5, _LOOK_S))
 
 
 async def forget(own: Own, now: datetime) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -13,8 +12,7 @@ from polis.messaging import access
 from polis.messaging.conversations import rows as conversations
 from polis.messaging.conversations.turn import Turn
 from polis.messaging.turns import deciding, rows
-from polis.proto import Refused
-from polis.telemetry import log
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from polis.db import Database
@@ -32,17 +30,11 @@ class _Due(Struct, frozen=True):
 
 async def keep(database: Database, telling: Telling, hold_s: float) -> None:
     """Look for what is due for as long as the process lives: one look at an index a turn."""
-    while True:
-        try:
-            while await sweep(database, telling, hold_s) == _AT_ONCE:
-                pass
-        except Refused as refusal:
-            log.warning("turns.postponed", problem=refusal.problem.type)
-        await asyncio.sleep(TURN_S)
+    await rounds("turns", lambda: sweep(database, telling, hold_s), every_s=TURN_S)
 
 
-async def sweep(database: Database, telling: Telling, hold_s: float) -> int:
-    """Do what is due about some turns; how many those were."""
+async def sweep(database: Database, telling: Telling, hold_s: float) -> float | None:
+    """Do what is due about some turns; at once again when there may be more."""
     async with database.across_orgs() as tx:
         due = await tx.rows(
             _Due,
@@ -65,4 +57,4 @@ async def sweep(database: Database, telling: Telling, hold_s: float) -> int:
             told = Turn(tx, telling, row, actor_id=actor_id, at=at)
             await deciding.advance(told, turn, hold_s)
             await told.close()
-    return len(due)
+    return 0.0 if len(due) == _AT_ONCE else None
