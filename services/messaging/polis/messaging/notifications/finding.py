@@ -23,7 +23,7 @@ async def look(database: Database, after_s: float) -> int:
     return looked
 
 
-_LOOK = """
+_LOOK = r"""
     with active as materialized (
         select i.org_id, i.conversation_id, i.looked_seq as after, least(i.seq, i.looked_seq + $2) as upto
         from messaging.indexed i where i.seq > i.looked_seq
@@ -67,7 +67,11 @@ _LOOK = """
         join messaging.notification_preferences f on f.org_id = p.org_id and f.principal_id = p.principal_id
         union all
         select s.org_id, s.conversation_id, mention.id::uuid, s.seq, s.sent_at, s.sender_id, array['mentions']
-        from said s cross join lateral jsonb_array_elements_text(s.more::jsonb -> 'mentions') as mention (id)
+        from said s cross join lateral (
+            -- `jsonb` holds no zero character, and one message must not keep all others from being told.
+            select case when strpos(s.more, '\u0000') = 0 then s.more
+                else regexp_replace(s.more, '(?<!\\)((?:\\\\)*)\\u0000', '\1', 'g') end as more
+        ) as j cross join lateral jsonb_array_elements_text(j.more::jsonb -> 'mentions') as mention (id)
         where s.more is not null
         union all
         select s.org_id, s.conversation_id, r.sender_id, s.seq, s.sent_at, s.sender_id, array['replies']
