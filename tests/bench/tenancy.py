@@ -16,7 +16,7 @@ import asyncpg
 import uvloop
 from msgspec import Struct
 
-from polis.db import Batch, Database
+from polis.db import Batch, Database, Pages
 from polis.db.migrate import migrate
 from polis.db.provision import MIGRATOR, provision
 from polis.db.rows import to_row, to_rows
@@ -72,9 +72,13 @@ async def _measure(mesh: Mesh) -> list[Figure]:
         stack.push_async_callback(walled.close)
         free = await Database.open(mesh.postgres_url(), service="bench")
         stack.push_async_callback(free.close)
-        reads = Reads(walled, free, keys)
+        once = await Database.open(
+            f"{mesh.postgres_url()}&plan_cache_mode=force_generic_plan", service="bench"
+        )
+        stack.push_async_callback(once.close)
+        reads = Reads(walled, free, once, keys)
         figures = [await _by_id(reads, how, callers, bar) for how, callers, bar in _BY_ID_BARS]
-        return figures + [await _pages(reads, callers) for callers in (1, 64)]
+        return figures + [await _pages(reads, callers, peer) for callers in (1, 64) for peer in _PAGE_PEERS]
 
 
 _BY_ID_BARS = (("one", 1, 0.85), ("together", 1, 0.85), ("one", 64, None), ("together", 64, 1.2))
@@ -87,20 +91,28 @@ async def _by_id(reads: Reads, how: str, callers: int, bar: float | None) -> Fig
     return beside("B10", name, ours, _PEER, peers, bar=bar, unit="reads/s")
 
 
-async def _pages(reads: Reads, callers: int) -> Figure:
-    ours, peers = await _in_turn(reads.page, reads.explicit_page, callers)
+_PAGE_PEERS = {"explicit_page": _PEER, "planned_page": f"{_PEER}, told to plan it once"}
+
+
+async def _pages(reads: Reads, callers: int, peer: str) -> Figure:
+    """Beside the page as PostgreSQL plans it by itself, which is anew at each call, and beside one told to do as ours does."""
+    ours, peers = await _in_turn(reads.page, getattr(reads, peer), callers)
     name = f"pages of {PAGE} through the wall, {callers} caller{'s' if callers > 1 else ''}"
-    return beside("B10", name, ours, _PEER, peers, bar=0.95, unit="pages/s")
+    return beside("B10", name, ours, _PAGE_PEERS[peer], peers, bar=0.95, unit="pages/s")
 
 
 class Reads:
     """The same rows in each of the ways; the peer's as the superuser, whom no policy concerns, by the same client."""
 
-    def __init__(self, walled: Database, free: Database, keys: list[tuple[UUID, UUID]]) -> None:
+    def __init__(
+        self, walled: Database, free: Database, once: Database, keys: list[tuple[UUID, UUID]]
+    ) -> None:
         self._walled = walled
         self._free = free
+        self._once = once
         self._keys = keys
         self._batch: Batch[UUID, Item] = Batch(walled, Item, _TOGETHER)
+        self._pages: Pages[datetime, Item] = Pages(walled, Item, _PAGE, ("timestamptz",))
         self._random = random.Random(7)
 
     async def one(self) -> object:
@@ -116,11 +128,13 @@ class Reads:
         return to_row(Item, await self._free.connections.read(_BY_ID, (org, id_), None))
 
     async def page(self) -> object:
-        org, before = self._place()
-        return await self._walled.tenant(org).rows(Item, _PAGE, org, before)
+        return await self._pages.get(*self._place())
 
     async def explicit_page(self) -> object:
         return to_rows(Item, await self._free.connections.read(_PAGE, self._place(), None))
+
+    async def planned_page(self) -> object:
+        return to_rows(Item, await self._once.connections.read(_PAGE, self._place(), None))
 
     def _place(self) -> tuple[UUID, datetime]:
         org, _ = self._random.choice(self._keys)

@@ -7,6 +7,7 @@ from polis.db.errors import CheckViolation, ConstraintViolation, ForeignKeyViola
 from polis.db.group import Caller, GroupCommit
 from polis.db.ids import new_id
 from polis.db.migrate import check_schema
+from polis.db.pages import Pages
 from polis.db.tenant import Tenant
 from polis.db.transaction import Transaction
 
@@ -19,6 +20,7 @@ __all__ = [
     "Deadline",
     "ForeignKeyViolation",
     "GroupCommit",
+    "Pages",
     "Tenant",
     "Transaction",
     "UniqueViolation",

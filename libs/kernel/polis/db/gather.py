@@ -64,7 +64,7 @@ class Gathering(Generic[Q, A]):
     ) -> None:
         self._serve = serve
         self._watch = watch
-        self._free = lanes
+        self._lanes = self._free = lanes
         self._largest = largest
         self._bound = bound
         self._key = key
@@ -77,15 +77,30 @@ class Gathering(Generic[Q, A]):
             raise overloaded("too much waits for the database")
         self._waiting.append(asked)
         if self._free:
-            self._free -= 1
-            task = asyncio.get_running_loop().create_task(self._run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin()
         self._watch.add(asked)
         try:
             return await asked.answer
         finally:
             self._watch.discard(asked)
+
+    def enter(self) -> bool:
+        """A lane for a caller that finds nobody else and serves itself, which takes no task; to be left again."""
+        if self._waiting or self._free < self._lanes:
+            return False
+        self._free -= 1
+        return True
+
+    def leave(self) -> None:
+        self._free += 1
+        if self._waiting:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._free -= 1
+        task = asyncio.get_running_loop().create_task(self._run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
         try:
