@@ -11,7 +11,7 @@ import pytest
 
 from polis.proto import runtime
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
-from polis.runtime.hearing import rows
+from polis.runtime.hearing import opening, rows
 from polis.testing import eventually
 
 PAID = {"type": "runtime.run_emitted", "condition": "event.data.topic == 'paid' && event.data.data.n == item"}
@@ -77,11 +77,12 @@ def heard(ada, ended):
 def waiting(admin):
     """A run of which so many waits are followed, and nothing else is to be done for them."""
 
-    async def waiting(run, count=1):
+    async def waiting(run, count=1, *, is_followed=True):
         async def look():
             return count == await admin.fetchval(
-                "select count(*) from runtime.event_waits where run_id = $1 and open and look_at is null",
+                "select count(*) from runtime.event_waits where run_id = $1 and open and (look_at is null) = $2",
                 run.id,
+                is_followed,
             )
 
         await eventually(look, within_s=10)
@@ -152,7 +153,8 @@ async def test_of_two_that_are_told_together_the_first_comes_first_though_it_is_
     ada, start, emit, heard, waiting, monkeypatch, is_followed
 ):
     """Also while the wait has just begun, and nobody has looked yet at what was told before."""
-    listening, looked_at, held, over = rows.listening, rows.take_new, [], asyncio.Event()
+    listening, looked_at, held = rows.listening, rows.take_new, []
+    over, asked = asyncio.Event(), asyncio.Event()
 
     async def late(db, event, entity, at, seq):
         held.append(seq)
@@ -161,6 +163,7 @@ async def test_of_two_that_are_told_together_the_first_comes_first_though_it_is_
         return await listening(db, event, entity, at, seq)
 
     async def never(tx):
+        asked.set()
         await over.wait()
         return await looked_at(tx)
 
@@ -169,15 +172,18 @@ async def test_of_two_that_are_told_together_the_first_comes_first_though_it_is_
     monkeypatch.setattr(rows, "listening", late)
     if not is_followed:
         monkeypatch.setattr(rows, "take_new", never)
+        for begun in opening.begun:
+            begun.set()
+        await asked.wait()
     run = await start([1], **config)
-    if is_followed:
-        await waiting(run)
+    await waiting(run, is_followed=is_followed)
+    try:
+        for n in range(2):
+            await emit(ada.org_id, n)
 
-    for n in range(2):
-        await emit(ada.org_id, n)
-
-    assert await heard(run) == ([0], [])
-    over.set()
+        assert await heard(run) == ([0], [])
+    finally:
+        over.set()
 
 
 async def test_a_paused_run_hears_and_a_cancelled_one_and_one_that_is_late_do_not(
