@@ -112,7 +112,7 @@ async def _ended(api: Api, run_id: str, console: Console) -> dict[str, Any]:
                 await asyncio.sleep(_LOOK_S)
     finally:
         following.cancel()
-        await asyncio.wait((following,))
+        await asyncio.gather(following, return_exceptions=True)  # the run has ended without it
 
 
 async def _follow(api: Api, run_id: str, console: Console) -> None:
