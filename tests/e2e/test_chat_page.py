@@ -141,11 +141,11 @@ async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, chat):
     await expect(said(here, "Hi")).to_contain_text("Read")
     await field(there).press_sequentially("Hello A")
     await expect(here.locator("#typing")).to_have_text("Tom is typing…")
-    await field(there).fill("Hello Ada")
+    await field(there).fill("Hello @Ada")
     await there.get_by_role("button", name="Send").tap()
-    await expect(said(here, "Hello Ada")).to_be_visible()
+    await expect(said(here, "Hello @Ada")).to_be_visible()
     await expect(here.locator("#typing")).to_have_text("")
-    await expect(here.locator("#heard")).to_contain_text("Tom: Hello Ada")
+    await expect(here.locator("#heard")).to_contain_text("Tom: Hello @Ada")
 
     await here.locator("#file").set_input_files(LIST)
     await expect(here.get_by_role("button", name="Take out list.txt")).to_be_visible()
@@ -156,13 +156,18 @@ async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, chat):
     assert await (await there.request.get(at_of(here) + await link.get_attribute("href"))).text() == "milk"
     assert (await tom.call("GET", "/artifacts"))["items"] == []
 
-    await choose(here, "Hello Ada", "React with 👍")
-    await expect(said(there, "Hello Ada").get_by_role("button", name="👍, 1: Ada")).to_be_visible()
+    await choose(here, "Hello @Ada", "React with 👍")
+    await expect(said(there, "Hello @Ada").get_by_role("button", name="👍, 1: Ada")).to_be_visible()
     await choose(here, "Hi", "Edit")
-    await field(here).fill("Hi, Tom")
+    await field(here).fill("Hi, @Tom")
     await here.get_by_role("button", name="Save").click()
-    await expect(said(there, "Hi, Tom").get_by_role("button", name="edited")).to_be_visible()
-    await choose(here, "Hi, Tom", "Delete")
+    await expect(said(there, "Hi, @Tom").get_by_role("button", name="edited")).to_be_visible()
+    room = here.url.partition("#")[2]
+    meant = {
+        m["text"]: m["mentions"] for m in (await ada.call("GET", f"/conversations/{room}/messages"))["items"]
+    }
+    assert (meant["Hello @Ada"], meant["Hi, @Tom"]) == ([ada.id], [tom.id])
+    await choose(here, "Hi, @Tom", "Delete")
     await here.get_by_role("button", name="Delete").click()
     await expect(said(there, "This message was deleted.")).to_be_visible()
 

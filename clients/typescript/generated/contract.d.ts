@@ -1472,13 +1472,15 @@ export interface DropMessageDraft {
   conversation_id: string;
 }
 
-/** Say otherwise what the caller has said; what it said before is kept. */
+/** Say otherwise what the caller has said; what it said before is kept. With another text it addresses whom that names, and `mentions`. */
 export interface EditMessage {
   conversation_id: string;
   /** Number of an entry of the conversation. */
   seq: number;
   text?: string | null;
   parts?: MessagePart[] | null;
+  /** Who is addressed, besides those whom the text names by `@alias`. */
+  mentions?: string[];
 }
 
 /** An account with this e-mail address exists. */

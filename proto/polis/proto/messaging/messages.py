@@ -250,12 +250,13 @@ class ListMessageRevisions(Request[Page[MessageRevision]], frozen=True):
     on_socket=True,
 )
 class EditMessage(Request[Message], frozen=True):
-    """Say otherwise what the caller has said; what it said before is kept."""
+    """Say otherwise what the caller has said; what it said before is kept. With another text it addresses whom that names, and `mentions`."""
 
     conversation_id: UUID
     seq: Seq
     text: Text | None = None
     parts: Parts | None = None
+    mentions: Mentioned = ()
 
 
 @operation(

@@ -163,7 +163,7 @@ async def edit_message(request: messaging.EditMessage, ctx: Context[Own]) -> Mes
         if request.parts is None
         else await content.looked_up(ctx, request.parts, request.conversation_id)
     )
-    mentioned = await content.mentions(ctx, request.text) if request.text is not None else None
+    mentioned = None if request.text is None else await content.mentions(ctx, request.text, request.mentions)
     async with ctx.transaction() as tx:
         row, message = await _lock(tx, ctx, request.conversation_id, request.seq)
         row.demand_speaking(ctx.now())

@@ -127,9 +127,9 @@ class Chat {
     return true;
   }
 
-  edit(seq, text) {
+  edit(seq, text, mentions) {
     const id = this.open.room.id;
-    this.attempt(async () => this.#changed(id, await this.polis.say("EditMessage", { conversation_id: id, seq, text })));
+    this.attempt(async () => this.#changed(id, await this.polis.say("EditMessage", { conversation_id: id, seq, text, mentions })));
   }
 
   lastOfMine() {
@@ -166,8 +166,8 @@ class Chat {
     }
   }
 
-  async #post({ conversation_id: id, text, parts, reply_to: reply, client_id: client }) {
-    const fields = { text, parts, client_id: client, ...(reply && { reply_to: reply }) };
+  async #post({ conversation_id: id, text, parts, mentions = [], reply_to: reply, client_id: client }) {
+    const fields = { text, parts, mentions, client_id: client, ...(reply && { reply_to: reply }) };
     try {
       const posted = await this.polis.post(id, fields);
       if (this.open.room?.id !== id) queueMicrotask(() => this.outbox.settle(id, posted.seq));

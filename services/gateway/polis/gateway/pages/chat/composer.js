@@ -2,6 +2,7 @@
 
 import { store } from "./attachments.js";
 import { at, button, h } from "./element.js";
+import { mentioned } from "./mentions.js";
 import { short } from "./message.js";
 
 const MOST_FILES = 16;
@@ -154,7 +155,7 @@ export class Composer {
     const text = this.#text.value.trim();
     if (this.#edited) {
       const { seq } = this.#edited;
-      if (text) this.#chat.edit(seq, text);
+      if (text) this.#chat.edit(seq, text, this.#meant(text));
       this.#cancel();
       return;
     }
@@ -164,13 +165,20 @@ export class Composer {
     }
     const parts = this.#files.map(({ part }) => part);
     if (!text && !parts.length) return;
-    if (this.#chat.send({ text, parts, reply_to: this.#reply }) === false) return;
+    if (this.#chat.send({ text, parts, reply_to: this.#reply, mentions: this.#meant(text) }) === false) return;
     clearTimeout(this.#timer);
     this.#typedAt = 0;
     this.#files = [];
     this.#drawFiles();
     this.#fill("", null);
     this.#chat.drafts.drop(this.#room.id);
+  }
+
+  // Of those who read it: who takes part, or anybody in the org.
+  #meant(text) {
+    const { conversation, participants } = this.#room;
+    const reads = ({ id, kind }) => kind === "user" && (conversation.visibility === "org" || participants.get(id)?.state === "joined");
+    return mentioned(text, this.#chat.people.others().filter(reads));
   }
 
   #take(files, event) {
