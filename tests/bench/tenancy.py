@@ -16,7 +16,7 @@ import asyncpg
 import uvloop
 from msgspec import Struct
 
-from polis.db import Batch, Database, Pages
+from polis.db import Batch, Database, Listing
 from polis.db.migrate import migrate
 from polis.db.provision import MIGRATOR, provision
 from polis.db.rows import to_row, to_rows
@@ -57,6 +57,9 @@ class Item(Struct, frozen=True):
     title: str
     body: str
     created_at: datetime
+
+
+_ITEMS = Listing(Item, _PAGE, "timestamptz")
 
 
 def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
@@ -112,7 +115,6 @@ class Reads:
         self._once = once
         self._keys = keys
         self._batch: Batch[UUID, Item] = Batch(walled, Item, _TOGETHER)
-        self._pages: Pages[datetime, Item] = Pages(walled, Item, _PAGE, ("timestamptz",))
         self._random = random.Random(7)
 
     async def one(self) -> object:
@@ -128,7 +130,8 @@ class Reads:
         return to_row(Item, await self._free.connections.read(_BY_ID, (org, id_), None))
 
     async def page(self) -> object:
-        return await self._pages.get(*self._place())
+        org, before = self._place()
+        return await self._walled.tenant(org).page(_ITEMS, before)
 
     async def explicit_page(self) -> object:
         return to_rows(Item, await self._free.connections.read(_PAGE, self._place(), None))

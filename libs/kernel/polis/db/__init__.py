@@ -7,7 +7,7 @@ from polis.db.errors import CheckViolation, ConstraintViolation, ForeignKeyViola
 from polis.db.group import Caller, GroupCommit
 from polis.db.ids import new_id
 from polis.db.migrate import check_schema
-from polis.db.pages import Pages
+from polis.db.pages import Listing
 from polis.db.tenant import Tenant
 from polis.db.transaction import Transaction
 
@@ -20,7 +20,7 @@ __all__ = [
     "Deadline",
     "ForeignKeyViolation",
     "GroupCommit",
-    "Pages",
+    "Listing",
     "Tenant",
     "Transaction",
     "UniqueViolation",

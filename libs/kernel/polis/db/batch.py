@@ -64,7 +64,7 @@ class Batch(Generic[K, R]):
 
     async def _read(self, group: list[Asked[K, R | None]]) -> dict[tuple[UUID, K], R]:
         wanted = list({(asked.org_id, asked.question): None for asked in group})
-        columns = [[org_id for org_id, _ in wanted], *columns_of([key for _, key in wanted])]
+        columns = [[org_id for org_id, _ in wanted], *_columns([key for _, key in wanted])]
         orgs = ",".join({str(org_id) for org_id, _ in wanted})
         records = await self._database.connections.read(
             in_orgs(self._sql, len(columns) + 1),
@@ -75,7 +75,7 @@ class Batch(Generic[K, R]):
         return {wanted[record[0] - 1]: row for record, row in zip(records, rows, strict=True)}
 
 
-def columns_of(keys: list[Any]) -> list[list[Any]]:
+def _columns(keys: list[Any]) -> list[list[Any]]:
     """One array for each part of the keys."""
     if isinstance(keys[0], tuple):
         return [list(column) for column in zip(*keys, strict=True)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
 from polis.db.connections import Connections
 from polis.db.deadline import Deadline
 from polis.db.errors import is_outage
+from polis.db.pages import Listing, Pages
 from polis.db.tenant import Tenant, in_orgs
 from polis.db.transaction import Transaction
 from polis.proto import Refused
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from polis.db.emit import Emitted
 
+R = TypeVar("R")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 
@@ -33,6 +35,7 @@ class Database:
         self.service = checked_name(service)
         self.url = url
         self.sessions = sessions
+        self._pages: dict[Listing[Any], Pages[Any]] = {}
         self._on_emit: list[Callable[[Sequence[Emitted]], None]] = []
 
     @classmethod
@@ -63,6 +66,13 @@ class Database:
     def tenant(self, org_id: UUID, *, deadline: Deadline | None = None) -> Tenant:
         """Reads in one org, one round trip each."""
         return Tenant(self, _org(org_id), deadline)
+
+    def pages(self, listing: Listing[R]) -> Pages[R]:
+        """All that ask for pages of one listing ask in one place."""
+        found = self._pages.get(listing)
+        if found is None:
+            found = self._pages[listing] = Pages(self.connections, listing)
+        return found
 
     def transaction(self, org_ids: Sequence[UUID], *, deadline: Deadline | None = None) -> Transaction:
         """A transaction that sees the rows of these orgs, at read committed."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from polis.db.batch import columns_of
 from polis.db.deadline import Deadline
 from polis.db.gather import Asked, Gathering
 from polis.db.rows import to_rows
@@ -19,48 +18,49 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from polis.db.database import Database
+    from polis.db.connections import Connections
 
-P = TypeVar("P")
 R = TypeVar("R")
+Place = tuple[Any, ...]
+"""What tells a page from others of its org, part by part."""
 
 _PARAMETER = re.compile(r"\$(\d+)")
 _IN_ITS_ORG = re.compile(r"\borg_id = \$1\b")
 
 
-class Pages(Generic[P, R]):
-    """Pages by place, each in its own org.
+class Listing(Generic[R]):
+    """A statement for pages of some rows.
 
     sql: one page. `$1` is its org, `$2` and what follows are the parts of a place; it bounds its rows and puts them in
     order. It names its org (ValueError): that is what keeps the orgs of one group apart, row-level security keeps out
     every org that nobody asked for.
-    types: of the parts, as PostgreSQL calls them. A place of several parts is a tuple.
+    types: of the parts, as PostgreSQL calls them.
     largest: pages in one statement: what comes back is taken apart in one go, so few where pages are large.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        kind: type[R],
-        sql: str,
-        types: Sequence[str],
-        *,
-        lanes: int = 2,
-        largest: int = 16,
-        bound: int = 5_000,
-    ) -> None:
+    def __init__(self, kind: type[R], sql: str, *types: str, largest: int = 16) -> None:
         if not _IN_ITS_ORG.search(sql):
             raise ValueError(f"a page that does not say `org_id = $1`: {sql}")
-        self._database = database
-        self._kind = kind
-        self._alone = alone(sql, ("uuid", *types))
-        self._together = together(sql, ("uuid", *types))
-        self._setting = len(types) + 2
-        self._gathering: Gathering[P, list[R]] = Gathering(
-            self._serve, database.connections.watch, lanes=lanes, largest=largest, bound=bound
+        self.kind = kind
+        self.sql = sql
+        self.largest = largest
+        self.alone = in_orgs(alone(sql, ("uuid", *types)), len(types) + 2)
+        self.together = in_orgs(together(sql, ("uuid", *types)), len(types) + 2)
+
+
+class Pages(Generic[R]):
+    """Pages of one listing: places of callers, each in its own org."""
+
+    def __init__(
+        self, connections: Connections, listing: Listing[R], *, lanes: int = 2, bound: int = 5_000
+    ) -> None:
+        self._connections = connections
+        self._listing = listing
+        self._gathering: Gathering[Place, list[R]] = Gathering(
+            self._serve, connections.watch, lanes=lanes, largest=listing.largest, bound=bound
         )
 
-    async def get(self, org_id: UUID, place: P, *, deadline: Deadline | None = None) -> list[R]:
+    async def get(self, org_id: UUID, place: Place, *, deadline: Deadline | None = None) -> list[R]:
         """The page at this place of this org, in its order. Refused as any read, or Overloaded when too many wait."""
         if not self._gathering.enter():
             return await self._gathering.ask(Asked(org_id, place, deadline))
@@ -69,7 +69,7 @@ class Pages(Generic[P, R]):
         finally:
             self._gathering.leave()
 
-    async def _serve(self, group: list[Asked[P, list[R]]]) -> None:
+    async def _serve(self, group: list[Asked[Place, list[R]]]) -> None:
         wanted = list({(asked.org_id, asked.question): None for asked in group})
         try:
             found = await self._read(wanted, Deadline(max(asked.deadline.at for asked in group)))
@@ -81,25 +81,24 @@ class Pages(Generic[P, R]):
         for asked in group:
             asked.resolve([*pages[asked.org_id, asked.question]])
 
-    async def _read(self, wanted: list[tuple[UUID, P]], deadline: Deadline) -> list[list[R]]:
+    async def _read(self, wanted: list[tuple[UUID, Place]], deadline: Deadline) -> list[list[R]]:
         if len(wanted) == 1:
             return [await self._one(*wanted[0], deadline)]
-        columns = [[org_id for org_id, _ in wanted], *columns_of([place for _, place in wanted])]
+        columns = [
+            list(column) for column in zip(*((org_id, *place) for org_id, place in wanted), strict=True)
+        ]
         orgs = ",".join({str(org_id) for org_id, _ in wanted})
-        records = await self._database.connections.read(
-            in_orgs(self._together, self._setting), (*columns, f"{{{orgs}}}"), deadline
-        )
+        records = await self._connections.read(self._listing.together, (*columns, f"{{{orgs}}}"), deadline)
         found: list[list[R]] = [[] for _ in wanted]
-        for record, row in zip(records, to_rows(self._kind, records, skip=1), strict=True):
+        for record, row in zip(records, to_rows(self._listing.kind, records, skip=1), strict=True):
             found[record[0] - 1].append(row)
         return found
 
-    async def _one(self, org_id: UUID, place: P, deadline: Deadline | None) -> list[R]:
-        parts: tuple[Any, ...] = place if isinstance(place, tuple) else (place,)
-        records = await self._database.connections.read(
-            in_orgs(self._alone, self._setting), (org_id, *parts, f"{{{org_id}}}"), deadline
+    async def _one(self, org_id: UUID, place: Place, deadline: Deadline | None) -> list[R]:
+        records = await self._connections.read(
+            self._listing.alone, (org_id, *place, f"{{{org_id}}}"), deadline
         )
-        return to_rows(self._kind, records)
+        return to_rows(self._listing.kind, records)
 
 
 def alone(sql: str, types: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from polis.db.database import Database
     from polis.db.deadline import Deadline
+    from polis.db.pages import Listing
     from polis.db.transaction import Transaction
 
 T = TypeVar("T")
@@ -33,6 +34,10 @@ class Tenant:
     async def rows(self, kind: type[T], sql: str, *args: object) -> list[T]:
         """Every row as `kind`: a Struct with fields named like the columns, or the type of a single column."""
         return to_rows(kind, await self._read(sql, args))
+
+    async def page(self, listing: Listing[T], *place: object) -> list[T]:
+        """The page at a place of this org, read together with those that others ask for in the same moment."""
+        return await self._database.pages(listing).get(self.org_id, place, deadline=self._deadline)
 
     async def row(self, kind: type[T], sql: str, *args: object) -> T | None:
         """The first row; None without one."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from polis.db.database import Database
     from polis.db.deadline import Deadline
+    from polis.db.pages import Listing
     from polis.proto import Event
     from polis.telemetry import Trace
 
@@ -63,6 +64,10 @@ class Transaction:
     async def rows(self, kind: type[T], sql: str, *args: object) -> list[T]:
         """Every row as `kind`: a Struct with fields named like the columns, or the type of a single column."""
         return to_rows(kind, await self._fetch(sql, args))
+
+    async def page(self, listing: Listing[T], *place: object) -> list[T]:
+        """The page at a place of its org, as this transaction sees it."""
+        return await self.rows(listing.kind, listing.sql, self.org_id, *place)
 
     async def row(self, kind: type[T], sql: str, *args: object) -> T | None:
         """The first row; None without one."""

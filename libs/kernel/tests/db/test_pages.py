@@ -10,9 +10,7 @@ import asyncpg
 import pytest
 from msgspec import Struct
 
-from polis.db import Deadline, Pages
-from polis.db.pages import alone, together
-from polis.db.tenant import in_orgs
+from polis.db import Deadline, Listing
 from polis.proto import Refused
 from polis.proto.problems import DeadlineExceeded
 
@@ -33,6 +31,9 @@ FORGETFUL = """
 class Note(Struct, frozen=True):
     org_id: UUID
     title: str
+
+
+NOTES_BEFORE = Listing(Note, PAGE, *TYPES)
 
 
 def moment(number):
@@ -58,65 +59,66 @@ async def filled(database):
 
 
 async def test_every_caller_gets_its_own_page_in_order_alone_and_among_others(filled):
-    pages = Pages(filled, Note, PAGE, TYPES)
     asked = [(ORGS[n % 6], n * 7 % (NOTES + 1), n % 9 + 1) for n in range(200)]
 
-    together = await asyncio.gather(*(pages.get(o, (moment(at), size)) for o, at, size in asked))
-    one_by_one = [await pages.get(o, (moment(at), size)) for o, at, size in asked[:20]]
+    together = await asyncio.gather(
+        *(filled.tenant(o).page(NOTES_BEFORE, moment(at), size) for o, at, size in asked)
+    )
+    one_by_one = [await filled.tenant(o).page(NOTES_BEFORE, moment(at), size) for o, at, size in asked[:20]]
 
     assert together == [before(*each) for each in asked]
+    async with filled.transaction([ORGS[1]]) as tx:
+        assert await tx.page(NOTES_BEFORE, moment(9), 4) == before(ORGS[1], 9, 4)
     assert one_by_one == [before(*each) for each in asked[:20]]
 
 
 async def test_a_page_that_does_not_hold_to_its_org_shows_no_org_that_nobody_asked_for(filled):
-    pages = Pages(filled, Note, FORGETFUL, TYPES)
-    place = (moment(NOTES), 100)
+    forgetful = Listing(Note, FORGETFUL, *TYPES)
 
-    alone = await pages.get(ORGS[0], place)
-    two = await asyncio.gather(*(pages.get(org, place) for org in ORGS[:2]))
+    async def look(org):
+        return await filled.tenant(org).page(forgetful, moment(NOTES), 100)
+
+    alone = await look(ORGS[0])
+    pages = await asyncio.gather(*(look(org) for org in ORGS[:3]))
 
     with pytest.raises(ValueError, match=r"org_id = \$1"):
-        Pages(filled, Note, PAGE.replace("n.org_id = $1", "true"), TYPES)
+        Listing(Note, PAGE.replace("n.org_id = $1", "true"), *TYPES)
     assert {note.org_id for note in alone} == {ORGS[0]}
-    assert {note.org_id for page in two for note in page} == set(ORGS[:2])
+    assert {note.org_id for page in pages for note in page} == set(ORGS[:3])
     async with filled.connections.use() as lease:
         assert await lease.fetch("select current_setting('polis.orgs', true)") == [("",)]
         assert await lease.fetch("select n.id from notebook.notes n") == []
 
 
 async def test_a_page_is_of_the_caller_alone_also_when_another_asks_for_the_same(filled):
-    pages = Pages(filled, Note, PAGE, TYPES)
+    found = await asyncio.gather(*(filled.tenant(ORGS[0]).page(NOTES_BEFORE, moment(5), 2) for _ in range(3)))
+    found[1].clear()
 
-    first, second = await asyncio.gather(*(pages.get(ORGS[0], (moment(5), 2)) for _ in range(2)))
-    first.clear()
-
-    assert second == before(ORGS[0], 5, 2)
+    assert found == [before(ORGS[0], 5, 2), [], before(ORGS[0], 5, 2)]
 
 
-@pytest.mark.parametrize("form", [alone, together])
+@pytest.mark.parametrize("form", ["alone", "together"])
 async def test_a_page_is_planned_once_for_all_places(filled, form):
-    sql = in_orgs(form(PAGE, ("uuid", *TYPES)), 4)
+    sql = getattr(NOTES_BEFORE, form)
     async with filled.connections.use() as lease:
         for n in range(12):
             parts = (ORGS[n % 6], moment(n * 2), n + 1)
-            arguments = parts if form is alone else [[part] for part in parts]
+            arguments = parts if form == "alone" else [[part] for part in parts]
             await lease.fetch(sql, (*arguments, f"{{{ORGS[n % 6]}}}"))
         [plans] = await lease.fetch(
             "select generic_plans, custom_plans from pg_prepared_statements where statement = $1", (sql,)
         )
 
-    assert tuple(plans) == (7, 5)
+    assert plans["generic_plans"] >= 7
 
 
 async def test_a_defect_is_told_to_everyone_and_a_late_answer_is_not_waited_for(filled):
-    broken = Pages(filled, Note, "select nothing where org_id = $1", ())
-    slow = Pages(
-        filled, Note, "select n.org_id, n.title from notebook.notes n, pg_sleep(1) where n.org_id = $1", ()
-    )
+    broken = Listing(Note, "select nothing where org_id = $1")
+    slow = Listing(Note, "select n.org_id, n.title from notebook.notes n, pg_sleep(1) where n.org_id = $1")
 
-    defects = await asyncio.gather(*(broken.get(org, ()) for org in ORGS), return_exceptions=True)
+    defects = await asyncio.gather(*(filled.tenant(org).page(broken) for org in ORGS), return_exceptions=True)
     with pytest.raises(Refused) as refused:
-        await slow.get(ORGS[0], (), deadline=Deadline.after(0.05))
+        await filled.tenant(ORGS[0], deadline=Deadline.after(0.05)).page(slow)
 
     assert all(isinstance(defect, asyncpg.PostgresError) for defect in defects)
     assert isinstance(refused.value.problem, DeadlineExceeded)
