@@ -20,7 +20,9 @@ class Hung(AssertionError):
     """A command has not ended in time: what it and the mesh have said, and what ran."""
 
 
-def run(*command: str, env: dict[str, str], within_s: float, logs: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, env: dict[str, str], within_s: float, cwd: Path = ROOT, logs: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Output goes to files: whoever else holds a pipe's end would be waited for.
 
     logs: a folder of those of the mesh that the command is about.
@@ -29,7 +31,7 @@ def run(*command: str, env: dict[str, str], within_s: float, logs: Path) -> subp
         child = subprocess.Popen(
             # A stack is asked for by a signal that would leave a core behind, too.
             ["sh", "-c", 'ulimit -c 0; exec "$0" "$@"', *command],
-            cwd=ROOT,
+            cwd=cwd,
             env=env | {"PYTHONFAULTHANDLER": "1"},
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -42,7 +44,8 @@ def run(*command: str, env: dict[str, str], within_s: float, logs: Path) -> subp
             ran = _end(child)
             said = f"{_text(out)}\n--- its errors:\n{_text(err)}"
             problem = f"`{' '.join(command)}` has not ended in {within_s:.0f} s"
-            raise Hung(f"{problem}; it ran:\n{ran}\n--- it said:\n{said}\n{last_words(logs)}") from None
+            logged = "" if logs is None else last_words(logs)
+            raise Hung(f"{problem}; it ran:\n{ran}\n--- it said:\n{said}\n{logged}") from None
         return subprocess.CompletedProcess(command, child.returncode, _text(out), _text(err))
 
 

@@ -12,13 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import terminal
+
 ROOT = Path(__file__).parent.parent.parent
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(
     r"`(?P<path>[\w./-]+\.(?:py|toml|sql))`[^`]*?:?\n\n   ```\w+\n(?P<code>.*?)\n   ```", re.DOTALL
 )
-TIMEOUT_S = 220
+COMMAND_S = 200.0
+
+pytestmark = pytest.mark.timeout(3 * COMMAND_S + 40)
 
 
 def blocks(heading: str) -> list[tuple[str, str]]:
@@ -53,15 +57,7 @@ def run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python on the copy: its packages come before the installed ones."""
     packages = [tree / "proto", *sorted((tree / "libs").iterdir()), *sorted((tree / "services").iterdir())]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, packages))}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=tree,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT_S,
-    )
+    return terminal.run(sys.executable, *arguments, env=environment, within_s=COMMAND_S, cwd=tree)
 
 
 def add(tree: Path, path: str, code: str) -> None:

@@ -83,7 +83,7 @@ def test_the_demo_does_the_main_job_and_leaves_the_mesh_up(newcomer):
 def test_curl_and_make_call_give_the_same_answer(newcomer):
     newcomer.demo()
 
-    with urllib.request.urlopen(f"{newcomer.address}/api/v1/jwks", timeout=5) as answer:
+    with urllib.request.urlopen(f"{newcomer.address}/api/v1/jwks", timeout=30) as answer:
         over_http = json.load(answer)
     over_the_bus = newcomer("call", "op=identity.get_jwks")
 
