@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from polis.bus import Disconnected
+from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +48,13 @@ class Peers:
     async def run(self) -> None:
         """Listen, and say that we are here, until the process ends."""
         await self._kernel.bus.subscribe(f"{SUBJECT}.*", self._on_message)
-        while True:
-            self._publish({})
-            now = time.monotonic()
-            self._seen = {peer: at for peer, at in self._seen.items() if at > now - _GONE_S}
-            self._count()
-            await asyncio.sleep(HELLO_S)
+        await rounds("peers", self._hello, every_s=HELLO_S)
+
+    async def _hello(self) -> None:
+        self._publish({})
+        now = time.monotonic()
+        self._seen = {peer: at for peer, at in self._seen.items() if at > now - _GONE_S}
+        self._count()
 
     def _count(self) -> None:
         for name, bucket in self._buckets.items():
