@@ -2288,7 +2288,7 @@ export interface Jobs {
   jobs: Job[];
 }
 
-/** Take part in a channel of the org, in what one was invited to, or what a grant of `messaging:write` opens. */
+/** Take part in a channel of the org, in what one was invited to, or what a grant of `messaging:write` opens. Who may only read does so in person, and looks on in a channel. */
 export interface JoinConversation {
   conversation_id: string;
 }
@@ -2379,7 +2379,7 @@ export interface LastOwner {
   instance?: string;
 }
 
-/** Take part no more, or decline an invitation. When its last owner leaves, who came first of its admins, or of its members, owns it. */
+/** Take part no more, or decline an invitation. When its last owner leaves, who came first of its admins, or of its members, owns it. Who may only read does so in person. */
 export interface LeaveConversation {
   conversation_id: string;
 }

@@ -14,6 +14,7 @@ from polis.proto import messaging as m
 from polis.proto.identity import MemberRemoved
 from polis.proto.problems import Forbidden, Invalid
 from polis.service import envelope
+from polis.service.actor import BY_KEY
 from polis.testing import eventually
 
 
@@ -94,6 +95,23 @@ async def test_who_is_invited_comes_in_by_themselves_and_reads_nothing_before(pe
     assert isinstance(await refused(tom.call(m.ListMessages(id_))), m.ConversationNotFound)
     await tom.call(m.JoinConversation(id_))
     assert (await roles(tom, id_))[tom.principal_id] == "observer"
+
+
+async def test_who_may_only_read_comes_and_goes_in_person(people, person, actors, refused):
+    ada, *_ = people
+    vic, key = person("viewer", of=ada), {"sub": f"{BY_KEY}{uuid4()}"}
+    by_key = actors.person("viewer", org_id=ada.org_id, sub=vic.principal_id, act=key)
+    channel, group = await begin(ada, kind="channel", name="All"), await begin(ada)
+    await ada.call(m.AddParticipant(group, vic.principal_id, invite=True))
+
+    assert await refused(by_key.call(m.JoinConversation(channel))) == Forbidden("messaging:write")
+    await vic.call(m.JoinConversation(channel))
+    await vic.call(m.JoinConversation(group))
+    there = [(await roles(vic, each))[vic.principal_id] for each in (channel, group)]
+    assert there == ["observer", "member"]
+    assert await refused(by_key.call(m.LeaveConversation(group))) == Forbidden("messaging:write")
+    await vic.call(m.LeaveConversation(group))
+    assert isinstance(await refused(vic.call(m.GetConversation(group))), m.ConversationNotFound)
 
 
 async def test_who_is_banned_sees_nothing_until_that_is_taken_back(people, refused):

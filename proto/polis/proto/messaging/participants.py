@@ -123,21 +123,27 @@ class BanParticipant(Request[Participant], frozen=True):
 
 @operation(
     http="POST /conversations/{conversation_id}/join",
-    scope="messaging:write",
+    scope="messaging:read",
     problems=(ConversationNotFound, DirectConversation, ConversationFull, BannedFromConversation),
 )
 class JoinConversation(Request[Conversation], frozen=True):
-    """Take part in a channel of the org, in what one was invited to, or what a grant of `messaging:write` opens."""
+    """Take part in a channel of the org, in what one was invited to, or what a grant of `messaging:write` opens.
+
+    Who may only read does so in person, and looks on in a channel.
+    """
 
     conversation_id: UUID
 
 
 @operation(
     http="POST /conversations/{conversation_id}/leave",
-    scope="messaging:write",
+    scope="messaging:read",
     problems=(ConversationNotFound, DirectConversation),
 )
 class LeaveConversation(Request[None], frozen=True):
-    """Take part no more, or decline an invitation. When its last owner leaves, who came first of its admins, or of its members, owns it."""
+    """Take part no more, or decline an invitation. When its last owner leaves, who came first of its admins, or of its members, owns it.
+
+    Who may only read does so in person.
+    """
 
     conversation_id: UUID

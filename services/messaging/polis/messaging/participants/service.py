@@ -116,6 +116,7 @@ async def ban_participant(request: messaging.BanParticipant, ctx: Context[Own]) 
 @handlers.handles(messaging.JoinConversation)
 async def join_conversation(request: messaging.JoinConversation, ctx: Context[Own]) -> messaging.Conversation:
     actor = ctx.actor
+    _demand_in_person(ctx)
     async with ctx.transaction() as tx:
         row = await access.lock_to_join(tx, ctx, request.conversation_id)
         if row.state == "joined":
@@ -125,7 +126,7 @@ async def join_conversation(request: messaging.JoinConversation, ctx: Context[Ow
             raise Refused(messaging.BannedFromConversation(principal_id=actor.principal_id))
         invited = row.state == "invited"
         role = row.role if invited and row.role is not None else "member"
-        if row.kind == "agents" and actor.kind == "user":
+        if (row.kind == "agents" and actor.kind == "user") or not (invited or access.WRITE in actor.scopes):
             role = "observer"
         if not invited:
             await rows.demand_room(tx, row.id, row.kind)
@@ -145,6 +146,7 @@ async def join_conversation(request: messaging.JoinConversation, ctx: Context[Ow
 
 @handlers.handles(messaging.LeaveConversation)
 async def leave_conversation(request: messaging.LeaveConversation, ctx: Context[Own]) -> None:
+    _demand_in_person(ctx)
     async with ctx.transaction() as tx:
         row = await access.lock_to_join(tx, ctx, request.conversation_id)
         row.demand_several()
@@ -155,6 +157,12 @@ async def leave_conversation(request: messaging.LeaveConversation, ctx: Context[
         await _end(turn, there, "left")
         await turn.close()
         return tx.answer(None)
+
+
+def _demand_in_person(ctx: Context[Own]) -> None:
+    """Refused(Forbidden) for a key or a run that may only read: by it nobody comes or goes."""
+    if ctx.actor.acting:
+        ctx.actor.demand(access.WRITE)
 
 
 @handlers.on(identity.MemberRemoved)
