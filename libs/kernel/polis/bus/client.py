@@ -12,6 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TypeVar
 
+from polis.bus import joined
 from polis.bus.connection import Login
 from polis.bus.errors import (
     BusError,
@@ -20,7 +21,8 @@ from polis.bus.errors import (
     PayloadTooLarge,
     PermissionViolation,
 )
-from polis.bus.inbox import Inbox, Taker
+from polis.bus.inbox import Inbox, Taker, Way
+from polis.bus.joined import Joint
 from polis.bus.link import Address, Link
 from polis.bus.message import Message
 from polis.bus.protocol import check_subject, encode_headers, subscribe_line, unsubscribe_line
@@ -34,7 +36,7 @@ T = TypeVar("T")
 _CONFIRM_S = 5.0
 _CLOSE_S = 1.0
 _INBOX_SID = 1
-_CHECKED_SUBJECTS = 4096
+_KNOWN_SUBJECTS = 4096
 
 
 class Bus:
@@ -46,7 +48,7 @@ class Bus:
         self._inbox = Inbox(self, _INBOX_SID, inbox_prefix)
         self._subscriptions: dict[bytes, Subscription] = {b"%d" % _INBOX_SID: self._inbox}
         self._last_sid = _INBOX_SID
-        self._checked: set[str] = set()
+        self._ways: dict[str, Way] = {}
         self._link = Link(
             address,
             self._writer,
@@ -101,30 +103,40 @@ class Bus:
     ) -> None:
         """Send at the end of this turn of the loop. BufferFull, PayloadTooLarge, or ValueError: not sent."""
         check_subject(subject)
+        head = encode_headers(headers) if headers else b""
         if reply:
             check_subject(reply)
-            self._send(f"{subject} {reply}", payload, headers)
+            self._send(f"{subject} {reply}", head, payload)
         else:
-            self._send(subject, payload, headers)
+            self._send(subject, head, payload)
 
     def answer(self, message: Message, payload: bytes, *, headers: Mapping[str, str] | None = None) -> None:
         """Like `publish` to who sent a message: the broker has checked that subject. Nothing, when no answer is awaited."""
         if message.reply:
-            self._send(message.reply, payload, headers)
+            head = encode_headers(headers) if headers else b""
+            self._go_along(message.joint, message.number, message.reply, head, payload)
 
-    def _send(self, address: str, payload: bytes, headers: Mapping[str, str] | None) -> None:
-        size = len(payload)
-        if headers:
-            head = encode_headers(headers)
-            size += len(head)
-            line = f"HPUB {address} {len(head)} {size}\r\n".encode() + head
-        else:
-            line = f"PUB {address} {size}\r\n".encode()
+    def _send(self, address: str, head: bytes, payload: bytes) -> None:
+        size = len(head) + len(payload)
         if size > self._link.max_payload:
             raise PayloadTooLarge(
                 f"{size} bytes are more than the {self._link.max_payload} that the broker takes"
             )
-        self._writer.message(line, payload)
+        self._writer.message(joined.line(address, head, len(payload)) + head, payload)
+
+    def _go_along(self, joint: Joint | None, number: int, address: str, head: bytes, payload: bytes) -> None:
+        if joint is not None and len(head) + len(payload) <= joined.MOST_BYTES:
+            self._writer.join(joint, number, head, payload)
+        else:
+            self._send(address, head, payload)
+
+    def _ask(self, way: Way, number: int, payload: bytes, headers: Mapping[str, str] | None) -> None:
+        try:
+            head = encode_headers(headers) if headers else b""
+            self._go_along(way.joint, number, f"{way.address}{number}", head, payload)
+        except (BusError, ValueError):
+            way.wheel.pop(number)
+            raise
 
     def ask(
         self,
@@ -136,16 +148,11 @@ class Bus:
         read: Callable[[Message], T],
     ) -> asyncio.Future[T]:
         """Like `request`, without waiting: the future gets what `read` makes of the reply, or the BusError it raises."""
-        if subject not in self._checked:
-            self._check(subject)
+        way = self._ways.get(subject) or self._way(subject)
         if self._link.connection is None:
             raise Disconnected("there is no connection to the broker")
-        number, future = self._inbox.expect(subject, timeout_s, read)
-        try:
-            self._send(f"{subject} {self._inbox.prefix}{number}", payload, headers)
-        except (BusError, ValueError):
-            self._inbox.forget(number)
-            raise
+        number, future = self._inbox.expect(way, timeout_s, read)
+        self._ask(way, number, payload, headers)
         return future
 
     def ask_for(
@@ -158,16 +165,11 @@ class Bus:
         timeout_s: float,
     ) -> None:
         """Like `ask`, without a future: the taker gets the reply or the BusError. Raises what `ask` raises at once."""
-        if subject not in self._checked:
-            self._check(subject)
+        way = self._ways.get(subject) or self._way(subject)
         if self._link.connection is None:
             raise Disconnected("there is no connection to the broker")
-        number = self._inbox.expect_for(taker, subject, timeout_s)
-        try:
-            self._send(f"{subject} {self._inbox.prefix}{number}", payload, headers)
-        except (BusError, ValueError):
-            self._inbox.forget(number)
-            raise
+        number = way.wheel.add((taker, subject, None), timeout_s)
+        self._ask(way, number, payload, headers)
 
     async def request(
         self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float
@@ -176,24 +178,25 @@ class Bus:
 
         NoResponders, BusTimeout, PermissionViolation, Disconnected (at once when there is no connection).
         """
-        if subject not in self._checked:
-            self._check(subject)
+        way = self._ways.get(subject) or self._way(subject)
         if self._link.connection is None:
             raise Disconnected("there is no connection to the broker")
-        number, future = self._inbox.expect(subject, timeout_s, None)
+        number, future = self._inbox.expect(way, timeout_s, None)
         try:
-            self._send(f"{subject} {self._inbox.prefix}{number}", payload, headers)
+            self._ask(way, number, payload, headers)
             reply: Message = await future
         except BaseException:
-            self._inbox.forget(number)
+            way.wheel.pop(number)
             raise
         return reply
 
-    def _check(self, subject: str) -> None:
-        """Once for each subject that is asked on: they are few."""
+    def _way(self, subject: str) -> Way:
+        """Made once for each subject that is asked on: they are few."""
         check_subject(subject)
-        if len(self._checked) < _CHECKED_SUBJECTS:
-            self._checked.add(subject)
+        way = self._inbox.way(subject)
+        if len(self._ways) < _KNOWN_SUBJECTS:
+            self._ways[subject] = way
+        return way
 
     async def round_trip(self, timeout_s: float) -> float:
         """Seconds until the server has taken all that was sent before. BusTimeout, Disconnected."""

@@ -6,17 +6,24 @@ from collections.abc import Mapping
 
 import msgspec
 
+from polis.bus.joined import Joint
+
 _VERSION = b"NATS/1.0"
 _STATUS = slice(len(_VERSION) + 1, len(_VERSION) + 4)
 
 
 class Message(msgspec.Struct, gc=False):
-    """One delivery. `subject` is what it was sent to; on a reply, what was asked. `head` is the raw header block."""
+    """One delivery. `subject` is what it was sent to; on a reply, what was asked. `head` is the raw header block.
+
+    joint, number: how to answer what came joined with others.
+    """
 
     subject: str
     reply: str
     payload: bytes
     head: bytes = b""
+    joint: Joint | None = None
+    number: int = 0
     _headers: dict[str, str] | None = None
 
     @property

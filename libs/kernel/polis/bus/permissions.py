@@ -1,7 +1,8 @@
 """Who may say and hear what on the bus: computed from the contract, never written down by hand.
 
 A service serves its own requests, publishes its own events and calls what names it; it cannot make streams or consumers
-(FOLLOWERS one of each stream), nor see another's requests or replies. Replies go through `allow_responses`: one, to the very subject that was asked from.
+(FOLLOWERS one of each stream), nor see another's requests or replies. Replies go where those who may call it await its
+answers (ADR 48), or once to whoever else asked: without that bound the server would remember every request for minutes.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ def _user(service: str) -> User:
         *(s for source in _sources(heard) for s in _consumer(source, durable_name(service, source))),
         *(_followed(service) if service in FOLLOWERS else ()),
         *(f"dead.{e.service}.{e.fact}" for e in heard),
+        *_answers(service),
         *_answer_streams(service, called),
         *(() if serves else _DISCOVERY_CALLERS),
     ]
@@ -113,12 +115,18 @@ def _consumer(source: str, durable: str) -> tuple[str, ...]:
     return f"$JS.API.CONSUMER.MSG.NEXT.{name}", f"$JS.API.CONSUMER.INFO.{name}", f"$JS.ACK.{name}.>"
 
 
-def _answer_streams(service: str, called: list[Operation]) -> tuple[str, ...]:
-    """A streamed answer is many messages to one subject, and credit flows back: each side may write to the other's own.
+def _answers(service: str) -> tuple[str, ...]:
+    """Where those who may ask it await what it answers, and only that: joined calls get several answers to one subject."""
+    callers = [
+        other.name
+        for other in registry.SERVICES
+        if any(o.callable_by(other.name) and not o.local for o in operations(service))
+    ]
+    return tuple(f"{inbox_prefix(caller)}.{service}.>" for caller in (*callers, ADMIN))
 
-    One answer for each request is what `allow_responses` is kept to: without that bound the server remembers every
-    request for minutes.
-    """
+
+def _answer_streams(service: str, called: list[Operation]) -> tuple[str, ...]:
+    """A streamed answer is many messages to one subject, and credit flows back: each side may write to the other's own."""
     callers = [
         other.name
         for other in registry.SERVICES

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from polis.bus import joined
+from polis.bus.joined import Joint
 from polis.bus.message import Message
 
 if TYPE_CHECKING:
@@ -37,9 +39,30 @@ class Subscription:
 
     def deliver(self, subject: bytes, reply: bytes, head: bytes, payload: bytes) -> None:
         """Called by the parser. A listener's fault must not end the connection of all, so the loop is told of it."""
-        message = Message(str(subject, "utf-8", "replace"), str(reply, "utf-8", "replace"), payload, head)
+        asked, back = str(subject, "utf-8", "replace"), str(reply, "utf-8", "replace")
+        if head == joined.HEAD:
+            self._take_apart(asked, back, payload)
+        else:
+            self._hand_over(Message(asked, back, payload, head))
+
+    def _take_apart(self, subject: str, reply: str, body: bytes) -> None:
+        """Each call as if it had come alone; answers that are ready together go back together."""
+        base = reply[: reply.rfind(".") + 1]
+        joint = Joint(lambda number: f"{base}{number}", lambda _: reply)
+        try:
+            parts = tuple(joined.split(body)) if base else ()
+        except ValueError as error:
+            self._failed(error)
+            return
+        for number, head, payload in parts:
+            self._hand_over(Message(subject, f"{base}{number}", payload, head, joint, number))
+
+    def _hand_over(self, message: Message) -> None:
         try:
             self._on_message(message)
         except Exception as error:  # noqa: BLE001 - reported, as the loop reports those of its own callbacks
-            context = {"message": f"listener of {self.subject} failed", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        context = {"message": f"listener of {self.subject} failed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from polis.bus.errors import BufferFull
+from polis.bus.joined import Joint
 from polis.bus.protocol import CRLF
 
 BUFFER_BYTES = 16 * 1024 * 1024
@@ -20,11 +21,15 @@ _CROWD = 32
 class Writer:
     """Outlives connections. Without one it keeps what is sent; at a cut it forgets what waited, as the socket does."""
 
-    __slots__ = ("_bound", "_chunks", "_loop", "_paused", "_scheduled", "_size", "_transport", "_turns")
+    __slots__ = (
+        "_bound", "_chunks", "_count", "_joints", "_loop", "_paused", "_scheduled", "_size", "_transport", "_turns",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._chunks: list[bytes] = []
+        self._joints: list[Joint] = []
+        self._count = 0
         self._size = 0
         self._bound = BUFFER_BYTES
         self._scheduled = False
@@ -41,7 +46,10 @@ class Writer:
     def detach(self) -> None:
         self._transport = None
         self._chunks.clear()
-        self._size = 0
+        for joint in self._joints:
+            joint.clear()
+        self._joints.clear()
+        self._count = self._size = 0
 
     def pause(self) -> None:
         self._paused = True
@@ -58,15 +66,29 @@ class Writer:
 
     def message(self, line: bytes, body: bytes) -> None:
         """Send a message. BufferFull when too much waits already."""
-        size = self._size + len(line) + len(body) + 2
-        if size > self._bound:
-            raise BufferFull("the broker does not keep up" if self._transport else "there is no connection")
-        self._size = size
+        self._room_for(len(line) + len(body) + 2)
         append = self._chunks.append
         append(line)
         append(body)
         append(CRLF)
-        if len(self._chunks) >= 3 * _CROWD:
+        self._counted()
+
+    def join(self, joint: Joint, number: int, head: bytes, body: bytes) -> None:
+        """Send a part of what goes to one address. BufferFull as above."""
+        self._room_for(len(head) + len(body) + 2)
+        if joint.add(number, head, body):
+            self._joints.append(joint)
+        self._counted()
+
+    def _room_for(self, more: int) -> None:
+        size = self._size + more
+        if size > self._bound:
+            raise BufferFull("the broker does not keep up" if self._transport else "there is no connection")
+        self._size = size
+
+    def _counted(self) -> None:
+        self._count += 1
+        if self._count >= _CROWD:
             self._write()
         elif not self._scheduled:
             self._wake()
@@ -94,8 +116,14 @@ class Writer:
         self._write()
 
     def _write(self) -> None:
-        if self._chunks and not self._paused and self._transport is not None:
-            joined = b"".join(self._chunks)
-            self._chunks.clear()
-            self._size = 0
+        if self._paused or self._transport is None:
+            return
+        chunks = self._chunks
+        for joint in self._joints:
+            joint.write(chunks)
+        self._joints.clear()
+        self._count = self._size = 0
+        if chunks:
+            joined = b"".join(chunks)
+            chunks.clear()
             self._transport.write(joined)

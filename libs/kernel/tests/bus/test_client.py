@@ -190,8 +190,11 @@ async def test_ten_thousand_requests_at_once_each_get_their_own_answer(connect):
 
 async def test_what_is_not_a_reply_to_us_is_dropped(connect):
     bus, other = await connect(), await connect()
-    for junk in ("x", "-1", "999999", "1_0"):
-        other.publish(bus._inbox.prefix + junk, b"forged")
+    back = bus._inbox.way("rpc.test.ask").address.split()[1]
+    for junk in ("x", "-1", "999999", "1_0", "j", "j1", "j-1", "jx"):
+        other.publish(back + junk, b"forged")
+        other.publish(back.replace(".test.", ".nobody.") + junk, b"forged")
+        other.publish(back + junk, b"\0" * 17, headers={"Polis-Joined": "1"})
     await other.flush(1)
 
     await bus.flush(1)

@@ -158,8 +158,27 @@ async def test_a_service_publishes_no_events_but_its_own(as_user, name):
         assert isinstance(appended.failure, StreamError if source == name else PermissionViolation)
 
 
-async def test_a_reply_goes_to_who_asked_once(as_user):
-    identity, gateway = await as_user("identity"), await as_user("gateway")
+async def test_a_service_answers_what_it_was_asked_and_nobody_elses_calls(as_user):
+    identity, catalog, gateway = [await as_user(name) for name in ("identity", "catalog", "gateway")]
+    refused, asked = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    catalog.on_violation.append(lambda text: refused.done() or refused.set_result(text))
+    await identity.subscribe("rpc.identity.sign_in", asked.set_result, queue="identity")
+
+    answered = asyncio.ensure_future(gateway.request("rpc.identity.sign_in", b"", timeout_s=30))
+    message = await asyncio.wait_for(asked, 30)
+    catalog.publish(message.reply, b"forged")
+    catalog.publish(message.reply.replace(".identity.", ".catalog."), b"forged")
+    await catalog.flush(5)
+    identity.answer(message, b"true")
+
+    assert (await answered).payload == b"true"
+    assert "Permissions Violation" in await asyncio.wait_for(refused, 30)
+
+
+async def test_who_is_no_service_gets_one_answer_where_it_asked_from(as_user, mesh, connect):
+    """As a tool of an operator does: its inbox is in nobody's permissions."""
+    identity = await as_user("identity")
+    tool = await connect(mesh.url, user=ADMIN, password=PASSWORDS[ADMIN], inbox_prefix="_INBOX_tool")
     refused = asyncio.get_running_loop().create_future()
     identity.on_violation.append(lambda text: refused.done() or refused.set_result(text))
 
@@ -169,7 +188,7 @@ async def test_a_reply_goes_to_who_asked_once(as_user):
 
     await identity.subscribe("rpc.identity.sign_in", answer, queue="identity")
 
-    reply = await gateway.request("rpc.identity.sign_in", b"", timeout_s=5)
+    reply = await tool.request("rpc.identity.sign_in", b"", timeout_s=5)
 
     assert reply.payload == b"once"
     assert "Permissions Violation" in await asyncio.wait_for(refused, 30)
