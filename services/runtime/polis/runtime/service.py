@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polis.proto import Refused, identity, runtime
-from polis.runtime.asks import handing, talked
+from polis.runtime.asks import approvals, handing, talked
 from polis.runtime.asks import service as asks
 from polis.runtime.assistants import service as assistants
 from polis.runtime.children import ends
@@ -50,9 +50,10 @@ service.include(
 
 @service.on(identity.AgentDeleted)
 async def cancel_runs(event: identity.AgentDeleted, ctx: EventContext[Own]) -> None:
-    """Nothing acts as an agent that is gone."""
+    """Nothing acts as an agent that is gone, and nothing is approved for it."""
     why = runtime.RunError("", "agent.deleted", "the agent that it acts as was deleted")
     await _cancel_runs_of(event.agent_id, why, ctx)
+    await approvals.drop(ctx.tx, await approvals.of_agent(ctx.tx, event.agent_id), ctx.now())
 
 
 @service.on(identity.AgentSuspended)

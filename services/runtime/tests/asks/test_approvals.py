@@ -72,7 +72,7 @@ async def test_a_pattern_stands_for_more_and_covers_what_was_asked(ben, sends, a
 
 
 async def test_of_an_agent_it_stands_in_every_graph_of_that_agent_alone(
-    actors, ada, ben, sends, always, asking
+    actors, ada, ben, sends, always, asking, tell
 ):
     for key in ("sarah", "tom"):
         actors.agent(ada.org_id, key)
@@ -81,6 +81,12 @@ async def test_of_an_agent_it_stands_in_every_graph_of_that_agent_alone(
 
     assert (await asking.output(await sends("x", "two", agent="sarah")))["y"] == [{"to": "x"}]
     assert await asking.of(await sends("x", "two", agent="tom"), ben)
+
+    async def gone():
+        return not (await ben.call(runtime.ListApprovals())).items
+
+    await tell(identity.AgentDeleted(ada.org_id, approval.agent_id))
+    await eventually(gone)
 
 
 async def test_it_does_not_stand_for_the_runs_of_who_gave_it_where_nobody_answers_for_themselves(
