@@ -5,7 +5,7 @@ Each frame is one JSON object; where the client asked for the subprotocol `polis
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -186,7 +186,6 @@ class PongFrame(Struct, frozen=True, tag_field="op", tag="pong"):
 Told = SnapshotFrame | EventsFrame | EndFrame | AckFrame | ProblemFrame | PongFrame
 """What a client is told."""
 
-CloseCode = Literal[1012, 4400, 4401, 4408]
 CLOSED = {
     1012: "the gateway asks to come back: it restarts",
     4400: "what was said is not understood",

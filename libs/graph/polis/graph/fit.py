@@ -16,8 +16,6 @@ _TYPE_NAMES: dict[type, str] = {
     float: "number",
     dict: "object",
 }
-_OPAQUE = frozenset({"$ref", "allOf", "oneOf", "not", "if", "dependentSchemas", "propertyNames", "contains"})
-"""Keywords of a target that this check does not look into: the answer is `unknown` where it does not fail."""
 _UNDERSTOOD = frozenset(
     {"type", "enum", "const", "properties", "required", "items", "additionalProperties", "anyOf"}
 )

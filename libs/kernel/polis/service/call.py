@@ -35,7 +35,6 @@ REQUEST_ID = "Polis-Request-Id"
 CLIENT_ADDRESS = "Polis-Client-Address"
 CLIENT_DEVICE = "Polis-Client-Device"
 CONTENT_TYPE = "Content-Type"
-MSGPACK = "application/msgpack"
 _MAX_ADDRESS, _MAX_DEVICE = 64, 200
 
 _json = msgspec.json.Encoder()

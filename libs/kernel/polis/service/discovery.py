@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from polis.proto.contract import Operation
 
 PREFIX = "$SRV"
-VERBS = ("PING", "INFO", "STATS")
 _TYPE = "io.nats.micro.v1.{}_response"
 
 Answer = dict[str, object]

@@ -39,8 +39,6 @@ _YOUNG_OBJECTS, _YOUNG_ROUNDS = 10_000, 20
 """Of how many new objects the garbage collector looks for cycles, and how often before it looks at older ones."""
 
 R = TypeVar("R")
-Q = TypeVar("Q", bound="Request[Any]")
-A = TypeVar("A")
 V = TypeVar("V", bound="Event")
 F = TypeVar("F", bound="Callable[..., object]")
 

@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from polis.proto.contract import Problem, problem_of_type
 
-PROBLEM_JSON = "application/problem+json"
 MEMBERS = ("type", "title", "status", "detail", "instance")
 """What RFC 9457 says of every problem; a problem's own fields stand beside them under other names."""
 

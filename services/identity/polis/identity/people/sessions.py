@@ -310,22 +310,6 @@ async def end_all(
         await revoke(tx, org_id, session.sid, config, at)
 
 
-async def renew_sids(tx: Transaction, account_id: UUID, org_id: UUID, config: Config, at: datetime) -> None:
-    """Have every session of an account refresh before it goes on, because its access tokens tell of old roles.
-
-    The account's lock keeps a sign-in from opening a session with the old roles behind our back.
-    """
-    await tx.value("select true from identity.accounts where id = $1 for no key update", account_id)
-    renewed = await tx.rows(
-        _Sid,
-        "update identity.sessions set sid = uuidv7() where account_id = $1 and expires_at > $2 returning old.sid",
-        account_id,
-        at,
-    )
-    for session in renewed:
-        await revoke(tx, org_id, session.sid, config, at)
-
-
 async def revoke(tx: Transaction, org_id: UUID, sid: UUID, config: Config, at: datetime) -> None:
     """Have the access tokens of a session id refused in every service, until the last of them has expired."""
     until = at + config.access_ttl + timedelta(seconds=SKEW_S)

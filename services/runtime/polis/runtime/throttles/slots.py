@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from polis.db import Transaction
 
 KIND = "throttle"
-MOST = 1_000
-"""Messages of a period: so many moments are kept of a step."""
 
 Step = tuple[UUID, UUID, str]
 
