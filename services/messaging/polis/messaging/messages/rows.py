@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from polis.db import Listing
 from polis.proto import Refused, messaging
 from polis.proto.messaging import Message, MessagePart, MessageRevision, Reaction, Streamed
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
 
 PAGE_BYTES = 384 * 1024
+_TOGETHER = 4
+"""Pages in one statement: each may hold as many bytes as an answer, and 201 messages."""
 _OVERHEAD = 400
 """Bytes of a message on the wire besides what was said."""
 
@@ -103,9 +106,13 @@ class _PageRow(MessageRow, frozen=True, kw_only=True):
     there: int
 
 
-def _page(condition: str, order: str) -> str:
-    """A statement for as many messages as fit, at least one: from bound $3 on, at most $4 of them; `there`: how many there are of those."""
-    return _fitting(_some(condition, order), order)
+def _page(condition: str, order: str) -> Listing[_PageRow]:
+    """As many messages as fit, at least one: from bound $3 on, at most $4 of them; `there`: how many there are of those."""
+    return _listing(_fitting(_some(condition, order), order))
+
+
+def _listing(sql: str, *more: str) -> Listing[_PageRow]:
+    return Listing(_PageRow, sql, "uuid", "bigint", "bigint", *more, largest=_TOGETHER)
 
 
 def _fitting(some: str, order: str) -> str:
@@ -127,13 +134,16 @@ _BEFORE = _page("m.seq < $3", "desc")
 _AFTER = _page("m.seq > $3", "asc")
 _PINNED = _page("m.seq < $3 and m.pinned_at is not null", "desc")
 # The first message of a thread is not in the index of threads: with `or` all of the conversation would be gone through.
-_THREAD = _fitting(
-    f"""
-        select t.* from (
-            ({_some("m.seq < $3 and m.thread = $5", "desc")}) union all ({_some("m.seq < $3 and m.seq = $5", "desc")})
-        ) t order by t.seq desc limit $4
-    """,  # noqa: S608 - as above
-    "desc",
+_THREAD = _listing(
+    _fitting(
+        f"""
+            select t.* from (
+                ({_some("m.seq < $3 and m.thread = $5", "desc")}) union all ({_some("m.seq < $3 and m.seq = $5", "desc")})
+            ) t order by t.seq desc limit $4
+        """,  # noqa: S608 - as above
+        "desc",
+    ),
+    "bigint",
 )
 _ONE = f"select {COLUMNS} from messaging.messages m where m.org_id = $1 and m.conversation_id = $2 and m.seq = $3"  # noqa: S608 - as above
 _NAMED = f"""
@@ -171,9 +181,14 @@ async def thread(db: Tenant | Transaction, conversation_id: UUID, root: int, bou
 
 
 async def _found(
-    db: Tenant | Transaction, sql: str, conversation_id: UUID, bound: int, limit: int, *more: object
+    db: Tenant | Transaction,
+    listing: Listing[_PageRow],
+    conversation_id: UUID,
+    bound: int,
+    limit: int,
+    *more: object,
 ) -> Found:
-    rows = await db.rows(_PageRow, sql, db.org_id, conversation_id, bound, limit + 1, *more)
+    rows = await db.page(listing, conversation_id, bound, limit + 1, *more)
     kept = rows[:limit]
     return Found([row.message for row in kept], more=bool(rows) and rows[0].there > len(kept))
 
