@@ -48,7 +48,7 @@ async def test_of_many_states_in_a_moment_the_last_is_told_and_who_has_spoken_ty
     for second in range(2, 50):
         hear(typing=(typing(ADA, second), typing(TOM, second)))
     hear(entries=(Entry(1, NOW, "posted", TOM),))
-    assert [thing.entry.seq for thing in told.frames[1]] == [1]
+    assert [thing.seq for thing in told.frames[1]] == [1]
 
     await eventually(lambda: len(told.frames) == 3)
     assert [thing.typing for thing in told.frames[0]] == [typing(ADA, 1)]

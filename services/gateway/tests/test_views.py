@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
+from msgspec import Raw
 
 from polis.gateway.codecs import JSON_FRAMES, MSGPACK_FRAMES
+from polis.gateway.heard import heard
 from polis.gateway.sieve import TOLD_EVERY, Sieve
 from polis.gateway.views import StreamView, View
-from polis.proto.messaging import ConversationChange, Entry, Message, Typing
+from polis.proto.messaging import ConversationChange, Entry, Message, Participant, Typing
 from polis.proto.runtime import Transition
 
 ID, NOW = UUID(int=7), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -58,6 +60,24 @@ def test_of_a_change_the_fields_that_were_asked_for_are_told_and_its_number():
 
     assert change == {"seq": 3, "entry": {"kind": "posted", "message": {"text": "hällo"}}, "mark": None}
     assert Sieve(fields=("entry.kind", "entry")).chosen([posted(3)])[0]["entry"]["seq"] == 3
+
+
+def test_what_was_heard_is_told_in_the_bytes_in_which_it_came_and_chosen_like_any_change():
+    someone = Participant(ID, "user", "member", "left", NOW, ID)
+    changes = [
+        posted(3),
+        ConversationChange(4, entry=Entry(4, NOW, "participant", ID, participant=someone)),
+    ]
+    came = [heard(Raw(msgspec.json.encode(change.entry))) for change in changes]
+
+    for view in (
+        View(JSON_FRAMES),
+        View(MSGPACK_FRAMES),
+        View(JSON_FRAMES, ("participant",), ("entry.kind",)),
+    ):
+        assert view.events(TOPIC, 4, came) == view.events(TOPIC, 4, changes)
+    assert StreamView("entry").events(TOPIC, 4, came) == StreamView("entry").events(TOPIC, 4, changes)
+    assert (came[1].actor_id, came[1].participant) == (ID, someone)
 
 
 def test_equal_views_make_equal_frames_and_messagepack_says_what_json_says():

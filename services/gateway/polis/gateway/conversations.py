@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
+from msgspec import Raw
 
 from polis.gateway.feeds import Feed
+from polis.gateway.heard import HeardEntry, heard
 from polis.proto import Refused
 from polis.proto.messaging import (
     LIVE_CONVERSATION,
     CheckWatches,
     ConversationChange,
     ConversationSnapshot,
+    Entry,
     LiveConversation,
     WatchConversation,
     Watched,
@@ -78,8 +81,8 @@ class ConversationFeed(Feed):
         return False
 
     def loses(self, thing: Thing) -> UUID | None:
-        entry = thing.entry if isinstance(thing, ConversationChange) else None
-        someone = None if entry is None else entry.participant
+        said = thing.entry if isinstance(thing, ConversationChange) else thing
+        someone = said.participant if isinstance(said, (Entry, HeardEntry)) else None
         return None if someone is None or someone.state == "joined" else someone.principal_id
 
     def check(self, state: WatchedState) -> None:
@@ -91,9 +94,11 @@ class ConversationFeed(Feed):
     def hear(self, message: Message) -> None:
         told = _decoder.decode(message.payload)
         if told.entries:
-            for entry in told.entries:
-                self._states.pop(("typing", entry.actor_id), None)  # they have said it
-            self.told([ConversationChange(entry.seq, entry=entry) for entry in told.entries])
+            entries = [heard(entry) for entry in told.entries]
+            if self._states:
+                for entry in entries:
+                    self._states.pop(("typing", entry.actor_id), None)  # they have said it
+            self.told(entries)
         if told.streams:
             self.pass_by([ConversationChange(self.last or 0, stream=each) for each in told.streams])
         if self.last is None:
@@ -128,7 +133,13 @@ class ConversationFeed(Feed):
         super()._close()
 
 
-_decoder = msgspec.json.Decoder(LiveConversation)
+class _Live(LiveConversation, frozen=True):
+    """The same with its entries as they came."""
+
+    entries: tuple[Raw, ...] = ()  # type: ignore[assignment] # read as far as it is needed, in `heard`
+
+
+_decoder = msgspec.json.Decoder(_Live)
 
 
 class ConversationFeeds:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from polis.gateway.heard import HeardEntry, as_told
 from polis.proto.live import OrgEvent
 from polis.proto.messaging import ConversationChange, ConversationSnapshot
 from polis.proto.runtime import RunSnapshot, Transition
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 TOLD_EVERY = 64
 """At the latest behind so many changes that are left out, a follower is told how far it is."""
 _Tree = dict[str, Any]
-_json = msgspec.json.Encoder()
+_json = msgspec.json.Encoder(enc_hook=as_told)
 
 
 class Sieve:
@@ -73,7 +74,7 @@ def kind_of(thing: object) -> str:
     """By what a change is asked for."""
     if isinstance(thing, Transition):
         return thing.state if thing.step is None else "step"
-    if isinstance(thing, OrgEvent):
+    if isinstance(thing, (OrgEvent, HeardEntry)):
         return thing.kind
     if isinstance(thing, ConversationChange) and thing.entry is not None:
         return thing.entry.kind

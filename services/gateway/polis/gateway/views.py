@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from polis.gateway.heard import as_told
 from polis.gateway.sieve import sieve
 from polis.gateway.websocket import frames
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from polis.gateway.audience import Thing
     from polis.gateway.codecs import Codec
 
-_json = msgspec.json.Encoder()
+_json = msgspec.json.Encoder(enc_hook=as_told)
 
 
 class View:
