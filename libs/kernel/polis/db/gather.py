@@ -110,7 +110,8 @@ class Gathering(Generic[Q, A]):
                     await self._serve(group)
                 finally:
                     for asked in group:
-                        asked.fail(unavailable("the process is ending"))
+                        if not asked.answer.done():
+                            asked.fail(unavailable("the process is ending"))
         finally:
             self._free += 1
 
