@@ -76,7 +76,7 @@ async def _measure(mesh: Mesh) -> list[Figure]:
         free = await Database.open(mesh.postgres_url(), service="bench")
         stack.push_async_callback(free.close)
         once = await Database.open(
-            f"{mesh.postgres_url()}&plan_cache_mode=force_generic_plan", service="bench"
+            f"{mesh.postgres_url()}?plan_cache_mode=force_generic_plan", service="bench"
         )
         stack.push_async_callback(once.close)
         reads = Reads(walled, free, once, keys)
