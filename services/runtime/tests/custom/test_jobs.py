@@ -200,6 +200,24 @@ async def test_a_job_of_a_cancelled_run_is_nobodys(ada, outside, refused):
     assert await claim(ada, key, wait_s=0) == ()
 
 
+async def test_what_a_job_has_cost_is_told_though_its_run_was_cancelled_meanwhile(ada, outside, refused):
+    key = outside()
+    run = await start(ada, key)
+    (first,) = await claim(ada, key)
+    idle = await start(ada, key)
+    (second,) = await claim(ada, key)
+    await ada.call(runtime.FailJob(second.id, second.token, "busy", retryable=True, cost=700))
+    for each in (run, idle):
+        await ada.call(runtime.CancelRun(run_id=each.id))
+
+    done = runtime.CompleteJob(first.id, first.token, (), cost=1_500)
+    problems = [await refused(ada.call(done)) for _ in range(2)]
+
+    assert problems == [runtime.JobNotFound(job_id=first.id)] * 2
+    assert await cost_of(ada, run) == [1_500]
+    assert await cost_of(ada, idle) == [700]
+
+
 async def test_what_a_job_emits_fits_the_component(ada, outside, refused):
     key = outside()
     run = await start(ada, key)

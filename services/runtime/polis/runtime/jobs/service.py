@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from polis.proto import Refused, runtime
 from polis.proto.problems import Fault, Invalid
 from polis.runtime import waits
 from polis.runtime.engine.activation import Failure, Recorded
-from polis.runtime.jobs import rows
+from polis.runtime.jobs import costs, rows
 from polis.runtime.jobs.access import demand_components
 from polis.runtime.own import Own
 from polis.service import Context, Handlers
@@ -51,7 +53,7 @@ async def heartbeat_job(request: runtime.HeartbeatJob, ctx: Context[Own]) -> run
 
 @handlers.handles(runtime.CompleteJob)
 async def complete_job(request: runtime.CompleteJob, ctx: Context[Own]) -> None:
-    async with ctx.transaction() as tx:
+    async with _cost_told(request, ctx), ctx.transaction() as tx:
         held = await rows.hold(tx, request.job_id, request.token, ctx.actor.principal_id, ends=True)
         _demand_ports(request, held)
         emitted = tuple((message.port, message.value) for message in request.emitted)
@@ -61,7 +63,7 @@ async def complete_job(request: runtime.CompleteJob, ctx: Context[Own]) -> None:
 
 @handlers.handles(runtime.FailJob)
 async def fail_job(request: runtime.FailJob, ctx: Context[Own]) -> None:
-    async with ctx.transaction() as tx:
+    async with _cost_told(request, ctx), ctx.transaction() as tx:
         held = await rows.hold(tx, request.job_id, request.token, ctx.actor.principal_id, ends=True)
         if request.retryable and held.token < held.offer.attempts:
             await rows.give_back(tx, held, request.cost)
@@ -69,6 +71,20 @@ async def fail_job(request: runtime.FailJob, ctx: Context[Own]) -> None:
             failure = Failure(request.kind, request.message)
             await _bring(tx, held, Recorded(failure=failure, cost=held.cost + request.cost), ctx)
         return tx.answer(None)
+
+
+@asynccontextmanager
+async def _cost_told(
+    request: runtime.CompleteJob | runtime.FailJob, ctx: Context[Own]
+) -> AsyncGenerator[None, None]:
+    """Nobody takes the outcome of a job any more, as when its run was cancelled: what it has cost is kept, and told."""
+    try:
+        yield
+    except Refused as refusal:
+        if request.cost and isinstance(refusal.problem, runtime.JobNotFound):
+            async with ctx.db.transaction() as tx:
+                await costs.report(tx, request.job_id, request.token, ctx.actor.principal_id, request.cost)
+        raise
 
 
 async def _bring(tx: Transaction, held: Held, outcome: Recorded, ctx: Context[Own]) -> None:

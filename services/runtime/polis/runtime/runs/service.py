@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from polis.proto import Page, Refused, runtime
 from polis.proto.problems import StaleCursor
+from polis.runtime.jobs import costs
 from polis.runtime.own import Own
 from polis.runtime.runs import resolve, search, store
 from polis.runtime.runs.search import Wanted
@@ -59,7 +60,13 @@ async def cancel_run(request: runtime.CancelRun, ctx: Context[Own]) -> runtime.R
 
 @handlers.handles(runtime.GetTimeline)
 async def get_timeline(request: runtime.GetTimeline, ctx: Context[Own]) -> runtime.Timeline:
-    return await store.timeline(ctx.db, request.run_id)
+    timeline = await store.timeline(ctx.db, request.run_id)
+    untaken = await costs.untaken(ctx.db, request.run_id)
+    return (
+        msgspec.structs.replace(timeline, attempts=costs.told(timeline.attempts, untaken))
+        if untaken
+        else timeline
+    )
 
 
 @handlers.handles(runtime.GetOutput)
