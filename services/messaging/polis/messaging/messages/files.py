@@ -116,8 +116,14 @@ async def _places(tx: Transaction, asked: CheckFile) -> list[_Place]:
             from messaging.files f
             where f.org_id = $1 and f.artifact_id = $2 and (f.sender_id = $3 or f.sent_on)
         ) f
-        join messaging.messages m on m.org_id = $1 and m.conversation_id = f.conversation_id and m.seq = f.seq
-        join messaging.conversations c on c.org_id = $1 and c.id = f.conversation_id
+        cross join lateral (
+            select s.more from messaging.messages s
+            where s.org_id = $1 and s.conversation_id = f.conversation_id and s.seq = f.seq offset 0
+        ) m
+        cross join lateral (
+            select d.id, d.data_class, d.visibility from messaging.conversations d
+            where d.org_id = $1 and d.id = f.conversation_id offset 0
+        ) c
         left join messaging.participants p
             on p.org_id = $1 and p.conversation_id = f.conversation_id and p.principal_id = $4
         where f.nth <= $5 and strpos(coalesce(m.more, ''), $2::text) > 0 and p.state is distinct from 'banned'

@@ -85,7 +85,10 @@ async def _mine(db: Tenant, principal_id: UUID) -> list[UUID]:
         UUID,
         """
         select c.id from messaging.participants p
-        join messaging.conversations c on c.org_id = p.org_id and c.id = p.conversation_id
+        cross join lateral (
+            select d.id, d.last_at from messaging.conversations d
+            where d.org_id = p.org_id and d.id = p.conversation_id offset 0
+        ) c
         where p.org_id = $1 and p.principal_id = $2 and p.state = 'joined' order by c.last_at desc limit $3
         """,
         db.org_id,
@@ -108,7 +111,11 @@ async def _hits(
             """
             select m.conversation_id, m.seq
             from messaging.words w
-            join messaging.messages m on m.org_id = w.org_id and m.conversation_id = w.conversation_id and m.seq = w.seq
+            cross join lateral (
+                -- Each by its key: before the tables are analysed, all messages of the org were gone through.
+                select h.conversation_id, h.seq, h.sender_id, h.sent_at, h.deleted_at from messaging.messages h
+                where h.org_id = w.org_id and h.conversation_id = w.conversation_id and h.seq = w.seq offset 0
+            ) m
             where w.search @@ (to_tsquery('pg_catalog.simple', $1) && $2::text::tsquery)
                 and w.org_id = $3 and w.conversation_id = any($4::uuid[]) and m.deleted_at is null
                 and ($5::uuid is null or m.sender_id = $5)
@@ -138,7 +145,10 @@ async def _read(db: Tenant, hits: list[_Hit]) -> list[MessageRow]:
         select {COLUMNS} from (
             select m.*, h.n, sum(m.size) over (order by h.n) as total
             from unnest($2::uuid[], $3::bigint[]) with ordinality as h (conversation_id, seq, n)
-            join messaging.messages m on m.org_id = $1 and m.conversation_id = h.conversation_id and m.seq = h.seq
+            cross join lateral (
+                select s.* from messaging.messages s
+                where s.org_id = $1 and s.conversation_id = h.conversation_id and s.seq = h.seq offset 0
+            ) m
         ) m where m.total - m.size < {PAGE_BYTES} order by m.n
         """,  # noqa: S608 - the parts are constants
         db.org_id,
