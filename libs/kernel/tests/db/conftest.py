@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,8 +18,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 PASSWORDS = {"polis_migrator": "m", "app_notebook": "a", "app_other": "o"}
 
 
-@pytest.fixture(scope="session")
-async def server():
+@asynccontextmanager
+async def notebooks():
+    """A server with the schema of notebooks."""
     with quick_folder("polis-pg-") as folder:
         server = Postgres(folder / "data", password=uuid4().hex, log=folder / "log")
         await server.start()
@@ -26,6 +28,12 @@ async def server():
         await migrate(server.url("polis_migrator", "m", "postgres"), "notebook", MIGRATIONS)
         yield server
         await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def server():
+    async with notebooks() as server:
+        yield server
 
 
 @pytest.fixture
