@@ -34,7 +34,7 @@ async def edge(own_stage, postgres, tmp_path, full):
 
 async def test_whatever_is_cut_each_entry_is_heard_once_and_in_order(edge, dice, full):
     gateways, cable, token, room = edge
-    clients, cuts, kills, rate = (200, 20, 4, 30) if full else (12, 3, 0, 50)
+    clients, cuts, kills, rate = (200, 20, 4, 60) if full else (12, 3, 0, 50)
     ports = [cable.port, *(gateway.port for gateway in gateways)]
     resumers = [Resumer(lambda: dice.choice(ports), token, room) for _ in range(clients)]
     following = [asyncio.create_task(each.follow()) for each in resumers]
