@@ -251,10 +251,10 @@ async def id_at(lead: Lead, seq: int) -> UUID | None:
     """The event that is known to stand at a sequence; None when its row is no longer kept."""
     found: UUID | None = await lead.value(
         f"""
-        select o.id from (
-            select ns[$1 - first_seq + 1] as n from {lead.service}.published
+        select o.id from {lead.service}.outbox o where o.n = (
+            select ns[$1 - first_seq + 1] from {lead.service}.published
             where first_seq <= $1 order by first_seq desc limit 1
-        ) p join {lead.service}.outbox o on o.n = p.n
+        )
         """,
         seq,
     )

@@ -51,10 +51,14 @@ async def _resolve(
                 and (r.org_id = $1 or r.visibility = 'public')
                 and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text) offset 0
         ) r
-        left join catalog.activations a
-            on a.org_id = r.org_id and a.resource_id = r.id and a.environment = w.environment
-        join catalog.versions v on v.org_id = r.org_id and v.resource_id = r.id
-            and v.number = case when w.number > 0 then w.number else a.number end
+        left join lateral (
+            select n.number from catalog.activations n
+            where n.org_id = r.org_id and n.resource_id = r.id and n.environment = w.environment offset 0
+        ) a on true
+        cross join lateral (
+            select f.content from catalog.versions f where f.org_id = r.org_id and f.resource_id = r.id
+                and f.number = case when w.number > 0 then w.number else a.number end offset 0
+        ) v
         order by w.n, r.org_id = $1 desc
         """,
         viewer.org_id,
