@@ -49,6 +49,8 @@ _FILL = """
 """
 
 Read = Callable[[], Awaitable[object]]
+Spent = tuple[list[Point], list[Point]]
+"""Reads for a second of CPU, of this process and PostgreSQL's: other work on the machine moves that less than the clock."""
 
 
 class Item(Struct, frozen=True):
@@ -79,9 +81,12 @@ async def _measure(mesh: Mesh) -> list[Figure]:
             f"{mesh.postgres_url()}?plan_cache_mode=force_generic_plan", service="bench"
         )
         stack.push_async_callback(once.close)
-        reads = Reads(walled, free, once, keys)
+        reads = Reads(walled, free, once, keys, lambda: time.process_time() + mesh.cpu_s()["postgresql"])
         figures = [await _by_id(reads, how, callers, bar) for how, callers, bar in _BY_ID_BARS]
-        return figures + [await _pages(reads, callers, peer) for callers in (1, 64) for peer in _PAGE_PEERS]
+        for callers in (1, 64):
+            for peer in _PAGE_PEERS:
+                figures += await _pages(reads, callers, peer)
+        return figures
 
 
 _BY_ID_BARS = (("one", 1, 0.85), ("together", 1, 0.85), ("one", 64, None), ("together", 64, 1.2))
@@ -89,7 +94,7 @@ _HOW = {"one": "a statement each", "together": "batched"}
 
 
 async def _by_id(reads: Reads, how: str, callers: int, bar: float | None) -> Figure:
-    ours, peers = await _in_turn(getattr(reads, how), reads.explicit, callers)
+    ours, peers, _ = await _in_turn(getattr(reads, how), reads.explicit, callers, reads.cpu_s)
     name = f"by-id reads through the wall, {_HOW[how]}, {callers} caller{'s' if callers > 1 else ''}"
     return beside("B10", name, ours, _PEER, peers, bar=bar, unit="reads/s")
 
@@ -97,19 +102,28 @@ async def _by_id(reads: Reads, how: str, callers: int, bar: float | None) -> Fig
 _PAGE_PEERS = {"explicit_page": _PEER, "planned_page": f"{_PEER}, told to plan it once"}
 
 
-async def _pages(reads: Reads, callers: int, peer: str) -> Figure:
+async def _pages(reads: Reads, callers: int, peer: str) -> list[Figure]:
     """Beside the page as PostgreSQL plans it by itself, which is anew at each call, and beside one told to do as ours does."""
-    ours, peers = await _in_turn(reads.page, getattr(reads, peer), callers)
+    ours, peers, spent = await _in_turn(reads.page, getattr(reads, peer), callers, reads.cpu_s)
     name = f"pages of {PAGE} through the wall, {callers} caller{'s' if callers > 1 else ''}"
-    return beside("B10", name, ours, _PAGE_PEERS[peer], peers, bar=0.95, unit="pages/s")
+    return [
+        beside("B10", name, ours, _PAGE_PEERS[peer], peers, bar=0.95, unit="pages/s"),
+        beside("B10", f"{name}, by CPU", spent[0], _PAGE_PEERS[peer], spent[1], bar=0.95, unit="pages/CPU s"),
+    ]
 
 
 class Reads:
     """The same rows in each of the ways; the peer's as the superuser, whom no policy concerns, by the same client."""
 
     def __init__(
-        self, walled: Database, free: Database, once: Database, keys: list[tuple[UUID, UUID]]
+        self,
+        walled: Database,
+        free: Database,
+        once: Database,
+        keys: list[tuple[UUID, UUID]],
+        cpu_s: Callable[[], float],
     ) -> None:
+        self.cpu_s = cpu_s
         self._walled = walled
         self._free = free
         self._once = once
@@ -144,17 +158,23 @@ class Reads:
         return org, datetime.fromisoformat(f"2026-01-02T{self._random.randrange(24):02}:00:00+00:00")
 
 
-async def _in_turn(ours: Read, peer: Read, callers: int) -> tuple[list[Point], list[Point]]:
-    """Both in turn, the first one changing, after a round that does not count."""
-    found: tuple[list[Point], list[Point]] = ([], [])
+async def _in_turn(
+    ours: Read, peer: Read, callers: int, cpu_s: Callable[[], float]
+) -> tuple[list[Point], list[Point], Spent]:
+    """Both in turn, the first one changing, after a round that does not count; and what CPU they took."""
+    found: Spent = ([], [])
+    spent: Spent = ([], [])
     for n in range(ROUNDS + 1):
         pair = [(0, ours), (1, peer)] if n % 2 else [(1, peer), (0, ours)]
         for which, read in pair:
-            found[which].append(await _rate(read, callers))
-    return found[0][1:], found[1][1:]
+            began = cpu_s()
+            point, reads = await _rate(read, callers)
+            found[which].append(point)
+            spent[which].append(Point(reads / (cpu_s() - began)))
+    return found[0][1:], found[1][1:], (spent[0][1:], spent[1][1:])
 
 
-async def _rate(read: Read, callers: int) -> Point:
+async def _rate(read: Read, callers: int) -> tuple[Point, int]:
     waits: list[float] = []
     began = time.perf_counter()
     until = began + POINT_S
@@ -172,7 +192,7 @@ async def _rate(read: Read, callers: int) -> Point:
     waits.sort()
     if callers == 1:  # by the median wait, which other work on the machine moves less than the mean
         rate = 1 / waits[len(waits) // 2]
-    return Point(rate, waits[len(waits) // 2] * 1000, waits[len(waits) * 99 // 100] * 1000)
+    return Point(rate, waits[len(waits) // 2] * 1000, waits[len(waits) * 99 // 100] * 1000), len(waits)
 
 
 async def _filled(mesh: Mesh) -> list[tuple[UUID, UUID]]:

@@ -1,5 +1,8 @@
 """What the wall between orgs costs: reads as the kernel does them beside the same reads of a table without a wall.
 
+"set page" is the floor: a page of the table without a policy, in a statement that sets the org all the same. All pages but
+"plain page" are planned once, as "once page" is because it is told to.
+
 Run by hand: `python libs/kernel/tests/db/measure_reads.py`. Rounds alternate; ratios are medians over the rounds.
 """
 
@@ -14,10 +17,11 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
+import psutil
 import uvloop
 from msgspec import Struct
 
-from polis.db import Batch, Database
+from polis.db import Batch, Database, Listing
 from polis.db.migrate import migrate, provision
 from polis.db.rows import to_row, to_rows
 from polis.local.postgres import Postgres
@@ -51,11 +55,15 @@ class Note(Struct, frozen=True):
     stars: int
 
 
-def readers(database):
-    """The reads to compare, by name: each takes an org and an id."""
+OUR_PAGE = Listing(Note, PAGE.format(table="notes"), "uuid")
+SET_PAGE = Listing(Note, PAGE.format(table="plain"), "uuid")
+
+
+def readers(database, once):
+    """The reads to compare, by name: each takes an org and an id. once: sessions told to plan a statement once."""
     batch = Batch(database, Note, LOOK_UP)
     plain_id, plain_page = BY_ID.format(table="plain"), PAGE.format(table="plain")
-    our_id, our_page = BY_ID.format(table="notes"), PAGE.format(table="notes")
+    our_id = BY_ID.format(table="notes")
 
     async def plain_by_id(org, key):
         return to_row(Note, await database.connections.read(plain_id, (org, key), None))
@@ -66,21 +74,35 @@ def readers(database):
     async def by_id(org, key):
         return await database.tenant(org).row(Note, our_id, org, key)
 
+    async def once_page(org, key):
+        return to_rows(Note, await once.connections.read(plain_page, (org, key), None))
+
+    async def set_page(org, key):
+        return await database.tenant(org).page(SET_PAGE, key)
+
     async def page(org, key):
-        return await database.tenant(org).rows(Note, our_page, org, key)
+        return await database.tenant(org).page(OUR_PAGE, key)
 
     return {
         "plain by id": plain_by_id,
         "by id": by_id,
         "batch": batch.get,
         "plain page": plain_page_of,
+        "once page": once_page,
+        "set page": set_page,
         "page": page,
     }
 
 
-async def rate(read, keys, callers):
-    """Reads per second by so many callers, each with one read at a time."""
-    end, done = time.perf_counter() + SECONDS, 0
+def spent(server):
+    """CPU seconds of this process and all of the server's."""
+    processes = psutil.Process(server.process.pid).children(recursive=True)
+    return time.process_time() + sum(sum(p.cpu_times()[:2]) for p in processes)
+
+
+async def rate(server, read, keys, callers):
+    """Reads per second, and per second of CPU, by so many callers, each with one read at a time."""
+    before, end, done = spent(server), time.perf_counter() + SECONDS, 0
 
     async def caller(offset):
         nonlocal done
@@ -93,20 +115,26 @@ async def rate(read, keys, callers):
 
     started = time.perf_counter()
     await asyncio.gather(*(caller(n * 31) for n in range(callers)))
-    return done / (time.perf_counter() - started)
+    return done / (time.perf_counter() - started), done / (spent(server) - before)
 
 
-async def compare(database, keys, callers, names):
-    reads = readers(database)
+async def compare(server, databases, keys, callers, names):
+    reads = readers(*databases)
     rates = {name: [] for name in names}
     for _ in range(ROUNDS):
         for name in names:
-            rates[name].append(await rate(reads[name], keys, callers))
-    plain = rates[names[0]]
+            rates[name].append(await rate(server, reads[name], keys, callers))
     for name in names:
-        ratio = statistics.median(ours / theirs for ours, theirs in zip(rates[name], plain, strict=True))
-        spread = f"{min(rates[name]):,.0f}-{max(rates[name]):,.0f}"
-        sys.stdout.write(f"{callers:3} callers  {name:12} {spread:>15}/s  x {ratio:.2f}\n")
+        clock, cpu = (
+            statistics.median(
+                ours[by] / theirs[by] for ours, theirs in zip(rates[name], rates[names[0]], strict=True)
+            )
+            for by in (0, 1)
+        )
+        spread = f"{min(rates[name])[0]:,.0f}-{max(rates[name])[0]:,.0f}"
+        sys.stdout.write(
+            f"{callers:3} callers  {name:12} {spread:>15}/s  x {clock:.2f}  by CPU x {cpu:.2f}\n"
+        )
 
 
 async def main():
@@ -138,11 +166,14 @@ async def measure(server):
         )
     ]
     await admin.close()
-    database = await Database.open(server.url("app_notebook", "a", "postgres"), service="notebook")
+    url = server.url("app_notebook", "a", "postgres")
+    told = f"{url}&plan_cache_mode=force_generic_plan"
+    databases = [await Database.open(each, service="notebook") for each in (url, told)]
     for callers in (1, CALLERS):
-        await compare(database, keys, callers, ["plain by id", "by id", "batch"])
-        await compare(database, keys, callers, ["plain page", "page"])
-    await database.close()
+        await compare(server, databases, keys, callers, ["plain by id", "by id", "batch"])
+        await compare(server, databases, keys, callers, ["once page", "plain page", "set page", "page"])
+    for database in databases:
+        await database.close()
 
 
 if __name__ == "__main__":
