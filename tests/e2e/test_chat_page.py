@@ -125,7 +125,7 @@ async def choose(page, text, item):
     await page.get_by_role("menuitem", name=item).click()
 
 
-async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, chat):
+async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, group, chat):
     here = await chat(ada, DESK)
     await here.get_by_role("button", name="New").click()
     await here.get_by_role("button", name="Tom").click()
@@ -170,6 +170,10 @@ async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, chat):
     await choose(here, "Hi, @Tom", "Delete")
     await here.get_by_role("button", name="Delete").click()
     await expect(said(there, "This message was deleted.")).to_be_visible()
+    await choose(here, "list.txt", "Send on…")
+    await here.get_by_role("dialog").get_by_role("button", name=group["name"]).click()
+    await expect(here.locator("#name")).to_have_text(group["name"])
+    await expect(said(here, "list.txt").get_by_role("link")).to_be_visible()
 
     assert await there.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert (broken(here), broken(there)) == ([], [])

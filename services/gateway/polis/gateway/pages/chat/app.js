@@ -19,6 +19,7 @@ import { Muted } from "./muted.js";
 import { Open } from "./open.js";
 import { Outbox } from "./outbox.js";
 import { People } from "./people.js";
+import { sayable, sendOnDialog } from "./sendon.js";
 
 const LOOK_MS = 10_000;
 const HANDOFFS_EVERY = 3;
@@ -117,13 +118,13 @@ class Chat {
     return this.polis.read(id, seq);
   }
 
-  send(fields) {
+  send(fields, id = this.open.room.id) {
     if (this.outbox.full) {
       this.complain(new Error("Too many messages wait to be sent. Wait until some of them are, or discard some."));
       return false;
     }
-    this.outbox.add({ conversation_id: this.open.room.id, ...fields });
-    this.open.newest();
+    this.outbox.add({ conversation_id: id, ...fields });
+    if (this.open.room?.id === id) this.open.newest();
     return true;
   }
 
@@ -214,7 +215,11 @@ class Chat {
     const { seq } = message;
     const mine = message.sender_id === this.me.id;
     const copy = { text: "Copy text", act: () => this.attempt(() => navigator.clipboard.writeText(message.text)) };
-    const texts = navigator.clipboard && message.text ? [copy] : [];
+    const said = sayable(message);
+    const texts = [
+      navigator.clipboard && message.text ? copy : null,
+      said ? { text: "Send on…", act: () => sendOnDialog(this, said) } : null,
+    ].filter(Boolean);
     if (!room.speaks) return texts;
     return [
       ...SIGNS.map((emoji) => ({ text: emoji, label: `React with ${emoji}`, inline: true, act: () => call("ReactToMessage", { seq, emoji, on: true }) })),

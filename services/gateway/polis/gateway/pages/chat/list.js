@@ -42,6 +42,11 @@ export class List {
     return counted.reduce((sum, { unread }) => sum + unread, 0);
   }
 
+  // Where one may say something besides there, as far as the list knows.
+  others(id) {
+    return this.#byTime().filter(({ conversation, invited }) => conversation.id !== id && !invited && !conversation.archived_at);
+  }
+
   get(id) {
     return this.#items.get(id) ?? null;
   }
