@@ -39,15 +39,16 @@ def headers_of(
     trace: str = "",
 ) -> dict[str, str]:
     """An event's headers from what an outbox row holds. The id is what JetStream and inboxes tell duplicates by."""
+    known = str(id)
     headers = {
         "ce-specversion": SPEC_VERSION,
-        "ce-id": str(id),
+        "ce-id": known,
         "ce-source": ce_source(service),
         "ce-type": ce_type(service, fact),
         "ce-subject": entity,
         "ce-time": time.isoformat(),
         "Content-Type": "application/json",
-        "Nats-Msg-Id": str(id),
+        "Nats-Msg-Id": known,
     }
     if trace:
         headers["traceparent"] = trace

@@ -32,6 +32,8 @@ ADOPTED = 100
 """Messages that are looked up in the stream at a time."""
 POLL_S = 0.5
 """The longest an event of another replica waits; one of this process is published at once."""
+PACE_S = 0.01
+"""From one look to the next, unless more waits than a window holds: what is committed in between shares a look and a record."""
 PUBLISH_TIMEOUT_S = 5.0
 COMPARE_S = 10.0
 """How often the stream is compared with the record; after a reconnect at once, for the broker may have lost its store."""
@@ -76,6 +78,7 @@ class Relay:
     async def _publish_pending(self, lead: Lead, position: Position) -> Position:
         """Publish a window of what waits; then, unless more of it is left, rest until something is committed."""
         self._wake.clear()
+        next_at = time.monotonic() + PACE_S
         rows, position = await outbox.pending(lead, position, limit=WINDOW)
         metrics.outbox_pending.set(len(rows))
         if rows:
@@ -85,6 +88,7 @@ class Relay:
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._wake.wait()
+            await asyncio.sleep(next_at - time.monotonic())
         return position
 
     async def _publish(self, lead: Lead, rows: list[Row], position: Position) -> Position:
