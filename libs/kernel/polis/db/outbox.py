@@ -134,8 +134,11 @@ async def _pending_in_gaps(lead: Lead, position: Position, limit: int) -> tuple[
         select pg_snapshot_xmin(s)::text::bigint as xmin, pg_snapshot_xmax(s)::text::bigint as xmax, {_COLUMNS}
         from pg_current_snapshot() as s left join (
             (
-                select {_COLUMNS} from unnest($1::bigint[], $2::bigint[]) as g (first, last)
-                join {lead.service}.outbox o on o.n between g.first and g.last order by o.n limit $4
+                -- Each gap by the index: in the order that is asked for, all of the outbox would be read for what is not there.
+                select {_COLUMNS} from unnest($1::bigint[], $2::bigint[]) as g (first, last) cross join lateral (
+                    select {_COLUMNS} from {lead.service}.outbox o
+                    where o.n between g.first and g.last order by o.n limit $4
+                ) o order by o.n limit $4
             )
             union all
             (select {_COLUMNS} from {lead.service}.outbox o where o.n > $3 order by o.n limit $4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from uuid import UUID, uuid4
 
@@ -10,7 +11,8 @@ import msgspec
 import pytest
 
 from polis.db import GroupCommit, outbox, retention
-from polis.db.leadership import lead
+from polis.db.horizon import Gap, Horizon
+from polis.db.leadership import Lead, lead
 from polis.proto import Refused
 from polis.proto.catalog import ResourceCreated
 from polis.proto.problems import Unavailable
@@ -394,3 +396,35 @@ async def test_rows_are_kept_for_their_time_and_go_in_bounded_pieces(
     assert len(await waiting()) == 5
     assert isinstance(await outbox.id_at(leading, 16), UUID)
     assert await outbox.id_at(leading, 15) is None
+
+
+async def test_what_may_be_in_a_gap_is_looked_for_there_and_not_in_all_that_is_kept(
+    emptied, leading, admin, monkeypatch
+):
+    stated, fetch = [], Lead.fetch
+
+    async def recorded(lead, sql, *args):
+        stated.append((sql, args))
+        return await fetch(lead, sql, *args)
+
+    await admin.execute(
+        "insert into notebook.outbox (id, org_id, subject, fact, entity, payload)"
+        " select gen_random_uuid(), gen_random_uuid(), 's', 'f', 'e', '' from generate_series(1, 5000);"
+        " analyze notebook.outbox"
+    )
+    position = await outbox.position(leading, "S")
+    monkeypatch.setattr(Lead, "fetch", recorded)
+
+    missing = Horizon(6_000, (Gap(5_001, 5_002, 0, 0.0),))
+    rows, _ = await outbox.pending(leading, msgspec.structs.replace(position, horizon=missing), limit=100)
+
+    [(sql, args)] = stated
+    todo = [json.loads(await admin.fetchval(f"explain (format json) {sql}", *args))[0]["Plan"]]
+    scans = []
+    while todo:
+        node = todo.pop()
+        todo += node.get("Plans", [])
+        scans += [node] if node.get("Relation Name") == "outbox" else []
+    assert rows == []
+    assert len(scans) == 2
+    assert [scan["Node Type"] for scan in scans if "Index Cond" not in scan] == []
