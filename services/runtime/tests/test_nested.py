@@ -11,6 +11,7 @@ import pytest
 
 from polis.graph import GraphFaults, GraphUse
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
+from polis.proto.runtime import AttemptFacts, AttemptsOfStep
 from polis.runtime.component import Implementation, Inputs, Step, StepFailed, implementations
 from polis.runtime.engine import item as items
 from polis.runtime.engine.machine import Machine
@@ -232,6 +233,18 @@ def test_a_limit_of_time_stops_the_graph_and_what_is_at_work_in_it():
 
     assert msgspec.json.decode(ran.ends[0].output)["error"][0]["kind"] == "step.timeout"
     assert ran.now < 100
+
+
+def test_what_it_may_take_counts_from_when_it_first_began_whoever_has_the_run_by_then():
+    graph = around("graph", {"graph": body("forever")}, "result", timeout_s=30)
+    machine = Machine("run", program_of(graph), None, clock=lambda: 100.0, random=Random(1), elapsed_s=20)
+    lost, anew = AttemptFacts("-", 1, 4_000, 6_000, error="step.lost"), AttemptFacts("-", 1, 6_000)
+    machine.history.recall(msgspec.json.encode([AttemptsOfStep("outer", 2, (lost, anew))]))
+
+    machine.start({"x": 1})
+    machine.turn(1)
+
+    assert machine.rests_until == 80 + 4 + 30
 
 
 def test_the_timeline_tells_of_inner_steps_together_by_path():

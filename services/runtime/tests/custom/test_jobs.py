@@ -6,23 +6,15 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from polis.proto import runtime
-from polis.proto.graph import Component, Edge, External, Graph, GraphInput, GraphOutput, Node, Port
+from polis.proto.graph import Component, Edge, External, Graph, GraphInput, GraphOutput, Node, Port, Retry
 from polis.proto.identity import Conditions, Grant, Holder
 from polis.proto.problems import Forbidden, Invalid
 from polis.testing import eventually
 
 from .test_scripts import ended, output
-
-
-@pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
@@ -181,6 +173,32 @@ async def test_what_was_given_back_has_cost_what_it_did_although_nobody_brings_a
 
     assert (await ended(ada, run.id)).error.kind == "wait.timeout"
     assert await cost_of(ada, run) == [1_000]
+
+
+async def test_a_graph_in_a_graph_that_waits_for_a_job_takes_no_longer_than_it_may_though_its_run_rests(
+    ada, outside, played, refused
+):
+    key = outside()
+    inner = {
+        "nodes": {"job": {"component": key}},
+        "inputs": {"item": {"target": "job.in"}},
+        "outputs": {"result": {"source": "job.out"}},
+    }
+    again = Retry(attempts=20, delay_s=0.01, on=("step.timeout",))
+    played.graphs[key] = Graph(
+        nodes={"outer": Node("graph", config={"graph": inner}, timeout_s=1, retry=again)},
+        inputs={"x": GraphInput("outer.item")},
+    )
+    run = await start(ada, key)
+    (first,) = await claim(ada, key)
+    await eventually(lambda: _in(ada, run.id, "waiting"), within_s=5)
+
+    (second,) = await eventually(lambda: claim(ada, key), within_s=10)
+    late = await refused(ada.call(complete(first, 1)))
+    await ada.call(runtime.CancelRun(run_id=run.id))
+
+    assert isinstance(late, runtime.JobNotFound)
+    assert second.id != first.id
 
 
 async def cost_of(person, run):

@@ -167,6 +167,7 @@ class Attempts:
             return
         activation.bodies = Bodies(attempt, drives, body)
         activation.frame.mark_ready(activation.node)
+        attempt.began = self._machine.history.first_began(attempt)
         self.timers.limit(attempt)
 
     def _chosen(self, activation: Activation) -> None:

@@ -117,6 +117,16 @@ class History:
             inputs = {port: exposure.input(port, value) for port, value in activation.inputs.items()}
             entry.inputs = {port: self._value(entry, value) for port, value in inputs.items()}
 
+    def first_began(self, attempt: Attempt) -> float:
+        """When it began, also where that was before this process had the run: what it is allowed to take counts from then."""
+        path, item = attempt.activation.place
+        if (before := self._before.get(path)) is not None:
+            named = items.text(item), attempt.number
+            known = next((each for each in before.attempts if (each.item, each.number) == named), None)
+            if known is not None:
+                return self._machine.created_at + known.started_ms / 1000
+        return attempt.began
+
     def started(self, attempt: Attempt) -> None:
         """It is at work."""
         entry = self._open.get(attempt.activation)

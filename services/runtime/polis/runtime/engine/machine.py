@@ -177,6 +177,12 @@ class Machine:
         due, deadline = self.attempts.timers.next_due, math.inf if self.paused else self.deadline
         return deadline if due is None else min(due, deadline)
 
+    @property
+    def rests_until(self) -> float:
+        """When a run at rest goes on, if nothing that it waits for comes before."""
+        due = None if self.paused else self.attempts.timers.due_at_rest
+        return self.deadline if due is None else min(due, self.deadline)
+
     def cancel(self) -> None:
         """End the run: nothing that happens afterwards has a consequence."""
         if self.state == "running":

@@ -37,6 +37,16 @@ class Timers:
             heapq.heappop(self._timers)
         return None
 
+    @property
+    def due_at_rest(self) -> float | None:
+        """When the first graph in a graph has taken too long: of what is under way at rest only these go on as they began."""
+        dues = (
+            due
+            for due, _, activation, attempt in self._timers
+            if attempt is not None and attempt.current and activation.node.stage.body is not None
+        )
+        return min(dues, default=None)
+
     def wake(self, now: float) -> None:
         """Do what the time has come for."""
         machine = self._machine

@@ -95,14 +95,14 @@ class Progress:
         return kept
 
     def rest(self, execution: Execution) -> Flush:
-        """The last record of a run before it rests: until its time is over, if nothing that it waits for comes."""
+        """The last record of a run before it rests: until a time is over, if nothing that it waits for comes."""
         transitions = self.transitions(execution, execution.machine.changes())
         machine = execution.machine
         if not machine.paused:
             at_ms = max(0, int((machine.now - machine.created_at) * 1000))
             self.run = msgspec.structs.replace(self.run, state="waiting")
             transitions = (*transitions, self._next(at_ms, "waiting"))
-        until = self.run.created_at + timedelta(seconds=machine.deadline - machine.created_at)
+        until = self.run.created_at + timedelta(seconds=machine.rests_until - machine.created_at)
         return Flush(
             run=self.run,
             epoch=self.epoch,
