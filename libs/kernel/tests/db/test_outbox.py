@@ -416,7 +416,7 @@ async def test_what_may_be_in_a_gap_is_looked_for_there_and_not_in_all_that_is_k
     monkeypatch.setattr(Lead, "fetch", recorded)
 
     missing = Horizon(6_000, (Gap(5_001, 5_002, 0, 0.0),))
-    rows, _ = await outbox.pending(leading, msgspec.structs.replace(position, horizon=missing), limit=100)
+    rows, _ = await outbox.pending(leading, msgspec.structs.replace(position, horizon=missing), limit=1)
 
     [(sql, args)] = stated
     todo = [json.loads(await admin.fetchval(f"explain (format json) {sql}", *args))[0]["Plan"]]
