@@ -7,6 +7,7 @@ besides; what differs is told. Who comes back gets it anew.
 from __future__ import annotations
 
 import asyncio
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -109,7 +110,8 @@ class ListWatch(ABC, Generic[T]):
         """What has changed since the last time, at least one."""
         while True:
             try:
-                async with asyncio.timeout(self.quiet_s):
+                # Those who came together, as behind a restart, do not all read at once for ever.
+                async with asyncio.timeout(self.quiet_s * random.uniform(0.6, 1.0)):  # noqa: S311 - no secret
                     await self._heard.wait()
             except TimeoutError:
                 pass
