@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from polis.db import Listing
 from polis.messaging.handoff import rows as handoffs
 from polis.messaging.messages import rows as messages
 from polis.proto.messaging import (
@@ -58,19 +59,23 @@ class _EntryRow(Struct, frozen=True):
     body: str | None
 
 
+# After an outage of the gateway many ask at once, each for a conversation of its own.
+_ENTRIES = Listing(
+    _EntryRow,
+    """
+    select e.seq, e.at, e.kind, e.actor_id, e.message_seq, e.body from messaging.entries e
+    where e.org_id = $1 and e.conversation_id = $2 and e.seq > $3 order by e.seq limit $4
+    """,
+    "uuid",
+    "bigint",
+    "bigint",
+    largest=4,
+)
+
+
 async def after(db: Tenant | Transaction, conversation_id: UUID, seq: int, limit: int = STEP) -> list[Entry]:
     """The entries that follow a number, without gaps: as many as fit, at least one if there is one and it is kept."""
-    others = await db.rows(
-        _EntryRow,
-        """
-        select e.seq, e.at, e.kind, e.actor_id, e.message_seq, e.body from messaging.entries e
-        where e.org_id = $1 and e.conversation_id = $2 and e.seq > $3 order by e.seq limit $4
-        """,
-        db.org_id,
-        conversation_id,
-        seq,
-        limit,
-    )
+    others = await db.page(_ENTRIES, conversation_id, seq, limit)
     posted = {
         message.seq: message for message in (await messages.after(db, conversation_id, seq, limit)).messages
     }
