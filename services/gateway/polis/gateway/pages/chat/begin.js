@@ -3,6 +3,7 @@
 import { assistants } from "./assistants.js";
 import { button, h, keyed } from "./element.js";
 import { openDialog } from "./dialog.js";
+import { titleOf } from "./people.js";
 
 const SHOWN = 100;
 
@@ -100,7 +101,7 @@ function ofChannel(chat, close) {
   let timer = 0;
   const search = () => chat.attempt(async () => {
     const { items } = await chat.polis.call("ListChannels", { name: input.value.trim(), limit: SHOWN });
-    list.replaceChildren(...items.map((channel) => h("li", {}, button([channel.name, " ", h("small", {}, channel.topic)], () => joined(chat, close, channel), { className: "plain" }))));
+    list.replaceChildren(...items.map((channel) => h("li", {}, button([titleOf(channel, chat.people), " ", h("small", {}, channel.topic)], () => joined(chat, close, channel), { className: "plain" }))));
     if (!items.length) list.replaceChildren(h("li", {}, "No channel of this name."));
   });
   input.addEventListener("input", () => {
