@@ -6,11 +6,13 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+import asyncpg
 import msgspec
 import pytest
 
 from polis.bus.jetstream import store
 from polis.bus.permissions import ADMIN
+from polis.db import Database
 from polis.graph import builtin, digest
 from polis.proto import Refused, catalog
 from polis.proto.contract import operation_of
@@ -168,6 +170,22 @@ def ada(actors, running, caller):
     person = actors.person("member")
     person.caller = caller
     return person
+
+
+@pytest.fixture
+async def admin(stage):
+    """A connection that sees everything."""
+    connection = await asyncpg.connect(stage.database.admin_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def database(stage):
+    """What the runtime itself may do with its schema."""
+    database = await Database.open(stage.database.url("app_runtime"), service="runtime", size=2)
+    yield database
+    await database.close()
 
 
 @pytest.fixture

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import asyncpg
 import pytest
 
 from polis.proto import runtime
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.runtime.children import service
 from polis.testing import eventually
-
-
-@pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 from itertools import pairwise
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from polis.proto import runtime
@@ -15,13 +14,6 @@ from polis.runtime.hearing import opening, rows
 from polis.testing import eventually
 
 PAID = {"type": "runtime.run_emitted", "condition": "event.data.topic == 'paid' && event.data.data.n == item"}
-
-
-@pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

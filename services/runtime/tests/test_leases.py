@@ -19,20 +19,6 @@ ORG, RUN, FROZEN, OTHER = (UUID(int=n) for n in range(1, 5))
 
 
 @pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def database(stage):
-    opened = await Database.open(stage.database.url("app_runtime"), service="runtime", size=2)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
 async def abandoned(admin):
     """An open run, of an instance that was not seen for an hour."""
     await admin.execute(

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-import asyncpg
-import pytest
-
 from polis.proto import runtime
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.testing import eventually
@@ -17,13 +14,6 @@ MAILBOX = Graph(
     inputs={"mailbox": GraphInput("read.mailbox")},
     outputs={"mails": GraphOutput("all.out")},
 )
-
-
-@pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
 
 
 async def ended(person, run, within_s=10.0):

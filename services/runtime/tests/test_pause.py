@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncpg
 import pytest
 
 from polis.proto import runtime
@@ -10,13 +9,6 @@ from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.testing import eventually
 
 EFFECTS = 6
-
-
-@pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

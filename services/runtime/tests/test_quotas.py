@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from uuid import uuid4
 
-import asyncpg
 import msgspec
 import pytest
 
@@ -33,13 +32,6 @@ async def played_usage(stage):
 def usage(played_usage):
     played_usage.begin()
     return played_usage
-
-
-@pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

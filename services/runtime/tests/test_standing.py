@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from polis.bus.permissions import ADMIN
@@ -15,13 +14,6 @@ from polis.testing import eventually
 from polis.testing.usage import PlayedUsage
 
 WAITING = "select count(*) from pg_locks where locktype = 'advisory' and mode = $1 and not granted"
-
-
-@pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

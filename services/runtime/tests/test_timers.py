@@ -6,7 +6,6 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import pytest
 
 from polis.proto import runtime
@@ -34,13 +33,6 @@ def start(ada, played):
         return await ada.call(runtime.StartRun(graph=key, input={"x": x}))
 
     return start
-
-
-@pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
 
 
 async def end(ada, run):

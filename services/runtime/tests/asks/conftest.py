@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncpg
 import pytest
 
-from polis.db import Database
 from polis.proto import runtime
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.testing import eventually
@@ -88,20 +86,6 @@ class Asking:
             )
 
         await eventually(look, within_s=5)
-
-
-@pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def database(stage):
-    database = await Database.open(stage.database.url("app_runtime"), service="runtime", size=2)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from polis.proto import runtime
@@ -16,13 +15,6 @@ from polis.proto.problems import Forbidden, Invalid
 from polis.testing import eventually
 
 from .test_scripts import ended, output
-
-
-@pytest.fixture
-async def admin(stage):
-    connection = await asyncpg.connect(stage.database.admin_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
