@@ -20,6 +20,7 @@ from polis.bus.permissions import followed_name, stream_name
 from polis.db.leadership import lock_number
 from polis.proto import Refused
 from polis.proto.contract import events
+from polis.runtime.triggers.firing import passes
 from polis.runtime.triggers.following import Followed
 from polis.service.rounds import rounds
 from polis.telemetry import log, trace
@@ -43,6 +44,8 @@ _DELIVERIES = 20
 """Deliveries after which an event that never came to an end is given up: it may be killing the process."""
 _AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _MOST_TRIES = 8
+_MOST_REFUSALS = 120
+"""Some ten minutes of a refusal that no outage explains: after that, what is refused for good would keep others from being heard."""
 
 
 Hear = Callable[[Followed], Awaitable[None]]
@@ -157,7 +160,7 @@ class Feed:
 
     async def _take(self, delivery: Delivery) -> None:
         """Fire what follows an event, for as long as an outage takes; what is broken otherwise is given up, and logged."""
-        failures = attempt = 0
+        failures = refusals = attempt = 0
         if delivery.num_delivered > _DELIVERIES:
             log.error("event.unfired", subject=delivery.subject, deliveries=delivery.num_delivered)
             delivery.term("delivered too often")
@@ -170,6 +173,11 @@ class Feed:
                         await self._hear(followed)
                 except Refused as refusal:
                     log.warning("event.postponed", subject=delivery.subject, problem=refusal.problem.type)
+                    refusals += not passes(refusal)
+                    if refusals >= _MOST_REFUSALS:
+                        log.error("event.unfired", subject=delivery.subject, exc_info=refusal)
+                        delivery.term("refused")
+                        return
                 except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the feed
                     failures += 1
                     log.error("event.unfired", subject=delivery.subject, exc_info=error)
