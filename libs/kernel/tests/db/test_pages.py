@@ -114,11 +114,17 @@ async def test_a_page_is_planned_once_for_all_places(filled, form):
 
 async def test_a_defect_is_told_to_everyone_and_a_late_answer_is_not_waited_for(filled):
     broken = Listing(Note, "select nothing where org_id = $1")
-    slow = Listing(Note, "select n.org_id, n.title from notebook.notes n, pg_sleep(1) where n.org_id = $1")
+    slow = Listing(
+        Note,
+        "select n.org_id, n.title from notebook.notes n, pg_sleep($2) where n.org_id = $1 order by n.title limit 1",
+        "float8",
+    )
 
     defects = await asyncio.gather(*(filled.tenant(org).page(broken) for org in ORGS), return_exceptions=True)
     with pytest.raises(Refused) as refused:
-        await filled.tenant(ORGS[0], deadline=Deadline.after(0.05)).page(slow)
+        await filled.tenant(ORGS[0], deadline=Deadline.after(0.05)).page(slow, 1.0)
+    after = await asyncio.gather(*(filled.tenant(org).page(slow, 0.0) for org in ORGS))
 
     assert all(isinstance(defect, asyncpg.PostgresError) for defect in defects)
     assert isinstance(refused.value.problem, DeadlineExceeded)
+    assert after == [[Note(org, "note 0")] for org in ORGS]
