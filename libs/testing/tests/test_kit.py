@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from polis.testing import eventually
+from polis.testing.places import forget_the_dead
 from polis.testing.servers import nats_server
 
 ROOT = Path(__file__).parents[3]
@@ -115,3 +116,17 @@ def test_a_session_that_is_killed_leaves_no_process(tmp_path):
     left = [psutil.Process(int(pid)) for pid in pids.read_text().split() if psutil.pid_exists(int(pid))]
     _, alive = psutil.wait_procs(left, timeout=10)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_what_a_killed_session_has_left_is_removed_and_nothing_else(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead, living, other = (
+        tmp_path / f"polis-{name}" for name in (f"pg-{ended.pid}-a", f"pg-{os.getpid()}-b", "pg-c")
+    )
+    for folder in (dead, living, other):
+        (folder / "data").mkdir(parents=True)
+
+    forget_the_dead(tmp_path)
+
+    assert sorted(tmp_path.iterdir()) == sorted([living, other])

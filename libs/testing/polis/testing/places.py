@@ -23,9 +23,29 @@ _ROOM_BYTES = 2 << 30
 @contextmanager
 def quick_folder(prefix: str) -> Iterator[Path]:
     """A folder for as long as this lasts."""
+    forget_the_dead(_MEMORY)
     place = _MEMORY if _has_room() else None
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as folder:
+    named = f"{prefix}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=named, dir=place, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+def forget_the_dead(place: Path) -> None:
+    """Remove what sessions have left there that were killed: nobody else would, and it is memory."""
+    for folder in place.glob("polis-*-*-*"):
+        pid = folder.name.split("-")[2]
+        if pid.isdigit() and not _lives(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def _has_room() -> bool:
