@@ -131,12 +131,12 @@ class Wire:
             return
         self._socket = None
         self._stale.clear()
-        error = _reason(socket.close_code) if fault is None else Cut(f"the connection failed: {fault!r}")
+        reason = _reason(socket.close_code) if fault is None else Cut(f"the connection failed: {fault!r}")
         for inbox in self._topics.values():
-            inbox.fail(error)
+            inbox.fail(reason)
         for answer in self._calls.values():
             if not answer.done():
-                answer.set_exception(Cut(str(error), sent=True))
+                answer.set_exception(Cut(str(reason), sent=True))
 
     async def _take(self, socket: aiohttp.ClientWebSocketResponse, frame: dict[str, Any]) -> None:
         if "id" in frame:
