@@ -13,7 +13,7 @@ import pytest
 
 from polis.messaging.bounds import Bucket
 from polis.messaging.service import service
-from polis.proto import Refused, catalog
+from polis.proto import catalog
 from polis.proto import messaging as m
 from polis.proto.contract import operation_of
 from polis.proto.problems import Forbidden, Invalid, Overloaded
@@ -372,15 +372,16 @@ def test_a_bucket_gives_its_burst_and_then_its_rate():
     assert bucket.wait("b") == 0.0
 
 
-async def test_who_says_too_much_has_to_wait(stage, group):
+async def test_who_says_too_much_has_to_wait(stage, group, refused):
     ada, _, id_ = group
     slow = stage.settings("messaging", posts_per_second=0.2, conversation_posts_per_second=100_000)
 
-    async with serving(service, slow):
-        with pytest.raises(Refused) as told:
-            for _ in range(60):  # one behind the other: calls of one moment all go to one of both
-                await ada.call(m.PostMessage(id_, text="x"))
+    async def say():
+        for _ in range(60):  # one behind the other: calls of one moment all go to one of both
+            await ada.call(m.PostMessage(id_, text="x"))
 
-    problem = told.value.problem
+    async with serving(service, slow):
+        problem = await refused(say())
+
     assert isinstance(problem, Overloaded)
     assert problem.retry_after_s > 0
