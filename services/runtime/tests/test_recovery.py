@@ -40,7 +40,8 @@ class Mesh:
 
     @asynccontextmanager
     async def process(self, instance, **settings):
-        given = self.stage.settings("runtime", instance=instance, lease_s=1.0, **settings)
+        # However slow the machine is, that is none of the facts.
+        given = self.stage.settings("runtime", instance=instance, lease_s=1.0, slow_after_s=600, **settings)
         names = given.__struct_fields__
         environment = {f"POLIS_{name.upper()}": str(getattr(given, name)) for name in names}
         inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
@@ -115,8 +116,8 @@ class Mesh:
         assert set(self.keys()) == {f"{run.id}/n1/{i}" for i in range(items)}
         assert len({tuple(line.split()) for line in self.lines()}) == items
         assert await self.recorded(run) == items
-        facts = await self.admin.fetch(
-            "select fact from runtime.outbox where entity = $1 order by n", str(run.id)
+        facts = await self.admin.fetch(  # a busy machine makes any run a slow one
+            "select fact from runtime.outbox where entity = $1 and fact <> 'run_slow' order by n", str(run.id)
         )
         assert [row["fact"] for row in facts] == ["run_started", "run_succeeded"]
         watched = await self.ask(runtime.WatchRun(run_id=run.id, after=0))

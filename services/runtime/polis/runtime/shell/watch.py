@@ -57,9 +57,10 @@ class Watch:
 
         async def turn() -> float:
             nonlocal beat_at
-            if loop_time() >= beat_at:
+            now = loop_time()
+            if now >= beat_at:
                 await self._beat()
-                beat_at = loop_time() + every_s
+                beat_at = now + every_s
             await self._claim()
             return beat_at - loop_time()
 
