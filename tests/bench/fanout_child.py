@@ -46,6 +46,7 @@ class Polis:
 
 def _nats(given: dict[str, Any]) -> socket.socket:
     plain = socket.create_connection(("127.0.0.1", given["port"]))
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as every socket of both sides
     login = {"verbose": False, "pedantic": False, "user": given["user"], "pass": given["password"]}
     plain.sendall(b"CONNECT " + json.dumps(login).encode() + b"\r\nPING\r\n")
     until(plain, b"PONG")
