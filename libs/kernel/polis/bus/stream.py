@@ -73,18 +73,41 @@ class Log:
     def __init__(self, bus: Bus, stream: str) -> None:
         self._bus = bus
         self.stream = stream
+        self._is_agreed = False
 
     async def append(self, entries: Sequence[Entry], *, expected_last_seq: int, timeout_s: float) -> Appended:
         """Store these one behind the other, the first at `expected_last_seq + 1`; how many are, and why not more.
 
-        All are in flight at once, each expecting the one before; what is behind one that was refused may be stored or not.
+        All are in flight at once, each expecting the one before, so the last one's answer is that of all. What is behind
+        one that was refused may be stored or not. After a failure, and at first, each is asked about, which tells what was
+        wrong with which; until then it is unknown how many are stored, and none are said to be.
         What may be wrong: WrongLastSequence, also for an id that the stream knows from another place; StreamError,
         BusTimeout, NoResponders (no stream takes the subject), PermissionViolation, Disconnected, BufferFull.
         """
-        window = _Window(expected_last_seq + 1, asyncio.get_running_loop())
+        append = self._append_agreed if self._is_agreed else self._append_one_by_one
+        appended = await append(entries, expected_last_seq, timeout_s)
+        self._is_agreed = appended.failure is None
+        return appended
+
+    async def _append_agreed(self, entries: Sequence[Entry], last_seq: int, timeout_s: float) -> Appended:
+        *before, last = entries
         try:
-            for number, entry in enumerate(entries, start=expected_last_seq):
-                headers = {**entry.headers, _MSG_ID: entry.msg_id, _EXPECTED_LAST_SEQUENCE: str(number)}
+            for number, entry in enumerate(before, start=last_seq):
+                self._bus.publish(entry.subject, entry.payload, headers=_headers(entry, number))
+            headers = _headers(last, last_seq + len(before))
+            seq = await self._bus.ask(
+                last.subject, last.payload, headers=headers, timeout_s=timeout_s, read=_stored
+            )
+        except (BusError, StreamError, ValueError, msgspec.MsgspecError) as failure:
+            return Appended(0, failure)
+        expected = last_seq + len(entries)
+        return Appended(len(entries)) if seq == expected else Appended(0, _elsewhere(seq, expected))
+
+    async def _append_one_by_one(self, entries: Sequence[Entry], last_seq: int, timeout_s: float) -> Appended:
+        window = _Window(last_seq + 1, asyncio.get_running_loop())
+        try:
+            for number, entry in enumerate(entries, start=last_seq):
+                headers = _headers(entry, number)
                 self._bus.ask_for(window, entry.subject, entry.payload, headers=headers, timeout_s=timeout_s)
                 window.sent += 1
         except (BusError, ValueError) as failure:
@@ -122,6 +145,14 @@ def _stored(message: Message) -> int:
     return api.checked(_ack.decode(message.payload)).seq
 
 
+def _headers(entry: Entry, last_seq: int) -> dict[str, str]:
+    return {**entry.headers, _MSG_ID: entry.msg_id, _EXPECTED_LAST_SEQUENCE: str(last_seq)}
+
+
+def _elsewhere(seq: int, expected: int) -> WrongLastSequence:
+    return WrongLastSequence(f"the stream knows this id as message {seq}, not {expected}", None)
+
+
 class _Window:
     """The answers to entries that are in flight together; they come in the order of the entries."""
 
@@ -153,9 +184,7 @@ class _Window:
             self.set_exception(failure)
             return
         if seq != expected:
-            self.set_exception(
-                WrongLastSequence(f"the stream knows this id as message {seq}, not {expected}", None)
-            )
+            self.set_exception(_elsewhere(seq, expected))
             return
         self._stored += 1
         self._end_when_over()

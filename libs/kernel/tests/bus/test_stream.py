@@ -49,6 +49,49 @@ async def test_a_thousand_in_flight_are_stored_in_order(bus):
     assert await log.message(1001) is None
 
 
+async def test_behind_a_window_that_went_well_only_the_last_of_the_next_is_answered(bus, broker, connect):
+    answers, log = [], Log(bus, "LOG")
+    assert await append(log, 0, 10) == Appended(10)
+    await (await connect(broker.url)).subscribe("_INBOX.>", answers.append)
+
+    assert await append(log, 10, 500) == Appended(500)
+
+    await bus.flush(5)
+    assert [message.payload for message in answers] == [b'{"stream":"LOG","seq":510}']
+    assert await log.info() == StreamState(messages=510, first_seq=1, last_seq=510)
+    headers = await log.message(260)
+    assert headers is not None
+    assert headers["N"] == "259"
+
+
+async def test_what_was_wrong_with_which_is_told_when_it_is_tried_again(bus):
+    log = Log(bus, "LOG")
+    await append(log, 0, 10)
+    window = [*entries(10, 5), *entries(3, 1), *entries(16, 5)]
+
+    unknown = await log.append(window, expected_last_seq=10, timeout_s=5)
+    where = (await log.info()).last_seq
+    known = await log.append(window[where - 10 :], expected_last_seq=where, timeout_s=5)
+    after = await append(log, 15, 5, ids="other")
+
+    assert (unknown.stored, type(unknown.failure)) == (0, WrongLastSequence)
+    assert where == 15
+    assert (known.stored, str(known.failure)) == (0, "the stream knows this id as message 4, not 16 (10071)")
+    assert after == Appended(5)
+
+
+async def test_a_writer_that_was_overtaken_between_two_windows_is_refused(bus, broker, connect):
+    first, second = Log(bus, "LOG"), Log(await connect(broker.url), "LOG")
+    await append(first, 0, 10)
+    await append(second, 10, 10)
+
+    refused = await append(first, 10, 5, ids="other")
+
+    assert refused.stored == 0
+    assert isinstance(refused.failure, WrongLastSequence)
+    assert (await first.info()).last_seq == 20
+
+
 async def test_a_second_writer_is_refused_and_so_is_all_that_it_sent_behind(bus, broker, connect):
     first, second = Log(bus, "LOG"), Log(await connect(broker.url), "LOG")
     await append(first, 0, 10)
@@ -65,7 +108,7 @@ async def test_a_second_writer_is_refused_and_so_is_all_that_it_sent_behind(bus,
 
 async def test_what_stands_before_one_that_was_refused_is_known_to_be_stored(bus):
     log = Log(bus, "LOG")
-    await append(log, 3, 1, at=0)
+    await append(Log(bus, "LOG"), 3, 1, at=0)
 
     appended = await append(log, 1, 5, at=1)
 
