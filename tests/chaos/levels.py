@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.chaos.samples import Sampler
 
@@ -51,6 +51,8 @@ KEPT = frozenset(
 _SLACK, _SHARE = (5, 20), 0.25
 """What may be more in the last third than in the first: so much, of rows so many, and a share."""
 _MOST_POINTS = 150
+_SWEPT = "rows"
+"""What goes up and down as it is swept, every so many minutes: how low it comes is what must not grow."""
 
 
 def slope(times: Sequence[float], values: Sequence[float]) -> float:
@@ -61,10 +63,10 @@ def slope(times: Sequence[float], values: Sequence[float]) -> float:
     return statistics.median(found) if found else 0.0
 
 
-def ends(values: Sequence[float]) -> tuple[float, float]:
-    """The medians of the first third and of the last."""
+def ends(values: Sequence[float], of: Callable[[Sequence[float]], float]) -> tuple[float, float]:
+    """What the first third comes to, and the last."""
     third = max(1, len(values) // 3)
-    return statistics.median(values[:third]), statistics.median(values[-third:])
+    return of(values[:third]), of(values[-third:])
 
 
 def grown(samples: Sequence[Sample]) -> dict[str, str]:
@@ -74,7 +76,7 @@ def grown(samples: Sequence[Sample]) -> dict[str, str]:
         what, _, whose = name.partition(".")
         there = [(sample["at_s"], sample[name]) for sample in samples if name in sample]
         values = [value for _, value in there]
-        first, last = ends(values)
+        first, last = ends(values, min if what == _SWEPT else statistics.median)
         if what == "own_mb" and whose in MOST_MB:
             if last > MOST_MB[whose]:
                 found[name] = f"{last:.0f} MB"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
+import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from polis.proto import Refused
@@ -11,6 +14,16 @@ from polis.proto.problems import Unavailable
 from polis.service.rounds import rounds
 
 OUTAGE = Refused(Unavailable(dependency="postgresql"))
+
+
+@pytest.fixture
+def told():
+    """What is logged, whatever level was chosen before in this process."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    with capture_logs() as told:
+        yield told
+    structlog.configure(**before)
 
 
 async def those(said, **settings):
@@ -59,9 +72,8 @@ async def test_what_wakes_it_within_a_while_leads_to_one_turn():
     assert not wake.is_set()
 
 
-async def test_trouble_is_told_once_a_kind_and_waited_out_whatever_it_is():
-    with capture_logs() as told:
-        await those([OUTAGE, OUTAGE, ValueError("a defect"), OUTAGE, 0.0, OUTAGE], every_s=0.001)
+async def test_trouble_is_told_once_a_kind_and_waited_out_whatever_it_is(told):
+    await those([OUTAGE, OUTAGE, ValueError("a defect"), OUTAGE, 0.0, OUTAGE], every_s=0.001)
 
     assert [line["event"].removeprefix("round.") for line in told] == [
         "postponed",
