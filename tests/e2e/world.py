@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import aiohttp
 
+from polis.testing import eventually
+
 GRAPH = {
     "nodes": {"pass": {"component": "passthrough"}},
     "inputs": {"value": {"target": "pass.in", "required": False, "default": 1}},
@@ -58,6 +60,13 @@ class World:
         await self._sign_up("revoked_session")
         status, _ = await self.request("revoked_session", "POST", "/sign-out")
         assert status == 204
+        for principal in ("suspended_agent", "revoked_session"):
+            await eventually(lambda principal=principal: self._refused(principal))
+
+    async def _refused(self, principal: str) -> bool:
+        """Whether the gateway has heard that their session has ended; it may take seconds."""
+        status, _ = await self.request(principal, "GET", "/me")
+        return status == 401
 
     async def _narrowed(self) -> None:
         """Those whose rights are no built-in role's: a key, a member with a role of the org's own, a suspended agent."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from polis.bus import BusError
@@ -22,6 +22,8 @@ from polis.service.envelope import headers_of
 from polis.telemetry import log, metrics
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from polis.db.leadership import Lead
     from polis.db.outbox import Position, Row
     from polis.service.kernel import Kernel
@@ -31,9 +33,12 @@ WINDOW = 500
 ADOPTED = 100
 """Messages that are looked up in the stream at a time."""
 POLL_S = 0.5
-"""The longest an event of another replica waits; one of this process is published at once."""
+"""The longest an event waits of which nobody told the relay: its process died, or its word was lost."""
 PACE_S = 0.01
-"""From one look to the next, unless more waits than a window holds: what is committed in between shares a look and a record."""
+"""From one look to the next, unless more waits than a window holds: what is committed in between shares a look and a record.
+
+From one word to the leader to the next, too.
+"""
 PUBLISH_TIMEOUT_S = 5.0
 COMPARE_S = 10.0
 """How often the stream is compared with the record; after a reconnect at once, for the broker may have lost its store."""
@@ -42,15 +47,19 @@ _TROUBLE = (BusError, Refused)
 
 
 class Relay:
-    """Publishes the events of one service for as long as this process leads."""
+    """Publishes the events of one service while this process leads; while another does, tells that one of what is committed here."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._stream = stream_name(kernel.service)
         self._log = Log(kernel.bus, self._stream)
+        self._committed = f"peer.{kernel.service}.committed"
         self._wake = asyncio.Event()
         self._compare_at = 0.0
-        kernel.database.on_emit(lambda _: self._wake.set())
+        self._leads = False
+        self._telling: asyncio.TimerHandle | None = None
+        self._tell_at = 0.0
+        kernel.database.on_emit(lambda _: self._on_commit())
         kernel.bus.on_reconnect.append(self._doubt)
 
     async def run(self) -> None:
@@ -58,7 +67,7 @@ class Relay:
         attempt = 0
         while True:
             try:
-                async with leadership.lead(self._kernel.database, "relay") as leading:
+                async with leadership.lead(self._kernel.database, "relay") as leading, self._told():
                     position = await self._reconcile(leading)
                     attempt = 0
                     while leading():
@@ -70,6 +79,31 @@ class Relay:
                 attempt += 1
                 log.warning("relay.trouble", stream=self._stream, trouble=repr(trouble), retry_in_s=wait)
                 await asyncio.sleep(wait)
+
+    @asynccontextmanager
+    async def _told(self) -> AsyncIterator[None]:
+        """Who leads hears what the service's other processes have committed."""
+        heard = await self._kernel.bus.subscribe(self._committed, lambda _: self._wake.set())
+        self._leads = True
+        try:
+            yield
+        finally:
+            self._leads = False
+            heard.unsubscribe()
+
+    def _on_commit(self) -> None:
+        if self._leads:
+            self._wake.set()
+        elif self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_at(max(self._tell_at, loop.time()), self._tell)
+
+    def _tell(self) -> None:
+        """What is lost of it the leader finds a moment later."""
+        self._telling = None
+        self._tell_at = asyncio.get_running_loop().time() + PACE_S
+        with suppress(BusError):
+            self._kernel.bus.publish(self._committed, b"")
 
     def _doubt(self) -> None:
         self._compare_at = 0.0

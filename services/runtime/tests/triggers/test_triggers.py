@@ -383,7 +383,7 @@ async def test_events_that_follow_each_other_fire_once_with_the_last_and_throttl
 ):
     of_step = "event.data.type == 'step'"
     specs = {
-        "quiet": TriggerSpec(OnEvent("runtime.event_told", of_step, debounce_s=0.4), into="x"),
+        "quiet": TriggerSpec(OnEvent("runtime.event_told", of_step, debounce_s=1.5), into="x"),
         "seldom": TriggerSpec(OnEvent("runtime.event_told", of_step, throttle_s=3600), into="x"),
     }
     await active.activate(ada, "debounced", with_triggers(**specs))
