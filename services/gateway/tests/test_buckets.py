@@ -82,6 +82,18 @@ def admitted_of(buckets: Buckets, now: float, tier: float) -> bool:
     return True
 
 
+def test_whose_bucket_is_full_again_is_forgotten_and_nobody_else():
+    """One comes each second and spends all: twenty seconds later the bucket is full."""
+    buckets = Buckets("test", rate_per_minute=60, burst=20)
+    spent = [f"key {second}" for second in range(1_000)]
+    for second, key in enumerate(spent):
+        while admitted(buckets, key, second):
+            pass
+
+    assert len(buckets._arrivals) <= 512
+    assert [admitted(buckets, key, 999.0) for key in spent[-20:]] == [True] * 19 + [False]
+
+
 @given(
     st.lists(st.tuples(st.sampled_from([0.001, 0.002, 0.02, 0.2]), st.booleans()), min_size=1, max_size=500),
     st.integers(100, 300),

@@ -15,6 +15,7 @@ from uuid import UUID
 from polis.proto import Refused
 from polis.proto.identity import QuotaRemoved, QuotaSet, ReserveUsage, SettleUsage
 from polis.proto.problems import DeadlineExceeded, Unavailable
+from polis.service.passing import Passing
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ WAIT_S = 2.0
 _FRESH_S = 2.0
 """How long what was read of an org counts: as late does a quota bound what another replica lets through."""
 _ORGS = 10_000
-"""Orgs of which it is kept; beyond it all are forgotten and read anew."""
+"""Orgs of which it is kept, at most."""
 _SETTLING = 1_000
 """Settlements under way at a time; what comes beyond expires, and so counts in full."""
 _AGAIN_S = (0.2, 0.5, 1.0, 2.0)
@@ -66,7 +67,7 @@ class Quotas:
         self._kernel = kernel
         self._meter = meter
         self._table = f"{kernel.database.service}.quotas"
-        self._read: dict[UUID, tuple[float, bool]] = {}
+        self._read: Passing[UUID, tuple[float, bool]] = Passing(_is_old, most=_ORGS)
         self._settling = 0
 
     @asynccontextmanager
@@ -153,16 +154,14 @@ class Quotas:
     async def bound(self, org_id: UUID, deadline: Deadline) -> bool:
         """Whether the org has a quota of the meter, for anybody."""
         known = self._read.get(org_id)
-        if known is not None and time.monotonic() - known[0] < _FRESH_S:
-            return known[1]
         began = time.monotonic()
+        if known is not None and not _is_old(known, began):
+            return known[1]
         found = await self._kernel.database.tenant(org_id, deadline=deadline).value(
             f"select exists (select from {self._table} q where q.org_id = $1) as bound",  # noqa: S608 - a checked name
             org_id,
         )
-        if len(self._read) >= _ORGS:
-            self._read.clear()
-        self._read[org_id] = (began, bool(found))
+        self._read.keep(org_id, (began, bool(found)), time.monotonic())
         return bool(found)
 
     async def _reserve(self, request: ReserveUsage, deadline: Deadline) -> None:
@@ -192,6 +191,10 @@ class Quotas:
             log.warning("usage.unsettled", reservation_id=str(request.reservation_id), problem=problem)
         finally:
             self._settling -= 1
+
+
+def _is_old(read: tuple[float, bool], now: float) -> bool:
+    return now - read[0] >= _FRESH_S
 
 
 def _may_have_happened(error: BaseException) -> bool:

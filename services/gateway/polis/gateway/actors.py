@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from polis.proto import Refused
 from polis.proto.identity import SignInKey, WrongCredentials
 from polis.proto.problems import Invalid, Unauthenticated
+from polis.service.passing import Passing
 
 if TYPE_CHECKING:
     from polis.gateway.credentials import Credentials
@@ -27,7 +28,9 @@ class Actors:
     def __init__(self, kernel: Kernel, credentials: Credentials) -> None:
         self._kernel = kernel
         self._credentials = credentials
-        self._traded: dict[bytes, tuple[str, float]] = {}
+        self._traded: Passing[bytes, tuple[str, float]] = Passing(
+            lambda kept, now: kept[1] <= now, most=_KEPT
+        )
         self._trading: dict[bytes, asyncio.Future[str]] = {}
 
     def known(self, exchange: Exchange) -> Actor | None:
@@ -82,9 +85,7 @@ class Actors:
             if isinstance(refusal.problem, (WrongCredentials, Invalid)):
                 raise Refused(Unauthenticated(), "the API key is unknown, revoked or expired") from None
             raise
-        if len(self._traded) >= _KEPT:
-            self._traded.clear()
-        self._traded[digest] = (answer.access_token, began + answer.expires_in_s)
+        self._traded.keep(digest, (answer.access_token, began + answer.expires_in_s), time.monotonic())
         return answer.access_token
 
 

@@ -1,13 +1,15 @@
-"""Token buckets by GCRA (ITU-T I.371): one number a key, no timers; a bounded number of keys; what peers took counts too."""
+"""Token buckets by GCRA (ITU-T I.371): one number a key, no timers; full buckets are forgotten; what peers took counts too."""
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from polis.proto import Refused
 from polis.proto.problems import Overloaded
+from polis.service.passing import Passing
 
 _KEYS = 100_000
 UNHEARD_S = 0.005
@@ -34,10 +36,11 @@ class Buckets:
         self._interval = 60.0 / rate_per_minute
         self._tolerance = self._interval * burst
         self._burst = burst
-        self._arrivals: dict[str, float] = {}
+        self._arrivals: Passing[str, float] = Passing(operator.le, most=_KEYS)
+        """When each key's bucket is full again; one that is full is none."""
         self._policies: dict[float, bytes] = {}
         self._peers = 0
-        self._shares: dict[str, tuple[float, int]] = {}
+        self._shares: Passing[str, tuple[float, int]] = Passing(lambda s, now: s[0] <= now, most=_KEYS)
 
     def share_with(self, peers: int) -> None:
         """So many others give out of the same buckets."""
@@ -53,7 +56,7 @@ class Buckets:
             raise Refused(Overloaded(retry_after_s=round(owed - self._tolerance, 3)))
         if self._peers:
             self._take_share(key, now, int((self._tolerance - owed) / cost) + 1)
-        self._owe(key, now, owed)
+        self._arrivals.keep(key, now + owed, now)
         if self.on_taken is not None:
             self.on_taken(key, cost)
         policy = self._policies.get(tier) or self._policy(tier)
@@ -63,32 +66,19 @@ class Buckets:
         """A peer has admitted requests of this key: they count here too, as far as a bucket can be empty."""
         now = time.monotonic() if now is None else now
         owed = max(self._arrivals.get(key, 0.0) - now, 0.0) + seconds
-        self._owe(key, now, min(owed, self._tolerance + self._interval))
+        self._arrivals.keep(key, now + min(owed, self._tolerance + self._interval), now)
 
     def _take_share(self, key: str, now: float, left: int) -> None:
         """Without it, as many as have a request on its way to each gateway would get the last token together."""
         until, share = self._shares.get(key, (0.0, 0))
         if until <= now:
-            if len(self._shares) >= _KEYS:
-                self._shares.clear()
             until, share = now + UNHEARD_S, max(1, left // (self._peers + 1))
         if not share:
             raise Refused(Overloaded(retry_after_s=UNHEARD_S))
-        self._shares[key] = (until, share - 1)
-
-    def _owe(self, key: str, now: float, owed: float) -> None:
-        if len(self._arrivals) >= _KEYS and key not in self._arrivals:
-            self._forget(now)
-        self._arrivals[key] = now + owed
+        self._shares.keep(key, (until, share - 1), now)
 
     def _policy(self, tier: float) -> bytes:
         """The policy as `RateLimit-Policy` tells it: a quota, and the seconds in which all of it comes back."""
         quota = round(self._burst * tier)
         self._policies[tier] = text = b'"%b";q=%d;w=%d' % (self.name.encode(), quota, round(self._tolerance))
         return text
-
-    def _forget(self, now: float) -> None:
-        """Drop keys whose buckets are full again; if all are in use, the oldest tenth."""
-        self._arrivals = {key: at for key, at in self._arrivals.items() if at > now}
-        for key in list(self._arrivals)[: max(0, len(self._arrivals) - _KEYS * 9 // 10)]:
-            del self._arrivals[key]

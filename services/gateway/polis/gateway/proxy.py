@@ -368,7 +368,7 @@ class Proxy:
             )
 
 
-_client = lru_cache(maxsize=4096)(call.client_headers)
+_client = lru_cache(maxsize=1024)(call.client_headers)
 
 
 class _Asked:

@@ -13,6 +13,7 @@ from polis.proto import Refused
 from polis.proto.identity import AgentNotFound, GetAgent, GetStanding, PrincipalNotFound
 from polis.proto.messaging import RecipientUnknown
 from polis.proto.problems import Forbidden
+from polis.service.passing import Passing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,11 +30,15 @@ class _Found(Struct, frozen=True):
     id: UUID | None
 
 
+def _is_old(found: _Found, now: float) -> bool:
+    return now - found.at >= _FRESH_S
+
+
 class Directory:
     """Finds principals of an org. What it knows of aliases may be half a minute old."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[UUID, str], _Found] = {}
+        self._known: Passing[tuple[UUID, str], _Found] = Passing(_is_old, most=_MOST)
 
     async def standing(self, ctx: Context[Any], principal_id: UUID) -> Standing:
         """What somebody of the org is. Refused(RecipientUnknown) for who is nobody there, or may not read messages."""
@@ -55,12 +60,10 @@ class Directory:
     async def _id(self, ctx: Context[Any], alias: str) -> UUID | None:
         key, now = (ctx.actor.org_id, alias), time.monotonic()
         known = self._known.get(key)
-        if known is not None and now - known.at < _FRESH_S:
+        if known is not None and not _is_old(known, now):
             return known.id
-        if len(self._known) >= _MOST:
-            self._known.clear()
         found = await self._look(ctx, alias)
-        self._known[key] = _Found(now, found)
+        self._known.keep(key, _Found(now, found), now)
         return found
 
     async def _look(self, ctx: Context[Any], alias: str) -> UUID | None:

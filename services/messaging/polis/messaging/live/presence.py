@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from time import time
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from msgspec import Struct
 
 from polis.bus import BusError
 from polis.proto.messaging import PRESENCE_S, LiveConversation, Presence
+from polis.service.passing import Passing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +42,7 @@ class Presences:
         self._bus = kernel.bus
         self._database = kernel.database
         self._telling = telling
-        self._known: dict[tuple[UUID, UUID], Presence] = {}
+        self._known: Passing[tuple[UUID, UUID], Presence] = Passing(_is_over, most=_MOST)
         self._decoder = msgspec.json.Decoder(_About)
 
     async def listen(self) -> None:
@@ -88,9 +90,8 @@ class Presences:
         self._keep(about.org_id, about.presence)
 
     def _keep(self, org_id: UUID, presence: Presence) -> None:
-        if len(self._known) >= _MOST:
-            now = datetime.now(UTC)
-            self._known = {key: each for key, each in self._known.items() if each.until > now}
-            if len(self._known) >= _MOST:
-                self._known.clear()
-        self._known[org_id, presence.principal_id] = presence
+        self._known.keep((org_id, presence.principal_id), presence, time())
+
+
+def _is_over(presence: Presence, now: float) -> bool:
+    return presence.until.timestamp() <= now
