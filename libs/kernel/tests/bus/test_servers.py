@@ -93,6 +93,16 @@ def certificate(tmp_path):
     return tmp_path
 
 
+async def why_not(url):
+    """What is wrong with a server, however long an attempt takes on a loaded machine."""
+    for timeout_s in (0.3, 3, 30):
+        with pytest.raises(Disconnected) as refused:
+            await Bus.connect(url, name="test", connect_timeout_s=timeout_s)
+        if "no attempt has ended" not in str(refused.value):
+            break
+    return str(refused.value)
+
+
 async def test_tls_is_spoken_with_a_server_that_can_prove_its_name(start, connect, certificate):
     port = free_port()
     tls = ("--tls", "--tlscert", str(certificate / "cert.pem"), "--tlskey", str(certificate / "key.pem"))
@@ -103,12 +113,9 @@ async def test_tls_is_spoken_with_a_server_that_can_prove_its_name(start, connec
     await bus.subscribe("echo", lambda m: bus.publish(m.reply, m.payload))
 
     assert (await bus.request("echo", b"x" * 500_000, timeout_s=5)).payload == b"x" * 500_000
-    with pytest.raises(Disconnected, match="begins with tls://"):
-        await Bus.connect(f"nats://127.0.0.1:{port}", name="test", connect_timeout_s=1)
-    with pytest.raises(Disconnected, match="certificate"):
-        await Bus.connect(url, name="test", connect_timeout_s=1)
+    assert "begins with tls://" in await why_not(f"nats://127.0.0.1:{port}")
+    assert "certificate" in await why_not(url)
 
 
 async def test_no_password_is_sent_to_a_server_that_does_not_speak_tls(broker):
-    with pytest.raises(Disconnected, match="does not speak TLS"):
-        await Bus.connect(f"tls://me:secret@127.0.0.1:{broker.port}", name="test", connect_timeout_s=1)
+    assert "does not speak TLS" in await why_not(f"tls://me:secret@127.0.0.1:{broker.port}")
