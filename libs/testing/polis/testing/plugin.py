@@ -32,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chaos", choices=("small", "full"), default="small", help="how much load the fault tests make"
     )
+    parser.addoption(
+        "--replicas", type=int, default=1, help="processes of each service, as they are deployed"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,9 +71,9 @@ async def postgres() -> AsyncIterator[PostgresServer]:
 
 
 @pytest.fixture(scope="module")
-async def stage(postgres: PostgresServer) -> AsyncIterator[Stage]:
+async def stage(postgres: PostgresServer, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     """A database and a broker for the tests of one module."""
-    async with Stage(postgres) as stage:
+    async with Stage(postgres, replicas=request.config.getoption("--replicas")) as stage:
         yield stage
 
 

@@ -14,6 +14,7 @@ from polis.bus.permissions import ADMIN, inbox_prefix
 from polis.service import Caller, Running, Secret, serving
 from polis.testing.actors import Actors
 from polis.testing.servers import NatsServer, PostgresServer, nats_server
+from polis.testing.turns import in_turns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,10 +26,11 @@ CALL_TIMEOUT_S = 20.0
 
 
 class Stage:
-    """Services, buses and callers on one database and one broker, ended together."""
+    """Services, buses and callers on one database and one broker, ended together. replicas: of each service that is started."""
 
-    def __init__(self, server: PostgresServer, *, broker_in: Path | None = None) -> None:
+    def __init__(self, server: PostgresServer, *, broker_in: Path | None = None, replicas: int = 1) -> None:
         self._server = server
+        self._replicas = replicas
         self._broker_in = broker_in
         self._stack = AsyncExitStack()
         self._mesh_secret = secrets.token_hex(32)
@@ -72,7 +74,14 @@ class Stage:
     async def start(self, name: str, **changes: Any) -> Running:
         """Serve a service in this process until the stage ends; once more with other settings is another replica."""
         service = import_module(f"polis.{name}.service").service
-        running = await self._stack.enter_async_context(serving(service, self.settings(name, **changes)))
+        settings = self.settings(name, **changes)
+        replicas = [
+            await self._stack.enter_async_context(serving(service, settings)) for _ in range(self._replicas)
+        ]
+        running = replicas[0]
+        if name == "gateway" and len(replicas) > 1:
+            port = await self._stack.enter_async_context(in_turns([each.port for each in replicas]))
+            running = Running(running.kernel, port)
         self.running[name] = running
         return running
 
