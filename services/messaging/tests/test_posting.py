@@ -72,6 +72,18 @@ async def test_a_repeat_answers_what_the_first_did_also_when_both_come_at_once(g
     assert [(s.seq, s.text) for s in said] == [(other.seq, "one"), (again.seq, "one")]
 
 
+async def test_what_one_says_in_a_moment_stands_in_the_order_in_which_they_said_it(group):
+    """Also where some of it takes more to judge."""
+    ada, _, id_ = group
+    cards = (m.MessagePart("card", content={"title": "x"}),), ()
+
+    posted = await asyncio.gather(
+        *(ada.call(m.PostMessage(id_, text="x", parts=cards[n % 2])) for n in range(12))
+    )
+
+    assert [each.seq - posted[0].seq for each in posted] == list(range(12))
+
+
 _LOOK = """
 select array_agg(repeated_seq order by n) from messaging.lock_for_posts(
     array_fill($1::uuid, '{50}'), array_fill($2::uuid, '{50}'), array_fill($3::uuid, '{50}'),

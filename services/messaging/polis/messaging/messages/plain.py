@@ -38,7 +38,7 @@ class PlainPosts:
     async def write(self, callers: Sequence[Caller], posts: Sequence[Post]) -> list[Posted | None]:
         """Where each stands by now, which was told; None for those that were left alone."""
         answers: list[Posted | None] = [None] * len(posts)
-        chosen = [n for n, post in enumerate(posts) if _may_be_plain(post)]
+        chosen = _chosen(posts)
         if not chosen:
             return answers
         now = datetime.now(UTC)
@@ -83,6 +83,18 @@ class PlainPosts:
             deadline=Deadline.after(FLUSH_S),
         )
         return seqs
+
+
+def _chosen(posts: Sequence[Post]) -> list[int]:
+    """Those that may be plain: nothing overtakes what its sender has said before it in that conversation."""
+    chosen, behind = [], set()
+    for n, post in enumerate(posts):
+        said = post.message.conversation_id, post.message.sender_id
+        if _may_be_plain(post) and said not in behind:
+            chosen.append(n)
+        else:
+            behind.add(said)
+    return chosen
 
 
 def _may_be_plain(post: Post) -> bool:
