@@ -59,7 +59,8 @@ class Writer:
         self._flush()
 
     def control(self, line: bytes) -> None:
-        """Send a protocol line; these few bytes are never refused."""
+        """Send a protocol line, behind all that was sent before; these few bytes are never refused."""
+        self._settle()
         self._chunks.append(line)
         self._size += len(line)
         self._wake()
@@ -118,12 +119,15 @@ class Writer:
     def _write(self) -> None:
         if self._paused or self._transport is None:
             return
-        chunks = self._chunks
-        for joint in self._joints:
-            joint.write(chunks)
-        self._joints.clear()
+        self._settle()
         self._count = self._size = 0
-        if chunks:
-            joined = b"".join(chunks)
-            chunks.clear()
+        if self._chunks:
+            joined = b"".join(self._chunks)
+            self._chunks.clear()
             self._transport.write(joined)
+
+    def _settle(self) -> None:
+        """What was joined takes its place among the rest."""
+        for joint in self._joints:
+            joint.write(self._chunks)
+        self._joints.clear()

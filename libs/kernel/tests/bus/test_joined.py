@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from polis.bus import BusTimeout, Disconnected, NoResponders, joined
+from polis.bus.writer import Writer
 from polis.testing import eventually
 
 SUBJECT = "rpc.test.ask"
@@ -55,6 +57,22 @@ def test_what_does_not_end_where_it_says_is_refused_as_a_whole(junk):
     except ValueError:
         return
     assert sum(16 + len(head) + len(payload) for _, head, payload in found) == len(junk)
+
+
+async def test_what_is_joined_leaves_before_a_ping_that_was_sent_behind_it():
+    """Its answer says that the server has taken all that was sent before."""
+    sent = bytearray()
+    transport = SimpleNamespace(write=sent.extend, set_write_buffer_limits=lambda high: None)
+    writer, joint = Writer(), joined.Joint(str, lambda numbers: "all")
+    writer.attach(transport)
+
+    writer.join(joint, 1, b"", b"one")
+    writer.join(joint, 2, b"", b"two")
+    writer.control(b"PING\r\n")
+    writer.join(joint, 3, b"", b"three")
+
+    await eventually(lambda: sent)
+    assert bytes(sent).split(b"PING\r\n")[1] == b"PUB 3 5\r\nthree\r\n"
 
 
 async def asked(bus, *payloads, timeout_s=5.0):
