@@ -196,7 +196,7 @@ class Dwellers:
         try:
             await act(person)
         except Problem as problem:
-            passing = problem.status in (408, 429, 502, 503, 504)
+            passing = problem.status in (0, 408, 429, 502, 503, 504)  # 0: it was not reached
             (self.later if passing else self.refused)[f"{name}: {problem.status} {problem}"] += 1
         except _LATER as error:
             self.later[f"{name}: {type(error).__name__}"] += 1

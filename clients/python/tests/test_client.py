@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from uuid import UUID
 
 import aiohttp
 import pytest
 
 from polis.client import Polis, Problem
 from polis.client.wire import Cut, Wire
-from polis.proto.identity import GetAgent, SignOut
+from polis.proto.identity import ExportAudit, GetAgent, SignOut
 from polis.proto.runtime import CancelRun, GetOutput, ListRuns
 
 LOST = aiohttp.ClientConnectionError("cut")
@@ -136,9 +137,36 @@ async def test_a_call_is_sent_again_under_its_key_and_never_without_one():
     assert len({key for _, _, key in client.asked}) == 1
 
     once = Scripted(answers=[LOST])
-    with pytest.raises(aiohttp.ClientConnectionError):
+    with pytest.raises(Problem, match="was not reached") as away:
         await once.call(SignOut())
+    assert (away.value.status, away.value.__cause__) == (0, LOST)
     assert len(once.asked) == 1
+
+
+async def test_a_gateway_that_stays_away_is_a_problem_after_as_many_attempts_as_there_are():
+    cuts = [LOST, TimeoutError(), LOST, LOST, LOST]
+    client = Scripted(answers=[*cuts, {"items": []}])
+
+    with pytest.raises(Problem, match="was not reached") as away:
+        await client.call(ListRuns())
+
+    assert away.value.status == 0
+    assert len(client.asked) == len(cuts)
+
+
+async def test_nobody_listens_where_the_gateway_should_be():
+    """Each way to speak to it ends in the one error, with no pauses here at once."""
+    async with Polis("http://127.0.0.1:1", "secret", retries=1) as polis:
+        attempts = (
+            polis.call(ListRuns()),
+            polis.post(UUID(RUN), "Hello"),
+            anext(polis.follow(f"run/{RUN}", attempts=2)),
+            anext(polis.stream(ExportAudit())),
+        )
+        for attempt in attempts:
+            with pytest.raises(Problem) as away:
+                await attempt
+            assert away.value.status == 0
 
 
 async def test_fields_stand_where_the_contract_says():

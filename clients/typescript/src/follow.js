@@ -1,5 +1,6 @@
 import { pause, pauseMs } from "./pause.js";
 import { events } from "./events.js";
+import { Problem } from "./problem.js";
 import { socket } from "./socket.js";
 
 const ATTEMPTS = 20;
@@ -38,7 +39,7 @@ export async function* follow(link, topic, { after, kinds, fields, signal, state
     }
     if (!place.gap) state?.("lost");
     place.gap = false;
-    if (attempt + 1 >= attempts) throw lost?.cause ?? new Error(`${topic} could not be followed: ${lost?.message ?? "it ended"}`);
+    if (attempt + 1 >= attempts) throw lost?.cause instanceof Problem ? lost.cause : Problem.unreached(lost?.cause ?? lost ?? undefined);
     await pause(pauseMs(attempt, lost?.retryAfter), signal);
   }
 }

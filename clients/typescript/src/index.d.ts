@@ -97,7 +97,7 @@ export declare class Polis {
   close(): void;
 }
 
-/** A refusal (RFC 9457): `type` and `status` are contract, `title` and `detail` are for people. */
+/** A refusal (RFC 9457): `type` and `status` are contract, `title` and `detail` are for people. Without an answer: status 0, and why as `cause`. */
 export declare class Problem extends Error {
   readonly type: AnyProblem["type"] | "about:blank";
   readonly status: number;

@@ -11,8 +11,8 @@ export class Lost extends Error {
 
 const LATER = new Set([408, 429]);
 
-// What a problem means to a follower: a cut when it may pass, or itself.
+// What a problem means to a follower: a cut when it may pass, as that the gateway was not reached (0), or itself.
 export function refused(problem) {
-  if (problem.status < 500 && !LATER.has(problem.status)) return problem;
+  if (problem.status && problem.status < 500 && !LATER.has(problem.status)) return problem;
   return new Lost(problem.message, { cause: problem, retryAfter: problem.retryAfter });
 }

@@ -38,7 +38,7 @@ export class Polis {
     this.#link = this.#linked(dial);
   }
 
-  // The answer of an operation, by the name of its request. Throws Problem when it is refused.
+  // The answer of an operation, by the name of its request. Throws Problem when it is refused, or there is no answer (then its status is 0).
   async call(name, fields = {}, { idempotencyKey, signal } = {}) {
     const wanted = request(name, fields);
     if (wanted.operation.answer === "lines") throw new TypeError(`${name} answers in many parts: use stream`);
@@ -169,7 +169,7 @@ export class Polis {
         const cut = error instanceof TypeError || error.name === "TimeoutError" || error.passing;
         const later = error instanceof Problem ? mayPass(error) : cut;
         const untouched = harmless || error.status === 429 || (error.passing && !error.sent);
-        if (signal?.aborted || !later || !untouched || attempt >= this.retries) throw error.cause instanceof Problem ? error.cause : error;
+        if (signal?.aborted || !later || !untouched || attempt >= this.retries) throw told(error, cut && !signal?.aborted);
         after = error.retryAfter ?? null;
       }
       await pause(pauseMs(attempt, after), signal);
@@ -225,6 +225,12 @@ export class Polis {
     if (answer.ok) this.#csrf = (await answer.json()).csrf_token;
     return answer.ok;
   }
+}
+
+// What a caller is told: a problem, be it that there was no answer. What is no cut, and what the caller has ended, is thrown as it is.
+function told(error, cut) {
+  if (error.cause instanceof Problem) return error.cause;
+  return cut && !(error instanceof Problem) ? Problem.unreached(error) : error;
 }
 
 function mayPass({ status, type }) {

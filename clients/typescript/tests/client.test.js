@@ -31,6 +31,9 @@ function gatewayOf(options, ...answers) {
   return { asked, polis: new Polis({ url, fetch, ...options }) };
 }
 
+// What a gateway is to a caller that was not reached.
+const away = (error) => error instanceof Problem && error.status === 0 && error.cause instanceof TypeError;
+
 async function all(changes) {
   const found = [];
   for await (const { kind, seq } of changes) found.push(`${kind} ${seq}`);
@@ -74,7 +77,7 @@ test("a gateway that is away is tried again, one that refuses is believed; no ad
 
 test("attempts in vain come to an end, and a signal ends it before", async () => {
   const { asked, polis } = gateway({ lost: true }, { lost: true });
-  await assert.rejects(all(polis.follow("asks", { attempts: 2 })), TypeError);
+  await assert.rejects(all(polis.follow("asks", { attempts: 2 })), away);
   assert.equal(asked.length, 2);
 
   const { polis: other } = gateway({ text: event("snapshot", 1, {}) });
@@ -92,8 +95,11 @@ test("a call is sent again under its key, and never without one", async () => {
   assert.equal(new Set(asked.map(({ headers }) => headers["idempotency-key"])).size, 1);
 
   const { asked: once, polis: other } = gateway({ lost: true });
-  await assert.rejects(other.call("SignOut"), TypeError);
+  await assert.rejects(other.call("SignOut"), away);
   assert.equal(once.length, 1);
+  const { asked: often, polis: patient } = gatewayOf({ token: "secret", retries: 1 }, { lost: true }, { lost: true });
+  await assert.rejects(patient.call("GetMe"), away);
+  assert.equal(often.length, 2);
 });
 
 test("fields stand where the contract says", async () => {

@@ -61,7 +61,7 @@ class Connection:
         headers: dict[str, str] | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> bytes:
-        """The body of the answer. data: a body as it is, instead of one of JSON."""
+        """The body of the answer; aiohttp's errors where there is none. data: a body as it is, instead of one of JSON."""
         own, renew = headers or {}, False
         while True:
             async with self._http.request(
@@ -91,7 +91,7 @@ class Connection:
                     *whole, rest = (rest + part).split(b"\n")
                     for line in whole:
                         yield line
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise Problem({"title": f"The answer of {self.address} broke off: {error}"}) from None
 
     async def live(self, topic: str, after: int | None, **wanted: Any) -> AsyncIterator[dict[str, Any]]:

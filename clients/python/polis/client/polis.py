@@ -15,7 +15,7 @@ from polis.client.changes import changes
 from polis.client.connection import LONG_TIMEOUT_S, TIMEOUT_S, Connection
 from polis.client.frames import ATTEMPTS
 from polis.client.pauses import pause
-from polis.client.problem import Problem
+from polis.client.problem import Problem, unreached
 from polis.client.wire import Cut
 from polis.proto.contract import Operation, Request, Stream, operation_of
 from polis.proto.messaging import (
@@ -49,7 +49,7 @@ class Polis(Connection):
         load()
 
     async def call(self, request: Request[A], *, idempotency_key: str = "") -> A:
-        """The operation's answer; Problem when it is refused.
+        """The operation's answer; Problem when it is refused, or the gateway was not reached (then its status is 0).
 
         What changes something carries a key, so that it is done once, however often it must be sent.
         """
@@ -124,7 +124,7 @@ class Polis(Connection):
             except (aiohttp.ClientError, TimeoutError) as error:
                 unsent = isinstance(error, Cut) and not error.sent
                 if attempt == self._retries or not (harmless or unsent):
-                    raise
+                    raise unreached(self.address) from error
             await pause(attempt, after)
         raise AssertionError("unreachable")
 

@@ -9,7 +9,10 @@ _IN_FLIGHT = "/problems/in-flight"
 
 
 class Problem(Exception):
-    """A refusal of the gateway (RFC 9457): `type` and `status` are contract, `title` and `detail` are for people."""
+    """A refusal of the gateway (RFC 9457): `type` and `status` are contract, `title` and `detail` are for people.
+
+    Where there was no answer to refuse with, `status` is 0 and the cause says why.
+    """
 
     def __init__(self, content: dict[str, Any], *, retry_after_s: float | None = None) -> None:
         self.content = content
@@ -26,6 +29,10 @@ class Problem(Exception):
     def may_pass(self) -> bool:
         """Whether the same may be answered otherwise a little later."""
         return self.status in _LATER or self.type == _IN_FLIGHT
+
+
+def unreached(address: str) -> Problem:
+    return Problem({"title": f"{address} was not reached, or did not answer in time."})
 
 
 def unauthenticated() -> Problem:

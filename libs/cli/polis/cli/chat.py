@@ -71,7 +71,7 @@ async def chat(polis: Polis, wish: Wish, console: Console) -> int:
             async with asyncio.timeout(ANSWER_S):
                 await answer.show(room.id, posted.seq)
     except (Problem, aiohttp.ClientError) as problem:
-        word = "refused" if isinstance(problem, Problem) else "no connection"
+        word = "refused" if isinstance(problem, Problem) and problem.status else "no connection"
         console.print(f"[red]{word}:[/red] {problem}", soft_wrap=True)
         return 1
     except TimeoutError:
