@@ -1,15 +1,21 @@
-"""Two processes of one service: one of them publishes what both have committed."""
+"""Two processes of one service: one of them publishes what both have committed, and what both hear has its effect in order."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 
 from polis.bus.permissions import ADMIN
+from polis.bus.stream import store
 from polis.proto.catalog import ChangeSetApplied
-from polis.service import relay
+from polis.proto.identity import Conditions, Grant, GrantGiven, GrantTaken, Holder
+from polis.service import envelope, relay
+from polis.testing import eventually
+
+GRANTS = 30
 
 
 @pytest.fixture
@@ -30,3 +36,33 @@ async def test_what_a_process_commits_that_does_not_lead_is_published_without_wa
             await tx.emit(ChangeSetApplied(tx.org_ids[0], change, 1))
         told = await asyncio.wait_for(heard.get(), 30)
         assert told.subject.endswith(str(change))
+
+
+async def test_a_grant_that_was_taken_at_once_is_gone_whoever_heard_which_event_first(running, second, stage):
+    bus, org_id, told = await stage.bus(ADMIN), uuid4(), []
+    for _ in range(GRANTS):
+        grant = Grant(
+            uuid4(),
+            org_id,
+            Holder("everyone"),
+            "catalog:read",
+            "**",
+            uuid4(),
+            datetime.now(UTC),
+            Conditions(),
+        )
+        for event in (GrantGiven(org_id, grant.id, grant), GrantTaken(org_id, grant.id)):
+            told.append(uuid4())
+            subject, headers, payload = envelope.encode(event, told[-1], datetime.now(UTC))
+            await store(bus, subject, payload, headers, msg_id=str(told[-1]), timeout_s=30)
+
+    await eventually(lambda: _heard(running, told), within_s=60)
+
+    async with second.kernel.database.across_orgs() as tx:
+        assert await tx.value("select count(*) from catalog.grants where org_id = $1", org_id) == 0
+
+
+async def _heard(running, told):
+    async with running.kernel.database.across_orgs() as tx:
+        found = await tx.value("select count(*) from catalog.inbox where event_id = any($1::uuid[])", told)
+    return found == len(told)

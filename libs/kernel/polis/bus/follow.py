@@ -49,6 +49,10 @@ async def follow(bus: Bus, source: str, service: str, subjects: Sequence[str]) -
 
 async def heard_up_to(bus: Bus, source: str, service: str) -> int:
     """The place in a service's stream up to which all that it delivers is acknowledged. StreamError, or a BusError."""
-    name = f"{stream_name(source)}.{followed_name(service, source)}"
-    info = await api.call(bus, f"CONSUMER.INFO.{name}", b"", _info)
+    return await settled_up_to(bus, stream_name(source), followed_name(service, source))
+
+
+async def settled_up_to(bus: Bus, stream: str, durable: str) -> int:
+    """The same of any consumer."""
+    info = await api.call(bus, f"CONSUMER.INFO.{stream}.{durable}", b"", _info)
     return info.ack_floor.stream_seq if info.num_ack_pending else info.delivered.stream_seq

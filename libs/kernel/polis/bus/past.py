@@ -24,6 +24,7 @@ class Told(msgspec.Struct, frozen=True):
     """A message that a stream holds, and when it was stored."""
 
     seq: int
+    subject: str
     stored_at: datetime
     headers: Mapping[str, str]
     payload: bytes
@@ -31,6 +32,7 @@ class Told(msgspec.Struct, frozen=True):
 
 class _Message(msgspec.Struct, frozen=True):
     seq: int
+    subject: str
     time: datetime
     hdrs: str = ""
     data: str = ""
@@ -62,5 +64,5 @@ async def past(bus: Bus, source: str, subject: str, since: datetime | int) -> As
         if found is None:
             return
         headers = parse_headers(b64decode(found.hdrs)) if found.hdrs else {}
-        yield Told(found.seq, found.time, headers, b64decode(found.data))
+        yield Told(found.seq, found.subject, found.time, headers, b64decode(found.data))
         place = {"seq": found.seq + 1}

@@ -67,6 +67,7 @@ def _user(service: str) -> User:
         *(told.pattern for told in live_topics(service)),
         *((f"now.{service}.>",) if any(e.at_once for e in events(service)) else ()),
         *(s for source in _sources(heard) for s in _consumer(source, durable_name(service, source))),
+        *(f"$JS.API.STREAM.MSG.GET.{stream_name(source)}" for source in _sources(heard)),
         *(_followed(service) if service in FOLLOWERS else ()),
         *(f"dead.{e.service}.{e.fact}" for e in heard),
         *_answers(service),

@@ -2,18 +2,20 @@
 
 Each listener runs in the transaction that records the event id in this service's inbox; the acknowledgement follows the
 commit, so a crash in between means a redelivery that the inbox drops. While one entity's event is tried again, the ones
-behind it wait and other entities go on. An event that keeps failing goes to `dead.<source>.<fact>` with its error.
+behind it wait and other entities go on, in whichever process they are (order.py). An event that keeps failing goes to
+`dead.<source>.<fact>` with its error.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from polis.bus import BusError
+from polis.bus.errors import PermissionViolation
 from polis.bus.jetstream import Delivery, PullConsumer, store
 from polis.bus.permissions import durable_name, stream_name
 from polis.proto import Event, Refused
@@ -21,6 +23,7 @@ from polis.proto.contract import event_type_of
 from polis.proto.problems import DeadlineExceeded
 from polis.service.context import EventContext
 from polis.service.envelope import decode
+from polis.service.order import Earlier, Order
 from polis.telemetry import log, metrics, trace
 
 if TYPE_CHECKING:
@@ -43,7 +46,8 @@ class Inbox:
         self._kernel = kernel
         self._own = own
         self._listeners = listeners
-        self._queues: dict[str, deque[Delivery]] = {}
+        self._queues: dict[str, deque[Delivery | Earlier]] = {}
+        self._orders: dict[str, Order] = {}
         self._repeated: set[str] = set()
         """Consumers that have lately been given what they knew."""
 
@@ -58,11 +62,18 @@ class Inbox:
     async def _consume(self, source: str) -> None:
         durable = durable_name(self._kernel.service, source)
         consumer = PullConsumer(self._kernel.bus, stream_name(source), durable)
+        kinds = map(event_type_of, self._listeners)
+        facts = frozenset(kind.fact for kind in kinds if kind.service == source)
+        order = self._orders[durable] = Order(self._kernel.bus, source, durable, facts)
         async for delivery in consumer.messages():
+            order.note(delivery)
             if durable not in self._repeated:
                 self._enqueue(durable, delivery)
                 continue
-            for new in await self._new(durable, [delivery, *consumer.in_hand()]):
+            more = consumer.in_hand()
+            for each in more:
+                order.note(each)
+            for new in await self._new(durable, [delivery, *more]):
                 self._enqueue(durable, new)
 
     async def _new(self, durable: str, deliveries: list[Delivery]) -> list[Delivery]:
@@ -70,22 +81,13 @@ class Inbox:
 
         A stream that was lost is told again from its beginning: singly, each event of it would cost a transaction.
         """
-        ids = [_event_id(delivery) for delivery in deliveries]
         try:
-            async with self._kernel.database.across_orgs() as tx:
-                known = set(
-                    await tx.rows(
-                        UUID,
-                        f"select event_id from {self._kernel.service}.inbox where consumer = $1 and event_id = any($2::uuid[])",  # noqa: S608 - a checked name
-                        durable,
-                        [event_id for event_id in ids if event_id is not None],
-                    )
-                )
+            known = await self._known(durable, deliveries)
         except Refused:
             return deliveries
         new = []
-        for delivery, event_id in zip(deliveries, ids, strict=True):
-            if event_id in known:
+        for delivery in deliveries:
+            if _event_id(delivery) in known:
                 delivery.ack()
             else:
                 new.append(delivery)
@@ -93,6 +95,18 @@ class Inbox:
         if len(new) == len(deliveries):
             self._repeated.discard(durable)
         return new
+
+    async def _known(self, durable: str, told: Sequence[Delivery | Earlier]) -> set[UUID | None]:
+        ids = [_event_id(each) for each in told]
+        async with self._kernel.database.across_orgs() as tx:
+            return set(
+                await tx.rows(
+                    UUID,
+                    f"select event_id from {self._kernel.service}.inbox where consumer = $1 and event_id = any($2::uuid[])",  # noqa: S608 - a checked name
+                    durable,
+                    [event_id for event_id in ids if event_id is not None],
+                )
+            )
 
     def _enqueue(self, durable: str, delivery: Delivery) -> None:
         """Behind the same entity's events if some are at work, else at once; max_ack_pending bounds both."""
@@ -109,12 +123,36 @@ class Inbox:
         queue = self._queues[entity]
         try:
             while queue:
+                if not isinstance(queue[0], Earlier):
+                    await self._precede(durable, queue)
                 await self._take(durable, queue)
-                queue.popleft()
+                self._orders[durable].handled(queue.popleft())
         finally:
             del self._queues[entity]
 
-    async def _take(self, durable: str, queue: deque[Delivery]) -> None:
+    async def _precede(self, durable: str, queue: deque[Delivery | Earlier]) -> None:
+        """Put before the first what was told before it and another process has in hand, or had."""
+        first, attempt = queue[0], 0
+        while True:
+            try:
+                earlier = await self._orders[durable].before(first)
+                known = await self._known(durable, earlier) if earlier else set()
+            except PermissionViolation as error:
+                log.error(
+                    "events.unordered", consumer=durable, error=repr(error)
+                )  # of a broker's older settings
+                return
+            except (BusError, Refused) as error:
+                log.warning("events.unseen", consumer=durable, error=repr(error))
+            else:
+                queue.extendleft(each for each in reversed(earlier) if _event_id(each) not in known)
+                return
+            for waiting in queue:
+                waiting.in_progress()
+            await asyncio.sleep(_OUTAGE_S[min(attempt, len(_OUTAGE_S) - 1)])
+            attempt += 1
+
+    async def _take(self, durable: str, queue: deque[Delivery | Earlier]) -> None:
         """Bring the first delivery to its end: handled, known already, or dead."""
         delivery, outcome = queue[0], "handled"
         try:
@@ -129,7 +167,7 @@ class Inbox:
             delivery.ack()
         metrics.events_handled.labels(durable, outcome).inc()
 
-    async def _attempt(self, durable: str, queue: deque[Delivery], event: Event) -> bool:
+    async def _attempt(self, durable: str, queue: deque[Delivery | Earlier], event: Event) -> bool:
         """Handle the first delivery, again after a failure, and for as long as it takes while there is an outage."""
         delivery = queue[0]
         if delivery.num_delivered > DELIVERIES:
@@ -153,7 +191,7 @@ class Inbox:
                 waiting.in_progress()
             await asyncio.sleep(wait)
 
-    async def _handle(self, durable: str, delivery: Delivery, event: Event) -> bool:
+    async def _handle(self, durable: str, delivery: Delivery | Earlier, event: Event) -> bool:
         """Run the listener in the inbox's transaction; false when the event had its effect before."""
         event_id = UUID(delivery.headers["Nats-Msg-Id"])
         listener = self._listeners[type(event)]
@@ -170,7 +208,7 @@ class Inbox:
                     raise
         return True
 
-    async def _bury(self, durable: str, delivery: Delivery, error: Exception) -> None:
+    async def _bury(self, durable: str, delivery: Delivery | Earlier, error: Exception) -> None:
         """Copy the event to the dead letters, then end its delivery; until the copy is stored it is tried again."""
         source, fact = delivery.subject.split(".")[1:3]
         headers = {k: v for k, v in delivery.headers.items() if not k.startswith("Nats-")}
@@ -196,7 +234,7 @@ class Inbox:
         delivery.term("dead letter")
 
 
-def _event_id(delivery: Delivery) -> UUID | None:
+def _event_id(delivery: Delivery | Earlier) -> UUID | None:
     """None when it has none that is one: whoever decodes it says so."""
     try:
         return UUID(delivery.headers.get("Nats-Msg-Id", ""))

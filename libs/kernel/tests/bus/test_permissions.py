@@ -267,7 +267,7 @@ async def test_a_follower_makes_and_changes_the_consumer_of_what_it_follows_and_
     assert [each async for each in past(runtime, "identity", subject, last_at)][-1:] == told[-1:]
     assert [each async for each in past(runtime, "identity", subject, last_at + minute)] == []
     with pytest.raises(PermissionViolation):
-        await anext(past(catalog, "identity", subject, last_at))
+        await anext(past(catalog, "messaging", subject, last_at))
     with pytest.raises(PermissionViolation):
         await follow(catalog, "identity", "runtime", ["event.identity.>"])
     with pytest.raises(PermissionViolation):
