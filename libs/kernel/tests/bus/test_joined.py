@@ -75,7 +75,7 @@ async def test_what_is_joined_leaves_before_a_ping_that_was_sent_behind_it():
     assert bytes(sent).split(b"PING\r\n")[1] == b"PUB 3 5\r\nthree\r\n"
 
 
-async def asked(bus, *payloads, timeout_s=5.0):
+async def asked(bus, *payloads, timeout_s=30.0):
     return await asyncio.gather(
         *[bus.request(SUBJECT, p, headers={"Number": p.decode()}, timeout_s=timeout_s) for p in payloads],
         return_exceptions=True,
@@ -129,8 +129,8 @@ async def test_what_is_large_and_what_is_alone_travel_as_any_client_would_send_t
     await service.subscribe(SUBJECT, answer)
     large = b"x" * (joined.MOST_BYTES + 1)
 
-    assert (await bus.request(SUBJECT, b"alone", timeout_s=5)).payload == b"alone"
-    replies = await asyncio.gather(*[bus.request(SUBJECT, large, timeout_s=5) for _ in range(2)])
+    assert (await bus.request(SUBJECT, b"alone", timeout_s=30)).payload == b"alone"
+    replies = await asyncio.gather(*[bus.request(SUBJECT, large, timeout_s=30) for _ in range(2)])
 
     assert [reply.payload for reply in replies] == [large, large]
     assert seen == [False, False, False]
@@ -180,6 +180,6 @@ async def test_a_joined_message_that_is_none_harms_nobody(connect, reply):
     for junk in (b"\0", b"\0" * 17, b"\xff" * 40):
         bus.publish(SUBJECT, junk, headers={"Polis-Joined": "1"}, reply=reply)
 
-    assert (await bus.request(SUBJECT, b"good", timeout_s=5)).payload == b"answer"
+    assert (await bus.request(SUBJECT, b"good", timeout_s=30)).payload == b"answer"
     assert seen == [b"good"]
     assert service.connected

@@ -85,7 +85,7 @@ async def test_a_service_may_send_exactly_the_requests_that_the_contract_lets_it
 
     async def outcome(subject):
         with pytest.raises((NoResponders, PermissionViolation)) as raised:
-            await bus.request(subject, b"", timeout_s=5)
+            await bus.request(subject, b"", timeout_s=30)
         return raised.type is NoResponders
 
     remote = [o for o in operations() if not o.local]
@@ -142,7 +142,7 @@ async def test_a_service_cannot_make_or_change_streams_and_consumers(as_user, na
         "DIRECT.GET.EVENTS_IDENTITY",
     ):
         with pytest.raises(PermissionViolation):
-            await bus.request(f"$JS.API.{verb}", b"{}", timeout_s=5)
+            await bus.request(f"$JS.API.{verb}", b"{}", timeout_s=30)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -188,7 +188,7 @@ async def test_who_is_no_service_gets_one_answer_where_it_asked_from(as_user, me
 
     await identity.subscribe("rpc.identity.sign_in", answer, queue="identity")
 
-    reply = await tool.request("rpc.identity.sign_in", b"", timeout_s=5)
+    reply = await tool.request("rpc.identity.sign_in", b"", timeout_s=30)
 
     assert reply.payload == b"once"
     assert "Permissions Violation" in await asyncio.wait_for(refused, 30)
@@ -247,7 +247,7 @@ async def test_a_follower_makes_and_changes_the_consumer_of_what_it_follows_and_
     async def tell(*entities):
         for entity in entities:
             subject, msg_id = f"event.identity.agent_created.org.{entity}", f"followed-{entity}"
-            await store(identity, subject, b"{}", {}, msg_id=msg_id, timeout_s=5)
+            await store(identity, subject, b"{}", {}, msg_id=msg_id, timeout_s=30)
 
     await follow(runtime, "identity", "runtime", ["event.identity.agent_created.org.1"])
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
@@ -273,7 +273,7 @@ async def test_a_follower_makes_and_changes_the_consumer_of_what_it_follows_and_
     with pytest.raises(PermissionViolation):
         await follow(catalog, "identity", "catalog", ["event.identity.>"])
     with pytest.raises(PermissionViolation):
-        await runtime.request("$JS.API.CONSUMER.CREATE.EVENTS_IDENTITY.catalog_identity", b"{}", timeout_s=5)
+        await runtime.request("$JS.API.CONSUMER.CREATE.EVENTS_IDENTITY.catalog_identity", b"{}", timeout_s=30)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -285,7 +285,7 @@ async def test_every_service_hears_of_ended_sessions_and_answers_discovery(as_us
     administrator = await as_user(ADMIN)
 
     administrator.publish("event.identity.session_ended.org.session", b"")
-    reply = await administrator.request(f"$SRV.PING.{name}", b"", timeout_s=5)
+    reply = await administrator.request(f"$SRV.PING.{name}", b"", timeout_s=30)
 
     assert (await asyncio.wait_for(heard.get(), 30)).subject == "event.identity.session_ended.org.session"
     assert reply.payload == name.encode()
@@ -338,8 +338,8 @@ async def test_what_gateways_tell_each_other_no_other_service_says_or_hears(as_u
 
 async def test_the_server_tells_of_itself_to_the_system_user_alone(mesh, as_user, connect):
     system = await connect(mesh.url, user=SYSTEM, password=PASSWORDS[SYSTEM])
-    reply = await system.request("$SYS.REQ.SERVER.PING", b"", timeout_s=5)
+    reply = await system.request("$SYS.REQ.SERVER.PING", b"", timeout_s=30)
 
     assert json.loads(reply.payload)["server"]["name"] == "polis"
     with pytest.raises(NoResponders):
-        await (await as_user(ADMIN)).request("$SYS.REQ.SERVER.PING", b"", timeout_s=5)
+        await (await as_user(ADMIN)).request("$SYS.REQ.SERVER.PING", b"", timeout_s=30)

@@ -35,7 +35,7 @@ def entries(first: int, count: int, ids: str = "id") -> list[Entry]:
 
 async def append(log: Log, first: int, count: int, *, at: int | None = None, ids: str = "id") -> Appended:
     where = first if at is None else at
-    return await log.append(entries(first, count, ids), expected_last_seq=where, timeout_s=5)
+    return await log.append(entries(first, count, ids), expected_last_seq=where, timeout_s=30)
 
 
 async def test_a_thousand_in_flight_are_stored_in_order(bus):
@@ -69,9 +69,9 @@ async def test_what_was_wrong_with_which_is_told_when_it_is_tried_again(bus):
     await append(log, 0, 10)
     window = [*entries(10, 5), *entries(3, 1), *entries(16, 5)]
 
-    unknown = await log.append(window, expected_last_seq=10, timeout_s=5)
+    unknown = await log.append(window, expected_last_seq=10, timeout_s=30)
     where = (await log.info()).last_seq
-    known = await log.append(window[where - 10 :], expected_last_seq=where, timeout_s=5)
+    known = await log.append(window[where - 10 :], expected_last_seq=where, timeout_s=30)
     after = await append(log, 15, 5, ids="other")
 
     assert (unknown.stored, type(unknown.failure)) == (0, WrongLastSequence)
@@ -121,7 +121,7 @@ async def test_a_message_that_cannot_be_sent_ends_the_window_behind_what_was(bus
     log = Log(bus, "LOG")
     broken = Entry("log.2", b"", {"N": "2\r\nforged: 1"}, msg_id="id2")
 
-    appended = await log.append([*entries(0, 2), broken, *entries(3, 2)], expected_last_seq=0, timeout_s=5)
+    appended = await log.append([*entries(0, 2), broken, *entries(3, 2)], expected_last_seq=0, timeout_s=30)
 
     assert appended.stored == 2
     assert isinstance(appended.failure, ValueError)
@@ -193,9 +193,9 @@ async def test_a_wiped_store_answers_nothing_until_it_is_declared_and_then_start
 
 async def test_many_may_store_without_knowing_where(bus):
     seqs = [
-        await store(bus, "log.x", b"", {"A": "1"}, msg_id=msg_id, timeout_s=5) for msg_id in ("a", "b", "a")
+        await store(bus, "log.x", b"", {"A": "1"}, msg_id=msg_id, timeout_s=30) for msg_id in ("a", "b", "a")
     ]
 
     assert seqs == [1, 2, 1]
     with pytest.raises(NoResponders):
-        await store(bus, "nowhere", b"", {}, msg_id="a", timeout_s=5)
+        await store(bus, "nowhere", b"", {}, msg_id="a", timeout_s=30)
