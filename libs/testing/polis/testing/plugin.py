@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from polis.testing.servers import postgres_server
 from polis.testing.stage import Stage
@@ -39,7 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     # How long an example takes is no property; what is searched for is found by the long runs, not by chance.
-    settings.register_profile("any machine", deadline=None, derandomize=config.getoption("--chaos") != "full")
+    settings.register_profile(
+        "any machine",
+        deadline=None,
+        suppress_health_check=(HealthCheck.too_slow,),
+        derandomize=config.getoption("--chaos") != "full",
+    )
     settings.load_profile("any machine")
     for marker in sorted(set(_PLACES.values())):
         config.addinivalue_line("markers", f"{marker}: given by the place of the test")
