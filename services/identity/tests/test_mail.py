@@ -103,6 +103,22 @@ async def test_what_was_refused_is_sent_later_and_once(server, address, anybody,
     assert len(server.to(address)) == 1
 
 
+async def test_a_mail_that_cannot_be_written_keeps_no_other_from_being_sent(server, address, anybody, rows):
+    await rows(
+        """
+        insert into identity.mails (id, kind, email, created_at, expires_at, due_at, about)
+        select gen_random_uuid(), 'ask', $1, now(), now() + interval '1 hour', now() - interval '1 minute', 'no JSON'
+        """,
+        address,
+    )
+
+    await anybody.call(ForgotPassword(address))
+
+    [mail] = await eventually(lambda: server.to(address))
+    assert mail["Subject"] == "Reset your password"
+    await rows("delete from identity.mails where email = $1 and kind = 'ask'", address)
+
+
 def test_an_address_cannot_forge_a_header():
     letter = letters.password_changed()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -238,6 +239,36 @@ async def test_time_ends_what_nobody_claims_and_gives_back_what_is_held_for_too_
     assert (await ada.call(m.GetConversation(made.id))).responsible_id == ada.principal_id
 
 
+async def test_a_handoff_that_cannot_end_holds_up_no_other(person, agent, time_passes, monkeypatch):
+    ada = person("owner")
+    sarah = agent(ada)
+    broken, fine = [
+        await ada.call(m.CreateConversation(kind="group", participants=(sarah.principal_id,)))
+        for _ in range(2)
+    ]
+    for made in (broken, fine):
+        await ada.call(m.HandOff(made.id, to(sarah), "a"))
+    expire = clock.passing.expire
+
+    async def defective(turn, handoff):
+        if handoff.conversation_id == broken.id:
+            raise RuntimeError("a defect")
+        await expire(turn, handoff)
+
+    async def state(made):
+        [found] = (await ada.call(m.ListHandoffs(conversation_id=made.id))).items
+        return found.state, found.due_at and found.due_at > datetime.now(UTC) + timedelta(seconds=9)
+
+    monkeypatch.setattr(clock.passing, "expire", defective)
+    await time_passes(ada.org_id)
+    after = [await state(broken), await state(fine)]
+    monkeypatch.undo()
+    await time_passes(ada.org_id)
+
+    assert after == [("waiting", True), ("expired", None)]
+    assert await state(broken) == ("expired", None)
+
+
 @pytest.fixture
 def agents(person, agent):
     """A group of Ada's with agents in it, and what she has said there."""
@@ -331,6 +362,29 @@ async def test_a_turn_goes_to_the_next_who_claimed_it_and_lapses_when_nobody_ans
         [True, True],
     )
     await third.call(m.PostMessage(asked.conversation_id, text="Free again"))
+
+
+async def test_a_turn_that_cannot_be_decided_holds_up_no_other(agents, running, database, monkeypatch):
+    talks = [await agents(1) for _ in range(2)]
+    for _, [one], asked in talks:
+        await one.call(m.ClaimTurn(asked.conversation_id, asked.seq, justification="Mine", confidence=0.9))
+    (ada, _, broken), (ben, _, fine) = talks
+    advance = turns.deciding.advance
+
+    async def defective(log, turn, hold_s):
+        if turn.conversation_id == broken.conversation_id:
+            raise RuntimeError("a defect")
+        return await advance(log, turn, hold_s)
+
+    monkeypatch.setattr(turns.deciding, "advance", defective)
+    async with database.transaction([ada.org_id, ben.org_id]) as tx:
+        await tx.execute("update messaging.turns set due_at = clock_timestamp() where due_at is not null")
+    await turns.sweep(database, Telling(running.kernel.bus), 60)
+
+    stays = await ada.call(m.GetTurn(broken.conversation_id, broken.seq))
+    lapsed = await ben.call(m.GetTurn(fine.conversation_id, fine.seq))
+    assert (stays.state, stays.due_at > datetime.now(UTC) + timedelta(seconds=9)) == ("held", True)
+    assert lapsed.state == "lapsed"
 
 
 async def test_agents_talk_with_each_other_for_so_long_and_then_a_person_has_to_say_something(

@@ -238,6 +238,28 @@ async def test_in_quiet_hours_it_waits_and_what_was_read_by_their_end_is_dropped
     assert await notifying.told(ada.org_id, later(181)) == [(ada.principal_id, pair, 1)]
 
 
+async def test_hours_of_a_zone_that_is_gone_keep_nobody_else_from_being_told(person, notifying):
+    ada = person()
+    ben = person(of=ada)
+    now = datetime.now(UTC)
+    hours = m.QuietHours(f"{now:%H:%M}", f"{now + timedelta(hours=3):%H:%M}")
+    await ada.call(m.SetNotificationPreferences(("direct",), mail=True, quiet=hours))
+    await ben.call(m.SetNotificationPreferences(("direct",), mail=True))
+    async with notifying.database.transaction([ada.org_id]) as tx:
+        await tx.execute(
+            "update messaging.notification_preferences set zone = 'No/Where' where org_id = $1 and principal_id = $2",
+            ada.org_id,
+            ada.principal_id,
+        )
+    pair = await direct(ada, ben)
+    for each in (ben, ada):
+        await say(each, pair)
+
+    assert await notifying.told(ada.org_id, later(10)) == [(ben.principal_id, pair, 1)]
+    await ada.call(m.SetNotificationPreferences(("direct",), mail=True))
+    assert await notifying.told(ada.org_id, later(71)) == [(ada.principal_id, pair, 1)]
+
+
 async def test_beyond_so_many_in_an_hour_they_wait_for_the_next(person, notifying):
     ada = person()
     ben = person(of=ada)

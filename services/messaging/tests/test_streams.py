@@ -12,6 +12,7 @@ import pytest
 
 from polis.bus.permissions import ADMIN
 from polis.messaging.service import service
+from polis.messaging.streams import ending
 from polis.proto import Problem, Refused, runtime
 from polis.proto import messaging as m
 from polis.proto.contract import operation_of, operations
@@ -308,6 +309,35 @@ async def test_who_speaks_and_is_heard_no_more_leaves_a_partial_message(stage, r
     }
     seen = await room.ada.call(m.GetStream(long))
     assert seen.message_seq in {s.seq for s in said}
+
+
+async def test_a_stream_that_cannot_end_holds_up_no_other(stage, room, monkeypatch):
+    """One conversation at a time is looked at, and the one that cannot be ended is seen in every turn."""
+    made = [
+        await room.ada.call(m.CreateConversation(kind="group", participants=(room.sarah.principal_id,)))
+        for _ in range(3)
+    ]
+    broken, *others = sorted(each.id for each in made)
+    for each in (broken, *others):
+        await room.sarah.call(m.BeginStream(each, "1"))
+    end = ending.end
+
+    async def defective(tx, own, row, outcome):
+        if row.conversation_id == broken:
+            raise RuntimeError("a defect")
+        return await end(tx, own, row, outcome)
+
+    monkeypatch.setattr(ending, "_AT_ONCE", 1)
+    monkeypatch.setattr(ending, "end", defective)
+
+    async def left(conversation_id):
+        return (await room.ada.call(m.ListMessages(conversation_id))).items
+
+    async with serving(service, stage.settings("messaging", stream_lease_s=0.1)):
+        for each in others:
+            await eventually(lambda each=each: left(each), within_s=30)
+
+    assert await left(broken) == ()
 
 
 async def _three(room):

@@ -276,7 +276,34 @@ async def test_a_wait_that_cannot_be_completed_holds_no_other_up(ada, outside, s
     fine = await start(line(Node("test.ask", {"due_s": 0.05, "late": True})), "fine")
 
     assert (await ended(fine)).state == "succeeded"
+    put_off = "select due_at > now() + interval '9 seconds' from runtime.waits where run_id = $1"
+    await eventually(lambda: outside.admin.fetchval(put_off, stuck.id), within_s=5)
     assert (await ada.call(runtime.CancelRun(run_id=stuck.id))).state == "cancelled"
+
+
+async def test_runs_that_cannot_be_resumed_hold_up_none_that_are_taken_over_with_them(
+    ada, outside, start, ended
+):
+    """As many as are resumed at a time are before one that is as it should be, in one claim."""
+    broken = [await start(line("test.ask"), f"broken {n}") for n in range(3)]
+    fine = await start(line("test.ask"), "fine")
+    for run in (*broken, fine):
+        await outside.at_rest(run)
+    ids = [run.id for run in broken]
+    await outside.admin.execute("update runtime.runs set input = 'no JSON' where id = any($1)", ids)
+    (wait,) = await outside.open("fine")
+
+    async with outside.database.transaction([outside.org_id]) as tx:
+        assert await waits.complete(tx, wait, Recorded(emitted=(("out", 1),)), Silent())
+        await tx.execute(
+            "update runtime.runs set wake_at = now() - interval '1 second' where org_id = $1 and id = any($2)",
+            outside.org_id,
+            ids,
+        )
+
+    assert (await ended(fine)).state == "succeeded"
+    for run in broken:
+        assert (await ada.call(runtime.CancelRun(run_id=run.id))).state == "cancelled"
 
 
 async def test_a_run_that_rests_still_ends_at_its_time(outside, start, ended):

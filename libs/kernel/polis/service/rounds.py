@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from polis.bus import BusError
 from polis.db.leadership import lead
@@ -24,6 +24,7 @@ AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Before a turn that failed is done again: the first time, the second, and so on."""
 
 Turn = Callable[[], Awaitable[float | None]]
+T = TypeVar("T")
 
 
 async def rounds(
@@ -57,6 +58,28 @@ async def rounds(
                         await asyncio.sleep(together_s)
         except Exception as error:  # noqa: BLE001 - told, and done again: nothing else would do it
             await asyncio.sleep(trouble.told(error))
+
+
+async def each_by_itself(
+    what: str,
+    due: Iterable[T],
+    do: Callable[[T], Awaitable[object]],
+    put_off: Callable[[T], Awaitable[object]],
+    *,
+    id_of: Callable[[T], object],
+) -> None:
+    """Do what is due, one after the other. What fails is put off, so that it keeps nothing behind it from being done.
+
+    What will pass, as an outage, keeps all of it from being done, and so ends the turn.
+    """
+    for one in due:
+        try:
+            await do(one)
+        except Exception as error:
+            if isinstance(error, BusError) or (isinstance(error, Refused) and error.problem.retryable):
+                raise
+            log.error("due.broken", what=what, id=str(id_of(one)), exc_info=error)
+            await put_off(one)
 
 
 async def _rest(wake: asyncio.Event, rest_s: float) -> bool:

@@ -10,8 +10,8 @@ import structlog
 from structlog.testing import capture_logs
 
 from polis.proto import Refused
-from polis.proto.problems import Unavailable
-from polis.service.rounds import rounds
+from polis.proto.problems import Forbidden, Unavailable
+from polis.service.rounds import each_by_itself, rounds
 
 OUTAGE = Refused(Unavailable(dependency="postgresql"))
 
@@ -84,3 +84,22 @@ async def test_trouble_is_told_once_a_kind_and_waited_out_whatever_it_is(told):
     ]
     assert {line["what"] for line in told} == {"a test"}
     assert [line.get("failed") for line in told] == [None, None, 4, None, 1]
+
+
+async def test_one_thing_that_fails_is_put_off_and_the_others_are_done(told):
+    done, off = [], []
+    outcomes = {1: RuntimeError("a defect"), 3: Refused(Forbidden(scope="x")), 5: OUTAGE}
+
+    async def do(one):
+        if one in outcomes:
+            raise outcomes[one]
+        done.append(one)
+
+    async def put_off(one):
+        off.append(one)
+
+    with pytest.raises(Refused, match="does not answer"):
+        await each_by_itself("a test", range(7), do, put_off, id_of=lambda one: f"n{one}")
+
+    assert (done, off) == ([0, 2, 4], [1, 3])
+    assert [(line["event"], line["id"]) for line in told] == [("due.broken", "n1"), ("due.broken", "n3")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,10 +22,12 @@ from polis.messaging.streams import ending, saying
 from polis.messaging.telling import Telling
 from polis.messaging.turns import clock as turns
 from polis.messaging.turns.rules import Bounds
+from polis.service.passing import Passing
 from polis.service.rounds import rounds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from uuid import UUID
 
     from polis.messaging.config import Config
     from polis.service import Kernel
@@ -47,6 +50,8 @@ class Own:
         self.posting_in_conversation = _bucket(config.conversation_posts_per_second)
         self.pieces = saying.group(kernel.database, saying.Saying(self.telling, config.stream_lease_s))
         self.saying_in_stream = _bucket(config.stream_pieces_per_second)
+        self.stuck: Passing[UUID, float] = Passing(operator.le, most=10_000)
+        """Conversations with streams that could not be ended, and until when they are left alone."""
         self.typing = Bucket(1.0, 2)
         self.presence_rate = Bucket(0.5, 10)
         self.directory = Directory()

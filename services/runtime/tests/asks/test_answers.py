@@ -13,6 +13,7 @@ from polis.proto.problems import Fault
 from polis.runtime.asks import clock
 from polis.runtime.asks.spec import MAX_BYTES
 from polis.runtime.waits.due import complete_due
+from polis.testing import eventually
 
 FORM = {
     "type": "object",
@@ -230,6 +231,27 @@ async def test_an_open_ask_is_brought_to_mind_and_then_to_others(person, ben, as
     await asking.grow_old(ask, 600)
     await clock.turn(database)
     assert (await asking.facts(ask))[-1] == "ask_answered"
+
+
+async def test_an_ask_about_which_nothing_can_be_done_holds_up_no_other(ben, asking, asks, database, admin):
+    run = await asking.start(asks(remind_s=60), 1)
+    other = await asking.start(asks(remind_s=60), 2)
+    [broken], [fine] = await asking.of(run, ben), await asking.of(other, ben)
+    spec = await admin.fetchval("select spec from runtime.asks where id = $1", broken.id)
+    await admin.execute("update runtime.asks set spec = '[]' where id = $1", broken.id)
+    await asking.grow_old(broken, 70)
+    await asking.grow_old(fine, 61)
+
+    async def is_reminded(ask):  # by the process itself, too
+        await clock.turn(database)
+        return await asking.facts(ask) == ["ask_opened", "ask_reminded"]
+
+    await eventually(lambda: is_reminded(fine))
+
+    put_off = "select next_at > now() + interval '9 seconds' from runtime.asks where id = $1"
+    await eventually(lambda: admin.fetchval(put_off, broken.id))
+    await admin.execute("update runtime.asks set spec = $2, next_at = now() where id = $1", broken.id, spec)
+    await eventually(lambda: is_reminded(broken))
 
 
 async def test_texts_that_the_database_takes_in_no_column_are_asked_and_answered(ben, asking, asks):

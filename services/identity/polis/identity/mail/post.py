@@ -64,22 +64,35 @@ class Post:
             pass
 
     async def _write_one(self) -> bool:
-        async with self._database.across_orgs() as tx:
-            asked = await mails.next_asked(tx, utc_now())
+        """Whether there was one that could be written."""
+        asked = None
+        try:
+            async with self._database.across_orgs() as tx:
+                asked = await mails.next_asked(tx, utc_now())
+                return asked is not None and await self._write(tx, asked)
+        except Refused:
+            raise
+        except Exception as error:
             if asked is None:
-                return False
-            login = await accounts.login(tx, asked.email)
-            if login is None and asked.kind == "sign_up":
-                await mails.write(tx, self.seal, asked, self._link_to_sign_up(asked))
-                return True
-            if login is None or not login.active:
-                await mails.forget(tx, asked.id)
-                return True
-            if asked.kind == "ask" and asked.about is not None:
-                return await self._write_ask(tx, asked, asked.about)
-            await mails.write(tx, self.seal, asked, await self._letter(tx, asked, login))
-            org_id = issue.home(await orgs.of_account(tx, login.id))
-            await tx.emit(MailRequested(org_id, asked.id, asked.kind, login.id))
+                raise
+            log.error("mail.broken", kind=asked.kind, mail_id=str(asked.id), exc_info=error)
+        async with self._database.across_orgs() as tx:
+            await mails.put_off(tx, asked, _RETRY)
+        return False
+
+    async def _write(self, tx: Transaction, asked: Asked) -> bool:
+        login = await accounts.login(tx, asked.email)
+        if login is None and asked.kind == "sign_up":
+            await mails.write(tx, self.seal, asked, self._link_to_sign_up(asked))
+            return True
+        if login is None or not login.active:
+            await mails.forget(tx, asked.id)
+            return True
+        if asked.kind == "ask" and asked.about is not None:
+            return await self._write_ask(tx, asked, asked.about)
+        await mails.write(tx, self.seal, asked, await self._letter(tx, asked, login))
+        org_id = issue.home(await orgs.of_account(tx, login.id))
+        await tx.emit(MailRequested(org_id, asked.id, asked.kind, login.id))
         return True
 
     async def _write_ask(self, tx: Transaction, asked: Asked, about: bytes) -> bool:

@@ -68,6 +68,8 @@ async def sweep(kernel: Kernel, own: Own) -> float | None:
             await _settle(kernel, own, reply)
         except Refused as refusal:
             log.warning("reply.postponed", ask_id=str(reply.ask_id), problem=refusal.problem.type)
+        except Exception as error:  # noqa: BLE001 - a defect of ours: it is due again later, and seen in the log
+            log.error("reply.broken", ask_id=str(reply.ask_id), exc_info=error)
     return 0.0 if len(left) == _AT_ONCE else None
 
 

@@ -12,7 +12,7 @@ from polis.messaging import access
 from polis.messaging.conversations import rows as conversations
 from polis.messaging.conversations.turn import Turn
 from polis.messaging.handoff import passing, rows
-from polis.service.rounds import rounds
+from polis.service.rounds import each_by_itself, rounds
 
 if TYPE_CHECKING:
     from polis.db import Database
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TURN_S = 1.0
 _AT_ONCE = 100
+_AGAIN_S = 30.0
+"""What could not be done is left for so long, so that it holds up nothing behind it."""
 
 
 class _Due(Struct, frozen=True):
@@ -44,16 +46,38 @@ async def sweep(database: Database, telling: Telling) -> float | None:
             """,
             _AT_ONCE,
         )
-    for each in due:
-        async with database.transaction([each.org_id]) as tx:
-            await access.lock_rows(tx, each.org_id, [each.conversation_id])
-            handoff = await rows.get(tx, each.id)
-            at = datetime.now(UTC)
-            # Somebody may have claimed it, or another process have done this, meanwhile.
-            if handoff is None or handoff.due_at is None or handoff.due_at > at:
-                continue
-            [row] = await conversations.locked(tx, [each.conversation_id])
-            turn = Turn(tx, telling, row, actor_id=handoff.by, at=at)
-            await passing.expire(turn, handoff)
-            await turn.close()
+    await each_by_itself(
+        "handoffs",
+        due,
+        lambda each: _expire(database, telling, each),
+        lambda each: _put_off(database, each),
+        id_of=lambda each: each.id,
+    )
     return 0.0 if len(due) == _AT_ONCE else None
+
+
+async def _expire(database: Database, telling: Telling, due: _Due) -> None:
+    async with database.transaction([due.org_id]) as tx:
+        await access.lock_rows(tx, due.org_id, [due.conversation_id])
+        handoff = await rows.get(tx, due.id)
+        at = datetime.now(UTC)
+        # Somebody may have claimed it, or another process have done this, meanwhile.
+        if handoff is None or handoff.due_at is None or handoff.due_at > at:
+            return
+        [row] = await conversations.locked(tx, [due.conversation_id])
+        turn = Turn(tx, telling, row, actor_id=handoff.by, at=at)
+        await passing.expire(turn, handoff)
+        await turn.close()
+
+
+async def _put_off(database: Database, due: _Due) -> None:
+    async with database.transaction([due.org_id]) as tx:
+        await tx.execute(
+            """
+            update messaging.handoffs h set due_at = clock_timestamp() + make_interval(secs => $3)
+            where h.org_id = $1 and h.id = $2 and h.due_at <= clock_timestamp() and h.state in ('waiting', 'claimed')
+            """,
+            due.org_id,
+            due.id,
+            _AGAIN_S,
+        )

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from polis.db.ids import new_id
 from polis.messaging.notifications import finding
-from polis.messaging.notifications.deciding import Due, Verdict, decide, hour_of
+from polis.messaging.notifications.deciding import HOUR, Due, Verdict, decide, hour_of
 from polis.proto.messaging import NotificationDue
 from polis.service.rounds import rounds
+from polis.telemetry import log
 
 if TYPE_CHECKING:
     from polis.db import Database, Transaction
@@ -86,13 +87,17 @@ async def _settle(tx: Transaction, due: list[Due], config: Config, now: datetime
         whose = (each.org_id, each.principal_id)
         since = hour_of(each, now)
         since, told = hours.setdefault(whose, (since, each.hour_told if since == each.hour_at else 0))
-        verdict = decide(
-            each,
-            now,
-            after=timedelta(seconds=config.notify_after_s),
-            told=told,
-            per_hour=config.notifications_per_hour,
-        )
+        try:
+            verdict = decide(
+                each,
+                now,
+                after=timedelta(seconds=config.notify_after_s),
+                told=told,
+                per_hour=config.notifications_per_hour,
+            )
+        except Exception as error:  # noqa: BLE001 - what is kept of one must not keep the others from being told
+            log.error("notification.undecided", principal_id=str(each.principal_id), exc_info=error)
+            verdict = Verdict("wait", now + HOUR, each.seq)
         decided.append((each, verdict))
         if verdict.what == "tell":
             hours[whose] = since, told + 1

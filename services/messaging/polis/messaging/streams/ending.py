@@ -18,7 +18,7 @@ from polis.messaging.messages.posting import post_of
 from polis.messaging.streams import rows
 from polis.proto import Refused
 from polis.proto.messaging import Message, StreamChange, Streamed
-from polis.service.rounds import rounds
+from polis.service.rounds import each_by_itself, rounds
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 200
 _LOOK_S = 2.0
+_AGAIN_S = 30.0
+"""What could not be ended is left for so long."""
 _KEPT = timedelta(days=1)
 """How long who spoke can still read what became of a stream; after that its message tells."""
 LOST, TOO_LONG, ABANDONED = "producer lost", "took too long", "abandoned"
@@ -94,26 +96,42 @@ class _Overdue(Struct, frozen=True):
     ids: list[UUID]
 
 
-async def sweep(own: Own) -> float | None:
-    """End what nobody speaks in any more, or for too long; at once again when there may be more."""
+async def sweep(own: Own) -> None:
+    """End what nobody speaks in any more, or for too long, in one conversation after the other."""
     now = datetime.now(UTC)
     silent = now - timedelta(seconds=own.config.stream_lease_s)
     oldest = now - timedelta(seconds=own.config.stream_seconds)
-    async with own.database.across_orgs() as tx:
-        overdue = await tx.rows(
-            _Overdue,
-            """
-            select s.org_id, s.conversation_id, array_agg(s.id) as ids from messaging.streams s
-            where s.state in ('open', 'paused') and (s.heard_at < $1 or s.began_at < $2)
-            group by s.org_id, s.conversation_id order by s.org_id, s.conversation_id limit $3
-            """,
-            silent,
-            oldest,
-            _AT_ONCE,
+    place, found = (UUID(int=0), UUID(int=0)), _AT_ONCE
+    while found == _AT_ONCE:
+        async with own.database.across_orgs() as tx:
+            overdue = await tx.rows(
+                _Overdue,
+                """
+                select s.org_id, s.conversation_id, array_agg(s.id) as ids from messaging.streams s
+                where s.state in ('open', 'paused') and (s.heard_at < $1 or s.began_at < $2)
+                    and (s.org_id, s.conversation_id) > ($4, $5)
+                group by s.org_id, s.conversation_id order by s.org_id, s.conversation_id limit $3
+                """,
+                silent,
+                oldest,
+                _AT_ONCE,
+                *place,
+            )
+        await each_by_itself(
+            "streams",
+            [each for each in overdue if own.stuck.get(each.conversation_id, 0.0) <= now.timestamp()],
+            lambda each: _give_up(own, each, silent, oldest),
+            lambda each: _put_off(own, each),
+            id_of=lambda each: each.conversation_id,
         )
-    for each in overdue:
-        await _give_up(own, each, silent, oldest)
-    return 0.0 if len(overdue) == _AT_ONCE else None
+        found = len(overdue)
+        if overdue:
+            place = (overdue[-1].org_id, overdue[-1].conversation_id)
+
+
+async def _put_off(own: Own, overdue: _Overdue) -> None:
+    now = datetime.now(UTC).timestamp()
+    own.stuck.keep(overdue.conversation_id, now + _AGAIN_S, now)
 
 
 async def _give_up(own: Own, overdue: _Overdue, silent: datetime, oldest: datetime) -> None:

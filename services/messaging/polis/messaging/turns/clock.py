@@ -12,7 +12,7 @@ from polis.messaging import access
 from polis.messaging.conversations import rows as conversations
 from polis.messaging.conversations.turn import Turn
 from polis.messaging.turns import deciding, rows
-from polis.service.rounds import rounds
+from polis.service.rounds import each_by_itself, rounds
 
 if TYPE_CHECKING:
     from polis.db import Database
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TURN_S = 1.0
 _AT_ONCE = 100
+_AGAIN_S = 30.0
+"""What could not be done is left for so long, so that it holds up nothing behind it."""
 
 
 class _Due(Struct, frozen=True):
@@ -44,17 +46,40 @@ async def sweep(database: Database, telling: Telling, hold_s: float) -> float | 
             """,
             _AT_ONCE,
         )
-    for each in due:
-        async with database.transaction([each.org_id]) as tx:
-            await access.lock_rows(tx, each.org_id, [each.conversation_id])
-            turn = await rows.get(tx, each.conversation_id, each.seq)
-            at = datetime.now(UTC)
-            # It may have been answered, or another process have done this, meanwhile.
-            if turn is None or turn.due_at is None or turn.due_at > at:
-                continue
-            [row] = await conversations.locked(tx, [each.conversation_id])
-            actor_id = turn.holder_id or turn.claims[0].principal_id
-            told = Turn(tx, telling, row, actor_id=actor_id, at=at)
-            await deciding.advance(told, turn, hold_s)
-            await told.close()
+    await each_by_itself(
+        "turns",
+        due,
+        lambda each: _advance(database, telling, hold_s, each),
+        lambda each: _put_off(database, each),
+        id_of=lambda each: f"{each.conversation_id}/{each.seq}",
+    )
     return 0.0 if len(due) == _AT_ONCE else None
+
+
+async def _advance(database: Database, telling: Telling, hold_s: float, due: _Due) -> None:
+    async with database.transaction([due.org_id]) as tx:
+        await access.lock_rows(tx, due.org_id, [due.conversation_id])
+        turn = await rows.get(tx, due.conversation_id, due.seq)
+        at = datetime.now(UTC)
+        # It may have been answered, or another process have done this, meanwhile.
+        if turn is None or turn.due_at is None or turn.due_at > at:
+            return
+        [row] = await conversations.locked(tx, [due.conversation_id])
+        actor_id = turn.holder_id or turn.claims[0].principal_id
+        told = Turn(tx, telling, row, actor_id=actor_id, at=at)
+        await deciding.advance(told, turn, hold_s)
+        await told.close()
+
+
+async def _put_off(database: Database, due: _Due) -> None:
+    async with database.transaction([due.org_id]) as tx:
+        await tx.execute(
+            """
+            update messaging.turns t set due_at = clock_timestamp() + make_interval(secs => $4)
+            where t.org_id = $1 and t.conversation_id = $2 and t.seq = $3 and t.due_at <= clock_timestamp()
+            """,
+            due.org_id,
+            due.conversation_id,
+            due.seq,
+            _AGAIN_S,
+        )

@@ -104,10 +104,15 @@ class Watch:
             metrics.runs_claimed.labels(each.run.state).inc()
             log.info("run.claimed", run_id=str(each.run.id), state=each.run.state, epoch=each.epoch)
         for start in range(0, len(claimed), _RESUMED_AT_ONCE):
-            group = (self._resume(each) for each in claimed[start : start + _RESUMED_AT_ONCE])
-            for failed in await asyncio.gather(*group, return_exceptions=True):
-                if failed is not None:
+            group = claimed[start : start + _RESUMED_AT_ONCE]
+            outcomes = await asyncio.gather(*map(self._resume, group), return_exceptions=True)
+            for each, failed in zip(group, outcomes, strict=True):
+                if isinstance(failed, Refused) or not isinstance(failed, Exception | None):
                     raise failed
+                if failed is not None:
+                    # A defect of ours, or of what is stored of it: the others go on. It is claimed anew as one that was
+                    # lost, which is bounded.
+                    log.error("run.not_resumed", run_id=str(each.run.id), lost=each.lost, exc_info=failed)
 
     async def _resume(self, claimed: Claimed) -> None:
         """Go on from the journal: recorded outcomes are replayed, pure steps computed again."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 500
 """Waits completed in one transaction."""
+_AGAIN_S = 30.0
+"""What cannot be completed is left for so long, so that it holds up nothing behind it."""
 
 
 async def complete_due(database: Database) -> tuple[list[Completed], float]:
@@ -50,9 +52,23 @@ async def complete_singly(database: Database) -> list[Completed]:
             raise
         except Exception as error:  # noqa: BLE001 - a defect of ours, or of who added to this kind
             log.error("wait.stuck", kind=wait.kind, run_id=str(wait.run_id), node=wait.node, exc_info=error)
+            await _put_off(database, wait)
         else:
             completed += done
     return completed
+
+
+async def _put_off(database: Database, wait: OpenWait) -> None:
+    async with database.across_orgs() as tx:
+        await tx.execute(
+            """
+            update runtime.waits w set due_at = clock_timestamp() + make_interval(secs => $3)
+            where w.org_id = $1 and w.id = $2 and w.closed_at is null and w.due_at <= clock_timestamp()
+            """,
+            wait.org_id,
+            wait.id,
+            _AGAIN_S,
+        )
 
 
 async def _due(tx: Transaction) -> list[OpenWait]:
