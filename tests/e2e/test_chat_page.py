@@ -205,6 +205,26 @@ async def test_who_is_read_late_can_be_chosen_and_where_one_is_added_or_removed_
     await expect(page.get_by_role("link", name="Added")).to_have_count(0)
 
 
+async def test_who_may_write_nowhere_in_the_org_reads_and_is_told_why(ada, tom, group, chat, address):
+    invited = {"email": f"{new_key()}@example.org", "role": "viewer"}
+    invitation = await ada.call("POST", "/invitations", invited)
+    async with Api(address) as vera:
+        vera.email, vera.password = invitation["email"], "a long enough password"
+        account = {"email": vera.email, "password": vera.password, "name": "Vera"}
+        session = await vera.call("POST", "/sign-up", account | {"invitation": invitation["token"]})
+    added = {"principal_id": session["me"]["principal"]["id"]}
+    await ada.call("POST", f"{group['path']}/participants", added)
+    await tom.call("POST", f"{group['path']}/messages", {"text": "Hello, Vera"})
+
+    there = await chat(vera, DESK, path=group["page"])
+
+    await expect(said(there, "Hello, Vera")).to_be_visible()
+    await expect(there.get_by_text("Your role in this org lets you read and say nothing.")).to_be_visible()
+    await expect(field(there)).to_be_hidden()
+    await expect(there.get_by_role("button", name="New")).to_be_hidden()
+    assert broken(there) == []
+
+
 async def test_what_is_written_during_a_cut_is_sent_once_and_what_was_missed_is_there(
     ada, tom, group, chat, address
 ):

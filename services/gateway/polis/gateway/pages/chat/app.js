@@ -37,6 +37,7 @@ class Chat {
     const me = await this.polis.call("GetMe");
     this.me = me.principal;
     this.scopes = new Set(me.scopes);
+    this.writes = this.scopes.has("messaging:write");
     at("who").textContent = me.principal.name;
     this.kept = new Kept(`${me.org_id}/${me.principal.id}`);
     this.people = new People(this.polis, me.principal, () => this.redraw());
@@ -95,10 +96,7 @@ class Chat {
     if (again) return;
     this.composer.open(room);
     if (TOUCH.matches) at("name").focus();
-    else if (room.speaks && !at("menu").matches(":popover-open")) {
-      at("composer").hidden = false;
-      this.composer.focus();
-    }
+    else if (room.speaks && !at("menu").matches(":popover-open")) this.composer.focus();
   }
 
   lost(problem) {
@@ -218,7 +216,7 @@ class Chat {
     const said = sayable(message);
     const texts = [
       navigator.clipboard && message.text ? copy : null,
-      said ? { text: "Send on…", act: () => sendOnDialog(this, said) } : null,
+      said && this.writes ? { text: "Send on…", act: () => sendOnDialog(this, said) } : null,
     ].filter(Boolean);
     if (!room.speaks) return texts;
     return [
@@ -246,6 +244,7 @@ class Chat {
     });
     at("begin").addEventListener("click", () => beginDialog(this));
     at("begin").disabled = false;
+    at("begin").hidden = !this.writes;
     at("more").addEventListener("click", () => openMenu(at("more"), details(this)));
     at("skip").addEventListener("click", (event) => {
       event.preventDefault();
@@ -262,6 +261,7 @@ class Chat {
   }
 
   #present() {
+    if (!this.writes) return;
     clearTimeout(this.presentTimer);
     this.presentTimer = setTimeout(() => this.#present(), PRESENT_MS);
     this.polis.say("SayPresence", { state: document.hidden ? "away" : "online" }).catch(() => {});
@@ -284,7 +284,7 @@ class Chat {
   }
 }
 
-const cut = (error) => error.passing || (error instanceof TypeError && /fetch|network|load failed/i.test(error.message));
+const cut = (error) => error.passing || error.status === 0 || (error instanceof TypeError && /fetch|network|load failed/i.test(error.message));
 const alertOf = () => document.querySelector("dialog[open] > [role=alert]") ?? at("problem");
 
 const chat = new Chat();

@@ -43,7 +43,7 @@ export class Composer {
   async open(room) {
     this.leave();
     this.#room = room;
-    at("composer").hidden = !room;
+    at("composer").hidden = !room?.speaks;
     if (!room) return;
     const kept = this.#chat.drafts.local(room.id);
     this.#fill(kept?.text ?? "", kept?.reply_to ?? null);

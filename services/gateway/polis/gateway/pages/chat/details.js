@@ -78,7 +78,7 @@ async function leave(chat, room) {
 }
 
 function participants(chat, room) {
-  const adds = room.manages || (room.conversation.kind === "channel" && room.role);
+  const adds = room.manages || (room.writes && room.conversation.kind === "channel" && room.role);
   openDialog("Who takes part", () => {
     const list = h("ul", { className: "people" });
     const draw = () => list.replaceChildren(...inside(room).map((each) => participantLine(chat, room, each, draw)));

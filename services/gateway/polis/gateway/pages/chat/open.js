@@ -48,7 +48,7 @@ export class Open {
   async open(id, seq, settled) {
     this.close();
     const stop = (this.#stop = new AbortController());
-    const room = (this.room = new Room(id, this.#chat.me.id));
+    const room = (this.room = new Room(id, this.#chat.me.id, this.#chat.writes));
     this.#marked = 0;
     this.#fresh = null;
     this.#to = "end";

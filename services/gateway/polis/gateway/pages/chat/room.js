@@ -21,9 +21,11 @@ export class Room {
   handoffs = new Map();
   seq = 0;
 
-  constructor(id, me) {
+  // writes: whether my role in the org lets me say anything anywhere.
+  constructor(id, me, writes) {
     this.id = id;
     this.me = me;
+    this.writes = writes;
   }
 
   // Takes a change of the conversation's topic; gives the message that was said just now, if one was.
@@ -72,13 +74,14 @@ export class Room {
   // Why nothing can be said here by whoever reads; nothing where it can.
   get silence() {
     if (this.conversation.archived_at) return "This conversation is archived: it can be read, and nothing is said in it.";
+    if (!this.writes) return "Your role in this org lets you read and say nothing. Who manages its members can change that.";
     if (this.role === null || this.role === "observer") return "You read here and say nothing.";
     const { muted_until: muted } = this.participants.get(this.me);
     return Date.parse(muted) > Date.now() ? `You may say nothing here until ${full(muted)}.` : "";
   }
 
   get manages() {
-    return this.conversation.kind !== "direct" && ["owner", "admin"].includes(this.role);
+    return this.writes && this.conversation.kind !== "direct" && ["owner", "admin"].includes(this.role);
   }
 
   // Who is typing by now, and when that is over first.
