@@ -44,7 +44,9 @@ async def mesh(stage, tmp_path_factory):
 async def browser():
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        expect.set_options(timeout=TIMEOUT_MS)
         yield browser
+        expect.set_options(timeout=None)
         await browser.close()
 
 

@@ -199,6 +199,7 @@ async def test_a_link_opens_a_page_with_a_form_made_from_the_schema(ada, start, 
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         )
         page = await browser.new_page()
+        expect.set_options(timeout=60_000)
         page.on("pageerror", lambda e: complaints.append(str(e)))
         await page.goto(address + link["path"])
         await expect(page.get_by_role("heading", name="What for Tom?")).to_be_visible()

@@ -23,7 +23,9 @@ TIMEOUT_MS = 60_000
 async def browser():
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        expect.set_options(timeout=TIMEOUT_MS)
         yield browser
+        expect.set_options(timeout=None)
         await browser.close()
 
 
