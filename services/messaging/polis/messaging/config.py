@@ -14,6 +14,8 @@ _MIB = 1024**2
 class Config(Settings, frozen=True, kw_only=True):
     """How much may be said, sent and kept."""
 
+    slots: Annotated[int, Meta(ge=1, le=10_000)] = 512
+    """Most calls wait for the group that they are committed with: as many as may wait may share the next one."""
     posts_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 20.0
     """Messages of one principal, in all its conversations together; it may say five times as many at once."""
     conversation_posts_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 200.0
