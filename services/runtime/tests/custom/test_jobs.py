@@ -107,16 +107,19 @@ async def test_a_job_of_which_nothing_is_heard_is_offered_again_and_the_first_wo
     (first,) = await claim(ada, key)
 
     (second,) = await eventually(lambda: claim(ada, key), within_s=10)
-    late = await refused(ada.call(complete(first, "late")))
+    costly = runtime.CompleteJob(first.id, first.token, (), cost=300)
+    late, _ = [await refused(ada.call(costly)) for _ in range(2)]
     unheard = await refused(ada.call(runtime.HeartbeatJob(first.id, first.token)))
-    await ada.call(complete(second, "right"))
-    again = await refused(ada.call(complete(second, "twice")))
+    given = (runtime.Emitted("out", "right"),)
+    await ada.call(runtime.CompleteJob(second.id, second.token, given, cost=40))
+    again = await refused(ada.call(runtime.CompleteJob(second.id, second.token, given, cost=40)))
 
     assert (second.id, second.key, second.attempt) == (first.id, first.key, 2)
     assert isinstance(late, runtime.JobLost)
     assert isinstance(unheard, runtime.JobLost)
     assert isinstance(again, runtime.JobNotFound)
     assert await output(ada, await ended(ada, run.id)) == ["right"]
+    assert await cost_of(ada, run) == [340]
 
 
 async def test_a_job_that_no_worker_survives_fails_its_run(ada, outside):
@@ -164,15 +167,23 @@ async def test_a_failure_is_offered_again_or_ends_the_run_as_its_worker_says(ada
     assert await cost_of(ada, run) == [1_500]
 
 
-async def test_what_was_given_back_has_cost_what_it_did_although_nobody_brings_an_outcome(ada, outside):
-    key = outside(timeout_s=4)
+async def test_what_was_given_back_has_cost_what_it_did_although_nobody_brings_an_outcome(
+    ada, outside, refused, admin
+):
+    key = outside(timeout_s=3600)
     run = await start(ada, key)
     (job,) = await claim(ada, key)
 
     await ada.call(runtime.FailJob(job.id, job.token, "busy", retryable=True, cost=1_000))
 
+    (again,) = await claim(ada, key)
+    await admin.execute("update runtime.waits set due_at = now() where id = $1", job.id)
     assert (await ended(ada, run.id)).error.kind == "wait.timeout"
     assert await cost_of(ada, run) == [1_000]
+    late = runtime.CompleteJob(again.id, again.token, (), cost=500)
+    problems = [await refused(ada.call(late)) for _ in range(2)]
+    assert problems == [runtime.JobNotFound(job_id=again.id)] * 2
+    assert await cost_of(ada, run) == [1_500]
 
 
 async def test_a_graph_in_a_graph_that_waits_for_a_job_takes_no_longer_than_it_may_though_its_run_rests(

@@ -93,12 +93,13 @@ async def _take(
         _Claimed,
         """
         with taken as (
-            insert into runtime.jobs as j (org_id, id, worker_id, token, attempts, free_at, due_at)
-            select $1, w.id, $2, 1, t.attempts, clock_timestamp() + make_interval(secs => t.lease_s), w.due_at
+            insert into runtime.jobs as j (org_id, id, worker_id, workers, token, attempts, free_at, due_at)
+            select $1, w.id, $2, array[$2::uuid], 1, t.attempts, clock_timestamp() + make_interval(secs => t.lease_s), w.due_at
             from unnest($3::uuid[], $4::integer[], $5::float8[]) as t (id, attempts, lease_s)
             join runtime.waits w on w.org_id = $1 and w.id = t.id and w.closed_at is null
             on conflict (org_id, id) do update
-                set worker_id = excluded.worker_id, token = j.token + 1, free_at = excluded.free_at
+                set worker_id = excluded.worker_id, workers[j.token + 1] = excluded.worker_id, token = j.token + 1,
+                    free_at = excluded.free_at
                 where j.free_at <= clock_timestamp()
             returning id, token, attempts, free_at, due_at
         ), last as (

@@ -77,11 +77,11 @@ async def fail_job(request: runtime.FailJob, ctx: Context[Own]) -> None:
 async def _cost_told(
     request: runtime.CompleteJob | runtime.FailJob, ctx: Context[Own]
 ) -> AsyncGenerator[None, None]:
-    """Nobody takes the outcome of a job any more, as when its run was cancelled: what it has cost is kept, and told."""
+    """Nobody takes this outcome any more, as when the run was cancelled or the claim was lost: what it has cost is kept, and told."""
     try:
         yield
     except Refused as refusal:
-        if request.cost and isinstance(refusal.problem, runtime.JobNotFound):
+        if request.cost and isinstance(refusal.problem, runtime.JobNotFound | runtime.JobLost):
             async with ctx.db.transaction() as tx:
                 await costs.report(tx, request.job_id, request.token, ctx.actor.principal_id, request.cost)
         raise
