@@ -34,6 +34,19 @@ _EXISTS = {
     ),
 }
 
+_QUOTAS = """
+    select q.id, q.org_id, q.subject_kind, q.subject_id, q.meter, q.period, q.most, q.imposed, q.set_by, q.set_at,
+        p.starts_at, coalesce(u.used, 0) as used, coalesce(u.reserved, 0) as reserved
+    from identity.quotas q
+    cross join lateral (
+        select case q.period when 'total' then 'epoch' else date_trunc(q.period, $3::timestamptz, 'UTC') end
+            as starts_at
+    ) p
+    left join identity.usages u on u.org_id = q.org_id and u.quota_id = q.id and u.starts_at = p.starts_at
+    where q.org_id = $1
+"""
+"""At the moment $3: with what has been used since its period began."""
+
 
 class _Row(Struct, frozen=True):
     id: UUID
@@ -113,16 +126,9 @@ async def page(
 ) -> list[Quota]:
     found = await db.rows(
         _Row,
-        """
-        select q.id, q.org_id, q.subject_kind, q.subject_id, q.meter, q.period, q.most, q.imposed, q.set_by, q.set_at,
-            p.starts_at, coalesce(u.used, 0) as used, coalesce(u.reserved, 0) as reserved
-        from identity.quotas q
-        cross join lateral (
-            select case q.period when 'total' then 'epoch' else date_trunc(q.period, $3::timestamptz, 'UTC') end
-                as starts_at
-        ) p
-        left join identity.usages u on u.org_id = q.org_id and u.quota_id = q.id and u.starts_at = p.starts_at
-        where q.org_id = $1 and ($2::uuid is null or q.subject_id = $2) and q.id > coalesce($4::uuid, '00000000-0000-0000-0000-000000000000')
+        _QUOTAS
+        + """
+        and ($2::uuid is null or q.subject_id = $2) and q.id > coalesce($4::uuid, '00000000-0000-0000-0000-000000000000')
         order by q.id
         limit $5
         """,
@@ -139,17 +145,7 @@ async def get(db: Tenant | Transaction, org_id: UUID, quota_id: UUID, at: dateti
     """Refused(QuotaNotFound)."""
     row = await db.row(
         _Row,
-        """
-        select q.id, q.org_id, q.subject_kind, q.subject_id, q.meter, q.period, q.most, q.imposed, q.set_by, q.set_at,
-            p.starts_at, coalesce(u.used, 0) as used, coalesce(u.reserved, 0) as reserved
-        from identity.quotas q
-        cross join lateral (
-            select case q.period when 'total' then 'epoch' else date_trunc(q.period, $3::timestamptz, 'UTC') end
-                as starts_at
-        ) p
-        left join identity.usages u on u.org_id = q.org_id and u.quota_id = q.id and u.starts_at = p.starts_at
-        where q.org_id = $1 and q.id = $2
-        """,
+        _QUOTAS + "and q.id = $2",
         org_id,
         quota_id,
         at,
