@@ -7,11 +7,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from polis.messaging.handoff import rows
 from polis.proto import Refused
 from polis.proto.identity import GetStanding, PrincipalKind, PrincipalNotFound
 from polis.proto.runtime import ANSWERS
 from polis.service.access import matches
+from polis.service.addressees import addressee_of
 
 if TYPE_CHECKING:
     from polis.db import Tenant
@@ -66,4 +66,4 @@ async def keys(db: Tenant, who: Claimer) -> list[str]:
         db.org_id,
         _MOST_GRANTS,
     )
-    return named + [key for key in granted if who.is_meant(rows.addressee_of(key))]
+    return named + [key for key in granted if who.is_meant(addressee_of(key))]

@@ -16,7 +16,7 @@ from polis.messaging.access import STEERING
 from polis.messaging.handoff import responsible, rows
 from polis.proto import Refused
 from polis.proto.messaging import Handoff, HandoffChanged, HandoffEnded, HandoffWaits
-from polis.proto.problems import Fault, Forbidden, Invalid
+from polis.proto.problems import Forbidden
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -43,14 +43,6 @@ def demand_steering(row: ConversationRow, principal_id: UUID) -> None:
     row.demand_joined()
     if not (row.manages or row.kind == "direct" or row.responsible_id == principal_id):
         raise Refused(Forbidden(scope=STEERING))
-
-
-def demand_form(to: Addressee) -> None:
-    """Refused(Invalid) unless an addressee names what its kind is named by, and nothing else."""
-    named = {"principal": to.id, "role": to.role, "grant": to.resource}
-    if any((value is not None) is not (kind == to.kind) for kind, value in named.items()):
-        detail = "Expected `id` of a principal, `role` of a role, or `resource` of a grant"
-        raise Refused(Invalid(faults=(Fault(pointer="/to", detail=detail),)))
 
 
 async def route(turn: Turn, principal_id: UUID, kind: PrincipalKind) -> None:

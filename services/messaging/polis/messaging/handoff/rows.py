@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from polis.proto.messaging import Handoff
-from polis.proto.runtime import Addressee
+from polis.service.addressees import addressee_of, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,18 +145,3 @@ async def put(tx: Transaction, handoff: Handoff, seq: int) -> None:
         handoff.note,
         seq,
     )
-
-
-def key_of(to: Addressee) -> str:
-    """How an addressee is stored."""
-    return f"{to.kind}:{to.id or to.role or to.resource}"
-
-
-def addressee_of(key: str) -> Addressee:
-    kind, _, name = key.partition(":")
-    match kind:
-        case "principal":
-            return Addressee("principal", id=UUID(name))
-        case "role":
-            return Addressee("role", role=name)
-    return Addressee("grant", resource=name)

@@ -16,6 +16,7 @@ from polis.proto import Page, Refused, messaging
 from polis.proto.messaging import Handoff, HandoffNotFound
 from polis.proto.problems import Fault, Forbidden, Invalid, StaleCursor
 from polis.service import Context, Handlers
+from polis.service.addressees import demand_form
 
 if TYPE_CHECKING:
     from polis.db import Transaction
@@ -128,7 +129,7 @@ async def cancel_handoff(request: messaging.CancelHandoff, ctx: Context[Own]) ->
 
 async def demand_reachable(ctx: Context[Own], to: Addressee) -> None:
     """Refused(Invalid | RecipientUnknown) unless somebody can be handed a conversation so. Before a transaction: it asks identity."""
-    passing.demand_form(to)
+    demand_form(to)
     if to.id is not None:
         await ctx.own.directory.standing(ctx, to.id)
 

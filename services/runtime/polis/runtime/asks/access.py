@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from polis.proto import Refused
 from polis.proto.identity import GetStanding, PrincipalNotFound
-from polis.proto.runtime import ANSWERS, Addressee
+from polis.proto.runtime import ANSWERS
 from polis.service import Context
 from polis.service.access import matches
 
@@ -97,27 +97,6 @@ def of_standing(standing: Standing) -> Answerer:
     return Answerer(
         standing.principal_id, standing.role, standing.opened, standing.makers, standing.second_factor
     )
-
-
-def key_of(to: Addressee) -> str:
-    """How an addressee is stored."""
-    match to.kind:
-        case "principal":
-            return f"principal:{to.id}"
-        case "role":
-            return f"role:{to.role}"
-        case "grant":
-            return f"{_GRANT}{to.resource}"
-
-
-def addressee_of(key: str) -> Addressee:
-    kind, _, name = key.partition(":")
-    match kind:
-        case "principal":
-            return Addressee("principal", id=UUID(name))
-        case "role":
-            return Addressee("role", role=name)
-    return Addressee("grant", resource=name)
 
 
 def _nearness(key: str) -> int:

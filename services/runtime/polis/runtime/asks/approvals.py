@@ -20,8 +20,8 @@ from polis.proto.runtime import (
     StandingApproval,
     TooManyApprovals,
 )
-from polis.runtime.asks.access import addressee_of
 from polis.service.access import matches
+from polis.service.addressees import addressee_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from polis.proto import Refused
 from polis.proto.runtime import AskEscalated, AskReminded
-from polis.runtime.asks.access import addressee_of
 from polis.runtime.asks.opening import keys_of, next_at
 from polis.runtime.asks.spec import AskSpec
+from polis.service.addressees import addressee_of
 from polis.service.rounds import each_by_itself, rounds
 from polis.telemetry import log
 

@@ -14,9 +14,9 @@ from msgspec import Struct
 from polis.proto.runtime import AskAnswer, AskAnswered, AskExpired, AskOpened, AskWithdrawn
 from polis.runtime import waits
 from polis.runtime.asks import approvals, judge
-from polis.runtime.asks.access import addressee_of, key_of
 from polis.runtime.asks.spec import AskSpec
 from polis.runtime.waits.complete import Outcome, complete_all
+from polis.service.addressees import addressee_of, key_of
 
 if TYPE_CHECKING:
     from polis.db import Transaction

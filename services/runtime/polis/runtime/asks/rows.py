@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from polis.proto import Refused
 from polis.proto.runtime import Ask, AskAnswer, AskKind, AskNotFound, AskSheet, AskState, Decision
-from polis.runtime.asks.access import addressee_of
 from polis.runtime.asks.spec import AskSpec
+from polis.service.addressees import addressee_of
 
 if TYPE_CHECKING:
     from polis.db import Tenant, Transaction

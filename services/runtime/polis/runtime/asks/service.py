@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from polis.proto import Page, Refused, identity, runtime
 from polis.proto.contract import LATEST
-from polis.proto.problems import Fault, Forbidden, Invalid, StaleCursor
+from polis.proto.problems import Fault, Forbidden, StaleCursor
 from polis.runtime.asks import access, answering, approvals, links, rows
 from polis.runtime.own import Own
 from polis.service import Context, EventContext, Handlers
+from polis.service.addressees import demand_form, key_of
 
 if TYPE_CHECKING:
     from polis.db import Transaction
@@ -72,7 +73,7 @@ async def answer_ask(request: runtime.AnswerAsk, ctx: Context[Own]) -> runtime.A
 
 @handlers.handles(runtime.DelegateAsk)
 async def delegate_ask(request: runtime.DelegateAsk, ctx: Context[Own]) -> runtime.Ask:
-    _demand_form(request.to)
+    demand_form(request.to)
     who = await access.answerer(ctx)
     other = await _other(ctx, request.to)
     async with ctx.transaction() as tx:
@@ -80,8 +81,8 @@ async def delegate_ask(request: runtime.DelegateAsk, ctx: Context[Own]) -> runti
         answering.demand_open(row)
         if (other is not None and row.excludes(other)) or len(row.keys) >= runtime.MAX_ADDRESSEES:
             raise Refused(runtime.AddresseeRefused(to=request.to))
-        await rows.address(tx, row.id, [access.key_of(request.to)], by=who.id)
-        if key.startswith("principal:") and key != access.key_of(request.to):
+        await rows.address(tx, row.id, [key_of(request.to)], by=who.id)
+        if key.startswith("principal:") and key != key_of(request.to):
             await rows.release(tx, row.id, key)
         told = runtime.AskDelegated(
             row.org_id,
@@ -235,11 +236,3 @@ async def _by_link(ctx: Context[Own], token: str) -> tuple[links.Link, Answerer]
 def _whose(ctx: Context[Own]) -> UUID | None:
     """Whose approvals the caller has to do with: their own, or everybody's."""
     return None if _MANAGES in ctx.actor.scopes else ctx.actor.principal_id
-
-
-def _demand_form(to: runtime.Addressee) -> None:
-    """Refused(Invalid) unless an addressee names what its kind is named by, and nothing else."""
-    named = {"principal": to.id, "role": to.role, "grant": to.resource}
-    if any((value is not None) is not (kind == to.kind) for kind, value in named.items()):
-        detail = "Expected `id` of a principal, `role` of a role, or `resource` of a grant"
-        raise Refused(Invalid(faults=(Fault(pointer="/to", detail=detail),)))
