@@ -84,6 +84,8 @@ class Log:
         What may be wrong: WrongLastSequence, also for an id that the stream knows from another place; StreamError,
         BusTimeout, NoResponders (no stream takes the subject), PermissionViolation, Disconnected, BufferFull.
         """
+        if not entries:
+            return Appended(0)
         append = self._append_agreed if self._is_agreed else self._append_one_by_one
         appended = await append(entries, expected_last_seq, timeout_s)
         self._is_agreed = appended.failure is None

@@ -49,6 +49,16 @@ async def test_a_thousand_in_flight_are_stored_in_order(bus):
     assert await log.message(1001) is None
 
 
+async def test_of_nothing_nothing_is_stored_and_nothing_is_agreed_on(bus):
+    log = Log(bus, "LOG")
+
+    assert await append(log, 0, 0) == Appended(0)
+    assert isinstance((await append(log, 0, 1, at=7)).failure, WrongLastSequence)
+    assert await append(log, 0, 1) == Appended(1)
+    assert await append(log, 1, 0) == Appended(0)
+    assert await append(log, 1, 1) == Appended(1)
+
+
 async def test_behind_a_window_that_went_well_only_the_last_of_the_next_is_answered(bus, broker, connect):
     answers, log = [], Log(bus, "LOG")
     assert await append(log, 0, 10) == Appended(10)
