@@ -303,8 +303,9 @@ async def test_when_who_looks_dies_another_goes_on_where_it_stopped(person, noti
 
     successor = asyncio.create_task(clock.keep(notifying.database, soon))
     await admin.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'polis-messaging-notifications'"
-        " and state = 'idle' and query like '%advisory%' and pid in (select pid from pg_locks where locktype = 'advisory')"
+        "select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_locks l on l.pid = a.pid"
+        " where l.locktype = 'advisory' and l.granted and a.datname = current_database()"
+        " and a.application_name = 'polis-messaging-notifications'"
     )
     first.cancel()
     told = await eventually(lambda: notifying.new(ada.org_id))

@@ -33,7 +33,8 @@ async def test_runs_go_on_when_every_connection_to_the_database_breaks(ada, admi
     for done in (0, 40, 80, 120, 160):
         await eventually(lambda done=done: len(effects.keys) >= done)
         await admin.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app_runtime'"
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where usename = 'app_runtime' and datname = current_database()"
         )
 
     for n, run in enumerate(runs):
