@@ -26,8 +26,6 @@ from polis.proto.problems import Fault
 from polis.proto.runtime.approvals import Always, TooManyApprovals
 from polis.proto.runtime.words import ANSWERS, Addressee, Addressees
 
-MAX_CHOICES = 20
-
 AskKind = Annotated[
     Literal["approval", "input", "choice", "vote", "handoff"],
     Meta(
