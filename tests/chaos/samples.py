@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from polis.testing import Stage
 
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 30.0
 _METRICS = {
     "tasks": re.compile(r"^polis_tasks ([0-9.e+]+)", re.MULTILINE),
     "live": re.compile(r"^polis_live_open ([0-9.e+]+)", re.MULTILINE),
