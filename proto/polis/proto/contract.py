@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, to_builtins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -157,11 +157,11 @@ class EventType(Struct, frozen=True, eq=False):
     shown: str = ""
 
     def subject(self, event: Event) -> str:
-        return f"event.{self.service}.{self.fact}.{event.org_id}.{getattr(event, self.entity)}"
+        return f"event.{self.service}.{self.fact}.{_text(event.org_id)}.{_text(getattr(event, self.entity))}"
 
     def subject_at_once(self, event: Event) -> str:
         """Where it is told before the request that caused it is answered: lossy, and without its envelope."""
-        return f"now.{self.service}.{self.fact}.{event.org_id}.{getattr(event, self.entity)}"
+        return f"now.{self.service}.{self.fact}.{_text(event.org_id)}.{_text(getattr(event, self.entity))}"
 
     @property
     def pattern(self) -> str:
@@ -178,7 +178,7 @@ class LiveTopic(Struct, frozen=True, eq=False):
     entity: str
 
     def subject(self, org_id: UUID, entity_id: UUID) -> str:
-        return f"live.{org_id}.{self.topic}.{entity_id}"
+        return f"live.{_text(org_id)}.{self.topic}.{_text(entity_id)}"
 
     @property
     def pattern(self) -> str:
@@ -186,6 +186,8 @@ class LiveTopic(Struct, frozen=True, eq=False):
         return f"live.*.{self.topic}.*"
 
 
+_text = to_builtins
+"""An id as JSON has it, which is what `str` makes of it in four times as long."""
 _operations: dict[type, Operation] = {}
 _events: dict[type, EventType] = {}
 _problems: dict[str, type[Problem]] = {}

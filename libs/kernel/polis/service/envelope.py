@@ -46,7 +46,7 @@ def headers_of(
         "ce-source": ce_source(service),
         "ce-type": ce_type(service, fact),
         "ce-subject": entity,
-        "ce-time": time.isoformat(),
+        "ce-time": msgspec.to_builtins(time),
         "Content-Type": "application/json",
         "Nats-Msg-Id": known,
     }
