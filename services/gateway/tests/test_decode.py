@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from polis.gateway.decode import to_request
-from polis.proto import Refused, catalog, identity, runtime
+from polis.gateway.decode import to_request, whole
+from polis.proto import Refused, catalog, identity, messaging, runtime
 from polis.proto.contract import operation_of
 from polis.proto.problems import Invalid, Malformed, UnsupportedMedia
 
@@ -102,3 +102,43 @@ def test_another_media_type_is_refused():
 
 def test_a_query_parameter_cannot_stand_twice():
     assert isinstance(refused(runtime.WatchRun, path={"run_id": ID}, query=b"after=1&after=2"), Malformed)
+
+
+def post(text: bytes, more: bytes = b"") -> bytes:
+    return b'{"conversation_id":"%b","text":%b%b}' % (ID.encode(), text, more)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        post(b'"hello"', b',"client_id":"1"'),
+        post(b'"hello"', b',"attributes":{"a":{"b":[1]}}'),
+        post(b'""', b',"parts":[{"kind":"card","content":{"any":"thing"}}]'),
+    ],
+)
+def test_a_body_that_is_all_of_a_request_is_passed_on_as_it_came(body):
+    assert whole(operation_of(messaging.PostMessage), body) is body
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (post(b'"hello"', b',"nothing":1'), "/nothing"),
+        (post(b'""', b',"parts":[{"kind":"card","content":{},"nothing":1}]'), "/parts/0/nothing"),
+        (post(b"7", b',"reply_to":"x"'), "/reply_to"),
+        (b'{"text":"hello"}', "/conversation_id"),
+        (b"[]", ""),
+        (post(b'"hello"', b',"attributes":{"a":%b1%b}' % (b"[" * 70, b"]" * 70)), Malformed),
+        (post(b'"\xff"'), Malformed),
+        (post(b'"hello"') + b",", Malformed),
+        (post(b'"hello"')[:-1], Malformed),
+    ],
+)
+def test_what_is_wrong_with_it_is_told(body, problem):
+    with pytest.raises(Refused) as refusal:
+        whole(operation_of(messaging.PostMessage), body)
+
+    if isinstance(problem, str):
+        assert problem in faults(refusal.value.problem)
+    else:
+        assert isinstance(refusal.value.problem, problem)

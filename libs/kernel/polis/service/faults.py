@@ -58,6 +58,12 @@ def unknown_fields(kind: type[Struct], data: Mapping[str, object]) -> list[Fault
     return found[:MAX_FAULTS]
 
 
+def flat_fields(kind: type[Struct]) -> frozenset[str]:
+    """Those of its fields in which nothing can be unknown."""
+    shape = _shape(kind)
+    return (shape.names or frozenset()) - shape.fields.keys()
+
+
 def _faults(kind: Any, data: object, at: str) -> Iterator[Fault]:
     """Inside first: a whole is only blamed for itself when all its parts are well."""
     inside = _inside(_shaped_like(kind, data), data, at)

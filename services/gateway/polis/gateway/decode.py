@@ -13,7 +13,7 @@ from polis.proto import Refused
 from polis.proto.contract import fields_of
 from polis.proto.problems import Fault, Invalid, Malformed, UnsupportedMedia
 from polis.service import call
-from polis.service.faults import faults_in, invalid_from_msgspec, unknown_fields
+from polis.service.faults import faults_in, flat_fields, invalid_from_msgspec, unknown_fields
 
 if TYPE_CHECKING:
     from polis.proto import Operation
@@ -23,12 +23,18 @@ _MAX_DEPTH = 64
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _MAX_QUERY_FIELDS = 50
+_named = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @cache
 def _query_fields(operation: Operation) -> frozenset[str]:
     fields = frozenset(fields_of(operation.request))
     return fields - {operation.raw_body}
+
+
+@cache
+def _flat_fields(operation: Operation) -> frozenset[str]:
+    return flat_fields(operation.request)
 
 
 def to_request(
@@ -82,12 +88,25 @@ def to_payload(
 
 def whole(operation: Operation, body: bytes, media_type: str = _JSON) -> bytes:
     """A body that holds all fields of the request, as it came. Refused like `to_request`."""
+    if media_type == _JSON and _is_well(operation, body):
+        return body
     _check_fields(operation, _json(body, media_type))
     try:
         call.request_decoder(operation).decode(body)
     except msgspec.ValidationError:
         raise Refused(Invalid(faults=tuple(faults_in(operation.request, _json(body, media_type))))) from None
     return body
+
+
+def _is_well(operation: Operation, body: bytes) -> bool:
+    """Whether nothing is wrong with a plain body, which most are; of any other it is not known."""
+    try:
+        if depth_of(body) or not _named.decode(body).keys() <= _flat_fields(operation):
+            return False
+        call.request_decoder(operation).decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _from_json(operation: Operation, path: dict[str, str], body: bytes, media_type: str) -> object:
