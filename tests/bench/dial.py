@@ -14,9 +14,13 @@ def masked(text: bytes) -> bytes:
     return head + b"\0\0\0\0" + text
 
 
-def dial(port: int, path: str, token: str = "") -> socket.socket:
-    """A WebSocket that is open."""
-    plain = socket.create_connection(("127.0.0.1", port), timeout=_HANDSHAKE_S)
+def dial(port: int, path: str, token: str = "", *, unread: int = 0) -> socket.socket:
+    """A WebSocket that is open. unread: how much its kernel may hold for it, where that is not the kernel's own choice."""
+    plain = socket.socket()
+    plain.settimeout(_HANDSHAKE_S)
+    if unread:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, unread)  # later it would not settle the window
+    plain.connect(("127.0.0.1", port))
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     lines = [
         f"GET {path} HTTP/1.1",
