@@ -118,7 +118,10 @@ async def mine(db: Tenant, principal_id: UUID, at: Mine, limit: int) -> list[MyC
         from (
             select {COLUMNS}
             from messaging.participants p
-            join messaging.conversations c on c.org_id = p.org_id and c.id = p.conversation_id
+            cross join lateral (
+                select o.* from messaging.conversations o
+                where o.org_id = p.org_id and o.id = p.conversation_id offset 0
+            ) c
             where p.org_id = $1 and p.principal_id = $2 and p.state in ('joined', 'invited')
                 and ($3::text is null or c.kind = $3) and (c.archived_at is not null) = $4
                 and ($5::timestamptz is null or (c.last_at, c.id) < ($5, $6))

@@ -43,10 +43,12 @@ async def _due(database: Database, now: datetime, default_days: int) -> list[_Du
                 where m.org_id = c.org_id and m.conversation_id = c.id and m.seq >= c.kept_from and m.sent_at >= old.at
                 order by m.seq limit 1
             ) young on true
-            where coalesce(c.retention_days, $2) > 0 and exists (
-                select from messaging.messages m
+            -- `exists` could be answered by going through all messages.
+            where coalesce(c.retention_days, $2) > 0 and (
+                select true from messaging.messages m
                 where m.org_id = c.org_id and m.conversation_id = c.id and m.seq >= c.kept_from
                     and m.seq <= coalesce(young.seq - 1, c.head_seq)
+                limit 1
             )
             order by c.org_id, c.id limit 1000
             """,

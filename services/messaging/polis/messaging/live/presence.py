@@ -73,7 +73,10 @@ class Presences:
             UUID,
             """
             select c.id from messaging.participants p
-            join messaging.conversations c on c.org_id = p.org_id and c.id = p.conversation_id
+            cross join lateral (
+                select o.* from messaging.conversations o
+                where o.org_id = p.org_id and o.id = p.conversation_id offset 0
+            ) c
             where p.org_id = $1 and p.principal_id = $2 and p.state = 'joined' and c.archived_at is null
             order by c.last_at desc limit $3
             """,

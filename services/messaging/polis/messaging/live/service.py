@@ -82,7 +82,10 @@ async def _taken_part(tx: Transaction, principal_id: UUID) -> list[ConversationR
         ConversationRow,
         f"""
         select {access.COLUMNS} from messaging.participants p
-        join messaging.conversations c on c.org_id = p.org_id and c.id = p.conversation_id
+        cross join lateral (
+            select o.* from messaging.conversations o
+            where o.org_id = p.org_id and o.id = p.conversation_id offset 0
+        ) c
         where p.org_id = $1 and p.principal_id = $2 and p.state = 'joined'
         order by c.last_at desc, c.id desc limit $3
         """,  # noqa: S608 - the parts are constants

@@ -35,11 +35,13 @@ _LOOK = r"""
     ), watched as materialized (
         -- Of a conversation in which nobody wants to be told anything no message is read.
         select a.org_id, a.conversation_id, a.after, a.upto from active a
-        where exists (
-            select from messaging.notification_preferences f
-            join messaging.participants p on p.org_id = f.org_id and p.principal_id = f.principal_id
-            where f.org_id = a.org_id and p.conversation_id = a.conversation_id and p.state = 'joined'
-                and (f.mail or f.url is not null) and f.about <> '{}'
+        where (
+            select true from messaging.participants p cross join lateral (
+                select from messaging.notification_preferences o
+                where o.org_id = p.org_id and o.principal_id = p.principal_id
+                    and (o.mail or o.url is not null) and o.about <> '{}' offset 0
+            ) f
+            where p.org_id = a.org_id and p.conversation_id = a.conversation_id and p.state = 'joined' limit 1
         )
     ), said as materialized (
         select w.org_id, w.conversation_id, m.seq, m.sender_id, m.sent_at, m.more, m.reply_to, m.thread
@@ -63,8 +65,15 @@ _LOOK = r"""
             case c.kind when 'direct' then array['direct', 'everything'] else array['everything'] end as kinds
         from lasts l
         join messaging.conversations c on c.org_id = l.org_id and c.id = l.conversation_id
-        join messaging.participants p on p.org_id = l.org_id and p.conversation_id = l.conversation_id
-        join messaging.notification_preferences f on f.org_id = p.org_id and f.principal_id = p.principal_id
+        cross join lateral (
+            -- Without `offset` all who take part in anything may be gone through.
+            select o.org_id, o.principal_id from messaging.participants o
+            where o.org_id = l.org_id and o.conversation_id = l.conversation_id offset 0
+        ) p
+        cross join lateral (
+            select from messaging.notification_preferences o
+            where o.org_id = p.org_id and o.principal_id = p.principal_id offset 0
+        ) f
         union all
         select s.org_id, s.conversation_id, mention.id::uuid, s.seq, s.sent_at, s.sender_id, array['mentions']
         from said s cross join lateral (
@@ -83,9 +92,14 @@ _LOOK = r"""
     ), found as (
         select w.org_id, w.conversation_id, w.principal_id, p.read_seq, max(w.seq) as seq, max(w.at) as at
         from meant w
-        join messaging.participants p
-            on p.org_id = w.org_id and p.conversation_id = w.conversation_id and p.principal_id = w.principal_id
-        join messaging.notification_preferences f on f.org_id = w.org_id and f.principal_id = w.principal_id
+        cross join lateral (
+            select o.state, o.read_seq from messaging.participants o
+            where o.org_id = w.org_id and o.conversation_id = w.conversation_id and o.principal_id = w.principal_id offset 0
+        ) p
+        cross join lateral (
+            select o.mail, o.url, o.about, o.not_of from messaging.notification_preferences o
+            where o.org_id = w.org_id and o.principal_id = w.principal_id offset 0
+        ) f
         where p.state = 'joined' and w.seq > p.read_seq and w.sender_id <> w.principal_id
             and (f.mail or f.url is not null) and f.about && w.kinds and not w.conversation_id = any(f.not_of)
         group by w.org_id, w.conversation_id, w.principal_id, p.read_seq

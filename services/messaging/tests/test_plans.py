@@ -1,0 +1,56 @@
+"""Plans that are made on the first day are kept while the tables grow: what they would read then (ADR 38)."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import asyncpg
+import pytest
+
+from polis.messaging.notifications import finding
+from polis.messaging.streams import rows as streams
+
+
+@pytest.fixture
+async def first_day(postgres):
+    async with postgres.database() as database:
+        admin = await asyncpg.connect(database.admin_url)
+        await admin.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off")
+        yield admin
+        await admin.close()
+
+
+async def scans(admin, sql):
+    """By which index, and what of it, each table is read."""
+    nulls = ", ".join(["null"] * max(int(number) for number in re.findall(r"\$(\d+)", sql)))
+    await admin.execute(f"prepare planned as {sql}")
+    todo = [json.loads(await admin.fetchval(f"explain (format json) execute planned({nulls})"))[0]["Plan"]]
+    await admin.execute("deallocate planned")
+    while todo:
+        node = todo.pop()
+        within = node.get("Plans", [])
+        if "Scan" in node["Node Type"] and "Relation Name" in node:
+            index = within[0] if node["Node Type"] == "Bitmap Heap Scan" else node
+            yield node["Relation Name"], index.get("Index Name"), index.get("Index Cond", "")
+        todo += within
+
+
+@pytest.mark.parametrize("sql", [streams._ONE, streams._THESE], ids=["one", "some"])
+async def test_a_stream_is_found_by_its_id(first_day, sql):
+    [(_, name, condition)] = [each async for each in scans(first_day, sql) if each[0] == "streams"]
+
+    assert name == "streams_pkey"
+    assert " id = " in condition.replace("(", " ")
+
+
+async def test_whom_a_message_concerns_is_looked_for_in_its_conversation_alone(first_day):
+    by = {
+        "participants": "conversation_id = ",
+        "messages": "conversation_id = ",
+        "notification_preferences": "principal_id = ",
+    }
+    found = [each async for each in scans(first_day, finding._LOOK) if each[0] in by]
+
+    assert len(found) >= 8
+    assert [each for each in found if by[each[0]] not in each[2]] == []
