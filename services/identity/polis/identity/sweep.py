@@ -23,12 +23,19 @@ _TOKENS = """
 """
 _SESSIONS = """
     delete from identity.sessions where id in (
+        select id from identity.sessions where expires_at <= $1 limit $2
+    )
+"""
+_UNUSED = """
+    delete from identity.sessions where id in (
+        -- `not exists` could be answered from a hash of all tokens.
         select s.id from identity.sessions s
-        where s.expires_at <= $1
-            or not exists (select from identity.refresh_tokens t where t.session_id = s.id)
+        where s.created_at <= $1
+            and (select true from identity.refresh_tokens t where t.session_id = s.id limit 1) is null
         limit $2
     )
 """
+"""Those whose tokens have all gone."""
 _REVOCATIONS = """
     delete from identity.revocations where sid in (
         select sid from identity.revocations where until <= $1 limit $2
@@ -99,6 +106,7 @@ async def sweep_once(database: Database, at: datetime) -> None:
     for statement in (
         _TOKENS,
         _SESSIONS,
+        _UNUSED,
         _REVOCATIONS,
         _INVITATIONS,
         _CREDENTIALS,

@@ -194,7 +194,8 @@ async def members(db: Tenant, org_id: UUID, after: Position | None, limit: int) 
         select m.account_id as principal_id, a.email, a.name, m.role, m.since
         from identity.memberships m
         join identity.accounts a on a.id = m.account_id
-        where m.org_id = $1 and ($2::timestamptz is null or (m.since, m.account_id) > ($2, $3))
+        where m.org_id = $1 and (m.since, m.account_id)
+            > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
         order by m.since, m.account_id
         limit $4
         """,
