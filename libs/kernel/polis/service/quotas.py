@@ -16,10 +16,11 @@ from polis.proto import Refused
 from polis.proto.identity import QuotaRemoved, QuotaSet, ReserveUsage, SettleUsage
 from polis.proto.problems import DeadlineExceeded, Unavailable
 from polis.service.passing import Passing
+from polis.service.word import Word
 from polis.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from polis.db import Deadline, Transaction
     from polis.proto.identity import Meter
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 WAIT_S = 2.0
 """For identity: who waits longer is told that it is away."""
 _FRESH_S = 2.0
-"""How long what was read of an org counts: as late does a quota bound what another replica lets through."""
+"""How long what was read of an org counts, should the word of another replica that it has changed be lost."""
 _ORGS = 10_000
 """Orgs of which it is kept, at most."""
 _SETTLING = 1_000
@@ -68,6 +69,8 @@ class Quotas:
         self._meter = meter
         self._table = f"{kernel.database.service}.quotas"
         self._read: Passing[UUID, tuple[float, bool]] = Passing(_is_old, most=_ORGS)
+        self._changes = 0
+        self._changed = Word(kernel, "quotas", self._forget)
         self._settling = 0
 
     @asynccontextmanager
@@ -124,7 +127,7 @@ class Quotas:
             event.org_id,
             event.quota_id,
         )
-        tx.after_commit(lambda: self._forget(event.org_id))
+        tx.after_commit(lambda: self._changed.tell([event.org_id]))
 
     async def drop(self, tx: Transaction, event: QuotaRemoved) -> None:
         """Know of a quota no more."""
@@ -133,10 +136,12 @@ class Quotas:
             event.org_id,
             event.quota_id,
         )
-        tx.after_commit(lambda: self._forget(event.org_id))
+        tx.after_commit(lambda: self._changed.tell([event.org_id]))
 
-    def _forget(self, org_id: UUID) -> None:
-        self._read.pop(org_id, None)
+    def _forget(self, orgs: Sequence[UUID]) -> None:
+        self._changes += 1
+        for org_id in orgs:
+            self._read.pop(org_id, None)
 
     async def _hold(
         self, request: ReserveUsage, deadline: Deadline, before: Callable[[], Awaitable[None]] | None
@@ -154,14 +159,15 @@ class Quotas:
     async def bound(self, org_id: UUID, deadline: Deadline) -> bool:
         """Whether the org has a quota of the meter, for anybody."""
         known = self._read.get(org_id)
-        began = time.monotonic()
+        began, changes = time.monotonic(), self._changes
         if known is not None and not _is_old(known, began):
             return known[1]
         found = await self._kernel.database.tenant(org_id, deadline=deadline).value(
             f"select exists (select from {self._table} q where q.org_id = $1) as bound",  # noqa: S608 - a checked name
             org_id,
         )
-        self._read.keep(org_id, (began, bool(found)), time.monotonic())
+        if changes == self._changes:
+            self._read.keep(org_id, (began, bool(found)), time.monotonic())
         return bool(found)
 
     async def _reserve(self, request: ReserveUsage, deadline: Deadline) -> None:

@@ -16,15 +16,18 @@ from msgspec import Struct
 
 from polis.catalog import units
 from polis.catalog.access import Viewer
+from polis.service.word import Word
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from polis.db import Database, Transaction
     from polis.proto.identity import Grant
-    from polis.service import Actor
+    from polis.service import Actor, Kernel
 
 READ, WRITE = "catalog:read", "catalog:write"
 _FRESH_S = 2.0
-"""How long what was read of an org's grants counts: as late does a grant take effect on another replica."""
+"""How long what was read of an org's grants counts, should the word of another replica that they have changed be lost."""
 _ORGS = 2000
 """Orgs whose grants are kept at the same time; beyond it all are forgotten and read anew."""
 _MOST = 5000
@@ -51,9 +54,11 @@ class _Org(Struct, frozen=True):
 class Grants:
     """Makes viewers of actors."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, kernel: Kernel) -> None:
+        self._database = kernel.database
         self._read: dict[UUID, _Org] = {}
+        self._changes = 0
+        self._changed = Word(kernel, "grants", self._forget)
 
     async def viewer(self, actor: Actor) -> Viewer:
         """The actor as somebody who looks, with what grants open to it."""
@@ -77,9 +82,14 @@ class Grants:
             viewer.scopes,
         )
 
-    def forget(self, org_id: UUID) -> None:
-        """Read the grants of this org anew."""
-        self._read.pop(org_id, None)
+    def changed(self, org_id: UUID) -> None:
+        """Every replica is to read the grants of this org anew."""
+        self._changed.tell([org_id])
+
+    def _forget(self, orgs: Sequence[UUID]) -> None:
+        self._changes += 1
+        for org_id in orgs:
+            self._read.pop(org_id, None)
 
     async def _above(self, org: _Org, actor: Actor) -> frozenset[UUID]:
         """The units that an agent is in; looked up only where some grant asks for it. People are in none."""
@@ -95,7 +105,7 @@ class Grants:
         known = self._read.get(org_id)
         if known is not None and time.monotonic() - known.read_at < _FRESH_S:
             return known
-        began = time.monotonic()
+        began, changes = time.monotonic(), self._changes
         held = await self._database.tenant(org_id).rows(
             _Held,
             """
@@ -108,7 +118,9 @@ class Grants:
         )
         if len(self._read) >= _ORGS:
             self._read.clear()
-        self._read[org_id] = org = _Org(began, held, {})
+        org = _Org(began, held, {})
+        if changes == self._changes:
+            self._read[org_id] = org
         return org
 
 

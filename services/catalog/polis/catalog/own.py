@@ -39,7 +39,7 @@ class Own:
         self.database = database = kernel.database
         self.resources = resources.by_id(database)
         self.creations = resources.creations(database)
-        self.grants = Grants(database)
+        self.grants = Grants(kernel)
         self.blobs: Blobs = Rows()
         self.streams = Streams(config.downloads)
         self.turns = Turns()

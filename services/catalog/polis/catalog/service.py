@@ -33,7 +33,7 @@ def _opens(event: type[E], keep: Callable[[Transaction, E], Awaitable[None]]) ->
     @service.on(event)
     async def listen(event: E, ctx: EventContext[Own]) -> None:
         await keep(ctx.tx, event)
-        ctx.tx.after_commit(lambda: ctx.own.grants.forget(event.org_id))
+        ctx.tx.after_commit(lambda: ctx.own.grants.changed(event.org_id))
 
 
 _opens(identity.GrantGiven, lambda tx, event: grants.keep(tx, event.grant))

@@ -42,7 +42,7 @@ class Own:
         self.quotas = Quotas(kernel, "runs")
         self.retention = retention
         self.graphs = Graphs(changes, executor.programs)
-        self.jobs = Waiting()
+        self.jobs = Waiting(kernel)
         self.jobs.hear()
         self.latecomers = Latecomers(kernel.database, executor)
         self.posts = Posts(kernel, executor.reaching)
@@ -71,6 +71,7 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
         finally:
             watching.cancel()
             await watch.end()
+            executor.offer_work()
             await executor.reaching.close()
 
 

@@ -1,22 +1,24 @@
-"""Workers that wait for jobs: woken when one opens in this process, and looking now and then for those of others."""
+"""Workers that wait for jobs: woken when one opens, in whichever process, and looking now and then for what they did not hear of."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from polis.runtime.custom.job import KIND
 from polis.runtime.waits import Kind, register
+from polis.service.word import Word
 
 if TYPE_CHECKING:
     from polis.db import Transaction
     from polis.runtime.waits import OpenWait
+    from polis.service import Kernel
 
 LOOK_S = 1.0
-"""How long a job that another process has opened may go unseen."""
+"""How long a job may go unseen of which nobody was told, as one whose lease has ended."""
 MOST = 48
 """Workers that wait in this process; each takes a slot of its requests. Further ones are answered at once."""
 MOST_OF_ORG = 12
@@ -25,7 +27,8 @@ MOST_OF_ORG = 12
 class Waiting:
     """Who waits for jobs here, by org."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: Kernel) -> None:
+        self._there_are = Word(kernel, "jobs", self._wake)
         self._woken: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._count = 0
 
@@ -54,9 +57,9 @@ class Waiting:
 
     async def _opened(self, tx: Transaction, opened: Sequence[OpenWait]) -> None:
         orgs = {wait.org_id for wait in opened}
-        tx.after_commit(lambda: self._wake(orgs))
+        tx.after_commit(lambda: self._there_are.tell(orgs))
 
-    def _wake(self, orgs: Iterable[UUID]) -> None:
+    def _wake(self, orgs: Sequence[UUID]) -> None:
         for org_id in orgs:
             for event in self._woken.get(org_id, ()):
                 event.set()

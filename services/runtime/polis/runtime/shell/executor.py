@@ -29,6 +29,7 @@ from polis.runtime.shell.resting import Resting
 from polis.runtime.shell.tokens import Tokens
 from polis.runtime.waits import kinds
 from polis.runtime.waits.turn import Turn
+from polis.service.word import Word
 from polis.telemetry import current, log
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Executor:
         self.peers = Peers(kernel, self)
         self.turn = Turn(kernel.database, self.peers)
         self.vacancy = asyncio.Event()
+        self._work = Word(kernel, "work", lambda _: self._take_work())
         self.more_waits = False
         self._config = config
         self._kernel = kernel
@@ -97,7 +99,17 @@ class Executor:
         return self._runs.get(run_id)
 
     def look_for_work(self) -> None:
-        """Have runs taken up that nobody executes, if there is room for one."""
+        """Have runs taken up that nobody executes: here if there is room for one, else elsewhere."""
+        if self.room:
+            self._take_work()
+        else:
+            self.offer_work()
+
+    def offer_work(self) -> None:
+        """There are runs that nobody executes; whoever has room is to take them up."""
+        self._work.tell()
+
+    def _take_work(self) -> None:
         self.more_waits = True
         if self.room:
             self.vacancy.set()
