@@ -103,8 +103,9 @@ class _Client(asyncio.Protocol):
         try:
             server = self._servers.get(port)
             if server is None:
+                address = self.transport.get_extra_info("peername")[0], 0  # limits go by it
                 _, server = await asyncio.get_running_loop().create_connection(
-                    lambda: _Server(self), "127.0.0.1", port
+                    lambda: _Server(self), "127.0.0.1", port, local_addr=address
                 )
                 self._servers[port] = server
         except OSError:
