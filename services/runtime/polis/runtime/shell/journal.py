@@ -173,7 +173,8 @@ async def write_flushes(
     """Write what happened in runs of this owner; which of them were still its own and open, and which are paused.
 
     Locking or updating the run's row is the fence: a cancel or another owner comes before it, and then nothing is
-    written, or after it. Outcomes, transitions and events follow from the rows that were found.
+    written, or after it. Outcomes, transitions and events follow from the rows that were found. It stands behind `is true`,
+    where no index is seen in it: by that of a process's open runs each of them would be compared with each flush.
     """
     taken = [(caller.org_id, f) for caller, f in zip(callers, flushes, strict=True)]
     told = [(org, f) for org, f in taken if f.transitions]
@@ -192,12 +193,13 @@ async def write_flushes(
             from unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::timestamptz[], $7::timestamptz[],
                 $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[], $22::bytea[])
                 as f (org_id, id, epoch, state, started_at, ended_at, seq, steps, output, error, attempts)
-            where r.org_id = f.org_id and r.id = f.id and r.owner = $1 and r.epoch = f.epoch and r.ended_at is null
+            where r.org_id = f.org_id and r.id = f.id
+                and (r.owner = $1 and r.epoch = f.epoch and r.ended_at is null) is true
             returning r.org_id, r.id, r.paused_at is not null as paused
         ), locked as (
             select r.org_id, r.id, r.paused_at is not null as paused from unnest($14::uuid[], $15::uuid[], $16::integer[]) as q (org_id, id, epoch)
             join runtime.runs r on r.org_id = q.org_id and r.id = q.id
-            where r.owner = $1 and r.epoch = q.epoch and r.ended_at is null
+            where (r.owner = $1 and r.epoch = q.epoch and r.ended_at is null) is true
             for share of r
         ), own as (
             select org_id, id, paused from flushed union all select org_id, id, paused from locked
