@@ -31,7 +31,6 @@ class _Parent(Struct, frozen=True):
     state: str
     ended: bool
     depth: int
-    children: int
 
 
 @handlers.handles(runtime.StartChild)
@@ -70,13 +69,13 @@ async def _wanted(request: runtime.StartChild, ctx: Context[Own], run_id: UUID) 
 async def _demand_parent(tx: Transaction, parent_id: UUID, principal_id: UUID) -> int:
     """How many runs are above a child of this one. Refused(RunNotFound | RunEnded | TooManyChildren).
 
-    The lock orders it with the parent's end: that finds this child, or this one finds that.
+    The lock orders it with the parent's end: that finds this child, or this one finds that. Its siblings are counted behind
+    it: a statement that waited for the lock does not see those who had it.
     """
     parent = await tx.row(
         _Parent,
         """
-        select r.actor_id, r.state, r.ended_at is not null as ended, r.depth, (
-            select count(*) from runtime.runs c where c.org_id = $1 and c.parent_id = $2) as children
+        select r.actor_id, r.state, r.ended_at is not null as ended, r.depth
         from runtime.runs r where r.org_id = $1 and r.id = $2 for update of r
         """,
         tx.org_id,
@@ -86,7 +85,10 @@ async def _demand_parent(tx: Transaction, parent_id: UUID, principal_id: UUID) -
         raise Refused(runtime.RunNotFound(run_id=parent_id))
     if parent.ended:
         raise Refused(runtime.RunEnded(state=parent.state))
+    children = await tx.value(
+        "select count(*) from runtime.runs r where r.org_id = $1 and r.parent_id = $2", tx.org_id, parent_id
+    )
     # The child itself is among them by now.
-    if parent.depth >= MAX_DEPTH or parent.children > MAX_CHILDREN:
+    if parent.depth >= MAX_DEPTH or children > MAX_CHILDREN:
         raise Refused(runtime.TooManyChildren(most=MAX_CHILDREN, depth=MAX_DEPTH))
     return parent.depth + 1
