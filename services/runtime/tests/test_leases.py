@@ -10,11 +10,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from polis.db import Caller, Database
-from polis.proto import runtime
+from polis.db import Database
 from polis.runtime.shell import leases
-from polis.runtime.shell.journal import write_flushes
-from polis.runtime.shell.records import Flush, Outcome, Written
 from polis.runtime.waits.due import complete_due
 from polis.testing import eventually
 
@@ -147,60 +144,3 @@ async def test_runs_that_rest_are_not_even_looked_at(resting, stage, admin):
 
     await database.close()
     assert after - before <= 5
-
-
-EXECUTED, TOGETHER = 600, 30
-
-
-@pytest.fixture
-async def executed(admin):
-    """Open runs of one process, in the order of their ids. Nobody has analysed the table."""
-    await admin.execute(
-        """
-        insert into runtime.runs (org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at,
-            seq, input, steps, owner, epoch)
-        select $1, lpad(n::text, 32, '0')::uuid, 'g', 'd', 'd', 'running', $1, $1, now(), now(), 1, '{}', '[]', $2, 1
-        from generate_series(1, $3) as n
-        """,
-        ORG,
-        OTHER,
-        EXECUTED,
-    )
-    yield
-    await admin.execute("delete from runtime.runs")
-
-
-def flushed(n, told):
-    now = datetime.now(UTC)
-    run = runtime.Run(
-        id=UUID(f"{n:032d}"), org_id=ORG, graph="g", digest="d", state="running", actor_id=ORG, started_by=ORG,
-        created_at=now, started_at=now,
-    )  # fmt: skip
-    transitions = (runtime.Transition(2, 5, "running"),) if told else ()
-    return Flush(run, 1, (), transitions, (Outcome(str(told), "-", b"{}"),))
-
-
-@pytest.mark.parametrize("told", [True, False])
-async def test_what_is_written_of_a_run_is_fenced_by_itself_and_reads_no_other(
-    executed, admin, database, told
-):
-    for change, n in (("epoch = 2", 3), ("owner = null", 5), ("paused_at = now()", 7)):
-        await admin.execute(f"update runtime.runs set {change} where id = $1", UUID(f"{n:032d}"))
-    await admin.execute(
-        "update runtime.runs set state = 'cancelled', ended_at = now(), owner = null where id = $1",
-        UUID(f"{9:032d}"),
-    )
-    flushes = [flushed(n, told) for n in range(1, TOGETHER + 1)]
-
-    async with database.transaction([ORG]) as tx:
-        written = await write_flushes(tx, [Caller(ORG)] * TOGETHER, flushes, owner=OTHER)
-        read = await tx.value(
-            "select (idx_tup_fetch + seq_tup_read)::bigint from pg_stat_xact_user_tables"
-            " where schemaname = 'runtime' and relname = 'runs'"
-        )
-
-    lost = {3, 5, 9}
-    assert written == [Written(n not in lost, n == 7) for n in range(1, TOGETHER + 1)]
-    kept = await admin.fetch("select run_id from runtime.journal where node = $1", str(told))
-    assert {row["run_id"] for row in kept} == {f.run.id for n, f in enumerate(flushes, 1) if n not in lost}
-    assert read < 5 * TOGETHER  # its own row and what refers to it

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
 
-from polis.db import Caller, GroupCommit
+from polis.db import Caller, Deadline, GroupCommit, new_id
+from polis.db.emit import columns
 from polis.db.errors import ConstraintViolation
+from polis.db.group import FLUSH_S
 from polis.proto import Refused, runtime
 from polis.runtime import metrics
 from polis.runtime.shell.records import Admission, Flush, Written
 from polis.runtime.waits import written as waits
 
 if TYPE_CHECKING:
-    from polis.db import Database, Deadline, Transaction
+    from polis.db import Database, Transaction
+    from polis.db.emit import Emitted
     from polis.proto import Event
     from polis.proto.runtime import Run
 
@@ -25,14 +27,26 @@ _encode = msgspec.json.Encoder().encode
 _ACTOR_STANDS = "runs_actor_stands"
 """What refuses a run whose agent was stopped while it was being started."""
 
+_ADMIT = f"select runtime.write_admissions({', '.join(f'${n}' for n in range(1, 32))}) as written"
+_FLUSH = f"select runtime.write_progress({', '.join(f'${n}' for n in range(1, 27))}) as written"
+
 
 class Journal:
-    """Where this process writes its runs. `owner` is the incarnation under which it holds them."""
+    """Where this process writes its runs. `owner` is the incarnation under which it holds them.
+
+    Most of what is written is one call of a function for many runs, which is a transaction by itself (ADR 51). What needs
+    more beside it, as what opens waits does, has a transaction with several statements.
+    """
 
     def __init__(self, database: Database, owner: UUID) -> None:
         self.owner = owner
-        self._admissions: GroupCommit[Admission, None] = GroupCommit(database, _admit_each)
-        self._flushes: GroupCommit[Flush, Written] = GroupCommit(database, self._flush)
+        self._database = database
+        self._admissions: GroupCommit[Admission, bool] = GroupCommit(
+            database, _admit_each, at_once=self._admit_at_once
+        )
+        self._flushes: GroupCommit[Flush, Written] = GroupCommit(
+            database, self._flush, at_once=self._flush_at_once
+        )
 
     async def admit(self, admission: Admission, *, deadline: Deadline | None = None) -> None:
         """Accept a run: when this returns, it is durable, with its events."""
@@ -45,19 +59,89 @@ class Journal:
         """
         return await self._flushes.put(flush.org_id, flush)
 
+    async def _admit_at_once(
+        self, callers: Sequence[Caller], admissions: Sequence[Admission]
+    ) -> list[bool | None]:
+        """Those whose programs are stored and that are found by no tag; of the others None."""
+        chosen = [n for n, a in enumerate(admissions) if a.content is None and not a.run.tags]
+        answers: list[bool | None] = [None] * len(admissions)
+        if not chosen:
+            return answers
+        metrics.admitted_together.observe(len(chosen))
+        callers, admissions = [callers[n] for n in chosen], [admissions[n] for n in chosen]
+        events: list[Emitted] = [
+            (new_id(), event, caller.trace)
+            for caller, admission in zip(callers, admissions, strict=True)
+            for event in _events(admission.run)
+        ]
+        await self._database.write_at_once(
+            _orgs(callers),
+            _ADMIT,
+            *_admitted(callers, admissions),
+            *columns(events),
+            deadline=Deadline.after(FLUSH_S),
+        )
+        self._database.emitted(events)
+        for n in chosen:
+            answers[n] = True
+        return answers
+
+    async def _flush_at_once(
+        self, callers: Sequence[Caller], flushes: Sequence[Flush]
+    ) -> list[Written | None]:
+        """Those that open, close and rest on no waits; of the others None."""
+        chosen = [n for n, flush in enumerate(flushes) if not waits.touched(flush)]
+        answers: list[Written | None] = [None] * len(flushes)
+        if not chosen:
+            return answers
+        metrics.flushed_together.observe(len(chosen))
+        callers, flushes = [callers[n] for n in chosen], [flushes[n] for n in chosen]
+        told: list[tuple[int, Emitted]] = [
+            (n, (new_id(), event, caller.trace))
+            for n, (caller, flush) in enumerate(zip(callers, flushes, strict=True), start=1)
+            if flush.transitions
+            for event in end_events(flush.run)
+        ]
+        found: list[int] = await self._database.write_at_once(
+            _orgs(callers),
+            _FLUSH,
+            self.owner,
+            *_flushed(callers, flushes),
+            [n for n, _ in told],
+            *columns([emitted for _, emitted in told]),
+            deadline=Deadline.after(FLUSH_S),
+        )
+        if events := [emitted for n, emitted in told if found[n - 1]]:
+            self._database.emitted(events)
+        for n, code in zip(chosen, found, strict=True):
+            answers[n] = _WRITTEN[code]
+        return answers
+
     async def _flush(
         self, tx: Transaction, callers: Sequence[Caller], flushes: Sequence[Flush]
     ) -> Sequence[Written]:
         metrics.flushed_together.observe(len(flushes))
-        return await write_flushes(tx, callers, flushes, owner=self.owner)
+        found: list[int] = await tx.value(_FLUSH, self.owner, *_flushed(callers, flushes), [], *columns(()))
+        written = [
+            (caller, flush) for caller, flush, code in zip(callers, flushes, found, strict=True) if code
+        ]
+        await waits.write(tx, [(caller.org_id, flush) for caller, flush in written])
+        for caller, flush in written:
+            for event in end_events(flush.run) if flush.transitions else ():
+                await tx.emit(event, trace=caller.trace)
+        return [_WRITTEN[code] for code in found]
+
+
+_WRITTEN = (Written(own=False, paused=False), Written(own=True, paused=False), Written(own=True, paused=True))
+"""By what `write_progress` says of a run."""
 
 
 async def _admit_each(
     tx: Transaction, callers: Sequence[Caller], admissions: Sequence[Admission]
-) -> Sequence[None]:
+) -> Sequence[bool]:
     metrics.admitted_together.observe(len(admissions))
     await admit(tx, callers, admissions)
-    return [None] * len(admissions)
+    return [True] * len(admissions)
 
 
 async def admit(tx: Transaction, callers: Sequence[Caller], admissions: Sequence[Admission]) -> None:
@@ -73,29 +157,22 @@ async def admit(tx: Transaction, callers: Sequence[Caller], admissions: Sequence
 async def _insert(tx: Transaction, callers: Sequence[Caller], admissions: Sequence[Admission]) -> None:
     orgs = [caller.org_id for caller in callers]
     await _keep_programs(tx, orgs, admissions)
+    await tx.value(_ADMIT, *_admitted(callers, admissions), *columns(()))
+    await _keep_tags(tx, orgs, [admission.run for admission in admissions])
+    for caller, admission in zip(callers, admissions, strict=True):
+        for event in _events(admission.run):
+            await tx.emit(event, trace=caller.trace)
+
+
+def _orgs(callers: Sequence[Caller]) -> list[UUID]:
+    return list({caller.org_id: None for caller in callers})
+
+
+def _admitted(callers: Sequence[Caller], admissions: Sequence[Admission]) -> tuple[list[object], ...]:
+    """Runs as `write_admissions` takes them."""
     runs = [a.run for a in admissions]
-    await tx.execute(
-        """
-        with admitted as (
-            insert into runtime.runs (org_id, id, graph, digest, program, state, actor_id, started_by, created_at,
-                started_at, ended_at, seq, input, steps, output, error, owner, epoch, tags, parent_id, origin_id,
-                origin_kind, origin_step, wake_at, attempts)
-            select org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at, ended_at,
-                seq, input, steps, output, error, owner, 1, string_to_array(tags, ' '), parent_id, origin_id, origin_kind,
-                origin_step, created_at, attempts
-            from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
-                $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::bytea[],
-                $14::bytea[], $15::bytea[], $16::bytea[], $17::uuid[], $19::text[], $20::uuid[], $21::uuid[],
-                $22::text[], $23::text[], $24::bytea[])
-            as a (org_id, id, graph, digest, program, state, actor_id, started_by, created_at, started_at, ended_at,
-                seq, input, steps, output, error, owner, tags, parent_id, origin_id, origin_kind, origin_step,
-                attempts)
-        )
-        insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body)
-        select org_id, run_id, last_seq, 1, body
-        from unnest($1::uuid[], $2::uuid[], $12::bigint[], $18::bytea[]) as t (org_id, run_id, last_seq, body)
-        """,
-        orgs,
+    return (
+        [caller.org_id for caller in callers],
         [run.id for run in runs],
         [run.graph for run in runs],
         [run.digest for run in runs],
@@ -120,12 +197,31 @@ async def _insert(tx: Transaction, callers: Sequence[Caller], admissions: Sequen
         [run.origin and run.origin.step for run in runs],
         [a.attempts for a in admissions],
     )
-    await _keep_tags(tx, orgs, runs)
-    for caller, run in zip(callers, runs, strict=True):
-        started = runtime.RunStarted(org_id=run.org_id, run_id=run.id, graph=run.graph, actor_id=run.actor_id)
-        await tx.emit(started, trace=caller.trace)
-        for event in end_events(run):
-            await tx.emit(event, trace=caller.trace)
+
+
+def _flushed(callers: Sequence[Caller], flushes: Sequence[Flush]) -> tuple[list[object], ...]:
+    """What happened in runs as `write_progress` takes it, and the outcomes of effects among it."""
+    told = [flush if flush.transitions else None for flush in flushes]
+    outcomes = [(n, outcome) for n, flush in enumerate(flushes, start=1) for outcome in flush.outcomes]
+    return (
+        [caller.org_id for caller in callers],
+        [f.run.id for f in flushes],
+        [f.epoch for f in flushes],
+        [f and f.run.state for f in told],
+        [f and f.run.started_at for f in told],
+        [f and f.run.ended_at for f in told],
+        [f and f.transitions[-1].seq for f in told],
+        [f and _encode(f.steps) for f in told],
+        [f and f.output for f in told],
+        [f and _error(f.run) for f in told],
+        [f and f.attempts for f in told],
+        [f and f.transitions[0].seq for f in told],
+        [f and _encode(f.transitions) for f in told],
+        [n for n, _ in outcomes],
+        [outcome.node for _, outcome in outcomes],
+        [outcome.item for _, outcome in outcomes],
+        [outcome.body for _, outcome in outcomes],
+    )
 
 
 async def _keep_tags(tx: Transaction, orgs: Sequence[UUID], runs: Sequence[Run]) -> None:
@@ -162,93 +258,10 @@ async def _keep_programs(tx: Transaction, orgs: Sequence[UUID], admissions: Sequ
         )
 
 
-class _Own(Struct, frozen=True):
-    id: UUID
-    paused: bool
-
-
-async def write_flushes(
-    tx: Transaction, callers: Sequence[Caller], flushes: Sequence[Flush], *, owner: UUID
-) -> list[Written]:
-    """Write what happened in runs of this owner; which of them were still its own and open, and which are paused.
-
-    Locking or updating the run's row is the fence: a cancel or another owner comes before it, and then nothing is
-    written, or after it. Outcomes, transitions and events follow from the rows that were found. It stands behind `is true`,
-    where no index is seen in it: by that of a process's open runs each of them would be compared with each flush.
-    """
-    taken = [(caller.org_id, f) for caller, f in zip(callers, flushes, strict=True)]
-    told = [(org, f) for org, f in taken if f.transitions]
-    quiet = [(org, f) for org, f in taken if not f.transitions]
-    outcomes = [(org, f.run.id, o) for org, f in taken for o in f.outcomes]
-    written = await tx.rows(
-        _Own,
-        """
-        with flushed as (
-            update runtime.runs r set
-                state = case when f.ended_at is not null then f.state when r.paused_at is not null then 'paused'
-                    when f.state = 'paused' then 'running' else f.state end,
-                started_at = f.started_at, ended_at = f.ended_at, seq = f.seq,
-                steps = f.steps, output = f.output, error = f.error, attempts = coalesce(f.attempts, r.attempts),
-                owner = case when f.ended_at is null then r.owner end
-            from unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-                $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[], $22::bytea[])
-                as f (org_id, id, epoch, state, started_at, ended_at, seq, steps, output, error, attempts)
-            where r.org_id = f.org_id and r.id = f.id
-                and (r.owner = $1 and r.epoch = f.epoch and r.ended_at is null) is true
-            returning r.org_id, r.id, r.paused_at is not null as paused
-        ), locked as (
-            select r.org_id, r.id, r.paused_at is not null as paused from unnest($14::uuid[], $15::uuid[], $16::integer[]) as q (org_id, id, epoch)
-            join runtime.runs r on r.org_id = q.org_id and r.id = q.id
-            where (r.owner = $1 and r.epoch = q.epoch and r.ended_at is null) is true
-            for share of r
-        ), own as (
-            select org_id, id, paused from flushed union all select org_id, id, paused from locked
-        ), told as (
-            insert into runtime.transitions (org_id, run_id, last_seq, first_seq, body)
-            select t.org_id, t.run_id, t.last_seq, t.first_seq, t.body
-            from unnest($2::uuid[], $3::uuid[], $8::bigint[], $12::bigint[], $13::bytea[])
-                as t (org_id, run_id, last_seq, first_seq, body)
-            join flushed on flushed.org_id = t.org_id and flushed.id = t.run_id
-            on conflict do nothing
-        ), kept as (
-            insert into runtime.journal (org_id, run_id, node, item, body)
-            select j.org_id, j.run_id, j.node, j.item, j.body
-            from unnest($17::uuid[], $18::uuid[], $19::text[], $20::text[], $21::bytea[])
-                as j (org_id, run_id, node, item, body)
-            join own on own.org_id = j.org_id and own.id = j.run_id
-            on conflict do nothing
-        )
-        select id, paused from own
-        """,
-        owner,
-        [org for org, _ in told],
-        [f.run.id for _, f in told],
-        [f.epoch for _, f in told],
-        [f.run.state for _, f in told],
-        [f.run.started_at for _, f in told],
-        [f.run.ended_at for _, f in told],
-        [f.transitions[-1].seq for _, f in told],
-        [_encode(f.steps) for _, f in told],
-        [f.output for _, f in told],
-        [_error(f.run) for _, f in told],
-        [f.transitions[0].seq for _, f in told],
-        [_encode(f.transitions) for _, f in told],
-        [org for org, _ in quiet],
-        [f.run.id for _, f in quiet],
-        [f.epoch for _, f in quiet],
-        [org for org, _, _ in outcomes],
-        [run_id for _, run_id, _ in outcomes],
-        [o.node for _, _, o in outcomes],
-        [o.item for _, _, o in outcomes],
-        [o.body for _, _, o in outcomes],
-        [f.attempts for _, f in told],
-    )
-    own = {row.id: row.paused for row in written}
-    await waits.write(tx, [(org, f) for org, f in taken if f.run.id in own])
-    for caller, flush in zip(callers, flushes, strict=True):
-        for event in end_events(flush.run) if flush.transitions and flush.run.id in own else ():
-            await tx.emit(event, trace=caller.trace)
-    return [Written(flush.run.id in own, own.get(flush.run.id, False)) for flush in flushes]
+def _events(run: Run) -> tuple[Event, ...]:
+    """What others are told of a run with its first record."""
+    started = runtime.RunStarted(org_id=run.org_id, run_id=run.id, graph=run.graph, actor_id=run.actor_id)
+    return started, *end_events(run)
 
 
 def end_events(run: Run) -> tuple[Event, ...]:

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from polis.runtime.shell.records import Flush, Rest
 
 
+def touched(flush: Flush) -> bool:
+    """Whether `write` has anything to do for it."""
+    return bool(
+        flush.opened or flush.closed or flush.rest is not None or (flush.waits and ended(flush.run.state))
+    )
+
+
 async def write(tx: Transaction, flushes: Sequence[tuple[UUID, Flush]]) -> None:
     """Flushes (with their org) of runs whose rows this transaction has locked and found to be the owner's own."""
     opened = [(org, f.run.id, new_id(), o) for org, f in flushes for o in f.opened]
