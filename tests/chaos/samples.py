@@ -115,19 +115,19 @@ class Sampler:
     async def close(self) -> None:
         await self._bus.close()
 
-    async def look(self, *, memory: bool = False, rows: bool = False) -> dict[str, float]:
-        """Numbers by `<what>.<whose>`, written to a file as well. Memory and rows take long to look at."""
+    async def look(self, *, whole: bool = False) -> dict[str, float]:
+        """Numbers by `<what>.<whose>`, written to a file as well. whole: also memory and rows, which take longer to look at."""
         found: dict[str, float] = {"at_s": round(time.monotonic() - self._began, 1)}
         for name, part in self._parts.items():
             found |= {
                 f"{what}.{name}": value
-                for what, value in _of([psutil.Process(part.pid)], memory=memory).items()
+                for what, value in _of([psutil.Process(part.pid)], memory=whole).items()
             }
             found |= {f"{what}.{name}": value for what, value in (await _told(part.port)).items()}
-        for name, folder in self._folders.items() if memory else ():
+        for name, folder in self._folders.items() if whole else ():
             there = _of(working_in(folder, name), memory=True)
             found |= {f"{what}.{name}": value for what, value in there.items()}
-        found |= await self._postgres(rows=rows)
+        found |= await self._postgres(rows=whole)
         found |= dict(self._connections(await self._ask("CONNZ", _Connecting)))
         found |= dict(self._streams(await self._ask("JSZ", _Streaming)))
         with self._file.open("ab") as file:

@@ -119,9 +119,9 @@ async def test_nothing_grows_under_a_long_load_and_what_was_there_before_it_is_t
         await asyncio.sleep(size.prime_s)
     before = await at_rest(sampler, pause_s=size.rest_s / 100, within_s=size.rest_s)
     async with soak.replicas(), dwellers.at_work():
-        for number in range(int(size.load_s / size.every_s)):
+        for _ in range(int(size.load_s / size.every_s)):
             await asyncio.sleep(size.every_s)
-            samples.append(await sampler.look(memory=True, rows=number % 3 == 0))
+            samples.append(await sampler.look(whole=True))
     behind = await at_rest_again(sampler, before, pause_s=size.rest_s / 100, within_s=size.rest_s)
 
     done, later = dwellers.done.total(), dwellers.later.total()
