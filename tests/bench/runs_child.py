@@ -10,6 +10,7 @@ from polis.runtime.retention.policy import Policy
 from polis.runtime.retention.sweep import Sweep
 from polis.service.config import read
 from polis.service.kernel import open_kernel
+from polis.service.service import settle
 from tests.bench.child import own_output, serve
 
 
@@ -30,6 +31,7 @@ async def main() -> None:
                 bench.in_memory(many=in_memory, seconds=1.0) if in_memory else await measure_durable(**asked)
             )
 
+        settle()  # as a service does
         await serve(measure, output)
 
 

@@ -165,11 +165,11 @@ class Service(Handlers, Generic[R]):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         async with serving(self, settings):
-            _settle()
+            settle()
             await stop.wait()
 
 
-def _settle() -> None:
+def settle() -> None:
     """What a process has by now it keeps: the garbage collector need not walk through that again and again."""
     gc.collect()
     gc.freeze()
