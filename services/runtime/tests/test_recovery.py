@@ -305,6 +305,7 @@ async def test_a_frozen_process_that_wakes_up_cannot_commit(mesh):
             first.send_signal(signal.SIGCONT)
 
             await mesh.assert_right(run)
+            assert await mesh.epoch(run) == 2
 
 
 async def test_nothing_is_recorded_after_a_cancel_that_came_while_its_process_was_frozen(mesh):
