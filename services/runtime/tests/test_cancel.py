@@ -15,6 +15,7 @@ from polis.runtime import component
 from polis.runtime.component import Implementation
 from polis.runtime.jobs import waiting
 from polis.runtime.service import service
+from polis.runtime.waits import kinds
 from polis.service import serving
 from polis.testing import eventually
 
@@ -103,9 +104,9 @@ async def test_what_a_cancelled_run_waited_for_is_closed(stage, ada, played, gra
 async def test_a_worker_has_a_job_at_once_whichever_process_it_asked(ada, played, graph_of, monkeypatch):
     waits, wait = [], waiting.Waiting.wait
 
-    async def seen(self, *args):
-        waits.append(args)
-        return await wait(self, *args)
+    async def seen(self, org_id, within_s):
+        waits.append(within_s)
+        return await wait(self, org_id, 3600)  # nothing but being told ends it
 
     monkeypatch.setattr(waiting.Waiting, "wait", seen)
     monkeypatch.setattr(waiting, "LOOK_S", 3600)
@@ -123,8 +124,10 @@ async def test_a_worker_has_a_job_at_once_whichever_process_it_asked(ada, played
 
 
 async def test_a_run_for_which_a_process_has_no_room_and_one_that_it_leaves_are_the_others(
-    stage, ada, played, graph_of, stubborn
+    stage, ada, played, graph_of, stubborn, monkeypatch
 ):
+    # Which kinds of waits are heard of is a process's own, and here all are one: those of a service that ends go with it.
+    monkeypatch.setattr(kinds, "_kinds", dict(kinds._kinds))
     played.graphs["stubborn"] = graph_of("test.stubborn")
     settings, runs = stage.settings("runtime", instance="small", lease_s=300.0, runs_at_once=1), []
     async with serving(service, settings):
