@@ -142,3 +142,10 @@ def test_what_is_wrong_with_it_is_told(body, problem):
         assert problem in faults(refusal.value.problem)
     else:
         assert isinstance(refusal.value.problem, problem)
+
+
+def test_what_must_stand_in_a_body_is_missed_where_it_is_no_flat_field():
+    with pytest.raises(Refused) as refusal:
+        whole(operation_of(identity.RecordDenials), b"{}")
+
+    assert faults(refusal.value.problem).keys() == {"/denials"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import NODEFAULT, structs
 
 from polis.proto import Refused
 from polis.proto.contract import fields_of
@@ -23,7 +24,6 @@ _MAX_DEPTH = 64
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _MAX_QUERY_FIELDS = 50
-_named = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @cache
@@ -33,8 +33,26 @@ def _query_fields(operation: Operation) -> frozenset[str]:
 
 
 @cache
-def _flat_fields(operation: Operation) -> frozenset[str]:
-    return flat_fields(operation.request)
+def _plain_decoder(operation: Operation) -> msgspec.json.Decoder[object] | None:
+    """Of requests that hold flat fields alone; anything else is an error of it, well or not. None where they cannot."""
+    flat, every = flat_fields(operation.request), structs.fields(operation.request)
+    fields = [field for field in every if field.encode_name in flat]
+    if any(field.required and field.encode_name not in flat for field in every):
+        return None
+    kind = msgspec.defstruct(
+        operation.name,
+        [(field.name, field.type, _default(field)) for field in fields],
+        rename={field.name: field.encode_name for field in fields},
+        forbid_unknown_fields=True,
+        kw_only=True,
+    )
+    return msgspec.json.Decoder(kind)
+
+
+def _default(field: structs.FieldInfo) -> object:
+    if field.default_factory is not NODEFAULT:
+        return msgspec.field(default_factory=field.default_factory)
+    return field.default
 
 
 def to_request(
@@ -100,10 +118,11 @@ def whole(operation: Operation, body: bytes, media_type: str = _JSON) -> bytes:
 
 def _is_well(operation: Operation, body: bytes) -> bool:
     """Whether nothing is wrong with a plain body, which most are; of any other it is not known."""
+    plain = _plain_decoder(operation)
+    if plain is None or depth_of(body):
+        return False
     try:
-        if depth_of(body) or not _named.decode(body).keys() <= _flat_fields(operation):
-            return False
-        call.request_decoder(operation).decode(body)
+        plain.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True
