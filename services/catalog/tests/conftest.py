@@ -36,9 +36,7 @@ class Member(Person):
     async def send(self, request, fields):
         """Call with fields that no Struct would take."""
         operation = operation_of(request)
-        headers = call.headers_of(
-            token=self.token, org="", idempotency_key="", timeout_s=5, here=trace.start()
-        )
+        headers = call.headers_of(token=self.token, org="", timeout_s=5, here=trace.start())
         reply = await self.caller.send(operation, msgspec.json.encode(fields), headers, timeout_s=5)
         return call.decode_answer(operation, reply)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from typing import TypeVar
@@ -25,7 +25,7 @@ from polis.bus.inbox import Inbox, Taker, Way
 from polis.bus.joined import Joint
 from polis.bus.link import Address, Link
 from polis.bus.message import Message
-from polis.bus.protocol import check_subject, encode_headers, subscribe_line, unsubscribe_line
+from polis.bus.protocol import Headers, check_subject, encode_headers, subscribe_line, unsubscribe_line
 from polis.bus.servers import Servers
 from polis.bus.subscription import OnMessage, Subscription
 from polis.bus.writer import Writer
@@ -99,21 +99,21 @@ class Bus:
     # Sending
 
     def publish(
-        self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, reply: str = ""
+        self, subject: str, payload: bytes, *, headers: Headers | None = None, reply: str = ""
     ) -> None:
         """Send at the end of this turn of the loop. BufferFull, PayloadTooLarge, or ValueError: not sent."""
         check_subject(subject)
-        head = encode_headers(headers) if headers else b""
+        head = encode_headers(headers)
         if reply:
             check_subject(reply)
             self._send(f"{subject} {reply}", head, payload)
         else:
             self._send(subject, head, payload)
 
-    def answer(self, message: Message, payload: bytes, *, headers: Mapping[str, str] | None = None) -> None:
+    def answer(self, message: Message, payload: bytes, *, headers: Headers | None = None) -> None:
         """Like `publish` to who sent a message: the broker has checked that subject. Nothing, when no answer is awaited."""
         if message.reply:
-            head = encode_headers(headers) if headers else b""
+            head = encode_headers(headers)
             self._go_along(message.joint, message.number, message.reply, head, payload)
 
     def _send(self, address: str, head: bytes, payload: bytes) -> None:
@@ -130,9 +130,9 @@ class Bus:
         else:
             self._send(address, head, payload)
 
-    def _ask(self, way: Way, number: int, payload: bytes, headers: Mapping[str, str] | None) -> None:
+    def _ask(self, way: Way, number: int, payload: bytes, headers: Headers | None) -> None:
         try:
-            head = encode_headers(headers) if headers else b""
+            head = encode_headers(headers)
             self._go_along(way.joint, number, f"{way.address}{number}", head, payload)
         except (BusError, ValueError):
             way.wheel.pop(number)
@@ -143,7 +143,7 @@ class Bus:
         subject: str,
         payload: bytes,
         *,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         timeout_s: float,
         read: Callable[[Message], T],
     ) -> asyncio.Future[T]:
@@ -161,7 +161,7 @@ class Bus:
         subject: str,
         payload: bytes,
         *,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         timeout_s: float,
     ) -> None:
         """Like `ask`, without a future: the taker gets the reply or the BusError. Raises what `ask` raises at once."""
@@ -172,7 +172,7 @@ class Bus:
         self._ask(way, number, payload, headers)
 
     async def request(
-        self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float
+        self, subject: str, payload: bytes, *, headers: Headers | None = None, timeout_s: float
     ) -> Message:
         """Send and await the first reply.
 

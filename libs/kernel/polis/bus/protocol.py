@@ -23,13 +23,28 @@ class Receiver(Protocol):
     def deliver(self, subject: bytes, reply: bytes, head: bytes, payload: bytes) -> None: ...
 
 
-def encode_headers(headers: Mapping[str, str]) -> bytes:
-    """A header block. ValueError when a name or value holds a line break, which would forge another header."""
+Headers = Mapping[str, str] | bytes
+"""By name, or the block that they make."""
+
+
+def header_lines(headers: Mapping[str, str]) -> str:
+    """Lines of a header block. ValueError when a name or value holds a line break, which would forge another header."""
     said = "".join((*headers, *headers.values()))
     if "\n" in said or "\r" in said:
         raise ValueError(f"one of the headers {list(headers)} holds a line break")
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-    return f"NATS/1.0\r\n{''.join(lines)}\r\n".encode()
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+
+
+def header_block(lines: str) -> bytes:
+    """lines: as `header_lines` makes them."""
+    return f"NATS/1.0\r\n{lines}\r\n".encode()
+
+
+def encode_headers(headers: Headers | None) -> bytes:
+    """Their block; nothing where there are none. ValueError as in `header_lines`."""
+    if not headers:
+        return b""
+    return headers if isinstance(headers, bytes) else header_block(header_lines(headers))
 
 
 def check_subject(subject: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
 from polis.bus import Bus, BusTimeout, Disconnected, Message, NoResponders
+from polis.bus.protocol import header_block, header_lines
 from polis.proto import Operation, Refused, Request, Stream
 from polis.proto.contract import operation_of
 from polis.proto.problems import DeadlineExceeded, Unavailable
@@ -65,8 +66,8 @@ class Caller:
         operation = operation_of(type(request))
         wait = self._timeout_s if timeout_s is None else timeout_s
         here = _child()
-        headers = headers_of(token=token, org=org, idempotency_key=idempotency_key, timeout_s=wait, here=here)
-        headers |= client or {}
+        more = {**(client or {}), IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else client
+        headers = headers_of(token=token, org=org, timeout_s=wait, here=here, more=more)
         started = time.monotonic()
         try:
             reply = await self.send(operation, encode(operation, request), headers, timeout_s=wait)
@@ -78,7 +79,7 @@ class Caller:
         return cast("A", answer)
 
     async def send(
-        self, operation: Operation, payload: bytes, headers: dict[str, str], *, timeout_s: float
+        self, operation: Operation, payload: bytes, headers: bytes, *, timeout_s: float
     ) -> Message:
         """The raw reply to a raw request. Refused when nobody answers, in time or at all."""
         if timeout_s <= 0:
@@ -97,7 +98,7 @@ class Caller:
         """
         operation = operation_of(type(request))
         wait = self._timeout_s if timeout_s is None else timeout_s
-        headers = headers_of(token=token, org=org, idempotency_key="", timeout_s=wait, here=_child())
+        headers = headers_of(token=token, org=org, timeout_s=wait, here=_child())
         async for part in receive(self.bus, operation, encode(operation, request), headers, wait_s=wait):
             yield cast("T", part)
 
@@ -114,16 +115,21 @@ def refusal_of(operation: Operation, error: NoResponders | BusTimeout | Disconne
 
 
 def headers_of(
-    *, token: str, org: str, idempotency_key: str, timeout_s: float, here: Trace
-) -> dict[str, str]:
-    headers = {TRACE: here.header, DEADLINE: str(int((time.time() + timeout_s) * 1000))}
-    if token:
-        headers[ACTOR] = token
-    if org:
-        headers[ORG] = org
-    if idempotency_key:
-        headers[IDEMPOTENCY_KEY] = idempotency_key
-    return headers
+    *, token: str, org: str, timeout_s: float, here: Trace, more: Mapping[str, str] | None = None
+) -> bytes:
+    """The header block of a call."""
+    lines = _lines_of(token, org)
+    if more:
+        lines += header_lines(more)
+    deadline = int((time.time() + timeout_s) * 1000)
+    return header_block(f"{TRACE}: {here.header}\r\n{DEADLINE}: {deadline}\r\n{lines}")
+
+
+@lru_cache(maxsize=1024)
+def _lines_of(token: str, org: str) -> str:
+    """What is the same in each call of somebody: most of the block."""
+    said = {ACTOR: token, ORG: org}
+    return header_lines({name: value for name, value in said.items() if value})
 
 
 def client_headers(address: str, device: str) -> dict[str, str]:

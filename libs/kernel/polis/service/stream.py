@@ -30,7 +30,7 @@ _ERROR_CODE = "Nats-Service-Error-Code"
 
 
 async def receive(
-    bus: Bus, operation: Operation, payload: bytes, headers: dict[str, str], *, wait_s: float
+    bus: Bus, operation: Operation, payload: bytes, headers: bytes, *, wait_s: float
 ) -> AsyncIterator[object]:
     """Ask for a stream and yield its parts; Refused when it ends with a problem, breaks or falls silent."""
     inbox = bus.new_inbox()

@@ -248,9 +248,7 @@ class Proxy:
             await _tell(exchange, Refused(Internal()))
         self._record(exchange, problem)
 
-    async def _again(
-        self, exchange: Exchange, operation: Operation, payload: bytes, headers: dict[str, str]
-    ) -> None:
+    async def _again(self, exchange: Exchange, operation: Operation, payload: bytes, headers: bytes) -> None:
         try:
             with trace.enter(exchange.here):
                 reply = await self._offer(operation, payload, headers)
@@ -302,7 +300,7 @@ class Proxy:
             body = await asyncio.to_thread(finish.compressed, exchange, body)
         await exchange.answer(status, body, media_type)
 
-    async def _offer(self, operation: Operation, payload: bytes, headers: dict[str, str]) -> Message:
+    async def _offer(self, operation: Operation, payload: bytes, headers: bytes) -> Message:
         """Send, and send again while no instance has taken it (so nothing was done): a roll-out drops no request."""
         end = time.monotonic() + min(_ROLLOUT_S, self._wait_s)
         while True:
@@ -315,19 +313,17 @@ class Proxy:
 
     # Both
 
-    def _headers(self, exchange: Exchange, operation: Operation) -> dict[str, str]:
-        actor = exchange.actor
-        headers = call.headers_of(
-            token=actor.token,
-            org="" if actor is ANONYMOUS else exchange.header(b"x-org-id"),  # without one, it is the token's
-            idempotency_key=exchange.header(b"idempotency-key") if operation.idempotent else "",
-            timeout_s=self._wait_s,
-            here=exchange.here,
-        )
-        headers[call.REQUEST_ID] = exchange.request_id
+    def _headers(self, exchange: Exchange, operation: Operation) -> bytes:
+        actor, here = exchange.actor, exchange.here
+        more: dict[str, str] = {}
+        if exchange.request_id != here.trace_id:
+            more[call.REQUEST_ID] = exchange.request_id
+        if operation.idempotent and b"idempotency-key" in exchange.headers:
+            more[call.IDEMPOTENCY_KEY] = exchange.header(b"idempotency-key")
         if operation.service == "identity":  # who keeps sessions and guards sign-in wants to know
-            headers |= self.client(exchange)
-        return headers
+            more |= self.client(exchange)
+        org = "" if actor is ANONYMOUS else exchange.header(b"x-org-id")  # without one, it is the token's
+        return call.headers_of(token=actor.token, org=org, timeout_s=self._wait_s, here=here, more=more)
 
     def client(self, exchange: Exchange) -> Mapping[str, str]:
         """What services are told of the client."""
@@ -377,7 +373,7 @@ class _Asked:
     __slots__ = ("exchange", "headers", "operation", "payload", "proxy")
 
     def __init__(
-        self, proxy: Proxy, exchange: Exchange, operation: Operation, payload: bytes, headers: dict[str, str]
+        self, proxy: Proxy, exchange: Exchange, operation: Operation, payload: bytes, headers: bytes
     ) -> None:
         self.proxy = proxy
         self.exchange = exchange
