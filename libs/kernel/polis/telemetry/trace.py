@@ -47,7 +47,7 @@ def parse(header: str | None) -> Trace:
 
 def start() -> Trace:
     """A new trace; whether it is sampled is decided here, once."""
-    digits = f"{_seeded.getrandbits(192):048x}"
+    digits = _seeded.getrandbits(192).to_bytes(24, "big").hex()
     return Trace(digits[:32], digits[32:], _seeded.random() < sample_ratio)
 
 
