@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from polis.proto import Refused
 from polis.proto.problems import Overloaded
@@ -16,7 +17,7 @@ UNHEARD_S = 0.005
 """In so short a time a peer may not have been heard: until then, only this gateway's share of what is left is given out."""
 
 
-class Left(NamedTuple):
+class Left(Struct, frozen=True, gc=False):
     """What a bucket holds behind a request: tokens that are left, and seconds until it is full again."""
 
     policy: bytes
@@ -51,7 +52,8 @@ class Buckets:
         """Refused(Overloaded) with the seconds to wait when the key's bucket is empty."""
         now = time.monotonic() if now is None else now
         cost = self._interval / tier
-        owed = max(self._arrivals.get(key, 0.0) - now, 0.0) + cost
+        full_at = self._arrivals.get(key, 0.0)
+        owed = full_at - now + cost if full_at > now else cost
         if owed > self._tolerance:
             raise Refused(Overloaded(retry_after_s=round(owed - self._tolerance, 3)))
         if self._peers:
