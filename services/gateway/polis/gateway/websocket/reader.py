@@ -10,6 +10,7 @@ import codecs
 from typing import TYPE_CHECKING, Final
 
 from polis.gateway.websocket.frames import (
+    BINARY,
     CONTINUATION,
     FINAL,
     MAX_CONTROL,
@@ -29,6 +30,8 @@ _LONGER: Final = {126: 2, 127: 8}
 _LEAST: Final = {2: 126, 8: 1 << 16}
 """What each of them is for: a shorter one would say less (5.2)."""
 _KNOWN = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
+_WHOLE = frozenset({FINAL | TEXT, FINAL | BINARY})
+"""How a message begins that is one frame, as most are: where no other is under way, nothing is wrong with that."""
 _KEY_BYTES = 4
 _text_decoder = codecs.getincrementaldecoder("utf-8")
 
@@ -78,7 +81,8 @@ class Reader:
         if end - at < 2:
             return 0, at + 2
         first, second = data[at], data[at + 1]
-        self._check(first, second)
+        if first not in _WHOLE or second < _MASKED or self._kind != CONTINUATION:
+            self._check(first, second)
         size, start = second & _SIZE, at + 2
         longer = _LONGER.get(size, 0)
         if longer:

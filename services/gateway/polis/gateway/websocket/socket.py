@@ -35,6 +35,7 @@ LINGER_S = 2.0
 _KERNEL_BYTES = 128 * 1024
 """What the kernel holds for one client: by itself it would take megabytes of each that does not read."""
 _PING = frames.frame(PING, b"")
+_MESSAGES = (TEXT, BINARY)
 
 
 class Session(Protocol):
@@ -128,7 +129,7 @@ class WebSocket(asyncio.Protocol):
         self._sockets.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = self._sockets.loop.time()
+        self.heard_at = now = self._sockets.loop.time()
         self._pinged_at = 0.0
         if self._reader is None:
             return
@@ -141,10 +142,10 @@ class WebSocket(asyncio.Protocol):
             self._reader = None  # who knows where its next frame begins
             self.close(fault.code, fault.reason)
         if count:
-            self._sockets.pace(self, count)
+            self._sockets.pace(self, count, now)
 
     def _take(self, kind: int, payload: str | bytes) -> None:
-        if kind in (TEXT, BINARY):
+        if kind in _MESSAGES:
             if self.session is not None:
                 self.session.receive(payload)
         elif kind == PING:

@@ -72,9 +72,9 @@ class Sockets:
         if not self._open and self._port is not None:
             self._port.discard(self)
 
-    def pace(self, socket: WebSocket, count: int) -> None:
+    def pace(self, socket: WebSocket, count: int, now: float) -> None:
         """A client has said so much. Beyond its burst nothing more is read for as long as that takes at its rate."""
-        now, bounds = self.loop.time(), self.bounds
+        bounds = self.bounds
         owed = max(self._owed.get(socket, 0.0), now) + count / bounds.rate
         self._owed[socket] = owed
         late = owed - now - bounds.burst / bounds.rate
