@@ -114,7 +114,8 @@ class Bus:
         """Like `publish` to who sent a message: the broker has checked that subject. Nothing, when no answer is awaited."""
         if message.reply:
             head = encode_headers(headers)
-            self._go_along(message.joint, message.number, message.reply, head, payload)
+            if not self._goes_along(message.joint, message.number, head, payload):
+                self._send(message.reply, head, payload)
 
     def _send(self, address: str, head: bytes, payload: bytes) -> None:
         size = len(head) + len(payload)
@@ -124,16 +125,18 @@ class Bus:
             )
         self._writer.message(joined.line(address, head, len(payload)) + head, payload)
 
-    def _go_along(self, joint: Joint | None, number: int, address: str, head: bytes, payload: bytes) -> None:
-        if joint is not None and len(head) + len(payload) <= joined.MOST_BYTES:
-            self._writer.join(joint, number, head, payload)
-        else:
-            self._send(address, head, payload)
+    def _goes_along(self, joint: Joint | None, number: int, head: bytes, payload: bytes) -> bool:
+        """Send it with what else goes there; not what has to go alone."""
+        if joint is None or len(head) + len(payload) > joined.MOST_BYTES:
+            return False
+        self._writer.join(joint, number, head, payload)
+        return True
 
     def _ask(self, way: Way, number: int, payload: bytes, headers: Headers | None) -> None:
         try:
             head = encode_headers(headers)
-            self._go_along(way.joint, number, f"{way.address}{number}", head, payload)
+            if not self._goes_along(way.joint, number, head, payload):
+                self._send(f"{way.address}{number}", head, payload)
         except (BusError, ValueError):
             way.wheel.pop(number)
             raise

@@ -11,6 +11,8 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+
 from polis.bus import BusError, BusTimeout, Disconnected, NoResponders
 from polis.gateway import finish
 from polis.gateway.decode import whole
@@ -367,19 +369,14 @@ class Proxy:
 _client = lru_cache(maxsize=1024)(call.client_headers)
 
 
-class _Asked:
+class _Asked(Struct, eq=False):
     """A request on the bus: it takes the reply in place of a future, so nothing waits a turn of the loop."""
 
-    __slots__ = ("exchange", "headers", "operation", "payload", "proxy")
-
-    def __init__(
-        self, proxy: Proxy, exchange: Exchange, operation: Operation, payload: bytes, headers: bytes
-    ) -> None:
-        self.proxy = proxy
-        self.exchange = exchange
-        self.operation = operation
-        self.payload = payload
-        self.headers = headers
+    proxy: Proxy
+    exchange: Exchange
+    operation: Operation
+    payload: bytes
+    headers: bytes
 
     def done(self) -> bool:
         return False
