@@ -99,8 +99,8 @@ class Command(Exchange):
 
     def __init__(self, speaker: Speaker, call: Call) -> None:
         headers = {}
-        if speaker.org:
-            headers[b"x-org-id"] = speaker.org.encode("latin-1")
+        if org := speaker.org:
+            headers[b"x-org-id"] = org.encode("latin-1")
         if call.key:
             headers[b"idempotency-key"] = call.key.encode()
         super().__init__("POST", LIVE, b"", headers, peer="", secure=False)

@@ -90,7 +90,8 @@ class Exchange:
         self.began = time.monotonic()
         given = headers.get(b"traceparent")
         self.here = trace.start() if given is None else trace.parse(given.decode("latin-1"))
-        self.request_id = _request_id(headers.get(b"x-request-id")) or self.here.trace_id
+        own = headers.get(b"x-request-id")
+        self.request_id = (own is not None and _request_id(own)) or self.here.trace_id
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
@@ -238,9 +239,9 @@ def _cookie(name: str) -> re.Pattern[bytes]:
     return re.compile(rb"(?:\A|;)[ \t]*" + re.escape(name.encode()) + rb"[ \t]*=([^;]*)")
 
 
-def _request_id(given: bytes | None) -> str:
+def _request_id(given: bytes) -> str:
     """The client's own name for its request, if it can stand in a header and a log line."""
-    if given is None or len(given) > _MAX_REQUEST_ID:
+    if len(given) > _MAX_REQUEST_ID:
         return ""
     text = given.decode("latin-1")
     return text if text.isascii() and text.isprintable() else ""

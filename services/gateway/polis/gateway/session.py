@@ -16,6 +16,7 @@ from msgspec import Raw
 from polis.gateway.slow import Slow
 from polis.gateway.views import View
 from polis.gateway.websocket import frames
+from polis.gateway.websocket.frames import BINARY, TEXT
 from polis.gateway.websocket.socket import TOO_SLOW
 from polis.proto import Refused
 from polis.proto.live import Call, Ping, Subscribe, Unsubscribe
@@ -132,7 +133,7 @@ class Session:
         """One whole message; with the others of this turn of the loop, for answers come many at a time."""
         if not self._said:
             asyncio.get_running_loop().call_soon(self._write_said)
-        self._said.append(frames.binary(payload) if self.codec.binary else frames.text(payload))
+        self._said.append(frames.frame(BINARY if self.codec.binary else TEXT, payload))
 
     def _write_said(self) -> None:
         said, self._said = self._said, []
