@@ -149,6 +149,36 @@ async def test_a_client_that_does_not_answer_a_close_is_left(end):
     assert await end.hear() == (-1, b"")
 
 
+async def test_what_is_written_in_one_turn_leaves_in_one_write_and_before_a_close(end, monkeypatch):
+    socket, writes = end.echo.socket, []
+    put = socket._put
+    monkeypatch.setattr(socket, "_put", lambda data: (writes.append(data), put(data)))
+
+    words = [frames.text(b"answer"), frames.text(b"entry")]
+    for word in words:
+        socket.write(word)
+    waits = (socket._waiting(), len(writes))
+    await eventually(lambda: writes)
+    socket.write(frames.text(b"last"))
+    socket.close(4401)
+
+    assert waits == (len(b"".join(words)), 0)
+    assert writes == [b"".join(words), frames.text(b"last")]
+    assert [(await end.hear())[1] for _ in range(3)] == [b"answer", b"entry", b"last"]
+    assert await end.closed() == 4401
+
+
+async def test_what_waits_for_the_end_of_a_turn_is_bounded(end):
+    word = frames.binary(bytes(1_000))
+    waited = set()
+    for _ in range(100):
+        end.echo.socket.write(word)
+        waited.add(end.echo.socket._waiting())
+
+    assert max(waited) <= 16 * 1024
+    assert [len((await end.hear())[1]) for _ in range(100)] == [1_000] * 100
+
+
 async def test_what_is_not_read_is_held_and_comes_whole_when_it_is(end):
     messages = [b"%06d" % n * 1_000 for n in range(400)]
     for message in messages:

@@ -57,7 +57,6 @@ class Session:
         "_holder",
         "_live",
         "_renewing",
-        "_said",
         "_socket",
         "_told_at",
         "_topics",
@@ -75,7 +74,6 @@ class Session:
         self.actor = actor
         self.codec = codec
         self.in_hand = 0
-        self._said: list[bytes] = []
         self._told_at = 0.0
 
     # What the socket tells
@@ -130,15 +128,8 @@ class Session:
         return await self._live.renewed(self._holder, self.actor)
 
     def say(self, payload: bytes) -> None:
-        """One whole message; with the others of this turn of the loop, for answers come many at a time."""
-        if not self._said:
-            asyncio.get_running_loop().call_soon(self._write_said)
-        self._said.append(frames.frame(BINARY if self.codec.binary else TEXT, payload))
-
-    def _write_said(self) -> None:
-        said, self._said = self._said, []
         self._told_at = asyncio.get_running_loop().time()
-        self._socket.write(said[0] if len(said) == 1 else b"".join(said))
+        self._socket.write(frames.frame(BINARY if self.codec.binary else TEXT, payload))
 
     # Topics
 
@@ -190,9 +181,7 @@ class Session:
     # Words
 
     def _tell(self, frame: dict[str, Any]) -> None:
-        payload = self.codec.of_json(msgspec.json.encode(frame))
-        self._told_at = asyncio.get_running_loop().time()
-        self._socket.write(frames.binary(payload) if self.codec.binary else frames.text(payload))
+        self.say(self.codec.of_json(msgspec.json.encode(frame)))
 
     def _refused(self, refusal: Refused, **told: Any) -> None:
         problem = Raw(encode_problem(refusal.problem, detail=refusal.detail))

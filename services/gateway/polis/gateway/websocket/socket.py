@@ -1,7 +1,7 @@
 """One WebSocket at the server's end: the protocol of its connection, from the handshake to the last byte.
 
-What is sent goes to the transport at once, which joins what one turn of the loop writes. While the client does not read, it
-is held here instead, within a bound and for some seconds; then the client is told that it is too slow.
+What is said in one turn of the loop, answers and what is told, leaves in one write at its end. While the client does not read,
+it is held here instead, within a bound and for some seconds; then the client is told that it is too slow.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ IDLE_S = 25.0
 """One that was told nothing either: less often, but before proxies and NATs forget the connection."""
 LINGER_S = 2.0
 """How long a closed connection waits for the other side to close."""
+_JOINED_BYTES = 16 * 1024
+"""So much waits for the end of a turn; from there on a write of its own costs little beside its bytes."""
 _KERNEL_BYTES = 128 * 1024
 """What the kernel holds for one client: by itself it would take megabytes of each that does not read."""
 _PING = frames.frame(PING, b"")
@@ -58,6 +60,8 @@ class WebSocket(asyncio.Protocol):
     """`write` takes whole frames, as `frames` makes them, any number of them in one piece; it never waits."""
 
     __slots__ = (
+        "_due",
+        "_due_bytes",
         "_held",
         "_held_bytes",
         "_number",
@@ -75,6 +79,8 @@ class WebSocket(asyncio.Protocol):
     def __init__(self, sockets: Sockets) -> None:
         self._sockets = sockets
         self._reader: Reader | None = Reader(sockets.bounds.message_bytes)
+        self._due: list[bytes] = []
+        self._due_bytes = 0
         self._held: list[bytes] | None = None
         self._held_bytes = 0
         self._paused_at = self._pinged_at = self._until = 0.0
@@ -88,14 +94,29 @@ class WebSocket(asyncio.Protocol):
     # What the session does
 
     def write(self, data: bytes, /) -> None:
-        self._sockets.busy.add(self._number)
-        self._put(data)
+        if not self._due:
+            self._sockets.busy.add(self._number)
+            self._sockets.loop.call_soon(self._flush)
+        self._due.append(data)
+        self._due_bytes += len(data)
+        if self._due_bytes > _JOINED_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Send what was written in this turn."""
+        due = self._due
+        if due:
+            self._due, self._due_bytes = [], 0
+            self._put(due[0] if len(due) == 1 else b"".join(due))
+
+    def _waiting(self) -> int:
+        return self._due_bytes or self._transport.get_write_buffer_size()
 
     def line(self) -> Line | None:
         """Good until the session has ended, which is before the socket's number can be another's."""
         if self._number == LEFT_OUT:
             return None
-        return Line(self._number, self._transport.get_write_buffer_size, self._sockets.busy)
+        return Line(self._number, self._waiting, self._sockets.busy)
 
     def close(self, code: int, reason: str = "") -> None:
         """Say goodbye. What the client has not read is dropped, but for what the transport has taken."""
@@ -104,6 +125,8 @@ class WebSocket(asyncio.Protocol):
             self._say_goodbye(code, reason)
 
     def _say_goodbye(self, code: int, reason: str = "") -> None:
+        if self._held is None:
+            self._flush()
         self._end_session()
         self._until = self._sockets.loop.time() + LINGER_S
         self._transport.write(frames.closing(code, reason))
@@ -188,7 +211,8 @@ class WebSocket(asyncio.Protocol):
             return
         self._put = self._transport.write
         if held:
-            self.write(b"".join(held))
+            self._sockets.busy.add(self._number)
+            self._put(b"".join(held))
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
