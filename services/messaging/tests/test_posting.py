@@ -13,7 +13,7 @@ import pytest
 
 from polis.messaging.bounds import Bucket
 from polis.messaging.service import service
-from polis.proto import catalog
+from polis.proto import Refused, catalog
 from polis.proto import messaging as m
 from polis.proto.contract import operation_of
 from polis.proto.problems import Forbidden, Invalid, Overloaded
@@ -73,15 +73,33 @@ async def test_a_repeat_answers_what_the_first_did_also_when_both_come_at_once(g
 
 
 async def test_what_one_says_in_a_moment_stands_in_the_order_in_which_they_said_it(group):
-    """Also where some of it takes more to judge."""
+    """Also where some of it takes more to judge: who is meant, what it replies to."""
     ada, _, id_ = group
-    cards = (m.MessagePart("card", content={"title": "x"}),), ()
-
-    posted = await asyncio.gather(
-        *(ada.call(m.PostMessage(id_, text="x", parts=cards[n % 2])) for n in range(12))
+    root = await ada.call(m.PostMessage(id_, text="what all of this is about"))
+    kinds = (
+        lambda: m.PostMessage(id_, text="x", reply_to=root.seq),
+        lambda: m.PostMessage(id_, text="x"),
+        lambda: m.PostMessage(id_, text="x", parts=(m.MessagePart("card", content={"title": "x"}),)),
+        lambda: m.PostMessage(id_, text=f"x @{uuid4()}"),
     )
 
-    assert [each.seq - posted[0].seq for each in posted] == list(range(12))
+    posted = await asyncio.gather(*(ada.call(kinds[n % 4]()) for n in range(24)))
+
+    assert [each.seq - root.seq for each in posted] == list(range(1, 25))
+
+
+async def test_what_is_refused_holds_up_nothing_that_is_said_behind_it(group):
+    ada, _, id_ = group
+
+    refused, posted = await asyncio.gather(
+        ada.call(m.PostMessage(id_, text="x", reply_to=4_000)),
+        ada.call(m.PostMessage(id_, text="y")),
+        return_exceptions=True,
+    )
+
+    assert isinstance(refused, Refused)
+    assert isinstance(refused.problem, m.MessageNotFound)
+    assert posted.seq
 
 
 _LOOK = """

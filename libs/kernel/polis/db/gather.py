@@ -71,18 +71,15 @@ class Gathering(Generic[Q, A]):
         self._waiting: deque[Asked[Q, A]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def ask(self, asked: Asked[Q, A]) -> A:
-        """The answer, or why there is none. Refused(Overloaded) when too many wait, DeadlineExceeded on time."""
+    def ask(self, asked: Asked[Q, A]) -> asyncio.Future[A]:
+        """The answer, or why there is none: DeadlineExceeded on time. Refused(Overloaded) at once when too many wait."""
         if len(self._waiting) >= self._bound:
             raise overloaded("too much waits for the database")
         self._waiting.append(asked)
+        self._watch.add(asked)
         if self._free:
             self._begin()
-        self._watch.add(asked)
-        try:
-            return await asked.answer
-        finally:
-            self._watch.discard(asked)
+        return asked.answer
 
     def enter(self) -> bool:
         """A lane for a caller that finds nobody else and serves itself, which takes no task; to be left again."""
@@ -110,6 +107,7 @@ class Gathering(Generic[Q, A]):
                     await self._serve(group)
                 finally:
                     for asked in group:
+                        self._watch.discard(asked)
                         if not asked.answer.done():
                             asked.fail(unavailable("the process is ending"))
         finally:
@@ -123,12 +121,13 @@ class Gathering(Generic[Q, A]):
         while self._waiting and len(group) < self._largest:
             asked = self._waiting.popleft()
             if asked.answer.done():
+                self._watch.discard(asked)
                 continue
-            key = self._key(asked) if self._key is not None else None
-            if key is not None and key in keys:
-                kept.append(asked)
-                continue
-            keys.add(key)
+            if self._key is not None:
+                keys.add(self._key(asked))
+                if len(keys) == len(group):
+                    kept.append(asked)
+                    continue
             group.append(asked)
         self._waiting.extendleft(reversed(kept))
         return group

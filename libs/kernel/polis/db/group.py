@@ -14,6 +14,7 @@ from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
 from polis.telemetry import Trace, current
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Hashable, Sequence
 
     from polis.db.database import Database
@@ -68,18 +69,21 @@ class GroupCommit(Generic[Rec, Ans]):
             lanes=lanes,
             largest=largest,
             bound=bound,
-            key=None if key is None else lambda asked: (asked.org_id, key(asked.question[1])),
+            key=None if key is None else lambda asked: (asked.org_id.int, key(asked.question[1])),
         )
 
-    async def put(self, org_id: UUID, record: Rec, *, deadline: Deadline | None = None) -> Ans:
-        """The record's answer, once it is committed.
+    def put(
+        self, org_id: UUID, record: Rec, *, deadline: Deadline | None = None, trace: Trace | None = None
+    ) -> asyncio.Future[Ans]:
+        """The record's answer, once it is committed. trace: what its events belong to, unless that is the current one.
 
-        Refused(Overloaded) when too much waits, Refused(DeadlineExceeded) or Refused(Unavailable) when it may or may not
-        have been written.
+        Refused(Overloaded) at once when too much waits, Refused(DeadlineExceeded) or Refused(Unavailable) when it may or
+        may not have been written.
         """
         if getattr(record, "org_id", org_id) != org_id:
             raise ValueError("the record names another org than its caller was verified for")
-        return await self._gathering.ask(Asked(org_id, (Caller.here(org_id), record), deadline))
+        caller = Caller(org_id, trace) if trace is not None else Caller.here(org_id)
+        return self._gathering.ask(Asked(org_id, (caller, record), deadline))
 
     async def _serve_quickly(self, group: list[Asked[tuple[Caller, Rec], Ans]]) -> None:
         """What can be is written by one statement; when that fails for a record's sake, nothing was, and all go the other way."""

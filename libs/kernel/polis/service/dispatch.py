@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,7 +22,7 @@ from polis.service.wire import encode_problem
 from polis.telemetry import log, metrics, spans, trace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from polis.bus import Message
     from polis.service.actor import Actor
@@ -39,11 +39,12 @@ _MAX_KEY = 255
 class Endpoint:
     """An operation with its handler and what `$SRV.STATS` tells of it."""
 
-    __slots__ = ("errors", "handler", "last_error", "operation", "requests", "seconds")
+    __slots__ = ("errors", "handler", "last_error", "operation", "promptly", "requests", "seconds")
 
-    def __init__(self, operation: Operation, handler: Callable[..., object]) -> None:
+    def __init__(self, operation: Operation, handler: Callable[..., Any], *, promptly: bool = False) -> None:
         self.operation = operation
         self.handler = handler
+        self.promptly = promptly
         self.requests = 0
         self.errors = 0
         self.seconds = 0.0
@@ -51,7 +52,7 @@ class Endpoint:
 
 
 class Call:
-    """One request in hand."""
+    """One request in hand. `task` is what it waits for: the task of its handler, or the answer of a prompt one."""
 
     __slots__ = ("actor", "begun", "deadline", "endpoint", "message", "overdue", "started", "task", "trace")
 
@@ -62,7 +63,7 @@ class Call:
         self.trace = here
         self.started = time.monotonic()
         self.actor: Actor = ANONYMOUS
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Future[Any] | None = None
         self.begun = False
         self.overdue = False
 
@@ -113,7 +114,35 @@ class Dispatcher:
 
     def _start(self, received: Call) -> None:
         self._running.add(received)
-        received.task = self._loop.create_task(self._answer(received))
+        if received.endpoint.promptly and (actor := self._known(received)) is not None:
+            self._answer_promptly(received, actor)
+        else:
+            received.task = self._loop.create_task(self._answer(received))
+
+    def _known(self, received: Call) -> Actor | None:
+        headers = received.message.headers
+        return self._kernel.keys.known(headers.get(call.ACTOR, ""), headers.get(call.ORG))
+
+    def _answer_promptly(self, received: Call, actor: Actor) -> None:
+        try:
+            answer = received.endpoint.handler(*self._opened(received, actor))
+        except Exception as error:  # noqa: BLE001 - the last wall, as in `_answer`
+            self._running.discard(received)
+            self._failed(received, error)
+            return
+        received.begun = True
+        received.task = answer
+        answer.add_done_callback(lambda answered: self._answered(received, answered))
+
+    def _answered(self, received: Call, answer: asyncio.Future[object]) -> None:
+        try:
+            self._reply(received, call.encode_answer(answer.result()))
+        except asyncio.CancelledError:
+            self._failed(received, Refused(DeadlineExceeded()))
+        except Exception as error:  # noqa: BLE001 - the last wall, as in `_answer`
+            self._failed(received, error)
+        finally:
+            self._finished(received)
 
     def _finished(self, done: Call) -> None:
         self._running.discard(done)
@@ -129,46 +158,56 @@ class Dispatcher:
         trace.follow(received.trace)
         try:
             await self._handle(received)
-        except Refused as refusal:
-            self._refuse(received, refusal.problem, refusal.detail)
         except asyncio.CancelledError:
             if not received.overdue:
                 raise
-            self._refuse(received, DeadlineExceeded())
-        except Exception as error:  # noqa: BLE001 - the last wall: recorded with its trace, told without text
-            log.error("request.failed", operation=received.endpoint.operation.name, exc_info=error)
-            self._refuse(received, Internal())
+            self._failed(received, Refused(DeadlineExceeded()))
+        except Exception as error:  # noqa: BLE001 - the last wall
+            self._failed(received, error)
         finally:
             self._finished(received)
 
     async def _handle(self, received: Call) -> None:
-        operation = received.endpoint.operation
-        headers = received.message.headers
-        token, org, keys = headers.get(call.ACTOR, ""), headers.get(call.ORG), self._kernel.keys
-        received.actor = keys.known(token, org) or await keys.actor(token, org)
-        admit(operation, received.actor)
+        actor = self._known(received)
+        if actor is None:
+            headers = received.message.headers
+            actor = await self._kernel.keys.actor(headers.get(call.ACTOR, ""), headers.get(call.ORG))
+        answer = received.endpoint.handler(*self._opened(received, actor))
+        if received.endpoint.operation.streams:
+            await self._stream(received, answer)
+        else:
+            self._reply(received, call.encode_answer(await answer))
+
+    def _opened(self, received: Call, actor: Actor) -> tuple[object, Context[Any]]:
+        """The request and the context of a call that its actor may make. Refused otherwise."""
+        operation, headers = received.endpoint.operation, received.message.headers
+        received.actor = actor
+        admit(operation, actor)
         request = _decode(operation, received.message.payload)
-        context: Context[Any] = Context(
+        context = Context(
             self._kernel,
             self._own,
             operation,
             request,
-            actor=received.actor,
+            actor=actor,
             deadline=received.deadline,
             trace=received.trace,
             key=_key(operation, headers.get(call.IDEMPOTENCY_KEY, "")),
             headers=headers,
         )
-        if operation.streams:
-            parts = cast("AsyncGenerator[object, None]", received.endpoint.handler(request, context))
-            await self._stream(received, parts)
-            return
-        try:
-            answer = await cast("Awaitable[object]", received.endpoint.handler(request, context))
-        except Replayed as replayed:
-            self._reply(received, b"" if operation.answer is None else replayed.answer, {REPLAYED: "true"})
+        return request, context
+
+    def _failed(self, received: Call, error: Exception) -> None:
+        """What is no answer from before and no refusal is a defect: recorded with its trace, told without text."""
+        if isinstance(error, Replayed):
+            nothing = received.endpoint.operation.answer is None
+            self._reply(received, b"" if nothing else error.answer, {REPLAYED: "true"})
+        elif isinstance(error, Refused):
+            self._refuse(received, error.problem, error.detail)
         else:
-            self._reply(received, call.encode_answer(answer), None)
+            with trace.enter(received.trace):
+                log.error("request.failed", operation=received.endpoint.operation.name, exc_info=error)
+            self._refuse(received, Internal())
 
     async def _stream(self, received: Call, parts: AsyncGenerator[object, None]) -> None:
         received.deadline = Deadline.after(_STREAM_S)
@@ -178,7 +217,7 @@ class Dispatcher:
             log.warning("stream.abandoned", operation=received.endpoint.operation.name)
         self._record(received, 200, "")
 
-    def _reply(self, received: Call, payload: bytes, headers: dict[str, str] | None) -> None:
+    def _reply(self, received: Call, payload: bytes, headers: dict[str, str] | None = None) -> None:
         self._publish(received, payload, headers)
         self._record(received, 200, "")
 

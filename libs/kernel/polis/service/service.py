@@ -48,13 +48,20 @@ class Handlers:
 
     def __init__(self) -> None:
         self.handlers: dict[type, Callable[..., object]] = {}
+        self.prompt: set[type] = set()
         self.listeners: dict[type[Event], Callable[..., Awaitable[None]]] = {}
 
-    def handles(self, request: type[Request[Any]]) -> Callable[[F], F]:
-        """Declare the handler of an operation: `async def (request, ctx) -> answer`, or an async generator."""
+    def handles(self, request: type[Request[Any]], *, promptly: bool = False) -> Callable[[F], F]:
+        """Declare the handler of an operation: `async def (request, ctx) -> answer`, or an async generator.
+
+        promptly: `def (request, ctx) -> Future[answer]`, called in the order in which calls come, from within the parser of the
+        bus, so that it must not block. It spares the call its task; its trace is the context's, and not the current one.
+        """
 
         def declare(handler: F) -> F:
             self._handle(request, handler)
+            if promptly:
+                self.prompt.add(request)
             return handler
 
         return declare
@@ -73,6 +80,7 @@ class Handlers:
         for other in others:
             for request, handler in other.handlers.items():
                 self._handle(request, handler)
+            self.prompt |= other.prompt
             for event, listener in other.listeners.items():
                 self._listen(event, listener)
 
@@ -228,19 +236,21 @@ class _Serving:
     async def _listen(
         self, kernel: Kernel, own: object, dispatcher: Dispatcher
     ) -> Callable[[], Awaitable[None]]:
-        endpoints = [Endpoint(operation_of(r), h) for r, h in self._service.handlers.items()]
+        service = self._service
+        endpoints = [
+            Endpoint(operation_of(request), handler, promptly=request in service.prompt)
+            for request, handler in service.handlers.items()
+        ]
         subscriptions = [
-            await kernel.bus.subscribe(
-                e.operation.subject, _receiver(dispatcher, e), queue=self._service.name
-            )
+            await kernel.bus.subscribe(e.operation.subject, _receiver(dispatcher, e), queue=service.name)
             for e in endpoints
         ]
-        discovery = Discovery(kernel.bus, self._service.name, endpoints)
+        discovery = Discovery(kernel.bus, service.name, endpoints)
         await discovery.start()
         workers = []
         if kernel.has_database:
             relay = Relay(kernel)
-            inbox = Inbox(kernel, own, self._service.listeners)
+            inbox = Inbox(kernel, own, service.listeners)
             workers = [
                 kernel.tasks.start(relay.run(), name="relay"),
                 kernel.tasks.start(keep_retention(kernel), name="retention"),

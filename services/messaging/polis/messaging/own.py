@@ -15,6 +15,7 @@ from polis.messaging.handoff import clock
 from polis.messaging.keeping import retention
 from polis.messaging.live.presence import Presences
 from polis.messaging.messages import posting
+from polis.messaging.messages.judged import Judged
 from polis.messaging.messages.plain import PlainPosts
 from polis.messaging.notifications import clock as notifications
 from polis.messaging.search.words import Indexer
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from polis.messaging.config import Config
-    from polis.service import Kernel
+    from polis.service import Actor, Kernel
 
 _BURST_S = 5.0
 """So many seconds' worth may come at once."""
@@ -45,9 +46,10 @@ class Own:
         self.telling = Telling(kernel.bus)
         self.bounds = Bounds(config.agent_talk_turns, config.agent_talk_characters)
         self.posting = posting.Posting(self.telling, self.bounds)
+        self.judged = Judged()
         self.posts = posting.group(kernel.database, self.posting, PlainPosts(kernel.database, self.telling))
-        self.posting_by_principal = _bucket(config.posts_per_second)
-        self.posting_in_conversation = _bucket(config.conversation_posts_per_second)
+        self._posts_of_principal = _bucket(config.posts_per_second)
+        self._posts_in_conversation = _bucket(config.conversation_posts_per_second)
         self.pieces = saying.group(kernel.database, saying.Saying(self.telling, config.stream_lease_s))
         self.saying_in_stream = _bucket(config.stream_pieces_per_second)
         self.stuck: Passing[UUID, float] = Passing(operator.le, most=10_000)
@@ -57,7 +59,16 @@ class Own:
         self.directory = Directory()
         self.presences = Presences(kernel, self.telling)
         self.indexer = Indexer(kernel.database)
+        self.telling.on_posted.append(self.indexer.heed)
         self.exporting = asyncio.Semaphore(config.exports)
+
+    def demand_rate(self, actor: Actor, conversation_id: UUID | None = None) -> None:
+        """Whatever is told to everybody in a conversation counts like a message. Refused(Overloaded)."""
+        # Of numbers, for a UUID takes its time to be hashed.
+        org = actor.org_id.int
+        self._posts_of_principal.demand((org, actor.principal_id.int))
+        if conversation_id is not None:
+            self._posts_in_conversation.demand((org, conversation_id.int))
 
 
 def _bucket(rate: float) -> Bucket:

@@ -17,7 +17,7 @@ from polis.proto.messaging import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
     from polis.bus import Bus
@@ -28,11 +28,15 @@ _MOST_BYTES = 512 * 1024
 
 
 class Telling:
-    """Publishes on live subjects. Lossy: who hears a gap asks for what it missed."""
+    """Publishes on live subjects. Lossy: who hears a gap asks for what it missed.
+
+    on_posted: called back with the org and the conversation in which something was posted.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._encoder = msgspec.json.Encoder()
+        self.on_posted: list[Callable[[UUID, UUID], None]] = []
 
     def posted(self, said: Iterable[tuple[UUID, Message]]) -> None:
         """Messages that have committed, each with its org."""
@@ -42,6 +46,8 @@ class Telling:
             by_conversation.setdefault((org_id, made.conversation_id), []).append(entry)
         for (org_id, conversation_id), entries in by_conversation.items():
             self.entries(org_id, conversation_id, entries)
+            for callback in self.on_posted:
+                callback(org_id, conversation_id)
 
     def entries(self, org_id: UUID, conversation_id: UUID, entries: Sequence[Entry]) -> None:
         payload = self._encoder.encode(LiveConversation(entries=tuple(entries)))

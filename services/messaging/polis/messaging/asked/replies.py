@@ -108,7 +108,6 @@ async def put(tx: Transaction, own: Own, ask_id: UUID, message: Message) -> None
         ask_id,
         message.sender_id,
     )
-    tx.after_commit(lambda: own.indexer.heed(org_id, conversation_id))
 
 
 def why_not(refusal: Refused) -> str:

@@ -33,7 +33,7 @@ handlers = Handlers()
 
 @handlers.handles(messaging.ControlConversation)
 async def control_conversation(request: messaging.ControlConversation, ctx: Context[Own]) -> ControlAnswer:
-    ctx.own.posting_by_principal.demand((ctx.actor.org_id, ctx.actor.principal_id))
+    ctx.own.demand_rate(ctx.actor)
     row = await access.see(ctx, request.conversation_id)
     if isinstance(request.control, RouteControl | HandoffControl):
         await rights.demand(ctx, row, request.control)

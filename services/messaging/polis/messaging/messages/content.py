@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from polis.messaging.config import Config
     from polis.messaging.own import Own
     from polis.proto.catalog import Artifact
+    from polis.proto.messaging import PostMessage
     from polis.service import Context
 
 MAX_BYTES = 64 * 1024
@@ -96,10 +97,11 @@ def _bytes(value: object) -> int:
 
 async def looked_up(ctx: Context[Own], parts: Sequence[MessagePart], into: UUID) -> Carried:
     """The parts of a message of a conversation with what is known of their files. Refused(AttachmentRefused)."""
-    known, sent_on = [], set()
+    known: list[MessagePart] = []
+    sent_on = set()
     for part in parts:
         if part.artifact_id is None:
-            known.append(msgspec.structs.replace(part, name="", media_type="", size=0))
+            known += without_files((part,))
             continue
         artifact = await _file(ctx, part.artifact_id)
         _demand_taken(ctx.own.config, part, artifact)
@@ -111,6 +113,11 @@ async def looked_up(ctx: Context[Own], parts: Sequence[MessagePart], into: UUID)
             )
         )
     return Carried(tuple(known), frozenset(sent_on))
+
+
+def without_files(parts: Sequence[MessagePart]) -> tuple[MessagePart, ...]:
+    """Parts that bring no file: what they say of one is not so."""
+    return tuple(msgspec.structs.replace(part, name="", media_type="", size=0) for part in parts)
 
 
 async def _file(ctx: Context[Own], artifact_id: UUID) -> Artifact:
@@ -152,6 +159,11 @@ def _agree(said: str, found: str) -> bool:
 
 def _refused(artifact_id: UUID, reason: str) -> Refused:
     return Refused(AttachmentRefused(artifact_id=artifact_id, reason=reason))
+
+
+def names(request: PostMessage) -> bool:
+    """Whether a message may mention somebody."""
+    return bool(request.mentions) or "@" in request.text
 
 
 async def mentions(ctx: Context[Own], text: str, given: Sequence[str] = ()) -> tuple[UUID, ...]:

@@ -87,14 +87,18 @@ class PlainPosts:
 
 def _chosen(posts: Sequence[Post]) -> list[int]:
     """Those that may be plain: nothing overtakes what its sender has said before it in that conversation."""
-    chosen, behind = [], set()
+    chosen: list[int] = []
+    behind: set[tuple[UUID, UUID]] = set()
     for n, post in enumerate(posts):
-        said = post.message.conversation_id, post.message.sender_id
-        if _may_be_plain(post) and said not in behind:
+        if _may_be_plain(post) and (not behind or _said(post) not in behind):
             chosen.append(n)
         else:
-            behind.add(said)
+            behind.add(_said(post))
     return chosen
+
+
+def _said(post: Post) -> tuple[UUID, UUID]:
+    return post.message.conversation_id, post.message.sender_id
 
 
 def _may_be_plain(post: Post) -> bool:

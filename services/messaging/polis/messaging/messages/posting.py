@@ -100,7 +100,7 @@ def _key(post: Post) -> Hashable:
     message = post.message
     if message.client_id is None:
         return id(post)
-    return message.conversation_id, message.sender_id, message.client_id
+    return message.conversation_id.int, message.sender_id.int, message.client_id
 
 
 class Posting:

@@ -15,17 +15,22 @@ from polis.messaging.asked import replies
 from polis.messaging.asked import service as asked
 from polis.messaging.conversations.turn import Turn
 from polis.messaging.messages import changes, content, files, rows
-from polis.messaging.messages.posting import post_of
+from polis.messaging.messages.content import Carried
+from polis.messaging.messages.posting import Post, post_of
 from polis.messaging.messages.rows import Found
 from polis.messaging.own import Own
 from polis.proto import Page, Refused, messaging
 from polis.proto.messaging import MAX_SEQ, Message, Posted
 from polis.proto.problems import Fault, Forbidden, Invalid, StaleCursor
 from polis.service import Context, Handlers
+from polis.telemetry import trace
 
 if TYPE_CHECKING:
+    import asyncio
+
     from polis.db import Transaction
     from polis.messaging.access import ConversationRow
+    from polis.messaging.messages.judged import Place
 
 handlers = Handlers()
 _UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,42 +46,76 @@ class Position(Struct, frozen=True):
     bound: int
 
 
-@handlers.handles(messaging.PostMessage)
-async def post_message(request: messaging.PostMessage, ctx: Context[Own]) -> Posted:
-    own, sender = ctx.own, ctx.actor.principal_id
-    own.posting_by_principal.demand((ctx.actor.org_id, sender))
-    own.posting_in_conversation.demand((ctx.actor.org_id, request.conversation_id))
+@handlers.handles(messaging.PostMessage, promptly=True)
+def post_message(request: messaging.PostMessage, ctx: Context[Own]) -> asyncio.Future[Posted]:
+    said = (ctx.actor.org_id.int, ctx.actor.principal_id.int, request.conversation_id.int)
+    ctx.own.demand_rate(ctx.actor, request.conversation_id)
     content.demand_bounds(request.text, request.parts, request.attributes)
+    if said in ctx.own.judged or not _is_all_known(request, ctx):
+        return ctx.own.judged.go_on(said, lambda place: _post(request, ctx, place))
+    return _put(request, ctx, Carried(content.without_files(request.parts)))
+
+
+def _is_all_known(request: messaging.PostMessage, ctx: Context[Own]) -> bool:
+    """Whether nothing has to be looked up for a message: it answers nothing, names nobody and brings no file."""
+    return not (
+        request.reply_to
+        or request.thread
+        or ctx.keyed
+        or content.names(request)
+        or any(part.artifact_id for part in request.parts)
+    )
+
+
+def _put(
+    request: messaging.PostMessage, ctx: Context[Own], carried: Carried, mentions: tuple[UUID, ...] = ()
+) -> asyncio.Future[Posted]:
+    post = _post_of(request, ctx, carried, mentions)
+    return ctx.own.posts.put(ctx.actor.org_id, post, deadline=ctx.deadline, trace=ctx.trace)
+
+
+async def _post(request: messaging.PostMessage, ctx: Context[Own], place: Place) -> Posted:
+    trace.follow(ctx.trace)
+    await place.comes()
     carried = await content.looked_up(ctx, request.parts, request.conversation_id)
+    mentions = await content.mentions(ctx, request.text, request.mentions)
+    ask = await replies.asked_by(ctx, request)
+    if not ctx.keyed and ask is None:
+        posting = _put(request, ctx, carried, mentions)
+        place.leave()
+        return await posting
+    async with ctx.transaction() as tx:
+        post = _post_of(request, ctx, carried, mentions)
+        [answer] = await ctx.own.posting.write(tx, [Caller.here(ctx.actor.org_id)], [post])
+        if isinstance(answer, Refused):
+            raise answer
+        if ask is not None:
+            await replies.begin(tx, ask, answer)
+        posted = tx.answer(answer)
+    place.leave()
+    if ask is not None:
+        await asked.heed(request, posted, ask, ctx)
+    return posted
+
+
+def _post_of(
+    request: messaging.PostMessage, ctx: Context[Own], carried: Carried, mentions: tuple[UUID, ...]
+) -> Post:
+    """What is to be posted; where and when it will stand is not known yet."""
     message = Message(
         request.conversation_id,
         0,
-        sender,
+        ctx.actor.principal_id,
         _UNKNOWN,
         request.text,
         carried.parts,
         request.reply_to,
         request.thread,
-        await content.mentions(ctx, request.text, request.mentions),
+        mentions,
         request.attributes,
         request.client_id,
     )
-    post = post_of(ctx.actor.org_id, message, sent_on=carried.sent_on)
-    ask = await replies.asked_by(ctx, request)
-    if not ctx.keyed and ask is None:
-        posted = await own.posts.put(ctx.actor.org_id, post, deadline=ctx.deadline)
-    else:
-        async with ctx.transaction() as tx:
-            [answer] = await own.posting.write(tx, [Caller.here(ctx.actor.org_id)], [post])
-            if isinstance(answer, Refused):
-                raise answer
-            if ask is not None:
-                await replies.begin(tx, ask, answer)
-            posted = tx.answer(answer)
-    own.indexer.heed(ctx.actor.org_id, request.conversation_id)
-    if ask is not None:
-        await asked.heed(request, posted, ask, ctx)
-    return posted
+    return post_of(ctx.actor.org_id, message, sent_on=carried.sent_on)
 
 
 @handlers.handles(messaging.ListMessages)
@@ -157,7 +196,7 @@ async def check_file(request: messaging.CheckFile, ctx: Context[Own]) -> messagi
 
 @handlers.handles(messaging.EditMessage)
 async def edit_message(request: messaging.EditMessage, ctx: Context[Own]) -> Message:
-    _demand_rate(ctx, request.conversation_id)
+    ctx.own.demand_rate(ctx.actor, request.conversation_id)
     carried = (
         None
         if request.parts is None
@@ -203,7 +242,7 @@ async def delete_message(request: messaging.DeleteMessage, ctx: Context[Own]) ->
 
 @handlers.handles(messaging.ReactToMessage)
 async def react_to_message(request: messaging.ReactToMessage, ctx: Context[Own]) -> Message:
-    _demand_rate(ctx, request.conversation_id)
+    ctx.own.demand_rate(ctx.actor, request.conversation_id)
     async with ctx.transaction() as tx:
         row, message = await _lock(tx, ctx, request.conversation_id, request.seq)
         row.demand_speaking(ctx.now())
@@ -216,7 +255,7 @@ async def react_to_message(request: messaging.ReactToMessage, ctx: Context[Own])
 
 @handlers.handles(messaging.PinMessage)
 async def pin_message(request: messaging.PinMessage, ctx: Context[Own]) -> Message:
-    _demand_rate(ctx, request.conversation_id)
+    ctx.own.demand_rate(ctx.actor, request.conversation_id)
     async with ctx.transaction() as tx:
         row, message = await _lock(tx, ctx, request.conversation_id, request.seq)
         row.demand_speaking(ctx.now())
@@ -233,12 +272,6 @@ async def _lock(
     """A message of a locked conversation that the caller may read."""
     row = await access.lock(tx, ctx, conversation_id)
     return row, await rows.get(tx, row.id, seq)
-
-
-def _demand_rate(ctx: Context[Own], conversation_id: UUID) -> None:
-    """Whatever is told to everybody in a conversation counts like a message."""
-    ctx.own.posting_by_principal.demand((ctx.actor.org_id, ctx.actor.principal_id))
-    ctx.own.posting_in_conversation.demand((ctx.actor.org_id, conversation_id))
 
 
 def _turn(tx: Transaction, ctx: Context[Own], row: ConversationRow) -> Turn:

@@ -64,7 +64,6 @@ async def end(tx: Transaction, own: Own, row: StreamRow, outcome: Outcome) -> in
         row.id, row.producer_id, row.shown, state=outcome.state, reply_to=row.reply_to, message_seq=seq
     )
     tx.after_commit(lambda: own.telling.streams(row.org_id, row.conversation_id, told))
-    own.indexer.heed(row.org_id, row.conversation_id)
     return seq
 
 

@@ -28,8 +28,7 @@ handlers = Handlers()
 @handlers.handles(messaging.BeginStream)
 async def begin_stream(request: messaging.BeginStream, ctx: Context[Own]) -> StreamStatus:
     own, me = ctx.own, ctx.actor.principal_id
-    own.posting_by_principal.demand((ctx.actor.org_id, me))
-    own.posting_in_conversation.demand((ctx.actor.org_id, request.conversation_id))
+    own.demand_rate(ctx.actor, request.conversation_id)
     if request.run_id is not None:
         await _demand_own_run(ctx, request.run_id)
     async with ctx.transaction() as tx:
