@@ -19,6 +19,7 @@ from polis.proto.contract import operation_of
 from polis.proto.problems import Forbidden, Invalid, Overloaded
 from polis.service import call, serving
 from polis.service.wire import encode_problem
+from polis.telemetry import trace
 
 _READ = "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'messages' and schemaname = 'messaging'"
 
@@ -86,6 +87,22 @@ async def test_what_one_says_in_a_moment_stands_in_the_order_in_which_they_said_
     posted = await asyncio.gather(*(ada.call(kinds[n % 4]()) for n in range(24)))
 
     assert [each.seq - root.seq for each in posted] == list(range(1, 25))
+
+
+async def test_a_post_that_waits_for_the_database_is_answered_at_its_deadline(group, stage):
+    ada, _, id_ = group
+    operation = operation_of(m.PostMessage)
+    headers = call.headers_of(token=ada.token, org="", idempotency_key="", timeout_s=0.5, here=trace.start())
+    payload = call.encode(operation, m.PostMessage(id_, text="x"))
+    admin = await asyncpg.connect(stage.database.admin_url)
+
+    async with admin.transaction():
+        await admin.execute("select 1 from messaging.conversations where id = $1 for update", id_)
+        late = await ada.caller.bus.request(operation.subject, payload, headers=headers, timeout_s=15)
+    await admin.close()
+
+    assert late.headers[call.ERROR_CODE] == "504"
+    assert (await ada.call(m.PostMessage(id_, text="y"))).seq
 
 
 async def test_what_is_refused_holds_up_nothing_that_is_said_behind_it(group):
