@@ -44,7 +44,7 @@ KEPT = frozenset(
             "runtime.signals",
         ),
         *(f"messaging.{t}" for t in ("conversations", "participants", "entries", "messages", "revisions")),
-        *(f"messaging.{t}" for t in ("words", "indexed", "streams", "stream_parts", "asked", "notices")),
+        *(f"messaging.{t}" for t in ("passages", "indexed", "streams", "stream_parts", "asked", "notices")),
     }
 )
 """Tables that keep what was done for longer than the load lasts, or for good."""

@@ -292,7 +292,7 @@ async def test_an_edit_keeps_what_was_said_and_a_deletion_keeps_nothing(stage, g
         m.DeleteMessage(id_, posted.seq),
     ):
         assert isinstance(await refused(tom.call(request)), m.MessageDeleted)
-    for table in ("messages", "entries", "revisions", "words", "outbox"):
+    for table in ("messages", "entries", "revisions", "passages", "outbox"):
         async with stage.running["messaging"].kernel.database.across_orgs() as tx:
             rows = await tx.rows(
                 str, f"select t::text from messaging.{table} t where t.org_id = $1", ada.org_id

@@ -42,7 +42,7 @@ async def live(api: Api, known: Any) -> None:
     await api.call("PUT", "/notification-preferences", {"mail": True})
     streamed = await api.call("POST", f"{path}/streams", {"client_id": "1"})
     await api.call("POST", f"/streams/{streamed['stream_id']}/text", {"at": 0, "text": "Hello"})
-    for table in ("words", "indexed"):
+    for table in ("passages", "indexed"):
         await eventually(lambda table=table: known("messaging", table))
 
 

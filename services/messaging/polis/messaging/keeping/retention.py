@@ -66,6 +66,8 @@ async def _forget(database: Database, due: _Due) -> None:
             due.id,
             due.upto + 1,
         )
+        # The passage that goes on behind what goes.
+        await tx.execute("select messaging.reword($1, $2, $3)", due.org_id, due.id, due.upto + 1)
     for statement in _DELETIONS:
         while await _some(database, statement, due) == _BATCH:
             pass
@@ -83,7 +85,7 @@ _BY_NUMBER = tuple(
         where t.org_id = $1 and t.conversation_id = $2 and t.seq <= $3 order by t.seq limit $4
     )
     """  # noqa: S608 - constants
-    for table in ("words", "files", "revisions", "asked", "turn_claims", "turns", "entries", "messages")
+    for table in ("passages", "files", "revisions", "asked", "turn_claims", "turns", "entries", "messages")
 )
 _DELETIONS = (
     *_BY_NUMBER,

@@ -55,6 +55,7 @@ async def edit(turn: Turn, message: Message, said: Message) -> Message:
         turn.at,
     )
     await _put(turn, changed)
+    await _reword(turn, message.seq)
     seq = turn.add("edited", message=changed)
     await tx.emit(MessageChanged(row.org_id, row.id, seq, changed.seq, turn.actor_id, changed.revision))
     return changed
@@ -76,6 +77,7 @@ async def delete(turn: Turn, message: Message) -> Message:
     )
     row, tx = turn.row, turn.tx
     await _put(turn, gone)
+    await _reword(turn, message.seq)
     await tx.execute(
         "delete from messaging.revisions where org_id = $1 and conversation_id = $2 and seq = $3",
         row.org_id,
@@ -148,7 +150,7 @@ async def _demand_room(turn: Turn) -> None:
 
 
 async def _put(turn: Turn, message: Message) -> None:
-    """Store a message as it is from now on, and its words: whoever indexes behind it leaves those that are there."""
+    """Store a message as it is from now on."""
     more = more_of(message)
     reactions = msgspec.json.encode(message.reactions).decode() if message.reactions else None
     await turn.tx.execute(
@@ -171,17 +173,11 @@ async def _put(turn: Turn, message: Message) -> None:
         message.pinned_by,
         reactions,
     )
-    await turn.tx.execute(
-        """
-        insert into messaging.words (org_id, conversation_id, seq, search)
-        values ($1, $2, $3, messaging.lexemes($4) || array_to_tsvector(array[' ' || $2::uuid::text]))
-        on conflict (org_id, conversation_id, seq) do update set search = excluded.search
-        """,
-        turn.row.org_id,
-        turn.row.id,
-        message.seq,
-        message.text,
-    )
+
+
+async def _reword(turn: Turn, seq: int) -> None:
+    """Let it be found by what it says now, and by nothing else; what is not indexed yet is indexed as it is by then."""
+    await turn.tx.execute("select messaging.reword($1, $2, $3)", turn.row.org_id, turn.row.id, seq)
 
 
 def demand_there(message: Message) -> None:

@@ -17,7 +17,7 @@ from polis.messaging.messages.rows import COLUMNS, PAGE_BYTES, MessageRow
 from polis.messaging.own import Own
 from polis.proto import Page, Refused, messaging
 from polis.proto.contract import LATEST
-from polis.proto.messaging import FoundMessage
+from polis.proto.messaging import MAX_SEQ, FoundMessage
 from polis.proto.problems import StaleCursor
 from polis.service import Context, Handlers
 
@@ -40,9 +40,20 @@ class Position(Struct, frozen=True):
     seq: int = 0
 
 
+class _Found(Struct, frozen=True):
+    """A passage that holds the words, by when its last message was sent, and a message of it that says all of them."""
+
+    last_at: datetime
+    conversation_id: UUID
+    last_seq: int
+    seq: int | None
+    sent_at: datetime | None
+
+
 class _Hit(Struct, frozen=True):
     conversation_id: UUID
     seq: int
+    sent_at: datetime
 
 
 @handlers.handles(messaging.SearchMessages)
@@ -100,41 +111,69 @@ async def _mine(db: Tenant, principal_id: UUID) -> list[UUID]:
 async def _hits(
     ctx: Context[Own], query: str, where: list[UUID], request: messaging.SearchMessages, at: Position
 ) -> list[_Hit]:
-    """Numbers alone, found across orgs: a policy would keep the planner from the index, as `@@` is not known not to leak.
+    """One more than there is place for on the page, or all there are.
 
+    Numbers alone, found across orgs: a policy would keep the planner from the index, as `@@` is not known not to leak.
     The statement names the org and the conversations, and what it finds is read under the policies like anything else.
     """
+    wanted = most = request.limit + 1
+    hits: list[_Hit] = []
+    before = (LATEST, UUID(int=2**128 - 1), MAX_SEQ)
     tx: Transaction
     async with ctx.across_orgs() as tx:
-        return await tx.rows(
-            _Hit,
-            """
-            select m.conversation_id, m.seq
-            from messaging.words w
-            cross join lateral (
-                -- Each by its key: before the tables are analysed, all messages of the org were gone through.
-                select h.conversation_id, h.seq, h.sender_id, h.sent_at, h.deleted_at from messaging.messages h
-                where h.org_id = w.org_id and h.conversation_id = w.conversation_id and h.seq = w.seq offset 0
-            ) m
-            where w.search @@ (to_tsquery('pg_catalog.simple', $1) && $2::text::tsquery)
-                and w.org_id = $3 and w.conversation_id = any($4::uuid[]) and m.deleted_at is null
-                and ($5::uuid is null or m.sender_id = $5)
-                and ($6::timestamptz is null or m.sent_at >= $6) and ($7::timestamptz is null or m.sent_at < $7)
-                and (m.sent_at, m.conversation_id, -m.seq) < ($8, $9, -$10::bigint)
-            order by m.sent_at desc, m.conversation_id desc, m.seq limit $11
-            """,
-            query,
-            " | ".join(f"' {each}'" for each in where),
-            ctx.actor.org_id,
-            where,
-            request.sender_id,
-            request.since,
-            request.until,
-            at.sent_at,
-            at.conversation_id,
-            at.seq,
-            request.limit + 1,
-        )
+        while True:
+            found = await tx.rows(
+                _Found,
+                FOUND,
+                query,
+                " | ".join(f"' {each}'" for each in where),
+                ctx.actor.org_id,
+                request.sender_id,
+                request.since,
+                request.until,
+                at.sent_at,
+                at.conversation_id,
+                at.seq,
+                *before,
+                most,
+            )
+            hits += [
+                _Hit(each.conversation_id, each.seq, each.sent_at)
+                for each in found
+                if each.seq is not None and each.sent_at is not None
+            ]
+            if len({(each.conversation_id, each.last_seq) for each in found}) < most:
+                break
+            before = (found[-1].last_at, found[-1].conversation_id, found[-1].last_seq)
+            if sum(hit.sent_at > found[-1].last_at for hit in hits) >= wanted:
+                break
+            most *= 4
+    hits.sort(key=lambda hit: hit.seq)
+    hits.sort(key=lambda hit: (hit.sent_at, hit.conversation_id), reverse=True)
+    return hits[:wanted]
+
+
+FOUND = """
+    select w.last_at, w.conversation_id, w.last_seq, m.seq, m.sent_at
+    from (
+        -- The conversation is a word of the passage. The key of passages would be as good for the org as long as there are few.
+        select w.org_id, w.conversation_id, w.first_seq, w.seq as last_seq, w.last_at from messaging.passages w
+        where w.search @@ ($1::text::tsquery && $2::text::tsquery) and w.org_id is not distinct from $3
+            and ($5::timestamptz is null or w.last_at >= $5) and ($6::timestamptz is null or w.first_at < $6)
+            and w.first_at <= $7 and (w.last_at, w.conversation_id, w.seq) < ($10, $11, $12)
+        order by w.last_at desc, w.conversation_id desc, w.seq desc limit $13
+    ) w
+    left join lateral (
+        select h.seq, h.sent_at from messaging.messages h
+        where h.org_id = w.org_id and h.conversation_id = w.conversation_id and h.seq between w.first_seq and w.last_seq
+            and h.deleted_at is null and ($4::uuid is null or h.sender_id = $4)
+            and ($5::timestamptz is null or h.sent_at >= $5) and ($6::timestamptz is null or h.sent_at < $6)
+            and (h.sent_at, h.conversation_id, -h.seq) < ($7, $8, -$9::bigint)
+            and array_to_tsvector(messaging.words_of(h.text, octet_length(h.text))) @@ $1::text::tsquery offset 0
+    ) m on true
+    order by w.last_at desc, w.conversation_id desc, w.last_seq desc
+"""
+"""Of the newest passages before one that hold the words: the messages that say them, behind a position."""
 
 
 async def _read(db: Tenant, hits: list[_Hit]) -> list[MessageRow]:

@@ -16,15 +16,22 @@ if TYPE_CHECKING:
 _TOGETHER_S = 0.2
 """What is said within this is indexed together."""
 _LOOK_S = 60.0
-"""How often it is looked for what a process left behind that has died."""
+"""How often it is looked for what was left behind: by a process that has died, or by one whose caller had gone."""
+_LOOKED_AT = 5_000
+"""Conversations that are looked at then, the next ones each time. All of them are when a process starts."""
 _CONVERSATIONS = 50
 """So many are indexed by one statement, of each so many messages."""
-_MESSAGES = 100
+_MESSAGES = 256
+_FIRST = (UUID(int=0), UUID(int=0))
 
 
-class _Behind(Struct, frozen=True):
+class _Looked(Struct, frozen=True):
+    """A conversation that is behind, or the last one of those that were looked at, behind which there are more."""
+
     org_id: UUID
     conversation_id: UUID
+    behind: bool
+    last: bool
 
 
 class Indexer:
@@ -35,6 +42,7 @@ class Indexer:
         self._heeded: set[tuple[UUID, UUID]] = set()
         self._wake = asyncio.Event()
         self._look_at = 0.0
+        self._looked: tuple[UUID, UUID] | None = None
 
     def heed(self, org_id: UUID, conversation_id: UUID) -> None:
         """Something was said in a conversation."""
@@ -49,10 +57,27 @@ class Indexer:
         """Index what is heeded; seconds until to look for more."""
         now = asyncio.get_running_loop().time()
         if now >= self._look_at:
-            self._heeded.update(await self._behind())
+            await self._look_around()
             self._look_at = now + _LOOK_S
         await self._all()
         return self._look_at - now
+
+    async def _look_around(self) -> None:
+        """Heed those of the next conversations that are behind; at the start, of all."""
+        if self._looked is not None:
+            self._looked = await self._look(self._looked)
+            return
+        after = await self._look(_FIRST)
+        while after != _FIRST:
+            after = await self._look(after)
+        self._looked = after
+
+    async def _look(self, after: tuple[UUID, UUID]) -> tuple[UUID, UUID]:
+        """Heed what is behind among the conversations that follow this one; up to where they were looked at."""
+        async with self._database.across_orgs() as tx:
+            found = await tx.rows(_Looked, BEHIND, *after, _LOOKED_AT)
+        self._heeded.update((each.org_id, each.conversation_id) for each in found if each.behind)
+        return next(((each.org_id, each.conversation_id) for each in found if each.last), _FIRST)
 
     async def _all(self) -> None:
         heeded, self._heeded = self._heeded, set()
@@ -65,63 +90,27 @@ class Indexer:
         finally:
             self._heeded |= heeded
 
-    async def _behind(self) -> list[tuple[UUID, UUID]]:
-        async with self._database.across_orgs() as tx:
-            found = await tx.rows(
-                _Behind,
-                """
-                select c.org_id, c.id as conversation_id from messaging.conversations c
-                left join messaging.indexed i on i.org_id = c.org_id and i.conversation_id = c.id
-                where c.head_seq > coalesce(i.seq, 0) order by c.org_id, c.id limit 10000
-                """,
-            )
-        return [(each.org_id, each.conversation_id) for each in found]
-
     async def _index(self, some: list[tuple[UUID, UUID]]) -> list[tuple[UUID, UUID]]:
-        """Index the next messages of these conversations; those of which there may be more.
+        """Index the next messages of these conversations; those of which there may be more."""
+        places: list[int] | None = await self._database.write_at_once(
+            list({org_id: None for org_id, _ in some}),
+            "select messaging.index_words($1::uuid[], $2::uuid[], $3) as places",
+            [org_id for org_id, _ in some],
+            [conversation_id for _, conversation_id in some],
+            _MESSAGES,
+        )
+        return [some[place - 1] for place in places or ()]
 
-        Nothing is locked: who edits or deletes one meanwhile writes its words itself, and those that are there stay.
-        """
-        async with self._database.transaction(list({org_id for org_id, _ in some})) as tx:
-            found = await tx.rows(
-                _Behind,
-                """
-                with heeded as materialized (
-                    select c.org_id, c.id as conversation_id, c.head_seq as head,
-                        coalesce((
-                            select i.seq from messaging.indexed i where i.org_id = c.org_id and i.conversation_id = c.id
-                        ), 0) as done
-                    from unnest($1::uuid[], $2::uuid[]) as w (org_id, id)
-                    join messaging.conversations c on c.org_id = w.org_id and c.id = w.id
-                ), said as materialized (
-                    select h.org_id, h.conversation_id, m.seq, m.text from heeded h
-                    cross join lateral (
-                        select m.seq, m.text from messaging.messages m
-                        where m.org_id = h.org_id and m.conversation_id = h.conversation_id
-                            and m.seq > h.done and m.seq <= h.head
-                        order by m.seq limit $3
-                    ) m
-                ), put as (
-                    insert into messaging.words (org_id, conversation_id, seq, search)
-                    select s.org_id, s.conversation_id, s.seq,
-                        messaging.lexemes(s.text) || array_to_tsvector(array[' ' || s.conversation_id::text])
-                    from said s
-                    on conflict (org_id, conversation_id, seq) do nothing
-                ), reached as (
-                    select h.org_id, h.conversation_id, count(s.seq) = $3 as more,
-                        case when count(s.seq) = $3 then max(s.seq) else h.head end as seq
-                    from heeded h
-                    left join said s on s.org_id = h.org_id and s.conversation_id = h.conversation_id
-                    group by h.org_id, h.conversation_id, h.head
-                ), marked as (
-                    insert into messaging.indexed as i (org_id, conversation_id, seq)
-                    select r.org_id, r.conversation_id, r.seq from reached r order by r.org_id, r.conversation_id
-                    on conflict (org_id, conversation_id) do update set seq = greatest(i.seq, excluded.seq)
-                )
-                select r.org_id, r.conversation_id from reached r where r.more
-                """,
-                [org_id for org_id, _ in some],
-                [conversation_id for _, conversation_id in some],
-                _MESSAGES,
-            )
-        return [(each.org_id, each.conversation_id) for each in found]
+
+BEHIND = """
+    select s.org_id, s.conversation_id, s.behind, s.last from (
+        select c.org_id, c.conversation_id, c.nth = $3 as last, c.head_seq > coalesce((
+            select i.seq from messaging.indexed i where i.org_id = c.org_id and i.conversation_id = c.conversation_id
+        ), 0) as behind
+        from (
+            select c.org_id, c.id as conversation_id, c.head_seq, row_number() over (order by c.org_id, c.id) as nth
+            from messaging.conversations c where (c.org_id, c.id) > ($1, $2) order by c.org_id, c.id limit $3
+        ) c
+    ) s
+    where s.behind or s.last
+"""
