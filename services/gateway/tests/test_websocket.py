@@ -228,6 +228,53 @@ async def test_nobody_is_asked_who_was_told_nothing(end):
     assert await end.hear() == (TEXT, b"a")
 
 
+class Turns(list[int]):
+    """How many were looked at in each turn of the loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_over = True
+
+    def looked(self) -> None:
+        if self._is_over:
+            self._is_over = False
+            self.append(0)
+            asyncio.get_running_loop().call_soon(self._end)
+        self[-1] += 1
+
+    def _end(self) -> None:
+        self._is_over = True
+
+
+class Looked:
+    """Stands for a socket; `looks` is how often it was looked at."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self.looks = 0
+
+    def look(self, now: float) -> None:
+        del now
+        self.looks += 1
+        self._turns.looked()
+
+
+@pytest.mark.parametrize(("count", "most", "turns_of_all"), [(1_000, 50, 20), (20_000, 401, 50)])
+async def test_few_of_many_are_looked_at_in_a_turn_of_the_loop(everybody, count, most, turns_of_all):
+    """Who is pinged answers at once, and what others are told waits for both; on the other hand, each turn is a wake."""
+    turns = Turns()
+    many = [Looked(turns) for _ in range(count)]
+    for each in many:
+        everybody.opened(each)
+
+    await eventually(lambda: all(each.looks for each in many))
+
+    for each in many:
+        everybody.closed(each)
+    assert max(turns) <= most
+    assert sum(turns[:turns_of_all]) == count
+
+
 async def test_who_says_too_much_is_listened_to_later_and_loses_nothing(end):
     loop = asyncio.get_running_loop()
     began = loop.time()

@@ -235,13 +235,15 @@ class WebSocket(asyncio.Protocol):
         elif self._pinged_at:
             if now - self._pinged_at >= PONG_S:
                 self.close(TOO_SLOW, "a ping is unanswered")
-        elif self.session is not None and now - self.heard_at >= (
-            QUIET_S if self.session.told_at >= self.heard_at else IDLE_S
-        ):
+        elif self.session is not None and self._is_quiet(self.session, now - self.heard_at):
             self._pinged_at = now
             self.write(_PING)
         if self.session is not None:
             self.session.look()
+
+    def _is_quiet(self, session: Session, silent_s: float) -> bool:
+        """Whether it is to be asked. Most are not, and few steps find that out."""
+        return silent_s >= QUIET_S and (silent_s >= IDLE_S or session.told_at >= self.heard_at)
 
     def pause_reading(self) -> None:
         self._transport.pause_reading()

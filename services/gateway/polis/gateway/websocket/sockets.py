@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 RESTART = 1012
 SWEEP_S = 1.0
 """How often each of them is looked at."""
-_AT_ONCE = 500
-"""So many in one turn of the loop, for that none takes long."""
+_AT_ONCE = 50
+"""So many in one turn of the loop: mostly all of them are pinged then and answer together, and what is told meanwhile waits."""
+_MOST_PARTS = 50
+"""More at once where there are so many that the loop would wake for little else."""
 
 
 class Bounds(Struct, frozen=True):
@@ -42,6 +44,7 @@ class Sockets:
         """The numbers of those whose transports were written to: whoever writes past these asks them first."""
         self._open: set[WebSocket] = set()
         self._due: list[WebSocket] = []
+        self._at_once = _AT_ONCE
         self._timer: asyncio.TimerHandle | None = None
         self._owed: dict[WebSocket, float] = {}
         self._port: set[Any] | None = None
@@ -88,7 +91,8 @@ class Sockets:
         if not self._due:
             self._due = list(self._open)
             self._owed = {socket: owed for socket, owed in self._owed.items() if owed > now}
-        for _ in range(min(len(self._due), _AT_ONCE)):
+            self._at_once = max(_AT_ONCE, len(self._due) // _MOST_PARTS + 1)
+        for _ in range(min(len(self._due), self._at_once)):
             self._due.pop().look(now)
-        parts = len(self._open) // _AT_ONCE + 1
+        parts = len(self._open) // self._at_once + 1
         self._timer = self.loop.call_later(SWEEP_S / parts, self._sweep) if self._open else None
