@@ -54,7 +54,7 @@ def message(operation, path, moment):
 async def problem(mesh, ada):
     """What a request is refused with on the bus; None when it is not."""
     caller = await mesh.caller()
-    headers = call.headers_of(token=ada.token, org="", idempotency_key="", timeout_s=5, here=trace.start())
+    headers = call.headers_of(token=ada.token, org="", timeout_s=5, here=trace.start())
 
     async def problem(operation, payload):
         try:

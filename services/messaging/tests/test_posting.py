@@ -92,7 +92,7 @@ async def test_what_one_says_in_a_moment_stands_in_the_order_in_which_they_said_
 async def test_a_post_that_waits_for_the_database_is_answered_at_its_deadline(group, stage):
     ada, _, id_ = group
     operation = operation_of(m.PostMessage)
-    headers = call.headers_of(token=ada.token, org="", idempotency_key="", timeout_s=0.5, here=trace.start())
+    headers = call.headers_of(token=ada.token, org="", timeout_s=0.5, here=trace.start())
     payload = call.encode(operation, m.PostMessage(id_, text="x"))
     admin = await asyncpg.connect(stage.database.admin_url)
 

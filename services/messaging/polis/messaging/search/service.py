@@ -29,6 +29,8 @@ _WORD = re.compile(r"[^\W_]+")
 _MAX_WORDS = 16
 _SEARCHED = 1_000
 """Conversations that are searched at a time: those where something happened last."""
+_MOST_PASSAGES = 1_000
+"""Of which messages are asked by one statement."""
 
 
 class Position(Struct, frozen=True):
@@ -147,7 +149,7 @@ async def _hits(
             before = (found[-1].last_at, found[-1].conversation_id, found[-1].last_seq)
             if sum(hit.sent_at > found[-1].last_at for hit in hits) >= wanted:
                 break
-            most *= 4
+            most = min(4 * most, _MOST_PASSAGES)
     hits.sort(key=lambda hit: hit.seq)
     hits.sort(key=lambda hit: (hit.sent_at, hit.conversation_id), reverse=True)
     return hits[:wanted]
