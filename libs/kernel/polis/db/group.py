@@ -72,18 +72,19 @@ class GroupCommit(Generic[Rec, Ans]):
             key=None if key is None else lambda asked: (asked.org_id.int, key(asked.question[1])),
         )
 
-    def put(
-        self, org_id: UUID, record: Rec, *, deadline: Deadline | None = None, trace: Trace | None = None
-    ) -> asyncio.Future[Ans]:
-        """The record's answer, once it is committed. trace: what its events belong to, unless that is the current one.
+    async def put(self, org_id: UUID, record: Rec, *, deadline: Deadline | None = None) -> Ans:
+        """The record's answer, once it is committed.
 
-        Refused(Overloaded) at once when too much waits, Refused(DeadlineExceeded) or Refused(Unavailable) when it may or
-        may not have been written.
+        Refused(Overloaded) when too much waits, Refused(DeadlineExceeded) or Refused(Unavailable) when it may or may not
+        have been written.
         """
-        if getattr(record, "org_id", org_id) != org_id:
+        return await self.send(Caller.here(org_id), record, deadline=deadline)
+
+    def send(self, caller: Caller, record: Rec, *, deadline: Deadline | None = None) -> asyncio.Future[Ans]:
+        """As `put`, without waiting: whatever is sent later stands behind it. Refused(Overloaded) at once."""
+        if getattr(record, "org_id", caller.org_id) != caller.org_id:
             raise ValueError("the record names another org than its caller was verified for")
-        caller = Caller(org_id, trace) if trace is not None else Caller.here(org_id)
-        return self._gathering.ask(Asked(org_id, (caller, record), deadline))
+        return self._gathering.ask(Asked(caller.org_id, (caller, record), deadline))
 
     async def _serve_quickly(self, group: list[Asked[tuple[Caller, Rec], Ans]]) -> None:
         """What can be is written by one statement; when that fails for a record's sake, nothing was, and all go the other way."""

@@ -53,7 +53,7 @@ def post_message(request: messaging.PostMessage, ctx: Context[Own]) -> asyncio.F
     content.demand_bounds(request.text, request.parts, request.attributes)
     if said in ctx.own.judged or not _is_all_known(request, ctx):
         return ctx.own.judged.go_on(said, lambda place: _post(request, ctx, place))
-    return _put(request, ctx, Carried(content.without_files(request.parts)))
+    return _send(request, ctx, Carried(content.without_files(request.parts)))
 
 
 def _is_all_known(request: messaging.PostMessage, ctx: Context[Own]) -> bool:
@@ -67,11 +67,11 @@ def _is_all_known(request: messaging.PostMessage, ctx: Context[Own]) -> bool:
     )
 
 
-def _put(
+def _send(
     request: messaging.PostMessage, ctx: Context[Own], carried: Carried, mentions: tuple[UUID, ...] = ()
 ) -> asyncio.Future[Posted]:
     post = _post_of(request, ctx, carried, mentions)
-    return ctx.own.posts.put(ctx.actor.org_id, post, deadline=ctx.deadline, trace=ctx.trace)
+    return ctx.own.posts.send(Caller(ctx.actor.org_id, ctx.trace), post, deadline=ctx.deadline)
 
 
 async def _post(request: messaging.PostMessage, ctx: Context[Own], place: Place) -> Posted:
@@ -81,7 +81,7 @@ async def _post(request: messaging.PostMessage, ctx: Context[Own], place: Place)
     mentions = await content.mentions(ctx, request.text, request.mentions)
     ask = await replies.asked_by(ctx, request)
     if not ctx.keyed and ask is None:
-        posting = _put(request, ctx, carried, mentions)
+        posting = _send(request, ctx, carried, mentions)
         place.leave()
         return await posting
     async with ctx.transaction() as tx:
