@@ -6,15 +6,13 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 
 from polis.bus import BusError
 from polis.bus import admin as broker_admin
 from polis.bus.jetstream import store
-from polis.proto.contract import event_type_of
 from polis.proto.identity import AgentDeleted
-from polis.service.envelope import headers_of
+from polis.service.envelope import encode
 from polis.testing import eventually
 from tests.chaos.history import History, violations
 
@@ -50,16 +48,12 @@ class Copies:
 
     async def _store(self, number):
         event = AgentDeleted(UUID(int=number), UUID(int=number % ENTITIES + 1))
-        kind, msg_id = event_type_of(AgentDeleted), self._ids[number]
-        entity = str(event.agent_id)
-        headers = headers_of(kind.service, kind.fact, id=msg_id, entity=entity, time=datetime.now(UTC))
-        payload = msgspec.json.encode(event)
+        msg_id = self._ids[number]
+        subject, headers, payload = encode(event, msg_id, datetime.now(UTC))
 
         async def stored():
             try:
-                return await store(
-                    self._bus, kind.subject(event), payload, headers, msg_id=str(msg_id), timeout_s=2
-                )
+                return await store(self._bus, subject, payload, headers, msg_id=str(msg_id), timeout_s=2)
             except BusError:
                 return 0
 

@@ -3,9 +3,10 @@
 from polis.bus.api import StreamError, WrongLastSequence
 from polis.bus.consumer import PullConsumer
 from polis.bus.delivery import Delivery
-from polis.bus.stream import Appended, Entry, Log, StreamState, store
+from polis.bus.stream import MSG_ID, Appended, Entry, Log, StreamState, store
 
 __all__ = [
+    "MSG_ID",
     "Appended",
     "Delivery",
     "Entry",

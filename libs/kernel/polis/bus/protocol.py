@@ -29,10 +29,10 @@ Headers = Mapping[str, str] | bytes
 
 def header_lines(headers: Mapping[str, str]) -> str:
     """Lines of a header block. ValueError when a name or value holds a line break, which would forge another header."""
-    said = "".join((*headers, *headers.values()))
-    if "\n" in said or "\r" in said:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if not lines.count("\n") == lines.count("\r") == len(headers):
         raise ValueError(f"one of the headers {list(headers)} holds a line break")
-    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    return lines
 
 
 def header_block(lines: str) -> bytes:

@@ -16,8 +16,9 @@ from polis.bus.api import Answer, StreamError, WrongLastSequence
 from polis.bus.client import Bus
 from polis.bus.errors import BusError
 from polis.bus.message import Message, parse_headers
+from polis.bus.protocol import header_block
 
-_MSG_ID = "Nats-Msg-Id"
+MSG_ID = "Nats-Msg-Id"
 _EXPECTED_LAST_SEQUENCE = "Nats-Expected-Last-Sequence"
 _NO_SUCH_MESSAGE = 10037
 
@@ -52,11 +53,14 @@ _got = msgspec.json.Decoder(_Got)
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What is to be appended. The stream takes no second one of the same `msg_id`."""
+    """What is to be appended. The stream takes no second one of the same `msg_id`, a word.
+
+    lines: its other headers, as `header_lines` makes them.
+    """
 
     subject: str
     payload: bytes
-    headers: Mapping[str, str]
+    lines: str
     msg_id: str
 
 
@@ -95,8 +99,8 @@ class Log:
         *before, last = entries
         try:
             for number, entry in enumerate(before, start=last_seq):
-                self._bus.publish(entry.subject, entry.payload, headers=_headers(entry, number))
-            headers = _headers(last, last_seq + len(before))
+                self._bus.publish(entry.subject, entry.payload, headers=_head(entry, number))
+            headers = _head(last, last_seq + len(before))
             seq = await self._bus.ask(
                 last.subject, last.payload, headers=headers, timeout_s=timeout_s, read=_stored
             )
@@ -109,7 +113,7 @@ class Log:
         window = _Window(last_seq + 1, asyncio.get_running_loop())
         try:
             for number, entry in enumerate(entries, start=last_seq):
-                headers = _headers(entry, number)
+                headers = _head(entry, number)
                 self._bus.ask_for(window, entry.subject, entry.payload, headers=headers, timeout_s=timeout_s)
                 window.sent += 1
         except (BusError, ValueError) as failure:
@@ -139,7 +143,7 @@ async def store(
     StreamError, BusTimeout, NoResponders (no stream takes the subject), PermissionViolation, Disconnected.
     """
     return await bus.ask(
-        subject, payload, headers={**headers, _MSG_ID: msg_id}, timeout_s=timeout_s, read=_stored
+        subject, payload, headers={**headers, MSG_ID: msg_id}, timeout_s=timeout_s, read=_stored
     )
 
 
@@ -147,8 +151,8 @@ def _stored(message: Message) -> int:
     return api.checked(_ack.decode(message.payload)).seq
 
 
-def _headers(entry: Entry, last_seq: int) -> dict[str, str]:
-    return {**entry.headers, _MSG_ID: entry.msg_id, _EXPECTED_LAST_SEQUENCE: str(last_seq)}
+def _head(entry: Entry, last_seq: int) -> bytes:
+    return header_block(f"{entry.lines}{MSG_ID}: {entry.msg_id}\r\n{_EXPECTED_LAST_SEQUENCE}: {last_seq}\r\n")
 
 
 def _elsewhere(seq: int, expected: int) -> WrongLastSequence:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import to_builtins
 
+from polis.bus.jetstream import MSG_ID
+from polis.bus.message import parse_headers
+from polis.bus.protocol import header_block, header_lines
 from polis.proto.contract import Event, EventType, ce_source, ce_type, event_type_of, events
 
 if TYPE_CHECKING:
@@ -25,11 +30,12 @@ def encode(event: Event, id: UUID, time: datetime, trace: str = "") -> tuple[str
     """Subject, headers and payload of an event. trace: the `traceparent` of the request that caused it."""
     kind = event_type_of(type(event))
     entity = str(getattr(event, kind.entity))
-    headers = headers_of(kind.service, kind.fact, id=id, entity=entity, time=time, trace=trace)
+    lines = lines_of(kind.service, kind.fact, id=id, entity=entity, time=time, trace=trace)
+    headers = {**parse_headers(header_block(lines)), MSG_ID: str(id)}
     return kind.subject(event), headers, msgspec.json.encode(event)
 
 
-def headers_of(
+def lines_of(
     service: str,
     fact: str,
     *,
@@ -37,22 +43,27 @@ def headers_of(
     entity: str,
     time: datetime,
     trace: str = "",
-) -> dict[str, str]:
-    """An event's headers from what an outbox row holds. The id is what JetStream and inboxes tell duplicates by."""
-    known = str(id)
-    headers = {
+) -> str:
+    """An event's header lines from what an outbox row holds, but for `Nats-Msg-Id`: the id, by which duplicates are told.
+
+    ValueError when the entity or the trace holds a line break.
+    """
+    own = {"ce-id": to_builtins(id), "ce-subject": entity, "ce-time": to_builtins(time)}
+    if trace:
+        own["traceparent"] = trace
+    return _lines_of_all(service, fact) + header_lines(own)
+
+
+@cache
+def _lines_of_all(service: str, fact: str) -> str:
+    """What each event of a kind says."""
+    said = {
         "ce-specversion": SPEC_VERSION,
-        "ce-id": known,
         "ce-source": ce_source(service),
         "ce-type": ce_type(service, fact),
-        "ce-subject": entity,
-        "ce-time": msgspec.to_builtins(time),
         "Content-Type": "application/json",
-        "Nats-Msg-Id": known,
     }
-    if trace:
-        headers["traceparent"] = trace
-    return headers
+    return header_lines(said)
 
 
 def decode(headers: Mapping[str, str], payload: bytes) -> Event:

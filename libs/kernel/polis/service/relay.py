@@ -13,12 +13,14 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from msgspec import to_builtins
+
 from polis.bus import BusError
-from polis.bus.jetstream import Entry, Log
+from polis.bus.jetstream import MSG_ID, Entry, Log
 from polis.bus.permissions import stream_name
 from polis.db import leadership, outbox
 from polis.proto import Refused
-from polis.service.envelope import headers_of
+from polis.service.envelope import lines_of
 from polis.telemetry import log, metrics
 
 if TYPE_CHECKING:
@@ -145,7 +147,7 @@ class Relay:
         return position
 
     def _entry(self, row: Row) -> Entry:
-        headers = headers_of(
+        lines = lines_of(
             self._kernel.service,
             row.fact,
             id=row.id,
@@ -153,7 +155,7 @@ class Relay:
             time=row.created_at,
             trace=row.trace or "",
         )
-        return Entry(row.subject, row.payload, headers, headers["ce-id"])
+        return Entry(row.subject, row.payload, lines, to_builtins(row.id))
 
     async def _reconcile(self, lead: Lead, position: Position | None = None) -> Position:
         """Agree with the stream on what it holds: mark what it has and we did not know, publish again what it lost."""
@@ -177,7 +179,7 @@ class Relay:
         if remembered is None:
             return True
         message = await self._log.message(last_seq)
-        return message is not None and message.get("Nats-Msg-Id") == str(remembered)
+        return message is not None and message.get(MSG_ID) == str(remembered)
 
     async def _adopt(self, lead: Lead, position: Position, last_seq: int) -> Position:
         """Mark rows that were stored by a relay which ended before it could: a window at the most, if it was one of ours."""
@@ -186,6 +188,6 @@ class Relay:
             found = await asyncio.gather(
                 *(self._log.message(seq) for seq in range(position.last_seq + 1, until + 1))
             )
-            ids = [headers.get("Nats-Msg-Id") if headers else None for headers in found]
+            ids = [headers.get(MSG_ID) if headers else None for headers in found]
             position = await outbox.mark_stored(lead, ids, position=position)
         return position

@@ -150,7 +150,7 @@ async def test_a_service_publishes_no_events_but_its_own(as_user, name):
     bus = await as_user(name)
 
     for source in {e.service for e in events()}:
-        event = Entry(f"event.{source}.nothing.org.entity", b"", {}, msg_id=f"{name}-{source}")
+        event = Entry(f"event.{source}.nothing.org.entity", b"", "", msg_id=f"{name}-{source}")
         appended = await Log(bus, f"EVENTS_{source.upper()}").append(
             [event], expected_last_seq=999, timeout_s=5
         )

@@ -10,6 +10,7 @@ import pytest
 
 from polis.bus import Disconnected, NoResponders
 from polis.bus.jetstream import Appended, Entry, Log, StreamError, StreamState, WrongLastSequence, store
+from polis.bus.protocol import header_lines
 
 from .conftest import eventually
 
@@ -29,7 +30,8 @@ async def bus(broker, connect):
 
 def entries(first: int, count: int, ids: str = "id") -> list[Entry]:
     return [
-        Entry(f"log.{n}", b"%d" % n, {"N": str(n)}, msg_id=f"{ids}{n}") for n in range(first, first + count)
+        Entry(f"log.{n}", b"%d" % n, header_lines({"N": str(n)}), msg_id=f"{ids}{n}")
+        for n in range(first, first + count)
     ]
 
 
@@ -130,7 +132,7 @@ async def test_what_stands_before_one_that_was_refused_is_known_to_be_stored(bus
 
 async def test_a_message_that_cannot_be_sent_ends_the_window_behind_what_was(bus):
     log = Log(bus, "LOG")
-    broken = Entry("log.2", b"", {"N": "2\r\nforged: 1"}, msg_id="id2")
+    broken = Entry("log.2\r\nforged", b"", header_lines({"N": "2"}), msg_id="id2")
 
     appended = await log.append([*entries(0, 2), broken, *entries(3, 2)], expected_last_seq=0, timeout_s=30)
 

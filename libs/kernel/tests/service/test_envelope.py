@@ -10,7 +10,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_binary
 from cloudevents.core.formats.json import JSONFormat
 
 from polis.proto import identity
-from polis.service.envelope import NotAnEvent, decode, encode
+from polis.service.envelope import NotAnEvent, decode, encode, lines_of
 
 ORG, SESSION, ID = UUID(int=1), UUID(int=2), UUID(int=3)
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -39,6 +39,12 @@ def test_the_broker_the_inbox_and_cloudevents_tell_duplicates_by_one_id():
 def test_the_trace_goes_along_when_there_is_one():
     assert encode(ENDED, ID, NOW, TRACE)[1]["traceparent"] == TRACE
     assert "traceparent" not in encode(ENDED, ID, NOW)[1]
+
+
+@pytest.mark.parametrize("told", [{"entity": "a\r\nce-type: b"}, {"entity": "a", "trace": "b\nce-type: c"}])
+def test_what_is_told_of_an_event_cannot_forge_a_header(told):
+    with pytest.raises(ValueError, match="line break"):
+        lines_of("identity", "session_ended", id=ID, time=NOW, **told)
 
 
 def test_cloudevents_reads_the_headers_as_binary_mode():
