@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import urllib.request
 
@@ -76,6 +77,7 @@ def test_the_demo_does_the_main_job_and_leaves_the_mesh_up(newcomer):
         "email-digest: succeeded",
     ):
         assert expected in said
+    assert re.search(rf"^{newcomer.address}/chat#[0-9a-f-]{{36}}$", said, re.MULTILINE)
     assert f"the mesh stays up at {newcomer.address}" in said.replace("\n", " ")
     assert newcomer("status").returncode == 0
 

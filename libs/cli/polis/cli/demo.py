@@ -74,12 +74,12 @@ async def _publish(api: Api, console: Console) -> None:
 
 
 async def _let_answer(api: Api, mailbox: dict[str, Any], console: Console) -> None:
-    """Have the agents that ship answer whoever talks to them."""
-    await api.call("POST", "/assistants/sarah/install", {"settings": {"mailbox": mailbox}})
+    """Have the agents that ship answer whoever talks to them, and begin a conversation with one."""
+    sarah = await api.call("POST", "/assistants/sarah/install", {"settings": {"mailbox": mailbox}})
     await api.call("POST", "/assistants/echo/install", {})
-    console.print(
-        f"[b]sarah[/b] knows this mailbox: ask her “what is new?” at [b]{api.address}/chat[/b]; [b]echo[/b] is there, too"
-    )
+    conversation = await api.call("POST", "/conversations/direct", {"principal_id": sarah["agent_id"]})
+    console.print("[b]sarah[/b] knows this mailbox, and [b]echo[/b] is there, too; ask her “what is new?” at")
+    console.print(f"{api.address}/chat#{conversation['id']}", soft_wrap=True)
 
 
 async def _run(api: Api, mailbox: dict[str, Any], console: Console) -> int:

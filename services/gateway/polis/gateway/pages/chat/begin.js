@@ -48,7 +48,7 @@ async function begun(chat, close, name, fields) {
 const NOBODY = "There is nobody else in this org yet: invite people, or add an assistant.";
 
 // A field that narrows a list of people down; `line` says what stands in the line of one of them, `fits` who is in it.
-// Who is only being read yet comes as soon as that is done.
+// Enter takes the first who fits. Who is only being read yet comes as soon as that is done.
 export function peopleField(people, line, { label = "Person or agent", fits = () => true, nobody = NOBODY } = {}) {
   const list = h("ul", { className: "people", aria: { label: "People and agents" } });
   const input = h("input", { type: "search", autocomplete: "off", autofocus: true });
@@ -64,7 +64,14 @@ export function peopleField(people, line, { label = "Person or agent", fits = ()
     });
     none.textContent = fitting.length ? "" : all.length ? "Nobody of this name." : nobody;
   };
+  const first = (event) => {
+    const found = event.key === "Enter" && input.value.trim() && list.querySelector("button, input");
+    if (!found) return;
+    event.preventDefault();
+    found.click();
+  };
   input.addEventListener("input", draw);
+  input.addEventListener("keydown", first);
   draw();
   people.reading.then(draw, () => {});
   return [h("label", {}, label, input), list, none];
