@@ -4333,7 +4333,7 @@ export interface SayTyping {
   on?: boolean;
 }
 
-/** Find messages by words in the conversations that the caller takes part in, or in one that it may see, newest first. What was just said is found within a second or so. */
+/** Find messages by words in the conversations that the caller takes part in, or in one that it may see, newest first. What was just said is found within a second or so. A page may hold fewer than `limit`, or nothing, and go on: as long as it has a cursor. */
 export interface SearchMessages {
   /** Words that a message holds, or that its words begin with. */
   text: string;

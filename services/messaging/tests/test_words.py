@@ -11,23 +11,27 @@ import msgspec
 import pytest
 
 from polis.messaging.keeping import retention
-from polis.messaging.search import words
+from polis.messaging.search import service, words
 from polis.proto import messaging as m
 from polis.testing import eventually
 
 ORG, CONVERSATION, ADA = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
-async def find(who, text, **fields):
-    """What is found, in its order, however small the pages are."""
-    wanted = m.SearchMessages(text, limit=3, **fields)
-    found, after = [], None
+async def pages(who, text, **fields):
+    """What is found, page by page."""
+    wanted, after = m.SearchMessages(text, **fields), None
     while True:
         page = await who.call(msgspec.structs.replace(wanted, after=after))
-        found += [(hit.message.conversation_id, hit.message.seq) for hit in page.items]
+        yield [(hit.message.conversation_id, hit.message.seq) for hit in page.items]
         after = page.next_cursor
         if after is None:
-            return found
+            return
+
+
+async def find(who, text, **fields):
+    """What is found, in its order, however small the pages are."""
+    return [hit async for page in pages(who, text, limit=3, **fields) for hit in page]
 
 
 @pytest.fixture
@@ -77,6 +81,18 @@ async def test_every_message_that_says_all_of_it_is_found_newest_first(talks):
     assert await find(ada, "third", sender_id=tom.principal_id) == expected(lambda n, at: n % 6 == 3)
     assert await find(ada, "seven", since=middle) == expected(lambda n, at: n % 7 == 0 and at >= middle)
     assert await find(ada, "seven", until=middle) == expected(lambda n, at: n % 7 == 0 and at < middle)
+
+
+async def test_no_page_goes_through_more_than_enough_and_together_they_go_through_all(talks, monkeypatch):
+    ada, tom, _ = talks
+    expected = await find(ada, "number")
+    monkeypatch.setattr(service, "_ENOUGH_PASSAGES", 1)
+
+    in_vain = [page async for page in pages(ada, "even", limit=3, sender_id=tom.principal_id)]
+
+    assert await find(ada, "number") == expected
+    assert len(in_vain) > 1
+    assert not any(in_vain)
 
 
 async def test_of_a_passage_only_what_was_edited_or_deleted_is_found_otherwise(talks):
@@ -132,6 +148,32 @@ async def test_a_word_that_no_index_takes_keeps_no_other_from_being_found(person
     assert await eventually(found) == [(id_, seqs[2])]
     assert await find(ada, "behind") == [(id_, seqs[0])]
     assert await find(ada, "wide") == [(id_, seqs[1])]
+
+
+@pytest.mark.parametrize(
+    "text", ["हिन्दी में", "สวัสดี", "שָׁלוֹם", "ΟΔΟΣ", "İstanbul", "½ π²", "Straße", "日本語", "naïve"]
+)
+async def test_what_somebody_says_is_found_by_the_same_words_in_any_writing(person, text):
+    ada = person()
+    id_ = (await ada.call(m.CreateConversation(kind="group"))).id
+    posted = await ada.call(m.PostMessage(id_, text=f"{text} 🙂"))
+    await ada.call(m.PostMessage(id_, text="something else"))
+
+    await eventually(lambda: find(ada, "something"))
+
+    assert await find(ada, text) == [(id_, posted.seq)]
+
+
+async def test_pages_that_hold_fewer_for_their_bytes_go_on(person):
+    ada = person()
+    id_ = (await ada.call(m.CreateConversation(kind="group"))).id
+    said = [await ada.call(m.PostMessage(id_, text=f"long {n} " + "x" * 15_000)) for n in range(40)]
+
+    await eventually(lambda: find(ada, "long 39"))
+
+    for limit in (25, 26, 39, 40, 50):
+        found = [hit async for page in pages(ada, "long", limit=limit) for hit in page]
+        assert found == [(id_, each.seq) for each in reversed(said)]
 
 
 async def test_what_a_process_left_behind_is_indexed_by_the_next_one_and_in_time_by_any(

@@ -33,7 +33,7 @@ class FoundMessage(Struct, frozen=True):
 class SearchMessages(Request[Page[FoundMessage]], frozen=True):
     """Find messages by words in the conversations that the caller takes part in, or in one that it may see, newest first.
 
-    What was just said is found within a second or so.
+    What was just said is found within a second or so. A page may hold fewer than `limit`, or nothing, and go on: as long as it has a cursor.
     """
 
     text: Wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from datetime import datetime
 from hashlib import sha256
@@ -25,12 +24,13 @@ if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
 
 handlers = Handlers()
-_WORD = re.compile(r"[^\W_]+")
 _MAX_WORDS = 16
 _SEARCHED = 1_000
 """Conversations that are searched at a time: those where something happened last."""
 _MOST_PASSAGES = 1_000
 """Of which messages are asked by one statement."""
+_ENOUGH_PASSAGES = 2_000
+"""So many are gone through for one page, and what no message of them says is looked for by the next."""
 
 
 class Position(Struct, frozen=True):
@@ -58,26 +58,34 @@ class _Hit(Struct, frozen=True):
     sent_at: datetime
 
 
+class _Looked(Struct, frozen=True):
+    """What was found; `upto`: nothing was looked for before this moment, nor all of it at it."""
+
+    hits: list[_Hit]
+    upto: datetime | None = None
+
+
 @handlers.handles(messaging.SearchMessages)
 async def search_messages(request: messaging.SearchMessages, ctx: Context[Own]) -> Page[FoundMessage]:
     asked = _name(request)
     at = ctx.position(request.after, Position) or Position(asked)
     if at.asked != asked:
         raise Refused(StaleCursor())
-    query = query_of(request.text)
+    query = await _query(ctx.db, request.text)
     if request.conversation_id is not None:
         where = [(await access.see(ctx, request.conversation_id)).id]
     else:
         where = await _mine(ctx.db, ctx.actor.principal_id)
     if not query or not where:
         return Page(())
-    hits = await _hits(ctx, query, where, request, at)
-    found = await _read(ctx.db, hits)
-    return ctx.page(
-        [FoundMessage(row.message) for row in found],
-        limit=request.limit if len(hits) > request.limit else max(len(found), 1),
-        key=lambda hit: Position(asked, hit.message.sent_at, hit.message.conversation_id, hit.message.seq),
-    )
+    looked = await _look(ctx, query, where, request, at)
+    shown = looked.hits[: request.limit]
+    found = await _read(ctx.db, shown)
+    items = tuple(FoundMessage(row.message) for row in found)
+    if len(found) < len(looked.hits):
+        last = (found or shown)[-1]
+        return Page(items, ctx.cursor(Position(asked, last.sent_at, last.conversation_id, last.seq)))
+    return Page(items, None if looked.upto is None else ctx.cursor(Position(asked, looked.upto)))
 
 
 def _name(request: messaging.SearchMessages) -> str:
@@ -86,11 +94,17 @@ def _name(request: messaging.SearchMessages) -> str:
     return sha256(msgspec.json.encode(asked)).hexdigest()[:16]
 
 
-def query_of(text: str) -> str:
-    """A tsquery: each word of the text as the beginning of a word; empty without any."""
-    return " & ".join(
-        f"'{word}':*" for word in _WORD.findall(unicodedata.normalize("NFC", text).lower())[:_MAX_WORDS]
+async def _query(db: Tenant, text: str) -> str | None:
+    """A tsquery: each word of the text, as messages are split into words, as the beginning of one; None without any."""
+    query: str | None = await db.value(
+        """
+        select string_agg(format('%L:*', w), ' & ')
+        from unnest((messaging.words_of($1, octet_length($1)))[:$2]) as w
+        """,
+        unicodedata.normalize("NFC", text),
+        _MAX_WORDS,
     )
+    return query
 
 
 async def _mine(db: Tenant, principal_id: UUID) -> list[UUID]:
@@ -110,10 +124,10 @@ async def _mine(db: Tenant, principal_id: UUID) -> list[UUID]:
     )
 
 
-async def _hits(
+async def _look(
     ctx: Context[Own], query: str, where: list[UUID], request: messaging.SearchMessages, at: Position
-) -> list[_Hit]:
-    """One more than there is place for on the page, or all there are.
+) -> _Looked:
+    """One more than there is place for on the page, or all there are; or those of as many passages as are enough.
 
     Numbers alone, found across orgs: a policy would keep the planner from the index, as `@@` is not known not to leak.
     The statement names the org and the conversations, and what it finds is read under the policies like anything else.
@@ -121,6 +135,7 @@ async def _hits(
     wanted = most = request.limit + 1
     hits: list[_Hit] = []
     before = (LATEST, UUID(int=2**128 - 1), MAX_SEQ)
+    passages = 0
     tx: Transaction
     async with ctx.across_orgs() as tx:
         while True:
@@ -145,14 +160,22 @@ async def _hits(
                 if each.seq is not None and each.sent_at is not None
             ]
             if len({(each.conversation_id, each.last_seq) for each in found}) < most:
-                break
+                return _Looked(_newest(hits)[:wanted])
             before = (found[-1].last_at, found[-1].conversation_id, found[-1].last_seq)
-            if sum(hit.sent_at > found[-1].last_at for hit in hits) >= wanted:
-                break
+            upto = found[-1].last_at
+            sure = [hit for hit in hits if hit.sent_at > upto]
+            passages += most
+            # The next page goes on at this moment, so that it has to be another than where this one began.
+            if len(sure) >= wanted or (passages >= _ENOUGH_PASSAGES and upto < at.sent_at):
+                return _Looked(_newest(sure)[:wanted], upto)
             most = min(4 * most, _MOST_PASSAGES)
+
+
+def _newest(hits: list[_Hit]) -> list[_Hit]:
+    """In the order of pages."""
     hits.sort(key=lambda hit: hit.seq)
     hits.sort(key=lambda hit: (hit.sent_at, hit.conversation_id), reverse=True)
-    return hits[:wanted]
+    return hits
 
 
 FOUND = """

@@ -20,7 +20,8 @@ export function found(chat, text, conversationId) {
       list.append(...page.items.map(({ message }) => line(chat, message, close)));
       next = page.next_cursor ?? null;
       further.hidden = !next;
-      state.textContent = list.children.length ? `${list.children.length}${next ? " or more" : ""} found` : "Nothing was found. Words are found by their beginnings.";
+      if (list.children.length) state.textContent = `${list.children.length}${next ? " or more" : ""} found`;
+      else state.textContent = next ? "Nothing was found so far." : "Nothing was found. Words are found by their beginnings.";
     });
     const submit = (event) => {
       event.preventDefault();
