@@ -17,8 +17,8 @@ _blank = UUID.__new__
 _say_int = UUID.int.__set__  # type: ignore[misc, attr-defined] # a slot
 _say_safe = UUID.is_safe.__set__  # type: ignore[misc, attr-defined]
 
-
 _pool: list[int] = []
+os.register_at_fork(after_in_child=_pool.clear)  # or both would make the same ids
 
 
 def _random() -> int:

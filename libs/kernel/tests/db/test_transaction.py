@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -175,3 +177,21 @@ def test_ids_sort_by_the_time_they_were_made():
     assert ids == sorted(ids)
     assert len(set(ids)) == len(ids)
     assert {(i.version, i.variant) for i in ids} == {(7, "specified in RFC 4122")}
+
+
+_FORKED = """
+import os, time
+from polis.db import new_id
+new_id()
+time.time_ns = lambda: 2_000_000_000_000_000_000
+if child := os.fork():
+    os.waitpid(child, 0)
+print(*(new_id() for _ in range(3)))
+"""
+
+
+def test_a_process_and_its_fork_make_different_ids():
+    """In the same millisecond, too."""
+    told = subprocess.run([sys.executable, "-c", _FORKED], capture_output=True, check=True, text=True).stdout
+
+    assert len(set(told.split())) == 6
