@@ -25,15 +25,24 @@ class Place:
 
     async def comes(self) -> None:
         """Wait until those before have left."""
-        if self._before is not None:
-            await self._before._left.wait()  # noqa: SLF001 - of the same kind
-            self._before = None
+        while (ahead := self._ahead()) is not None:
+            await ahead._left.wait()  # noqa: SLF001 - of the same kind
 
     def leave(self) -> None:
-        """Let the next go on."""
+        """Let the next go on; before its own turn, behind those that it was waiting for."""
         self._left.set()
         if self._judged.get(self._said) is self:
-            del self._judged[self._said]
+            ahead = self._ahead()
+            if ahead is None:
+                del self._judged[self._said]
+            else:
+                self._judged[self._said] = ahead
+
+    def _ahead(self) -> Place | None:
+        """The next before it that is still there."""
+        while self._before is not None and self._before._left.is_set():  # noqa: SLF001 - as above
+            self._before = self._before._before  # noqa: SLF001
+        return self._before
 
 
 class Judged(dict["Hashable", Place]):
