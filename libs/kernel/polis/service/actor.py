@@ -141,7 +141,7 @@ class Keys:
         self._actors: dict[tuple[str, str | None], tuple[Actor, float]] = {}
         self._sweep_at = 0.0
         self._fetched_at = -_REFETCH_S
-        self._fetching = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
         self._own = ("", 0.0)
 
     @property
@@ -186,16 +186,30 @@ class Keys:
         return actor
 
     async def refresh(self) -> None:
-        """Fetch the public keys unless that was done a moment ago. Refused(Unavailable) while identity is silent."""
-        async with self._fetching:
+        """Fetch the public keys unless that was done a moment ago. Refused(Unavailable) while identity is silent.
+
+        All who wait for it go on in one turn of the loop: who comes behind the first of them passes none of the others.
+        """
+        fetching = self._fetching
+        if fetching is None:
             if time.monotonic() - self._fetched_at < _REFETCH_S:
                 if not self.ready:
                     raise Refused(Unavailable(dependency="identity"))
                 return
             self._fetched_at = time.monotonic()
+            self._fetching = fetching = asyncio.get_running_loop().create_task(self._fetch())
+            # Nobody may wait any more when it fails, and asyncio would report that.
+            fetching.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait((fetching,))
+        fetching.result()
+
+    async def _fetch(self) -> None:
+        try:
             jwks = await self._caller.call(GetJwks(), timeout_s=_FETCH_TIMEOUT_S)
             self._verifier.replace_keys(jwks)
             self._actors.clear()  # a key may be gone; the verifier still knows the tokens of the others
+        finally:
+            self._fetching = None
 
     async def load(self) -> None:
         """Fetch keys and revocations: at the start and after every reconnect, when an event may have been missed."""

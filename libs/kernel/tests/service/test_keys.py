@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -23,12 +24,17 @@ FIRST, SECOND = (
 
 
 class Identity:
-    """Says which keys there are."""
+    """Says which keys there are, when it `speaks`; asked: how often."""
 
     def __init__(self, *keys: SigningKey) -> None:
         self.keys = keys
+        self.asked = 0
+        self.speaks = asyncio.Event()
+        self.speaks.set()
 
     async def call(self, *_, **__):
+        self.asked += 1
+        await self.speaks.wait()
         return Jwks(keys=tuple(public_jwk(key) for key in self.keys))
 
 
@@ -107,3 +113,40 @@ async def test_actors_whose_tokens_have_expired_are_forgotten_while_others_come(
     await keys.actor(new, None)
 
     assert [key for key, _ in keys._actors] == [new]
+
+
+async def test_all_who_wait_for_keys_go_on_in_one_turn_of_the_loop():
+    """Who comes when one of them is known does not wait: they would pass those who came before."""
+    identity, order = Identity(FIRST), []
+    identity.speaks.clear()
+    keys = keys_of(identity)
+
+    async def ask(number):
+        await keys.actor(token(number), None)
+        if not order:
+            asyncio.get_running_loop().call_soon(order.append, "the next turn")
+        order.append(number)
+
+    asking = [asyncio.create_task(ask(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    identity.speaks.set()
+    await asyncio.wait(asking)
+    await asyncio.sleep(0)
+
+    assert order == [0, 1, 2, 3, 4, "the next turn"]
+    assert identity.asked == 1
+
+
+async def test_who_gives_up_takes_the_keys_from_nobody_else_who_waits_for_them():
+    identity = Identity(FIRST)
+    identity.speaks.clear()
+    keys = keys_of(identity)
+    given_up, other = (asyncio.create_task(keys.actor(token(number), None)) for number in range(2))
+    await asyncio.sleep(0)
+
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    identity.speaks.set()
+
+    assert await other
+    assert identity.asked == 1
