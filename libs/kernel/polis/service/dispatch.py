@@ -205,8 +205,7 @@ class Dispatcher:
         elif isinstance(error, Refused):
             self._refuse(received, error.problem, error.detail)
         else:
-            with trace.enter(received.trace):
-                log.error("request.failed", operation=received.endpoint.operation.name, exc_info=error)
+            log.error("request.failed", **_which(received), exc_info=error)
             self._refuse(received, Internal())
 
     async def _stream(self, received: Call, parts: AsyncGenerator[object, None]) -> None:
@@ -222,7 +221,7 @@ class Dispatcher:
         self._record(received, 200, "")
 
     def _refuse(self, received: Call, problem: Problem, detail: str = "") -> None:
-        problem, detail = self._declared(received.endpoint.operation, problem, detail)
+        problem, detail = self._declared(received, problem, detail)
         payload = encode_problem(problem, detail=detail, instance=received.trace.trace_id)
         title = problem.title.encode("ascii", "replace").decode()
         headers = {call.ERROR_CODE: str(problem.status), call.ERROR: title, call.CONTENT_TYPE: _PROBLEM}
@@ -232,17 +231,17 @@ class Dispatcher:
         received.endpoint.last_error = f"{problem.status}:{title}"
         self._record(received, problem.status, problem.type)
 
-    def _declared(self, operation: Operation, problem: Problem, detail: str) -> tuple[Problem, str]:
-        if isinstance(problem, (*MESH_PROBLEMS, *operation.problems)):
+    def _declared(self, received: Call, problem: Problem, detail: str) -> tuple[Problem, str]:
+        if isinstance(problem, (*MESH_PROBLEMS, *received.endpoint.operation.problems)):
             return problem, detail
-        log.error("problem.undeclared", operation=operation.name, problem=problem.type)
+        log.error("problem.undeclared", **_which(received), problem=problem.type)
         return Internal(), ""
 
     def _publish(self, received: Call, payload: bytes, headers: dict[str, str] | None) -> None:
         try:
             self._kernel.bus.answer(received.message, payload, headers=headers)
         except Disconnected:
-            log.warning("reply.lost", operation=received.endpoint.operation.name)
+            log.warning("reply.lost", **_which(received))
 
     def _record(self, received: Call, status: int, problem: str) -> None:
         endpoint, seconds = received.endpoint, time.monotonic() - received.started
@@ -277,6 +276,11 @@ class Dispatcher:
 
 _STREAM_S = 3600.0
 """A stream is bounded by credit, not by the caller's deadline; this only ends one that never would."""
+
+
+def _which(received: Call) -> dict[str, str]:
+    """What a log line says of a call: the trace of a prompt one is not the current one."""
+    return {"operation": received.endpoint.operation.name, "trace_id": received.trace.trace_id}
 
 
 def _deadline(message: Message, default_s: float) -> Deadline:
