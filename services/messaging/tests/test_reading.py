@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -179,6 +180,59 @@ async def test_what_is_kept_no_longer_goes_and_numbers_go_on(group, running, ref
     snapshot = await tom.call(m.WatchConversation(id_, after=old[0]))
     assert (snapshot.recovered, snapshot.conversation.kept_from, snapshot.seq) == (False, new, new)
     assert (await tom.call(m.WatchConversation(id_, after=new - 1))).recovered
+
+
+@pytest.fixture
+async def kept_for_a_month(group, running):
+    """A conversation, what was said too long ago there and edited since, and what is left of that."""
+    ada, _, id_ = group
+    database = running.kernel.database
+    old = await say(ada, id_, "old", "older", "oldest")
+    for n, seq in enumerate(3 * old[:1] + old):
+        await ada.call(m.EditMessage(id_, seq, text=f"{n}"))
+    await ada.call(m.ChangeConversation(id_, retention_days=30))
+    async with database.transaction([ada.org_id]) as tx:
+        await tx.execute(
+            "update messaging.messages set sent_at = sent_at - interval '31 days' where org_id = $1 and seq = any($2)",
+            ada.org_id,
+            old,
+        )
+
+    async def left():
+        async with database.transaction([ada.org_id]) as tx:
+            return [
+                await tx.value(f"select count(*) from messaging.{table} t where t.seq = any($1)", old)
+                for table in ("messages", "revisions", "passages")
+            ]
+
+    return database, left
+
+
+async def test_all_goes_that_is_said_of_what_is_kept_no_longer_however_much_that_is(
+    kept_for_a_month, monkeypatch
+):
+    database, left = kept_for_a_month
+    monkeypatch.setattr(retention, "_BATCH", 2)
+
+    await retention.sweep(database, datetime.now(UTC), 0)
+
+    assert await left() == [0, 0, 0]
+
+
+async def test_what_a_sweep_has_left_that_did_not_come_to_its_end_goes_with_the_next(
+    kept_for_a_month, monkeypatch
+):
+    """A database that fails, or a process that dies: nothing younger has to be too old before."""
+    database, left = kept_for_a_month
+    with monkeypatch.context() as patched:
+        patched.setattr(retention, "_DELETIONS", (retention._DELETIONS[0], "broken"))
+        with pytest.raises(asyncpg.PostgresSyntaxError):
+            await retention.sweep(database, datetime.now(UTC), 0)
+
+    assert await retention.sweep(database, datetime.now(UTC), 0) == 1
+
+    assert await left() == [0, 0, 0]
+    assert await retention.sweep(database, datetime.now(UTC), 0) == 0
 
 
 async def test_a_conversation_is_exported_whole_by_who_manages_it(stage, group, refused):

@@ -30,7 +30,7 @@ async def sweep(database: Database, now: datetime, default_days: int) -> int:
 
 
 async def _due(database: Database, now: datetime, default_days: int) -> list[_Due]:
-    """Conversations with a first entry that is too old, and the last one before the first that is not."""
+    """Conversations with a message that is too old, or was left by a sweep that failed, and the last before the first that is not."""
     async with database.across_orgs() as tx:
         return await tx.rows(
             _Due,
@@ -46,8 +46,7 @@ async def _due(database: Database, now: datetime, default_days: int) -> list[_Du
             -- `exists` could be answered by going through all messages.
             where coalesce(c.retention_days, $2) > 0 and (
                 select true from messaging.messages m
-                where m.org_id = c.org_id and m.conversation_id = c.id and m.seq >= c.kept_from
-                    and m.seq <= coalesce(young.seq - 1, c.head_seq)
+                where m.org_id = c.org_id and m.conversation_id = c.id and m.seq <= coalesce(young.seq - 1, c.head_seq)
                 limit 1
             )
             order by c.org_id, c.id limit 1000
@@ -69,7 +68,8 @@ async def _forget(database: Database, due: _Due) -> None:
         # The passage that goes on behind what goes.
         await tx.execute("select messaging.reword($1, $2, $3)", due.org_id, due.id, due.upto + 1)
     for statement in _DELETIONS:
-        while await _some(database, statement, due) == _BATCH:
+        # Of one message there may be several rows, which go together.
+        while await _some(database, statement, due) >= _BATCH:
             pass
 
 
@@ -78,6 +78,7 @@ async def _some(database: Database, statement: str, due: _Due) -> int:
         return await tx.execute(statement, due.org_id, due.id, due.upto, _BATCH)
 
 
+_TABLES = ("passages", "files", "revisions", "asked", "turn_claims", "turns", "entries", "messages")
 _BY_NUMBER = tuple(
     f"""
     delete from messaging.{table} where org_id = $1 and conversation_id = $2 and seq in (
@@ -85,14 +86,13 @@ _BY_NUMBER = tuple(
         where t.org_id = $1 and t.conversation_id = $2 and t.seq <= $3 order by t.seq limit $4
     )
     """  # noqa: S608 - constants
-    for table in ("passages", "files", "revisions", "asked", "turn_claims", "turns", "entries", "messages")
+    for table in _TABLES
 )
-_DELETIONS = (
-    *_BY_NUMBER,
-    """
+_HANDOFFS = """
     delete from messaging.handoffs where org_id = $1 and id in (
         select h.id from messaging.handoffs h
         where h.org_id = $1 and h.conversation_id = $2 and h.ended_at is not null and h.seq <= $3 order by h.id limit $4
     )
-    """,
-)
+"""
+_DELETIONS = (_HANDOFFS, *_BY_NUMBER)
+"""Messages last: as long as one is left, the next sweep begins again."""
