@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -19,8 +20,10 @@ ID, NOW = UUID(int=7), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TOPIC = f"conversation/{ID}"
 
 
-def posted(seq, text="hällo"):
-    message = Message(conversation_id=ID, seq=seq, sender_id=ID, sent_at=NOW, text=text)
+def posted(seq, text="hällo", attributes=None):
+    message = Message(
+        conversation_id=ID, seq=seq, sender_id=ID, sent_at=NOW, text=text, attributes=attributes or {}
+    )
     return ConversationChange(seq, entry=Entry(seq, NOW, "posted", ID, message=message))
 
 
@@ -90,6 +93,18 @@ def test_equal_views_make_equal_frames_and_messagepack_says_what_json_says():
     said = [msgspec.json.decode(payload(one.events(TOPIC, 3, [posted(3)])))]
     said.append(msgspec.msgpack.decode(payload(binary.events(TOPIC, 3, [posted(3)]))))
     assert said[0] == said[1]
+
+
+def test_numbers_that_messagepack_has_none_of_are_told_as_readers_of_json_take_them():
+    known = {"most": 2**64 - 1, "least": -(2**63), "yes": True}
+    change = posted(
+        3, attributes={"large": 2**64, "deep": [{"small": -(2**63) - 1}], "huge": 10**400} | known
+    )
+
+    frame = msgspec.msgpack.decode(payload(View(MSGPACK_FRAMES).events(TOPIC, 3, [change])))
+
+    told = frame["data"][0]["entry"]["message"]["attributes"]
+    assert told == {"large": 2.0**64, "deep": [{"small": -(2.0**63)}], "huge": math.inf} | known
 
 
 def test_a_stream_of_events_tells_a_number_alone_where_nothing_of_it_was_asked_for():

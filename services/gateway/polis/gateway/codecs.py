@@ -70,13 +70,30 @@ class _MessagePack:
         return msgspec.json.encode(msgspec.msgpack.decode(value))
 
     def of_json(self, frame: bytes) -> bytes:
-        return msgspec.msgpack.encode(msgspec.json.decode(frame))
+        value = msgspec.json.decode(frame)
+        try:
+            return msgspec.msgpack.encode(value)
+        except OverflowError:
+            return msgspec.msgpack.encode(_narrowed(value))
 
     def ack(self, call_id: int, answer: bytes) -> bytes:
         return self.of_json(JSON_FRAMES.ack(call_id, answer))
 
     def problem(self, call_id: int, problem: bytes) -> bytes:
         return self.of_json(JSON_FRAMES.problem(call_id, problem))
+
+
+def _narrowed(value: object) -> object:
+    """Integers of more than 64 bits, which MessagePack does not have, as the doubles that most readers of JSON take them for."""
+    match value:
+        case dict():
+            return {name: _narrowed(each) for name, each in value.items()}
+        case list():
+            return [_narrowed(each) for each in value]
+        case int() if not -(2**63) <= value < 2**64:
+            return float(str(value))  # of a text, also where it is infinite
+        case _:
+            return value
 
 
 JSON_FRAMES: Codec = _Json()
