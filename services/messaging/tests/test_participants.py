@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -124,9 +124,27 @@ async def test_who_is_banned_sees_nothing_until_that_is_taken_back(people, refus
     banned = m.BannedFromConversation(tom.principal_id)
     assert await refused(tom.call(m.JoinConversation(id_))) == banned
     assert await refused(ada.call(m.AddParticipant(id_, tom.principal_id))) == banned
+    assert not (await tom.call(m.ListChannels())).items
     assert tom.principal_id not in {p.principal_id for p in (await eve.call(m.ListParticipants(id_))).items}
     await ada.call(m.RemoveParticipant(id_, tom.principal_id))
     await tom.call(m.JoinConversation(id_))
+
+
+async def test_who_is_muted_stays_so_when_they_leave_and_come_back(people, refused):
+    ada, tom, eve, _ = people
+    until = datetime.now(UTC) + timedelta(hours=1)
+    id_ = await begin(ada, tom, eve, kind="channel", name="All")
+    muted = m.MutedInConversation(until=until)
+    await ada.call(m.ChangeParticipant(id_, tom.principal_id, muted_until=until))
+
+    await tom.call(m.LeaveConversation(id_))
+    await tom.call(m.JoinConversation(id_))
+    assert await refused(tom.call(m.PostMessage(id_, text="Hello"))) == muted
+    await tom.call(m.LeaveConversation(id_))
+    assert (await eve.call(m.AddParticipant(id_, tom.principal_id))).muted_until == until
+    assert await refused(tom.call(m.PostMessage(id_, text="Hello"))) == muted
+    await ada.call(m.ChangeParticipant(id_, tom.principal_id, muted_until=datetime(2001, 1, 1, tzinfo=UTC)))
+    await tom.call(m.PostMessage(id_, text="Hello"))
 
 
 async def test_a_channel_is_found_read_and_joined_by_everybody_in_the_org(people, person, refused):

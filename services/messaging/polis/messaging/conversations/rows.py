@@ -151,8 +151,10 @@ def _mine(row: _MineRow) -> MyConversation:
     )
 
 
-async def channels(db: Tenant, begins: str, after: UUID | None, limit: int) -> list[Conversation]:
-    """Channels that are open to the org and whose names begin like this, by name."""
+async def channels(
+    db: Tenant, principal_id: UUID, begins: str, after: UUID | None, limit: int
+) -> list[Conversation]:
+    """Channels that are open to the org, but for who is banned, and whose names begin like this, by name."""
     rows = await db.rows(
         ConversationRow,
         """
@@ -161,6 +163,10 @@ async def channels(db: Tenant, begins: str, after: UUID | None, limit: int) -> l
         from messaging.conversations c
         where c.org_id = $1 and c.kind = 'channel' and c.visibility = 'org' and c.archived_at is null
             and starts_with(lower(c.name), $2)
+            and not exists (
+                select from messaging.participants p
+                where p.org_id = $1 and p.conversation_id = c.id and p.principal_id = $5 and p.state = 'banned'
+            )
             and ($3::uuid is null or (lower(c.name) collate "C", c.id) > (
                 select lower(l.name) collate "C", l.id from messaging.conversations l where l.org_id = $1 and l.id = $3
             ))
@@ -170,6 +176,7 @@ async def channels(db: Tenant, begins: str, after: UUID | None, limit: int) -> l
         begins,
         after,
         limit,
+        principal_id,
     )
     return [row.conversation for row in rows]
 

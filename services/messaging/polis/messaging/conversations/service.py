@@ -82,7 +82,7 @@ async def list_channels(request: messaging.ListChannels, ctx: Context[Own]) -> P
     at = ctx.position(request.after, rows.Channels) or rows.Channels(listed)
     if at.begins != listed:
         raise Refused(StaleCursor())
-    found = await rows.channels(ctx.db, begins, at.id, request.limit + 1)
+    found = await rows.channels(ctx.db, ctx.actor.principal_id, begins, at.id, request.limit + 1)
     return ctx.page(found, limit=request.limit, key=lambda channel: rows.Channels(listed, channel.id))
 
 

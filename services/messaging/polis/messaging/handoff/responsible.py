@@ -61,7 +61,8 @@ async def _bring_in(turn: Turn, principal_id: UUID, kind: PrincipalKind) -> None
         if row.kind != "direct":
             await participants.demand_room(tx, row.id, row.kind)
         was = "nobody"
-        comes = Participant(principal_id, kind, "member", "joined", turn.at, turn.actor_id)
+        muted_until = None if there is None else there.muted_until
+        comes = Participant(principal_id, kind, "member", "joined", turn.at, turn.actor_id, muted_until)
     await participants.put(turn, comes)
     await tx.execute(
         """

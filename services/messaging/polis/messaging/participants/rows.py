@@ -96,14 +96,16 @@ async def put(turn: Turn, *changed: Participant) -> None:
 
 
 async def end(turn: Turn, participant: Participant, state: ParticipantState) -> Participant:
-    """Let somebody take part no more: `left`, `removed` or `banned`. When no owner is left, the next one owns it."""
+    """Let somebody take part no more: `left`, `removed` or `banned`. When no owner is left, the next one owns it.
+
+    Who is muted stays so: otherwise leaving and coming back would end it.
+    """
     ended = msgspec.structs.replace(
         participant,
         state=state,
         role="member",
         since=turn.at,
         by_id=turn.actor_id,
-        muted_until=None,
     )
     await put(turn, ended)
     if participant.state == "joined" and participant.role == "owner":

@@ -59,6 +59,7 @@ async def add_participant(request: messaging.AddParticipant, ctx: Context[Own]) 
             state="invited" if request.invite else "joined",
             since=turn.at,
             by_id=turn.actor_id,
+            muted_until=None if there is None else there.muted_until,
         )
         await rows.put(turn, added)
         await turn.close()
@@ -138,6 +139,7 @@ async def join_conversation(request: messaging.JoinConversation, ctx: Context[Ow
             state="joined",
             since=turn.at,
             by_id=actor.principal_id,
+            muted_until=row.muted_until,
         )
         await rows.put(turn, came)
         await turn.close()
