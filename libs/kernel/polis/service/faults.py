@@ -123,14 +123,19 @@ def _steps(place: str) -> tuple[list[str], str]:
 
 
 class _Shape:
-    """What to look into: a Struct's fields, or every value of a list or mapping. None where anything may stand."""
+    """What to look into: a Struct's fields, every value of a list or mapping, or the one of several that a tag names.
 
-    __slots__ = ("each", "fields", "names")
+    None where anything may stand.
+    """
+
+    __slots__ = ("each", "fields", "names", "tag_field", "tagged")
 
     def __init__(self) -> None:
         self.names: frozenset[str] | None = None
         self.fields: dict[str, _Shape] = {}
         self.each: _Shape | None = None
+        self.tag_field: str | None = None
+        self.tagged: dict[object, _Shape] = {}
 
 
 @cache
@@ -150,15 +155,28 @@ def _shape_of(info: inspect.Type, seen: dict[type, _Shape]) -> _Shape | None:
             return _shape_of_each(info.value_type, seen)
         case inspect.UnionType():
             shapes = [shape for member in info.types if (shape := _shape_of(member, seen))]
-            return shapes[0] if len(shapes) == 1 else None
+            return shapes[0] if len(shapes) == 1 else _shape_by_tag(info, seen)
     return None
+
+
+def _shape_by_tag(info: inspect.UnionType, seen: dict[type, _Shape]) -> _Shape | None:
+    """Of several Structs; None where their tags do not tell which it is."""
+    members = [member for member in info.types if isinstance(member, inspect.StructType)]
+    fields = {member.tag_field for member in members}
+    if len(fields) != 1 or None in fields:
+        return None
+    shape = _Shape()
+    shape.tag_field = fields.pop()
+    shape.tagged = {member.tag: _shape_of_struct(member, seen) for member in members}
+    return shape
 
 
 def _shape_of_struct(info: inspect.StructType, seen: dict[type, _Shape]) -> _Shape:
     if info.cls in seen:
         return seen[info.cls]
     shape = seen[info.cls] = _Shape()
-    shape.names = frozenset(field.encode_name for field in info.fields)
+    tag_field = () if info.tag_field is None else (info.tag_field,)
+    shape.names = frozenset((*tag_field, *(field.encode_name for field in info.fields)))
     for field in info.fields:
         if inner := _shape_of(field.type, seen):
             shape.fields[field.encode_name] = inner
@@ -177,6 +195,7 @@ def _shape_of_each(info: inspect.Type, seen: dict[type, _Shape]) -> _Shape | Non
 def _collect(shape: _Shape, data: object, path: tuple[str | int, ...], found: list[Fault]) -> None:
     if len(found) >= MAX_FAULTS:
         return
+    shape = _named(shape, data)
     if shape.each is not None:
         for step, value in _values(data):
             _collect(shape.each, value, (*path, step), found)
@@ -187,6 +206,12 @@ def _collect(shape: _Shape, data: object, path: tuple[str | int, ...], found: li
         for name, inner in shape.fields.items():
             if name in data:
                 _collect(inner, data[name], (*path, name), found)
+
+
+def _named(shape: _Shape, data: object) -> _Shape:
+    """Of several the one that its tag names; else the shape itself."""
+    tag = data.get(shape.tag_field) if shape.tag_field is not None and isinstance(data, dict) else None
+    return shape.tagged.get(tag, shape) if isinstance(tag, str) else shape
 
 
 def _values(data: object) -> list[tuple[str | int, object]]:

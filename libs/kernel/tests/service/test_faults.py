@@ -76,6 +76,36 @@ def test_every_unknown_field_is_named_at_any_depth():
     ]
 
 
+class Call(Struct, tag_field="kind", tag="call"):
+    number: str
+
+
+class Visit(Struct, tag_field="kind", tag="visit"):
+    at: Inner
+
+
+class Plan(Struct):
+    first: Call | Visit
+    then: list[Call | Visit] = []
+    last: Visit | None = None
+
+
+def test_of_several_the_one_that_its_tag_names_is_looked_into():
+    data = {
+        "first": {"kind": "call", "number": "1", "nmber": "2"},
+        "then": [
+            {"kind": "visit", "at": {"count": 1, "colour": 1}, "number": "1"},
+            {"kind": "other", "x": 1},
+            3,
+        ],
+        "last": {"kind": "visit", "at": {"count": 1}},
+    }
+
+    pointers = [fault.pointer for fault in unknown_fields(Plan, data)]
+
+    assert pointers == ["/first/nmber", "/then/0/number", "/then/0/at/colour"]
+
+
 def test_data_of_the_wrong_shape_has_no_unknown_fields_because_decoding_refuses_it_anyway():
     assert unknown_fields(Outer, {"inner": 3, "many": {"a": 1}, "named": [1], "maybe": None}) == []
 
