@@ -199,10 +199,12 @@ async def test_who_looks_on_is_muted_or_comes_too_late_says_nothing(group, refus
     until = datetime.now(UTC) + timedelta(hours=1)
     await ada.call(m.ChangeParticipant(id_, tom.principal_id, role="member", muted_until=until))
     assert await refused(tom.call(post)) == m.MutedInConversation(until=until)
+    assert await refused(tom.call(m.SayTyping(id_))) == m.MutedInConversation(until=until)
     await ada.call(m.ChangeParticipant(id_, tom.principal_id, muted_until=datetime(2001, 1, 1, tzinfo=UTC)))
     await tom.call(post)
     await ada.call(m.ChangeConversation(id_, archived=True))
     assert isinstance(await refused(tom.call(post)), m.ConversationArchived)
+    assert isinstance(await refused(ada.call(m.SayTyping(id_))), m.ConversationArchived)
     await ada.call(m.ChangeConversation(id_, archived=False))
     await tom.call(post)
 

@@ -9,10 +9,10 @@ from msgspec import Meta, Struct
 
 from polis.proto.contract import INTERNAL, Limit, Page, Request, Time, live, operation
 from polis.proto.messaging.control import Controlled
-from polis.proto.messaging.conversations import Conversation, ConversationNotFound
+from polis.proto.messaging.conversations import Conversation, ConversationArchived, ConversationNotFound
 from polis.proto.messaging.handoffs import Handoff
 from polis.proto.messaging.marks import ReadMark
-from polis.proto.messaging.messages import Message
+from polis.proto.messaging.messages import Message, MutedInConversation
 from polis.proto.messaging.participants import Participant
 from polis.proto.messaging.streams import MessageStream, StreamChange
 from polis.proto.messaging.turns import AnswerTurn
@@ -215,7 +215,7 @@ class PullMissed(Request[Missed], frozen=True):
 @operation(
     http="POST /conversations/{conversation_id}/typing",
     scope="messaging:write",
-    problems=(ConversationNotFound,),
+    problems=(ConversationNotFound, ConversationArchived, MutedInConversation),
     idempotent=False,
     on_socket=True,
 )
