@@ -8,6 +8,8 @@ from uuid import UUID
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from polis.client import Polis, Problem
 from polis.client.wire import Cut, Wire
@@ -104,9 +106,9 @@ class Mumbling:
     def __init__(self):
         self.said = asyncio.Event()
 
-    async def __aiter__(self):
+    async def receive(self):
         await self.said.wait()
-        yield aiohttp.WSMessage(aiohttp.WSMsgType.TEXT, "{", None)
+        return aiohttp.WSMessage(aiohttp.WSMsgType.TEXT, "{", None)
 
     async def send_json(self, frame):
         self.said.set()
@@ -125,6 +127,21 @@ async def test_what_is_not_understood_cuts_the_socket_and_nobody_waits_for_ever(
         with pytest.raises(Cut, match="the connection failed"):
             await anext(wire.frames("run/a"))
     await wire.close()
+
+
+async def test_what_the_gateway_does_not_understand_is_told_as_it_says():
+    async def live(request):
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.close(code=4400, message=b"Expected `array`, got `str` - at `$.kinds`")
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/api/v1/live", live)
+    async with TestServer(app) as gateway, Polis(str(gateway.make_url("")), "secret") as client:
+        with pytest.raises(Problem, match="understand this client. Expected `array`, got `str`"):
+            await anext(client.follow("run/a"))
 
 
 async def test_a_call_is_sent_again_under_its_key_and_never_without_one():

@@ -21,11 +21,11 @@ export function dial(url, headers, { opened, heard, closed }) {
   const asked = open(url.replace(/^ws/, "http"), { headers: { ...headers, ...upgrade } });
   let socket = null;
   let over = false;
-  const end = (code, problem) => {
+  const end = (code, problem, why) => {
     if (over) return;
     over = true;
     socket?.destroy();
-    closed(code, problem);
+    closed(code, problem, why);
   };
   const send = (opcode, payload) => void (!over && socket?.write(frame(opcode, payload)));
   asked.on("error", () => end(CUT));
@@ -37,7 +37,7 @@ export function dial(url, headers, { opened, heard, closed }) {
     socket.setNoDelay(true);
     const read = reader((opcode, payload) => {
       if (opcode === PING) send(PONG, payload);
-      else if (opcode === CLOSE) end(payload.length > 1 ? payload.readUInt16BE(0) : 1005);
+      else if (opcode === CLOSE) end(payload.length > 1 ? payload.readUInt16BE(0) : 1005, undefined, payload.toString("utf8", 2));
       else if (opcode === TEXT) heard(payload.toString());
     });
     const take = (bytes) => over || read(bytes) || end(1009);

@@ -4,7 +4,7 @@ export function dial(url, _headers, { opened, heard, closed }, protocols = []) {
   const socket = new WebSocket(url, protocols);
   socket.onopen = opened;
   socket.onmessage = ({ data }) => heard(data);
-  socket.onclose = ({ code }) => closed(code);
+  socket.onclose = ({ code, reason }) => closed(code, undefined, reason);
   return {
     send: (text) => socket.send(text),
     close() {

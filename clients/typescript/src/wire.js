@@ -153,18 +153,18 @@ class Wire {
           resolve();
         },
         heard: (text) => this.#hear(JSON.parse(text)),
-        closed: (code, problem) => {
+        closed: (code, problem, why) => {
           clearTimeout(timer);
           reject(problem ?? new Lost(`the connection was closed with ${code}`));
-          if (this.#socket === socket) this.#closed(code);
+          if (this.#socket === socket) this.#closed(code, why);
         },
       };
       const socket = dial(this.link.url.replace(/^http/, "ws"), headers, told, protocols);
     });
   }
 
-  async #closed(code) {
-    let error = reason(code);
+  async #closed(code, why) {
+    let error = reason(code, why);
     // A session whose token has expired is renewed by a call, once for all that hung on this socket.
     if (error.revoked) error = await asked(this.link, error);
     this.#end(error);
@@ -260,9 +260,9 @@ async function asked(link, lost) {
   }
 }
 
-function reason(code) {
+function reason(code, why) {
   if (code === REVOKED) return new Lost("the session does not hold any more", { revoked: true });
-  if (code === UNDERSTOOD_NOT) return new Error("the gateway does not understand this client");
+  if (code === UNDERSTOOD_NOT) return new Error(`the gateway does not understand this client${why ? `: ${why}` : ""}`);
   return new Lost(code === MOVED ? "the gateway asks to come back" : `the connection was closed with ${code}`);
 }
 

@@ -12,7 +12,7 @@ function gateway(...sockets) {
     const answers = sockets.shift();
     const at = heard.push([]) - 1;
     const say = (frame) => setImmediate(() => told.heard(JSON.stringify(frame)));
-    const end = (code) => setImmediate(() => told.closed(code));
+    const end = (code, why) => setImmediate(() => told.closed(code, undefined, why));
     setImmediate(told.opened);
     const send = (text) => {
       const frame = JSON.parse(text);
@@ -74,6 +74,13 @@ test("a refusal of one call is its own, and what may not be said twice is not", 
   await assert.rejects(polis.typing("c"), ({ status, cause }) => status === 0 && /closed with 1006/.test(cause.message));
   assert.equal(heard.flat().length, 2);
   await assert.rejects(polis.say("StartRun", {}), /use call/);
+});
+
+test("what the gateway does not understand is told as it says, and not tried again", async () => {
+  const { heard, polis } = gateway(({ end }) => end(4400, "Expected `array`, got `str` - at `$.kinds`"));
+
+  await assert.rejects(polis.follow(CONVERSATION, { kinds: "posted" }).next(), /does not understand this client: Expected `array`, got `str`/);
+  assert.equal(heard.length, 1);
 });
 
 test("what was not asked for moves the number to come back with, and is no gap", async () => {

@@ -119,11 +119,11 @@ class Wire:
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         fault: Exception | None = None
+        why = ""
         try:
-            async for message in socket:
-                if message.type is not aiohttp.WSMsgType.TEXT:
-                    break
+            while (message := await socket.receive()).type is aiohttp.WSMsgType.TEXT:
                 await self._take(socket, message.json())
+            why = message.extra or ""
         except Exception as error:  # noqa: BLE001 - whatever it is: who waits for words of this socket is told that none come
             fault = error
         await socket.close()
@@ -131,7 +131,7 @@ class Wire:
             return
         self._socket = None
         self._stale.clear()
-        reason = _reason(socket.close_code) if fault is None else Cut(f"the connection failed: {fault!r}")
+        reason = _reason(socket.close_code, why) if fault is None else Cut(f"the connection failed: {fault!r}")
         for inbox in self._topics.values():
             inbox.fail(reason)
         for answer in self._calls.values():
@@ -188,9 +188,9 @@ class _Inbox:
         self._waiting.put_nowait(error)
 
 
-def _reason(code: int | None) -> Exception:
+def _reason(code: int | None, why: str) -> Exception:
     if code == _REVOKED:
         return unauthenticated()
     if code == _UNDERSTOOD_NOT:
-        return Problem({"title": "The gateway does not understand this client."})
+        return Problem({"title": "The gateway does not understand this client.", "detail": why})
     return Cut(f"the connection was closed with {code}")
