@@ -140,7 +140,7 @@ async def test_what_the_gateway_does_not_understand_is_told_as_it_says():
     app = web.Application()
     app.router.add_get("/api/v1/live", live)
     async with TestServer(app) as gateway, Polis(str(gateway.make_url("")), "secret") as client:
-        with pytest.raises(Problem, match="understand this client. Expected `array`, got `str`"):
+        with pytest.raises(Problem, match=r"understand this client\. Expected `array`, got `str`"):
             await anext(client.follow("run/a"))
 
 
