@@ -249,6 +249,26 @@ async def test_what_is_written_during_a_cut_is_sent_once_and_what_was_missed_is_
     assert sorted(texts) == ["are you there?", "from a tunnel"]
 
 
+async def test_what_is_written_from_right_to_left_is_shown_so_and_no_word_leaves_its_box(
+    ada, tom, group, chat
+):
+    await tom.call("POST", f"{group['path']}/messages", {"text": "مرحبا **بالعالم** `code`\n\nHello"})
+    card = {"kind": "card", "title": "T" * 100, "content": {"lines": ["y" * 400], "n" * 80: "z" * 300}}
+    await tom.call("POST", f"{group['path']}/messages", {"parts": [card]})
+    page = await chat(ada, PHONE, path=group["page"])
+
+    await expect(page.locator(".card")).to_be_visible()
+
+    paragraphs = said(page, "Hello").locator(".text > p")
+    await expect(paragraphs.nth(0)).to_have_css("direction", "rtl")
+    await expect(paragraphs.nth(1)).to_have_css("direction", "ltr")
+    width, content = await page.locator(".card").evaluate("card => [card.clientWidth, card.scrollWidth]")
+    assert width == content
+    await field(page).fill("שלום")
+    await expect(field(page)).to_have_css("direction", "rtl")
+    assert not broken(page)
+
+
 async def test_an_answer_is_seen_while_it_is_said_and_stopped_by_who_reads(ada, tom, group, chat):
     page = await chat(ada, DESK, path=group["page"])
     await expect(field(page)).to_be_focused()

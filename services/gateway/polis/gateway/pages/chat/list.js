@@ -196,7 +196,7 @@ function line({ item, name, open, muted }, element) {
   else link.removeAttribute("aria-current");
   link.dataset.unread = unread > 0;
   link.replaceChildren(
-    h("span", { className: "name" }, name),
+    h("span", { className: "name", dir: "auto" }, name),
     h("time", { dateTime: conversation.last_at, title: full(conversation.last_at) }, short(conversation.last_at)),
     h("small", {}, invited ? "You are invited" : [kind, muted ? "Muted" : ""].filter(Boolean).join(" · ")),
     unread > 0 && !open ? h("b", { className: "badge" }, unread >= 100 ? "99+" : String(unread), h("span", { className: "unseen" }, " unread")) : "",

@@ -41,7 +41,7 @@ function partOf(part, element, act) {
 
 function head({ name, message, compact }, act) {
   return h("p", { className: compact ? "head unseen" : "head" },
-    h("strong", {}, name), " ",
+    h("strong", { dir: "auto" }, name), " ",
     h("time", { dateTime: message.sent_at, title: full(message.sent_at) }, clock(message.sent_at)),
     message.edited_at && !message.deleted_at ? [" ", button("edited", () => act.history(message), { className: "plain", tabIndex: -1 })] : null,
     message.pinned_at ? [" ", h("span", { className: "pinned" }, "pinned")] : null,

@@ -20,20 +20,23 @@ export function write(element, text) {
   before.length = now.length;
 }
 
+// What somebody wrote from right to left is shown so, block by block.
+const OWN = { dir: "auto" };
+
 const BLOCKS = {
-  p: ({ content }) => h("p", {}, contents(content)),
+  p: ({ content }) => h("p", OWN, contents(content)),
   // The page has headings of its own; those of a message are none of its outline.
-  h: ({ level, content }) => h("p", { className: "heading", data: { level } }, contents(content)),
-  quote: ({ blocks }) => h("blockquote", {}, blocks.map(blockOf)),
-  ul: ({ items }) => h("ul", {}, items.map(itemOf)),
-  ol: ({ start, items }) => h("ol", { start }, items.map(itemOf)),
+  h: ({ level, content }) => h("p", { ...OWN, className: "heading", data: { level } }, contents(content)),
+  quote: ({ blocks }) => h("blockquote", OWN, blocks.map(blockOf)),
+  ul: ({ items }) => h("ul", OWN, items.map(itemOf)),
+  ol: ({ start, items }) => h("ol", { ...OWN, start }, items.map(itemOf)),
   pre: ({ text }) => h("pre", { tabIndex: 0 }, h("code", {}, text)),
   hr: () => h("hr"),
   table: ({ head, rows }) =>
     h("div", { className: "table", tabIndex: 0, role: "group", aria: { label: "Table" } },
       h("table", {},
-        h("thead", {}, h("tr", {}, head.map((cell) => h("th", { scope: "col" }, contents(cell))))),
-        h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, contents(cell)))))),
+        h("thead", {}, h("tr", {}, head.map((cell) => h("th", { ...OWN, scope: "col" }, contents(cell))))),
+        h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", OWN, contents(cell)))))),
       ),
     ),
 };
