@@ -181,6 +181,16 @@ async def test_a_refused_body_that_is_small_leaves_the_connection_open(client):
     assert [(await client.hear())[0] for _ in range(2)] == [401, 200]
 
 
+@pytest.mark.parametrize("method", [b"GET", b"DELETE", b"OPTIONS"])
+async def test_a_refused_request_without_a_body_leaves_the_connection_open(client, method):
+    """One at a time, so that it is refused before it is known where its message ends."""
+    client.say(get(b"/api/v1/nothing").replace(b"GET", method))
+    refused = await client.hear()
+    client.say(get(JWKS))
+
+    assert [refused[0], (await client.hear())[0]] == [404, 200]
+
+
 async def test_a_refused_body_that_is_large_ends_the_connection_behind_the_answer(client):
     client.say(b"POST /api/v1/agents HTTP/1.1\r\n%bContent-Length: 500000\r\n\r\nabc" % HOST)
     status, headers, _ = await client.hear()
@@ -322,6 +332,26 @@ async def test_who_is_slow_with_a_head_or_a_body_or_silent_is_let_go(connect, mo
     assert (await body.hear())[0] == 408
     assert (await idle.hear())[0] == 200
     assert all([await client.ended() for client in (mute, head, body, idle)])
+
+
+@pytest.mark.parametrize(
+    "path", [b"/", b"/health/live", b"/api/v1/artifacts/a/content"], ids=["page", "health", "stream"]
+)
+async def test_who_never_ends_a_body_that_nobody_reads_is_let_go(client, path, monkeypatch):
+    monkeypatch.setattr(connection, "BODY_PAUSE_S", 0.2)
+    client.say(get(path, b"Content-Length: 10") + b"abc")
+
+    assert (await client.hear())[0] in (200, 401)
+    assert await client.ended()
+
+
+async def test_a_body_that_nobody_reads_may_end_behind_its_answer(client):
+    client.say(get(b"/health/live", b"Content-Length: 10") + b"abc")
+    statuses = [(await client.hear())[0]]
+    client.say(b"defghij" + get(JWKS))
+    statuses.append((await client.hear())[0])
+
+    assert statuses == [200, 200]
 
 
 async def test_a_body_that_trickles_for_ever_is_let_go(client, monkeypatch):

@@ -108,16 +108,22 @@ class Connection(HttpToolsProtocol):
 
     def give_up(self) -> None:
         """The client took too long for what it was to do next."""
-        reading = self._reading
         if self._phase == _IDLE and self._unread_since > self.loop.time() - READ_S:
             self._until = 0.0
             self.transport.close()  # behind what is still being read
-        elif self._unread_since or self._phase == _CLOSING or (reading is not None and reading.status):
+        elif self._unread_since or self._phase == _CLOSING or self._answered_early():
             self.transport.abort()
         elif self._phase == _IDLE:
             self.transport.close()
         else:
             self._reject(408, "the request does not arrive in time")
+
+    def _answered_early(self) -> bool:
+        """Whether the request whose body still arrives has its answer."""
+        if self._phase != _BODY:
+            return False
+        reading = self._reading
+        return bool(self.cycle.response_complete if reading is None else reading.status)
 
     # What arrives
 
@@ -285,6 +291,8 @@ class Connection(HttpToolsProtocol):
             return
         if exchange is None:
             super().on_message_complete()
+            if self.cycle.response_complete:
+                self._wait_for_another()
             return
         self._until = 0.0
         self._reading = None
@@ -305,7 +313,8 @@ class Connection(HttpToolsProtocol):
         """Whether the connection outlives an answer: not where much of a refused body would still have to be taken."""
         if not exchange.keep_alive or (self._last and not self._queue and self._held is None):
             return False
-        return exchange.complete or (exchange.announced or _DISCARDED_BYTES + 1) <= _DISCARDED_BYTES
+        size = exchange.announced
+        return exchange.complete or (size is not None and size <= _DISCARDED_BYTES)
 
     def send(self, exchange: Direct, data: bytes) -> None:
         """Write the answer to the current exchange, and go on with what waits behind it."""
@@ -344,7 +353,7 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
-        """ASGI has answered: as uvicorn does it, with our own time for idle connections."""
+        """ASGI has answered: as uvicorn does it, with our own time for idle connections and for a body that nobody reads."""
         super().on_response_complete()
         self._unset_keepalive_if_required()
         if self.pipeline or not self.cycle.response_complete:
@@ -353,6 +362,8 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         elif self._phase == _IDLE:
             self._wait_for_another()
+        elif self._phase == _BODY:
+            self._until = self.loop.time() + BODY_PAUSE_S
 
     def pause_writing(self) -> None:
         super().pause_writing()

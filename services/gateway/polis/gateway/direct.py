@@ -33,7 +33,10 @@ class Wire(Protocol):
 
 
 class Direct(Exchange):
-    """`operation` and `values` (of its path) are set by routing, `quick` when it was admitted without a wait."""
+    """`operation` and `values` (of its path) are set by routing, `quick` when it was admitted without a wait.
+
+    `announced`: bytes that the body has; None where that shows at its end (RFC 9112 6.3).
+    """
 
     __slots__ = (
         "_parts",
@@ -70,7 +73,8 @@ class Direct(Exchange):
         self.complete = False
         self.fault: Refused | Disconnect | None = None
         length = headers.get(b"content-length")
-        self.announced = None if length is None else int(length)
+        chunked = length is None and b"transfer-encoding" in headers
+        self.announced = None if chunked else int(length or 0)
         self._parts: list[bytes] = []
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
