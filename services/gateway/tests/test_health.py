@@ -75,7 +75,7 @@ async def test_others_find_no_metrics_and_whoever_asks_finds_it_alive(http):
         ("192.0.2.1", {b"x-forwarded-for": b"127.0.0.1, 192.0.2.9"}, False),
         ("192.0.2.1", {b"x-forwarded-for": b"10.1.1.1"}, True),
         ("192.0.2.1", {b"x-forwarded-for": b"unknown"}, False),
-        ("192.0.2.1", {b"x-forwarded-for": b"10.1.1.1:99"}, False),
+        ("192.0.2.1", {b"x-forwarded-for": b"10.1.1.1:99"}, True),
     ],
 )
 def test_an_operator_is_known_by_the_address_behind_trusted_proxies(peer, headers, is_one):

@@ -44,13 +44,13 @@ class Admission:
             tier = self._tiers.get(actor.kind, 1.0)
             exchange.left = self._principals.take(_name(actor.principal_id), tier=tier)
             return
-        address = self.proxies.address(exchange)
+        site = self.proxies.site(exchange)
         if operation.request is CallHook:  # its senders are programs, and what they try is no password
-            exchange.left = self._hooks.take(address)
+            exchange.left = self._hooks.take(site)
             return
-        exchange.left = self._addresses.take(address)
+        exchange.left = self._addresses.take(site)
         if operation.mutates:
-            exchange.left = self._credentials.take(address)
+            exchange.left = self._credentials.take(site)
 
 
 def tiers_of(text: str) -> dict[str, float]:

@@ -55,7 +55,7 @@ class Holder(Struct, frozen=True, gc=False):
     credential: str
     org: str | None
     principal_id: UUID
-    address: str
+    site: str
 
 
 def _bounds(settings: GatewaySettings) -> Bounds:
@@ -104,9 +104,9 @@ class Live:
         actor = await self._actors.of(credential, org)
         if actor is ANONYMOUS:
             raise Refused(Unauthenticated())
-        address = sys.intern(self._proxies.address(exchange))  # one text for all who come from there
-        self._occupancy.take(actor.principal_id, address)
-        return Holder(credential, org, actor.principal_id, address), actor
+        site = sys.intern(self._proxies.site(exchange))  # one text for all who come from there
+        self._occupancy.take(actor.principal_id, site)
+        return Holder(credential, org, actor.principal_id, site), actor
 
     async def _bearer(self, exchange: Exchange) -> Bearer:
         ticket = shown(handshake.offered(exchange.headers))
@@ -119,7 +119,7 @@ class Live:
 
     def leave(self, holder: Holder) -> None:
         """One that was admitted is gone."""
-        self._occupancy.leave(holder.principal_id, holder.address)
+        self._occupancy.leave(holder.principal_id, holder.site)
 
     def holds(self, holder: Holder, actor: Actor) -> bool:
         """Whether a connection may go on as this actor; if not, `renewed` knows."""

@@ -1,4 +1,4 @@
-"""How many live connections are open: in all, of one principal, from one address."""
+"""How many live connections are open: in all, of one principal, from one site."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class Occupancy:
         self._settings = settings
         self._total = 0
         self._principals: Counter[UUID] = Counter()
-        self._addresses: Counter[str] = Counter()
+        self._sites: Counter[str] = Counter()
 
-    def take(self, principal_id: UUID, address: str) -> None:
+    def take(self, principal_id: UUID, site: str) -> None:
         """Refused(Overloaded) when there is no room."""
         s = self._settings
         if (
             self._total >= s.sockets
             or self._principals[principal_id] >= s.sockets_per_principal
-            or self._addresses[address] >= s.sockets_per_address
+            or self._sites[site] >= s.sockets_per_address
         ):
             raise Refused(Overloaded(retry_after_s=_RETRY_S))
         self._total += 1
         self._principals[principal_id] += 1
-        self._addresses[address] += 1
+        self._sites[site] += 1
 
-    def leave(self, principal_id: UUID, address: str) -> None:
+    def leave(self, principal_id: UUID, site: str) -> None:
         self._total -= 1
         _less(self._principals, principal_id)
-        _less(self._addresses, address)
+        _less(self._sites, site)
 
 
 def _less(counter: Counter[K], key: K) -> None:

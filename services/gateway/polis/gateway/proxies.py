@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from polis.gateway.http import Exchange
+
+_SITE_BITS = 64
+"""Bits of an IPv6 address that are one site's: the others are free to whoever is there."""
+_PORTED = re.compile(r"\[(?P<v6>[0-9A-Fa-f:.]+)\](?::[0-9]+)?|(?P<v4>[0-9.]+):[0-9]+")
+"""How some proxies write an address: with the port that it came from, which is another for each connection."""
 
 
 class Proxies:
@@ -15,11 +23,19 @@ class Proxies:
         self._trusted = frozenset(address.strip() for address in trusted.split(",") if address.strip())
 
     def address(self, exchange: Exchange) -> str:
-        """The client's address: the connection's, or the last that a trusted proxy forwards."""
+        """The client's address: the connection's, or the last that is forwarded and no trusted proxy's."""
         address = exchange.peer
-        if address in self._trusted:
-            return exchange.header(b"x-forwarded-for").rpartition(",")[2].strip() or address
+        if address not in self._trusted:
+            return address
+        for hop in reversed(exchange.header(b"x-forwarded-for").split(",")):
+            address = _without_port(hop.strip()) or address
+            if address not in self._trusted:
+                break
         return address
+
+    def site(self, exchange: Exchange) -> str:
+        """By what its limits are counted: its address, of an IPv6 address the part that whoever is there cannot choose."""
+        return _site(self.address(exchange))
 
     def trusts(self, peer: str) -> bool:
         """Whether what this address forwards is believed."""
@@ -30,3 +46,21 @@ class Proxies:
         if exchange.peer in self._trusted:
             return exchange.header(b"x-forwarded-proto") == "https"
         return exchange.secure
+
+
+def _without_port(told: str) -> str:
+    found = _PORTED.fullmatch(told)
+    return told if found is None else found["v6"] or found["v4"]
+
+
+@lru_cache(maxsize=4096)
+def _site(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Address(int(parsed) >> (128 - _SITE_BITS) << (128 - _SITE_BITS)))
