@@ -81,6 +81,20 @@ def test_a_wrong_field_of_path_or_query_is_named(path, query, pointer):
     assert pointer in faults(refused(runtime.WatchRun, path=path, query=query))
 
 
+def test_all_that_is_wrong_with_path_and_query_is_named_at_once():
+    told = faults(refused(runtime.WatchRun, path={"run_id": "x"}, query=b"after=x"))
+    form = faults(
+        refused(
+            identity.TradeCredentials,
+            body=b"grant_type=magic&client_id=a",
+            media_type="application/x-www-form-urlencoded",
+        )
+    )
+
+    assert set(told) == {"/run_id", "/after"}
+    assert set(form) == {"/grant_type", "/client_secret"}
+
+
 def test_a_field_of_the_path_cannot_be_given_in_the_body_too():
     assert "/run_id" in faults(
         refused(runtime.CancelRun, path={"run_id": ID}, body=b'{"run_id": "%s"}' % ID.encode())

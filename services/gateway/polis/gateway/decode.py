@@ -14,9 +14,11 @@ from polis.proto import Refused
 from polis.proto.contract import fields_of
 from polis.proto.problems import Fault, Invalid, Malformed, UnsupportedMedia
 from polis.service import call
-from polis.service.faults import faults_in, flat_fields, invalid_from_msgspec, unknown_fields
+from polis.service.faults import faults_in, flat_fields, invalid_from_msgspec, pointer, unknown_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from polis.proto import Operation
 
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
@@ -192,7 +194,23 @@ def _convert(operation: Operation, values: dict[str, object], body: bytes | None
     try:
         return msgspec.convert(values, operation.request, strict=False, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
-        raise Refused(invalid_from_msgspec(error)) from None
+        faults = tuple(_each_wrong(operation, values)) or invalid_from_msgspec(error).faults
+        raise Refused(Invalid(faults=faults)) from None
+
+
+def _each_wrong(operation: Operation, values: dict[str, object]) -> Iterator[Fault]:
+    """What is wrong with each field by itself, of a request whose fields came as text."""
+    kinds = fields_of(operation.request)
+    for field in structs.fields(operation.request):
+        name = field.encode_name
+        if name not in values:
+            if field.required:
+                yield Fault(pointer(name), "Required, and missing")
+            continue
+        try:
+            msgspec.convert(values[name], kinds[field.name], strict=False, builtin_types=(bytes,))
+        except msgspec.ValidationError as error:
+            yield from invalid_from_msgspec(error, pointer(name)).faults
 
 
 def _query(operation: Operation, query: bytes) -> dict[str, object]:
