@@ -331,8 +331,15 @@ async def test_a_file_is_read_in_parts_and_a_download_goes_on_where_it_broke_off
         pass
     async with http.get(path, headers={"If-None-Match": tag}) as again:
         pass
+    async with http.get(path, headers={"If-None-Match": "*"}) as anything:
+        pass
+    async with http.head(path, headers={"Range": "bytes=1-2"}) as head:
+        pass
 
     assert (middle.status, changed.status, beyond.status, again.status) == (206, 200, 416, 304)
+    assert (anything.status, head.status) == (304, 200)
+    assert head.headers["content-length"] == str(len(content))
+    assert "content-length" not in again.headers, "a cache would take it for the file's"
     assert middle.headers["content-range"] == "bytes 1000000-1999999/2560000"
     assert beyond.headers["content-range"] == "bytes */2560000"
 

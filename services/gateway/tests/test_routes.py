@@ -46,4 +46,4 @@ def test_another_method_is_refused_with_the_methods_that_exist(routes):
     with pytest.raises(Refused) as refusal:
         routes.match("PATCH", PREFIX + "/runs")
 
-    assert refusal.value.problem == MethodNotAllowed(allowed=("GET", "POST"))
+    assert refusal.value.problem == MethodNotAllowed(allowed=("GET", "HEAD", "POST"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from polis.gateway.http import JSON, SHARED_HEADERS, Disconnect, Exchange
+from polis.gateway.http import BODILESS, JSON, SHARED_HEADERS, Disconnect, Exchange
 from polis.proto import Refused
 from polis.proto.problems import TooLarge
 
@@ -145,7 +145,7 @@ class Direct(Exchange):
             head += _lines(extra)
         if not keep:
             head += b"connection: close\r\n"
-        if status in _BODILESS:
+        if status in BODILESS:
             self.wire.send(self, head + b"\r\n")
         elif self.method == "HEAD":
             self.wire.send(self, b"%bcontent-length: %d\r\n\r\n" % (head, len(body)))
@@ -168,9 +168,6 @@ def _told(left: Left) -> bytes:
 def _limit_of(policy: bytes) -> bytes:
     name = policy.partition(b";")[0]
     return b"ratelimit-policy: %b\r\nratelimit: %b" % (policy, name)
-
-
-_BODILESS = frozenset({204, 304})
 
 
 def blank_problem(status: int, detail: str) -> bytes:

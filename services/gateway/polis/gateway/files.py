@@ -11,7 +11,7 @@ import msgspec
 
 from polis.gateway.decode import to_request
 from polis.gateway.direct import blank_problem
-from polis.gateway.finish import STORED, VARY
+from polis.gateway.finish import STORED, VARY, holds
 from polis.gateway.http import PROBLEM
 from polis.gateway.ranges import Part, Unsatisfiable, part_of
 from polis.proto import Operation, Refused
@@ -125,11 +125,11 @@ class Files:
         tag = f'"{artifact.sha256}"'
         exchange.cache = STORED
         exchange.extra += ((b"etag", tag.encode()), VARY, (b"accept-ranges", b"bytes"))
-        if tag in exchange.header(b"if-none-match"):
+        if holds(exchange, artifact.sha256):
             await exchange.answer(304, b"", None)
             return None
         part = None
-        if exchange.header(b"if-range") in ("", tag):
+        if exchange.method == "GET" and exchange.header(b"if-range") in ("", tag):
             try:
                 part = part_of(exchange.header(b"range"), artifact.size)
             except Unsatisfiable:

@@ -70,10 +70,19 @@ def validated(exchange: Exchange, operation: Operation, body: bytes) -> bool:
     found = _REVISION.search(body) if _has_revision(operation) else None
     tag = digest if found is None else f"{int(found[1])}-{digest}"
     exchange.cache = STORED
+    held = holds(exchange, tag, tag + _CODED)
+    exchange.extra += ((b"etag", f'"{held or tag}"'.encode()), VARY)
+    return held is not None
+
+
+def holds(exchange: Exchange, *tags: str) -> str | None:
+    """Which of the present validators the client has by `If-None-Match` (RFC 9110 13.1.2), the first for any; None: none."""
     asked = exchange.header(b"if-none-match")
-    held = [name for name in _ENTITY.findall(asked) if name in (tag, tag + _CODED)] if asked else []
-    exchange.extra += ((b"etag", f'"{held[0] if held else tag}"'.encode()), VARY)
-    return bool(held) or asked.strip() == "*"
+    if not asked:
+        return None
+    if asked.strip() == "*":
+        return tags[0]
+    return next((name for name in _ENTITY.findall(asked) if name in tags), None)
 
 
 def compressible(exchange: Exchange, body: bytes) -> bool:

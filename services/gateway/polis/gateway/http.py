@@ -33,6 +33,8 @@ BODY_BYTES_PER_S = 16 * 1024
 """How fast a long body must come at the least, beside that: a client that trickles holds a connection no longer."""
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
+BODILESS = frozenset({204, 304})
+"""Answers without a body, so without a length: what a 304 says of one, caches would take for the file's (RFC 9110 8.6)."""
 _MAX_REQUEST_ID = 128
 
 SHARED_HEADERS = (
@@ -192,7 +194,7 @@ class AsgiExchange(Exchange):
             pass
 
     async def answer(self, status: int, body: bytes, media_type: bytes | None = JSON) -> None:
-        length = () if status == 204 else ((b"content-length", b"%d" % len(body)),)
+        length = () if status in BODILESS else ((b"content-length", b"%d" % len(body)),)
         await self.start(status, media_type, *length)
         await self.part(b"" if self.method == "HEAD" else body, more=False)
 

@@ -58,7 +58,8 @@ class Routes:
         try:
             operation, names, fixed = node.operations[method]
         except KeyError:
-            raise Refused(MethodNotAllowed(allowed=tuple(sorted(node.operations)))) from None
+            head = {"HEAD"} if "GET" in node.operations else set()
+            raise Refused(MethodNotAllowed(allowed=tuple(sorted({*node.operations, *head})))) from None
         return operation, fixed | dict(zip(names, map(unquote, values), strict=True))
 
     def _add(self, node: _Node, verb: str, path: str, operation: Operation, fixed: dict[str, str]) -> None:
