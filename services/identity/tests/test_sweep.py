@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from polis.db import Database
-from polis.identity.sweep import sweep_once
+from polis.identity.sweep import UNUSED, sweep_once
 from polis.identity.tokens.keys import utc_now
 from polis.proto.identity import (
     Conditions,
@@ -62,6 +62,14 @@ async def test_expired_tokens_sessions_revocations_and_invitations_go(ada, ben, 
     assert await rows("select from identity.revocations where sid = $1", ada.session_id) == []
     assert await rows("select from identity.sessions where account_id = any($1)", [ada.id, ben.id]) == []
     assert await tokens(rows, ben) == []
+
+
+async def test_sessions_that_nobody_renewed_are_found_by_their_tokens_and_no_others_are_looked_at(database):
+    async with database.across_orgs() as tx:
+        plan = await tx.rows(str, f"explain {UNUSED}", utc_now(), 1_000)
+
+    assert any("refresh_tokens_expiry" in line for line in plan)
+    assert any("sessions_pkey" in line for line in plan)
 
 
 async def test_what_waited_for_a_code_a_link_or_a_mail_goes_when_it_has_expired(ada, anybody, database, rows):
