@@ -126,5 +126,22 @@ def test_an_address_cannot_forge_a_header():
         letters.message(letter, sender="a@example.org", to="b@example.org\r\nBcc: c@example.org")
 
 
+@pytest.mark.parametrize(
+    "to",
+    ["a,b@example.org", "<b@example.org>", "a<b@example.org>", "b@example.org;c.org", "(a)b@example.org"],
+)
+def test_an_address_is_one_mailbox_and_the_one_it_says(to):
+    """Else whoever signs up mails somebody else, under as many names as there are limits by address."""
+    with pytest.raises(ValueError, match="address"):
+        letters.message(letters.password_changed(), sender="a@example.org", to=to)
+
+
+@pytest.mark.parametrize(
+    "to", ["b@example.org", "b+c@example.org", "o'b@example.org", "ü@exämple.org", "a..b@x.org"]
+)
+def test_an_address_that_mail_can_be_sent_to_stays_as_it_is(to):
+    assert letters.message(letters.password_changed(), sender="a@example.org", to=to)["To"] == to
+
+
 def test_a_letter_never_shows():
     assert "ppr_" not in repr(letters.password_reset("https://x/reset-password#ppr_x", 30))

@@ -73,9 +73,11 @@ def unread(count: int, link: str, account: str) -> Letter:
 
 
 def message(letter: Letter, *, sender: str, to: str) -> EmailMessage:
-    """A mail as it is sent. ValueError when an address would forge a header."""
+    """A mail as it is sent. ValueError when an address would forge a header, or is read as another or as several."""
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = sender, to, letter.subject
+    if [address.addr_spec for address in mail["To"].addresses] != [to]:
+        raise ValueError("the address is not one that mail can be sent to")
     mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2].strip("> "))
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(letter.text)
