@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from polis.identity.people import sessions
@@ -18,8 +22,15 @@ from polis.proto.identity import (
     SwitchOrg,
 )
 from polis.proto.problems import Forbidden, Unauthenticated
+from polis.service import Context
 
 PASSWORD = "canary-password"
+
+
+def ends(token):
+    """The `exp` of an access token."""
+    payload = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
 
 
 async def test_signing_out_ends_this_session_and_no_other(ada, anybody, refused, ended, facts):
@@ -82,6 +93,17 @@ async def test_a_new_org_is_reached_by_switching_and_stays_chosen(ada, anybody):
     assert (me.org_id, me.role) == (other.id, "owner")
     assert renewed.me == me
     assert [m.org.id for m in me.memberships] == [ada.org_id, other.id]
+
+
+async def test_a_token_for_another_org_ends_with_the_one_it_was_had_for(ada, anybody, monkeypatch):
+    """Else whoever copied an access token would need no refresh token ever."""
+    other = await ada.call(CreateOrg("Other"))
+    monkeypatch.setattr(Context, "now", lambda _: datetime.now(UTC) + timedelta(minutes=5))
+
+    switched = await ada.call(SwitchOrg(other.id))
+
+    assert 0 < switched.expires_in_s <= 600
+    assert ends(switched.access_token) == ends(ada.token)
 
 
 async def test_a_token_opens_each_of_its_orgs_when_one_is_selected(ada, anybody, refused, ben):

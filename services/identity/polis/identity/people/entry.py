@@ -91,14 +91,18 @@ async def renew(
     return ctx.own.issuer.session(account, memberships, opened, ctx.new_id(), at)
 
 
-async def access(ctx: Context[Own], tx: Transaction, session: sessions.Session) -> identity.AccessToken:
-    """An access token of a live session, in the org where it is, or where the user still is."""
+async def access(
+    ctx: Context[Own], tx: Transaction, session: sessions.Session, *, until: int | None = None
+) -> identity.AccessToken:
+    """An access token of a live session, in the org where it is, or where the user still is. until: unix seconds."""
     account = await accounts.find(tx, session.account_id)
     if account is None:
         raise Refused(Unauthenticated())
     memberships = await orgs.of_account(tx, account.id)
     current = msgspec.structs.replace(session, current_org=issue.home(memberships, session.current_org))
-    return ctx.own.issuer.access(issue.user(account, memberships, current), ctx.new_id(), ctx.now())
+    bearer, at = issue.user(account, memberships, current), ctx.now()
+    ttl_s = None if until is None else max(1, until - int(at.timestamp()))
+    return ctx.own.issuer.access(bearer, ctx.new_id(), at, ttl_s=ttl_s)
 
 
 async def note(

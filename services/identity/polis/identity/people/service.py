@@ -27,6 +27,7 @@ from polis.proto import Refused, identity
 from polis.proto.problems import Unauthenticated
 from polis.service import Context, Handlers
 from polis.service.actor import NOBODY
+from polis.service.tokens import InvalidToken
 from polis.telemetry import log
 
 if TYPE_CHECKING:
@@ -212,7 +213,15 @@ async def switch_org(request: identity.SwitchOrg, ctx: Context[Own]) -> identity
         memberships = await orgs.of_account(tx, ctx.actor.principal_id)
         if request.org_id not in orgs.roles(memberships):
             raise Refused(identity.OrgNotFound(org_id=request.org_id))
-        return await entry.access(ctx, tx, session)
+        return await entry.access(ctx, tx, session, until=_end_of_token(ctx))
+
+
+def _end_of_token(ctx: Context[Own]) -> int:
+    """When the caller's token ends. One for another org lives no longer, or a copied token would renew itself."""
+    try:
+        return ctx.own.keys.verify(ctx.actor.token, ctx.now()).exp
+    except InvalidToken as error:
+        raise Refused(Unauthenticated(), error.reason) from None
 
 
 @handlers.handles(identity.GetMe)
