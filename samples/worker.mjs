@@ -1,4 +1,4 @@
-// A worker in JavaScript, with nothing but Node 20: `POLIS_ADDRESS=http://127.0.0.1:5000 POLIS_KEY=pk_... node samples/worker.mjs`.
+// A worker in JavaScript, with nothing but Node 20: `POLIS_ADDRESS=http://127.0.0.1:8080 POLIS_KEY=pk_... node samples/worker.mjs`.
 
 const address = `${process.env.POLIS_ADDRESS}/api/v1`;
 const components = {

@@ -1,4 +1,4 @@
-"""A worker in Python: `POLIS_ADDRESS=http://127.0.0.1:5000 POLIS_KEY=pk_... python samples/worker.py`."""
+"""A worker in Python: `POLIS_ADDRESS=http://127.0.0.1:8080 POLIS_KEY=pk_... python samples/worker.py`."""
 
 import os
 

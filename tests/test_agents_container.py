@@ -8,6 +8,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from polis.gateway.config import GatewaySettings
+
 FILE = Path(__file__).parent.parent / "deploy" / "kubernetes" / "agent" / "agent.yaml"
 VERSION = "1.34"
 
@@ -70,5 +72,8 @@ def test_it_reaches_names_and_the_gateway_and_nobody_reaches_it(objects):
 
     assert policy["podSelector"] == {}
     assert policy["ingress"] == []
-    assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [[53, 53], [5000]]
+    assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [
+        [53, 53],
+        [GatewaySettings().port],
+    ]
     assert all(peer.get("podSelector") for rule in policy["egress"] for peer in rule["to"])
