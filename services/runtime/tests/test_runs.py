@@ -330,6 +330,21 @@ async def test_hundreds_of_runs_at_once_are_all_right(ada, played, effects, grap
     assert len(effects.keys) == len(set(effects.keys)) == 400
 
 
+async def test_a_run_that_only_computes_is_ended_at_its_time(ada, played):
+    """Each node has the messages of all in front of it twice: some hundred million at the last one."""
+    nodes = {f"n{i}": Node("passthrough") for i in range(28)}
+    played.graphs["doubling"] = Graph(
+        nodes=nodes,
+        edges=tuple(Edge(f"n{i}.out", f"n{j}.in") for j in range(28) for i in range(j)),
+        inputs={"x": GraphInput("n0.in")},
+        timeout_s=0.5,
+    )
+
+    run = await ada.call(runtime.StartRun(graph="doubling", input={"x": 1}))
+
+    assert (await ended(ada, run.id, within_s=20)).error.kind == "run.timeout"
+
+
 async def test_a_graph_is_resolved_again_once_it_has_changed(ada, played, graph_of):
     played.graphs["kept"] = graph_of("passthrough")
     first = await ada.call(runtime.StartRun(graph="kept", input={"x": 1}))

@@ -210,10 +210,12 @@ class Execution:
         for request in self._take_requests():
             self._carry_out(request)
         if self.machine.state == "running":
-            if more:
-                self._pump_soon()
-            else:
+            if not more:
                 self._set_timer()
+            elif self.machine.next_due <= self.machine.now:
+                self._wake()  # a run that always has something to compute would never hear of the time
+            else:
+                self._pump_soon()
         self.owner.changed(self)
 
     def _carry_out(self, request: Request) -> None:
