@@ -105,6 +105,18 @@ def test_the_policy_says_what_becomes_of_missed_slots(missed, late, fire, behind
     assert found.passed is passed
 
 
+@pytest.mark.parametrize(("missed", "fires"), [("skip", False), ("once", True), ("all", True)])
+def test_a_slot_that_is_none_by_new_rules_of_its_zone_is_missed_as_any_and_the_schedule_goes_on(
+    missed, fires
+):
+    before = SLOT - timedelta(minutes=30)
+
+    found = turn(Schedule(cron=HOURLY, missed=missed), before, before + timedelta(minutes=10))
+
+    assert found.fire == (before if fires else None)
+    assert found.next == SLOT
+
+
 def test_all_makes_up_for_the_newest_slots_one_by_one_and_no_more():
     schedule, now = Schedule(every_s=1, missed="all"), SLOT + timedelta(days=30)
     slot, fired = SLOT, []

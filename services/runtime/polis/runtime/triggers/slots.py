@@ -41,9 +41,9 @@ def turn(schedule: Schedule, slot: datetime, now: datetime) -> Turn:
     if now - slot <= _GRACE:
         return Turn(slot, following(schedule, slot))
     if schedule.missed == "all":
-        first = newest(schedule, now, since=slot, most=MOST_MISSED)[0]
+        first = _missed(schedule, slot, now, most=MOST_MISSED)[0]
         return Turn(first, following(schedule, first), passed=first > slot)
-    last = newest(schedule, now, since=slot, most=1)[-1]
+    last = _missed(schedule, slot, now, most=1)[-1]
     counts = schedule.missed == "once" or now - last <= _GRACE
     return Turn(last if counts else None, following(schedule, now), passed=not counts or last > slot)
 
@@ -57,8 +57,13 @@ def following(schedule: Schedule, after: datetime) -> datetime | None:
     return slot
 
 
+def _missed(schedule: Schedule, slot: datetime, now: datetime, *, most: int) -> list[datetime]:
+    """The last slots up to now; the one that was waited for, where the rules of its zone have changed and there is none."""
+    return newest(schedule, now, since=slot, most=most) or [slot]
+
+
 def newest(schedule: Schedule, until: datetime, *, since: datetime, most: int) -> list[datetime]:
-    """The last slots up to a moment, in their order, none before `since`, which is a slot."""
+    """The last slots up to a moment, in their order, none before `since`."""
     span = _FIRST_LOOK
     while True:
         start = max(since, until - span)
