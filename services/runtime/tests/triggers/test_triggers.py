@@ -14,7 +14,7 @@ import pytest
 
 from polis.proto import Refused, catalog, runtime
 from polis.proto.problems import Forbidden, Malformed, Unavailable
-from polis.proto.runtime import HookUnknown, NoToken, TriggerNotFound
+from polis.proto.runtime import HookRefused, HookUnknown, NoToken, TriggerNotFound
 from polis.proto.trigger import (
     MAX_DEPTH,
     Manual,
@@ -301,6 +301,21 @@ async def test_a_signed_post_starts_a_run_once_and_a_forged_one_learns_nothing(
     assert await refused(mesh.call(signed(trigger.id, message_id="paused"))) == HookUnknown()
     assert (await ada.call(runtime.ResumeTrigger(trigger.id))).paused_at is None
     assert (await mesh.call(signed(trigger.id, message_id="resumed"))).state == "succeeded"
+
+
+async def test_a_post_whose_run_was_deleted_starts_no_other_and_is_told_so(
+    ada, active, with_triggers, trigger_of, mesh, refused, runs_of
+):
+    await active.activate(
+        ada, "deleted", with_triggers(signed=TriggerSpec(Webhook(secret=uuid4()), into="x"))
+    )
+    trigger = await trigger_of(ada, "signed")
+    post = signed(trigger.id)
+    taken = await mesh.call(post)
+    await ada.call(runtime.DeleteRun(taken.run_id))
+
+    assert await refused(mesh.call(post)) == HookRefused()
+    assert await runs_of(trigger.id) == []
 
 
 async def test_a_token_of_the_hook_is_shown_once_and_its_predecessor_holds_for_the_overlap(

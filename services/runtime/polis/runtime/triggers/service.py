@@ -183,7 +183,14 @@ async def tell_event(request: runtime.TellEvent, ctx: Context[Own]) -> runtime.T
 @handlers.handles(runtime.ReceiveHook)
 async def receive_hook(request: runtime.ReceiveHook, ctx: Context[Own]) -> Hooked:
     org_id, run_id, wait_s = await ctx.own.triggers.hooks.receive(request)
-    return await _hooked(ctx, org_id, run_id, wait_s or 0)
+    try:
+        return await _hooked(ctx, org_id, run_id, wait_s or 0)
+    except Refused as refusal:
+        if isinstance(
+            refusal.problem, runtime.RunNotFound
+        ):  # it was deleted, and a post starts one run alone
+            raise Refused(runtime.HookRefused()) from None
+        raise
 
 
 def _by_hand(trigger: rows.Armed) -> Callable[[Transaction, runtime.Run], Awaitable[None]]:
