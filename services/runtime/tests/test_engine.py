@@ -332,6 +332,9 @@ def test_outputs_are_bounded():
 
     assert failure(chain("same"), {"x": big * 2}) == ("n0", "output.too_large")
     assert failure(chain("split"), {"x": [big, big]}) == ("n0", "output.too_large")
+    listed = msgspec.structs.replace(chain("split"), outputs={"all": GraphOutput("n0.out", many=True)})
+    assert failure(listed, {"x": [big, big]}) == ("n0", "output.too_large")
+    assert failure(listed, {"x": [object()]}) == ("n0", "output.invalid")
     assert failure(chain("same"), {"x": object()})[1] == "output.invalid"
 
 

@@ -287,6 +287,8 @@ class Frame:
     # The end
 
     def _succeed(self, last: NodeRun) -> None:
+        if self.over:  # it has failed with the very last message
+            return
         if isinstance(self.outputs, Gathered):
             self.over = True
             return
