@@ -338,6 +338,28 @@ def test_outputs_are_bounded():
     assert failure(chain("same"), {"x": object()})[1] == "output.invalid"
 
 
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("graph", "kind"),
+    [
+        (chain("same"), "output.invalid"),
+        (
+            msgspec.structs.replace(chain("same"), outputs={"y": GraphOutput("n0.out", many=True)}),
+            "output.invalid",
+        ),
+        (chain("note"), "step.result_invalid"),
+    ],
+)
+def test_what_is_nested_too_deeply_to_be_written_fails_its_run(graph, kind):
+    assert failure(graph, {"x": nested(5_000)}) == ("n0", kind)
+
+
 def test_the_result_of_an_effect_is_bounded_and_json():
     assert failure(chain("note"), {"x": "x" * 1_100_000}) == ("n0", "step.result_too_large")
     assert failure(chain("note"), {"x": object()}) == ("n0", "step.result_invalid")

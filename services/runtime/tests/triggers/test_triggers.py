@@ -461,6 +461,16 @@ async def test_events_of_runs_that_start_runs_go_in_no_circle(
     assert max(run["chain"] or 0 for run in await runs_of(trigger.id)) == MAX_DEPTH
 
 
+def test_a_body_is_nested_as_deeply_as_other_bodies_may_be():
+    def nested(depth):
+        return b"[" * (depth - 1) + b"{}" + b"]" * (depth - 1)
+
+    assert hooks.content(nested(64), "application/json") == msgspec.json.decode(nested(64))
+    with pytest.raises(Refused) as refusal:
+        hooks.content(nested(65), "application/json")
+    assert isinstance(refusal.value.problem, Malformed)
+
+
 @pytest.mark.parametrize("body", [b"{", b'{"name": "\xff"}'])
 def test_a_body_that_is_called_json_and_is_none_is_refused(body):
     with pytest.raises(Refused) as refusal:

@@ -12,7 +12,7 @@ from polis.proto.graph import ERROR_PORT, Retry
 from polis.runtime.component import Driver, Inputs, NestedStep, StepFailed
 from polis.runtime.engine.activation import Activation, Attempt, Failure, Recorded, choice_place, missed
 from polis.runtime.engine.bodies import Bodies
-from polis.runtime.engine.failure import error_of, may_help, misgiven
+from polis.runtime.engine.failure import NO_JSON, error_of, may_help, misgiven
 from polis.runtime.engine.inboxes import MAX_QUEUE
 from polis.runtime.engine.requests import Abort, Launch, Record, Room
 from polis.runtime.engine.timers import Timers
@@ -357,7 +357,7 @@ class Attempts:
             outcome = msgspec.structs.replace(outcome, nth=self.undoable, inputs=inputs)
         try:
             body = msgspec.json.encode(outcome)
-        except TypeError as error:
+        except NO_JSON as error:
             activation.frame.fail(activation.node, Failure("step.result_invalid", f"no JSON value: {error}"))
             return
         if len(body) > MAX_RESULT_BYTES:

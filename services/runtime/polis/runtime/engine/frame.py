@@ -15,7 +15,7 @@ from polis.proto.graph import ERROR_PORT
 from polis.runtime.component import Inputs
 from polis.runtime.engine import collecting
 from polis.runtime.engine.activation import Failure, unknown_port
-from polis.runtime.engine.failure import failure_of
+from polis.runtime.engine.failure import NO_JSON, failure_of
 from polis.runtime.engine.inboxes import MAX_QUEUE, Inboxes
 from polis.runtime.engine.intake import Taken, take
 from polis.runtime.engine.item import ROOT, Item
@@ -296,7 +296,7 @@ class Frame:
             output = self.outputs.encoded(self.program)
         except OutputTooLarge:
             self.fail(last, _OUTPUT_TOO_LARGE)
-        except TypeError as error:
+        except NO_JSON as error:
             self.fail(last, Failure("output.invalid", f"no JSON value: {error}"))
         else:
             self.machine.succeed(output)
@@ -306,7 +306,7 @@ class Frame:
             self.outputs.take(name, lineage, value)
         except OutputTooLarge:
             self.fail(node, _OUTPUT_TOO_LARGE)
-        except TypeError as error:
+        except NO_JSON as error:
             self.fail(node, Failure("output.invalid", f"`{name}` is no JSON value: {error}"))
 
 

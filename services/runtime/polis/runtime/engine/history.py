@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from polis.proto.runtime import AttemptFacts, AttemptsOfStep, PortValue
 from polis.runtime.engine import item as items
-from polis.runtime.engine.failure import may_help
+from polis.runtime.engine.failure import NO_JSON, may_help
 
 if TYPE_CHECKING:
     from polis.runtime.engine.activation import Activation, Attempt, Failure
@@ -214,7 +214,7 @@ class History:
         """A message as it is kept, or how large it was."""
         try:
             body = _encode(value)
-        except (TypeError, ValueError):
+        except (ValueError, *NO_JSON):
             return msgspec.Raw(b'{"left_out":"no JSON value"}')
         if len(body) > min(VALUE_BYTES, max(0, self._bytes)):
             return msgspec.Raw(_encode({"left_out_bytes": len(body)}))

@@ -74,7 +74,7 @@ class Outputs:
                 self._many[name] = []
 
     def take(self, name: str, item: Item, value: object) -> None:
-        """A message for an output. OutputTooLarge as soon as it is certain; TypeError when it is no JSON value."""
+        """A message for an output. OutputTooLarge as soon as it is certain; one of NO_JSON (`failure`) when it is no JSON value."""
         if isinstance(value, Made):
             value = value.value
         if name in self._many:

@@ -11,7 +11,7 @@ import msgspec
 from polis.proto.graph import ERROR_PORT
 from polis.runtime.component import Inline, Inputs, Task, Wait
 from polis.runtime.engine.activation import Activation, Attempt, Failure, Recorded
-from polis.runtime.engine.failure import misgiven
+from polis.runtime.engine.failure import NO_JSON, misgiven
 from polis.runtime.engine.requests import Close, Open
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Outside:
             note = self._note(activation)
             undo = None if note is None else _encode(note)
             late, data = _encode(undoable(_late(wait), undo)), _encode(wait.data)
-        except TypeError as error:
+        except NO_JSON as error:
             activation.frame.fail(node, Failure("wait.invalid", f"no JSON value: {error}"))
             return
         if (size := max(len(late), len(data))) > MAX_WAIT_BYTES:

@@ -36,6 +36,8 @@ _TOLD_EVERY_S = 60.0
 """A hook says of forged posts once in a while: whoever forges them decides how many there are."""
 _TOLD = 1000
 _MAX_FIELDS = 1000
+_MAX_DEPTH = 64
+"""Levels of a body of JSON, as of every other body that the gateway takes."""
 _LEASES = 256
 
 
@@ -125,7 +127,7 @@ def content(body: bytes, media_type: str) -> object:
         return _form(body)
     if kind.endswith(("/json", "+json")) or not kind:
         try:
-            return msgspec.json.decode(body) if body else None
+            return _shallow(msgspec.json.decode(body)) if body else None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if kind:
                 raise Refused(Malformed(reason=f"the body is no JSON: {error}")) from None
@@ -133,6 +135,21 @@ def content(body: bytes, media_type: str) -> object:
         return body.decode()
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(body).decode()}
+
+
+def _shallow(value: object) -> object:
+    """The value. Refused(Malformed) for one that is nested too deeply."""
+    level = [value]
+    for _ in range(_MAX_DEPTH + 1):
+        inner = [
+            each.values() if isinstance(each, dict) else each
+            for each in level
+            if isinstance(each, dict | list)
+        ]
+        level = [item for items in inner for item in items]
+        if not inner:
+            return value
+    raise Refused(Malformed(reason=f"the body is nested more than {_MAX_DEPTH} deep"))
 
 
 def _form(body: bytes) -> dict[str, str]:
