@@ -335,6 +335,7 @@ def test_outputs_are_bounded():
     listed = msgspec.structs.replace(chain("split"), outputs={"all": GraphOutput("n0.out", many=True)})
     assert failure(listed, {"x": [big, big]}) == ("n0", "output.too_large")
     assert failure(listed, {"x": [object()]}) == ("n0", "output.invalid")
+    assert [step.state for step in run_machine(listed, {"x": [object()]}).steps()] == ["failed"]
     assert failure(chain("same"), {"x": object()})[1] == "output.invalid"
 
 

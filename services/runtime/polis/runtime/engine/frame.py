@@ -184,6 +184,8 @@ class Frame:
             self._run_items(node)
         if node.stage.body is not None:
             self._drive(node)
+        if self.over:  # it has failed, perhaps with the very last message of all
+            return
         if node.window:
             self.machine.attempts.call_waiting(node)
         elif (node.open == 0 or node.closed) and self._is_through(node):
@@ -287,8 +289,6 @@ class Frame:
     # The end
 
     def _succeed(self, last: NodeRun) -> None:
-        if self.over:  # it has failed with the very last message
-            return
         if isinstance(self.outputs, Gathered):
             self.over = True
             return
