@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import BinaryIO
 from uuid import UUID
@@ -58,7 +59,7 @@ def configure(service: str, *, level: str = "info", stream: BinaryIO | None = No
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_render)],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.BytesLoggerFactory(out),
+        logger_factory=lambda *_: _Lines(out),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(_Text(out))
@@ -109,8 +110,7 @@ class RequestLog:
     def flush(self) -> None:
         lines, self._lines = self._lines, []
         if lines:
-            self._stream.write(_encoder.encode_lines(lines))
-            self._stream.flush()
+            _write(self._stream, _encoder.encode_lines(lines))
 
     def line(
         self,
@@ -151,6 +151,25 @@ def _hide_secrets(_: object, __: str, line: MutableMapping[str, object]) -> Muta
 
 def _render(line: object, **_: object) -> bytes:
     return _encoder.encode(line)
+
+
+def _write(out: BinaryIO, lines: bytes) -> None:
+    """What cannot be written, as on a full disk, is lost; whoever said it goes on."""
+    with suppress(OSError):
+        out.write(lines)
+        out.flush()
+
+
+class _Lines:
+    """Where structlog's lines end."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+
+    def msg(self, line: bytes) -> None:
+        _write(self._out, line + b"\n")
+
+    debug = info = warning = error = critical = msg
 
 
 class _Text:
