@@ -31,7 +31,12 @@ pytestmark = pytest.mark.skipif(not FULL.exists(), reason=f"there is no {FULL} h
 def test_a_line_that_the_disk_does_not_take_harms_nobody():
     with FULL.open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-c", SAYS], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+            [sys.executable, "-c", SAYS],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
         )
 
     assert done.stderr.startswith("it goes on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -25,7 +26,10 @@ _UNSAID = frozenset({"waiting"})
 
 
 class Board:
-    """Parts and their states, in the order in which they were first named."""
+    """Parts and their states, in the order in which they were first named.
+
+    What cannot be written, as to a log on a full disk, is lost.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
@@ -42,13 +46,15 @@ class Board:
             return False
         self.parts[part] = (state, detail)
         if self._live is not None:
-            self._live.update(self._table(), refresh=True)
+            with suppress(OSError):
+                self._live.update(self._table(), refresh=True)
         elif state not in _UNSAID:
             self.say(f"{part:<12} {state:<10} {detail}".rstrip())
         return True
 
     def say(self, text: str) -> None:
-        self.console.print(Text(text), soft_wrap=True)
+        with suppress(OSError):
+            self.console.print(Text(text), soft_wrap=True)
 
     def __enter__(self) -> Self:
         if self._live is not None:

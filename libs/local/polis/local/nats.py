@@ -11,11 +11,12 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import psutil
 
 from polis.bus import AuthenticationFailed, Bus, BusError
 from polis.bus.admin import consumers, declare
-from polis.bus.config import Broker, render_config
+from polis.bus.config import SYSTEM, Broker, render_config
 from polis.bus.errors import DamagedConsumer
 from polis.bus.permissions import ADMIN, inbox_prefix, users
 from polis.local.children import gone, kill_group, spawn, stop, working_in
@@ -32,10 +33,23 @@ _PROGRAM = "nats-server"
 _CONFIG = "nats.conf"
 _MEMORY = "128MiB"
 """What its heap may grow to before it collects harder; Go's own limit is twice what is alive."""
+ROOM_BYTES = 64 * 1024 * 1024
+"""A store that had no room is opened again where there is so much."""
+_HEALTH = "$SYS.REQ.SERVER.PING.HEALTHZ"
+_HEALTH_S = 2.0
+_STORE_FAILED = "write error"
 
 
 class NatsFailed(Exception):
     """nats-server could not be started; the message says why."""
+
+
+class _Health(msgspec.Struct, frozen=True):
+    error: str = ""
+
+
+class _Told(msgspec.Struct, frozen=True):
+    data: _Health = _Health()
 
 
 class Nats:
@@ -88,6 +102,33 @@ class Nats:
     async def stop(self, within_s: float = STOP_S) -> None:
         if self.process is not None:
             await stop(self.process, signal.SIGTERM, within_s=within_s)
+
+    async def store_failure(self) -> str:
+        """Why a stream takes nothing more, as since a full disk; empty when all do, and when the server does not say."""
+        try:
+            bus = await Bus.connect(
+                self.url,
+                name="polis-local",
+                user=SYSTEM,
+                password=self._passwords[SYSTEM],
+                connect_timeout_s=_HEALTH_S,
+            )
+        except BusError:
+            return ""
+        try:
+            told = await bus.request(_HEALTH, b"", timeout_s=_HEALTH_S)
+            failure = msgspec.json.decode(told.payload, type=_Told).data.error
+        except (BusError, msgspec.MsgspecError):
+            return ""
+        finally:
+            await bus.close()
+        return failure if _STORE_FAILED in failure else ""
+
+    def has_room(self) -> bool:
+        try:
+            return shutil.disk_usage(self._folder).free >= ROOM_BYTES
+        except OSError:
+            return False
 
     def kill(self) -> None:
         """End it at once; for tests."""

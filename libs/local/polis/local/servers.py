@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from polis.local.keeper import Show
 
 POSTGRESQL, NATS = "postgresql", "nats"
+HEAL_S = 5.0
+"""From one question to NATS about its store to the next."""
 _OWN = "your own"
 
 
@@ -62,6 +64,8 @@ class Servers:
             for name, server in ((POSTGRESQL, self.postgres), (NATS, self.nats)):
                 if server is not None:
                     group.create_task(self._keep(name, server))
+            if self.nats is not None:
+                group.create_task(self._heal(self.nats))
 
     async def stop(self, end: float) -> None:
         """By then. NATS first; PostgreSQL has what time is left, and recovers by itself if that was too short."""
@@ -127,6 +131,15 @@ class Servers:
             self._show(name, "failed", f"ended with {code}; starts again")
             await asyncio.sleep(backoff.pause(time.monotonic() - began))
             await self._begin_again(name, server, backoff)
+
+    async def _heal(self, nats: Nats) -> None:
+        """A stream that a full disk has stopped takes nothing more until the server starts anew: it ends when there is room."""
+        while True:
+            await asyncio.sleep(HEAL_S)
+            if failure := await nats.store_failure():
+                self._show(NATS, "unready", failure)
+                if nats.has_room():
+                    await nats.stop()
 
     async def _begin_again(self, name: str, server: Postgres | Nats, backoff: Backoff) -> None:
         while True:
