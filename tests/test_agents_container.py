@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from polis.gateway.config import GatewaySettings
+from polis.proto.registry import SERVICES
 
 FILE = Path(__file__).parent.parent / "deploy" / "kubernetes" / "agent" / "agent.yaml"
 VERSION = "1.34"
@@ -67,13 +67,13 @@ def test_it_reads_its_configuration_keeps_its_memory_and_cannot_list_its_logs(po
     assert "0o300" in pod["initContainers"][0]["command"][-1]
 
 
-def test_it_reaches_names_and_the_gateway_and_nobody_reaches_it(objects):
+def test_it_reaches_names_and_the_gateway_and_nobody_reaches_it(objects, pod):
     (policy,) = (found["spec"] for found in objects if found["kind"] == "NetworkPolicy")
+    (gateway,) = (service.port for service in SERVICES if service.name == "gateway")
 
     assert policy["podSelector"] == {}
     assert policy["ingress"] == []
-    assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [
-        [53, 53],
-        [GatewaySettings().port],
-    ]
+    assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [[53, 53], [gateway]]
     assert all(peer.get("podSelector") for rule in policy["egress"] for peer in rule["to"])
+    address = {"name": "POLIS_ADDRESS", "value": f"http://gateway.polis.svc:{gateway}"}
+    assert address in pod["containers"][0]["env"]
