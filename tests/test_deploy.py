@@ -55,9 +55,19 @@ def test_every_secret_is_one_that_the_command_writes(compose, tmp_path):
     subprocess.run([sys.executable, "-m", "polis.local", "secrets", tmp_path], check=True, timeout=60)
 
     for secret in compose["secrets"].values():
-        file = tmp_path / Path(secret["file"]).name
-        assert file.stat().st_mode & 0o077 == 0
-        assert file.stat().st_size > 0
+        assert (tmp_path / Path(secret["file"]).name).stat().st_size > 0
+
+
+def test_secrets_are_their_owners_here_and_every_users_where_they_are_mounted(tmp_path):
+    folder = tmp_path / "secrets"
+    folder.mkdir(mode=0o755)
+
+    for _ in range(2):
+        subprocess.run([sys.executable, "-m", "polis.local", "secrets", folder], check=True, timeout=60)
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()} == {0o444}
+    assert (folder / "passwords").stat().st_mode & 0o777 == 0o755
 
 
 def test_writing_the_secrets_again_changes_none(tmp_path):

@@ -1,4 +1,7 @@
-"""The secrets that docker-compose.yml mounts: generated, one file each, readable by their owner."""
+"""The secrets that docker-compose.yml mounts: generated, one file each, in a folder that only its owner may enter.
+
+The files themselves are readable: Compose mounts each as it is, whoever owns it, and the services are another user in their containers.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,23 @@ from polis.local.mesh import owners
 from polis.proto.registry import SERVICES
 
 POSTGRES, NATS, DATABASE = "postgres:5432", "nats:4222", "polis"
+_CLOSED, _OPEN, _READ = 0o700, 0o755, 0o444
 
 
 def write_secrets(folder: Path) -> None:
     """Write what is missing; what is there stays, so that data made with it can still be opened."""
     home = Home(folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=_CLOSED, parents=True, exist_ok=True)
+    folder.chmod(_CLOSED)
     values = _values(home)
     for name, text in values.items():
         path = folder / name
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        if path.parent != folder:
+            path.parent.mkdir(exist_ok=True)
+            path.parent.chmod(_OPEN)
         if not path.exists():
             home.write(path, text)
+        path.chmod(_READ)
 
 
 def _values(home: Home) -> dict[str, str]:
