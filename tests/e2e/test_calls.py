@@ -13,7 +13,7 @@ from polis.cli.api import Api
 from polis.proto.live import JSON_PROTOCOL, MSGPACK_PROTOCOL, callable_here
 from polis.specs.examples import example
 from polis.testing import eventually
-from tests.e2e.world import new_key
+from tests.e2e.world import GRAPH, new_key
 
 FOREIGN = "0190c0de-0000-7000-8000-000000000001"
 
@@ -178,6 +178,35 @@ async def test_what_happens_in_an_org_is_told_to_those_who_may_read_it(ada, addr
 
     event = {"seq": 1, "kind": "identity.agent_created", "data": {"agent_id": made["agent"]["id"]}}
     assert (told["topic"], told["data"]) == ("org", [event])
+
+
+async def test_what_agents_do_is_told_by_who_they_are_and_what_they_run(ada):
+    graph = {"type": "graph", "key": new_key(), "content": GRAPH}
+    made = await ada.call("POST", "/resources", graph)
+    await ada.call("POST", f"/resources/{made['id']}/versions", {})
+    agent = (await ada.call("POST", "/agents", {"key": "sarah", "name": "Sarah"}))["agent"]["id"]
+    kinds = [
+        "catalog.version_activated",
+        "runtime.event_told",
+        "runtime.run_started",
+        "runtime.run_succeeded",
+    ]
+    async with socket_of(ada) as caller:
+        await caller.say(op="subscribe", topic="org", kinds=kinds, fields=["kind", "data"])
+        assert set(kinds) <= set((await caller.hear())["data"]["kinds"])
+        await ada.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
+        step = {"type": "step", "agent": "sarah", "data": {"progress": 33}}
+        await ada.call("POST", "/events", step)
+        run = await ada.call("POST", "/runs", {"graph": graph["key"], "agent": "sarah"})
+        told = {}
+        while len(told) < len(kinds):
+            told |= {event["kind"]: event["data"] for event in (await caller.hear())["data"]}
+
+    whose = {"run_id": run["id"], "graph": graph["key"], "actor_id": agent}.items()
+    assert told["runtime.run_started"].items() >= whose
+    assert told["runtime.run_succeeded"].items() >= whose
+    assert told["runtime.event_told"].items() >= step.items()
+    assert told["catalog.version_activated"]["resource_id"] == made["id"]
 
 
 async def test_who_is_about_is_told_to_those_who_share_a_conversation_with_them_and_to_nobody_else(

@@ -4851,7 +4851,7 @@ export interface TakeGrant {
   grant_id: string;
 }
 
-/** Tell that something has happened outside: it becomes the event `runtime.event_told`, which triggers can follow. */
+/** Tell that something has happened outside: it becomes the event `runtime.event_told`. Triggers can follow it, and whoever follows the topic `org` and may read runs is told it. */
 export interface TellEvent {
   /** What has happened. */
   type: string;
@@ -5916,7 +5916,7 @@ export interface Operations {
   SwitchOrg: { request: SwitchOrg; answer: AccessToken };
   /** Take a grant back. */
   TakeGrant: { request: TakeGrant; answer: null };
-  /** Tell that something has happened outside: it becomes the event `runtime.event_told`, which triggers can follow. */
+  /** Tell that something has happened outside: it becomes the event `runtime.event_told`. */
   TellEvent: { request: TellEvent; answer: ToldEvent };
   /** Give an agent, an application or a service an access token for its client credentials, narrowed to `scope`. */
   TradeCredentials: { request: TradeCredentials; answer: OAuthToken };

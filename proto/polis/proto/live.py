@@ -88,7 +88,7 @@ Kinds = Annotated[
     Meta(
         max_length=MAX_WISHES,
         description="Only changes of these kinds are told; none: all. Of a run its states and `step`, of a conversation"
-        " kinds of entries, `typing`, `presence`, `mark` and `stream`, of an org its facts (`runtime.run_ended`).",
+        " kinds of entries, `typing`, `presence`, `mark` and `stream`, of an org its facts (`runtime.run_succeeded`).",
     ),
 ]
 Fields = Annotated[

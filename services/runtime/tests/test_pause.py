@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from polis.proto import runtime
@@ -81,9 +83,14 @@ async def test_what_is_at_work_ends_and_nothing_else_begins(ada, start, state, e
     assert [s for n, s in enumerate(states) if states[n - 1 : n] != [s]] == [
         *("running", "paused", "waiting", "running", "succeeded")
     ]
-    facts = await admin.fetch("select fact from runtime.outbox where entity = $1 order by n", str(run.id))
+    events = await admin.fetch(
+        "select fact, payload from runtime.outbox where entity = $1 order by n", str(run.id)
+    )
     told = ["run_started", "run_paused", "run_resumed", "run_succeeded"]
-    assert [row["fact"] for row in facts] == told
+    assert [row["fact"] for row in events] == told
+    whose = {"graph": run.graph, "actor_id": str(run.actor_id)}
+    for row in events:
+        assert json.loads(row["payload"]).items() >= whose.items()
 
 
 async def test_a_run_that_goes_on_before_it_rests_is_not_begun_anew(ada, start, state, effects, admin):

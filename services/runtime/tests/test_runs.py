@@ -105,6 +105,22 @@ async def test_a_run_with_effects_is_accepted_first_and_does_each_of_them_once(
     assert await facts(run.id) == ["run_started", "run_succeeded"]
 
 
+async def test_the_end_of_a_run_tells_what_ran_and_as_whom(ada, actors, played, effects, graph_of, events):
+    agent = actors.agent(ada.org_id, "teller")
+    played.graphs["ends"], played.graphs["effect"] = graph_of("split", "collect"), graph_of("test.effect")
+
+    good = await ada.call(runtime.StartRun(graph="ends", input={"x": [1]}, agent="teller"))
+    bad = await ada.call(runtime.StartRun(graph="ends", input={"x": "no list"}))
+    slow = await ada.call(runtime.StartRun(graph="effect", input={"x": 1}, agent="teller"))
+
+    assert (await ended(ada, slow.id)).state == "succeeded"
+    for run, graph in ((good, "ends"), (slow, "effect")):
+        told = runtime.RunSucceeded(ada.org_id, run.id, graph, agent.id)
+        assert await events(run.id, runtime.RunSucceeded) == [told]
+    told = runtime.RunFailed(ada.org_id, bad.id, bad.error, "ends", ada.principal_id)
+    assert await events(bad.id, runtime.RunFailed) == [told]
+
+
 async def test_a_failed_run_names_its_step(ada, played, graph_of, refused, facts):
     played.graphs["fails"] = graph_of("passthrough", "split")
 
@@ -229,7 +245,8 @@ async def test_runs_of_an_agent_that_is_deleted_or_suspended_are_cancelled_and_t
     assert (cancelled.state, cancelled.error) == ("cancelled", why)
     watched = await ada.call(runtime.WatchRun(run_id=run.id, after=0))
     assert (watched.transitions[-1].state, watched.transitions[-1].error) == ("cancelled", why)
-    assert await events(run.id, runtime.RunCancelled) == [runtime.RunCancelled(ada.org_id, run.id, why)]
+    told = runtime.RunCancelled(ada.org_id, run.id, why, "orphan", agent.id)
+    assert await events(run.id, runtime.RunCancelled) == [told]
     assert (await ada.call(runtime.GetRun(run_id=other.id))).state == "running"
     effects.gate.set()
     assert (await ended(ada, other.id)).state == "succeeded"

@@ -39,7 +39,7 @@ class NotActive(Problem, frozen=True):
     environment: str
 
 
-@event(entity="resource_id", listeners=("runtime",), at_once=("runtime",))
+@event(entity="resource_id", listeners=("runtime",), at_once=("runtime",), shown="catalog:read")
 class VersionActivated(Event, frozen=True):
     """An environment uses another version of a resource from now on."""
 
@@ -48,7 +48,7 @@ class VersionActivated(Event, frozen=True):
     number: VersionNumber
 
 
-@event(entity="resource_id", listeners=("runtime",), at_once=("runtime",))
+@event(entity="resource_id", listeners=("runtime",), at_once=("runtime",), shown="catalog:read")
 class VersionDeactivated(Event, frozen=True):
     """An environment uses no version of a resource any more."""
 

@@ -275,6 +275,8 @@ class RunSucceeded(Event, frozen=True):
     """A run has ended with its output."""
 
     run_id: UUID
+    graph: ResourceKey | None = None
+    actor_id: UUID | None = None
 
 
 @event(entity="run_id", shown="runtime:read")
@@ -283,6 +285,8 @@ class RunFailed(Event, frozen=True):
 
     run_id: UUID
     error: RunError
+    graph: ResourceKey | None = None
+    actor_id: UUID | None = None
 
 
 @event(entity="run_id", shown="runtime:read")
@@ -301,6 +305,8 @@ class RunCancelled(Event, frozen=True):
 
     run_id: UUID
     error: RunError | None = None
+    graph: ResourceKey | None = None
+    actor_id: UUID | None = None
 
 
 @operation(

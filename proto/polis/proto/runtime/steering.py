@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from polis.proto.catalog import ResourceKey
 from polis.proto.contract import Event, Request, Time, event, operation
 from polis.proto.runtime.runs import Run, RunEnded, RunNotFound
 
@@ -47,6 +48,8 @@ class RunPaused(Event, frozen=True):
     """A run begins no further step; what is at work ends and counts."""
 
     run_id: UUID
+    graph: ResourceKey | None = None
+    actor_id: UUID | None = None
 
 
 @event(entity="run_id", shown="runtime:read")
@@ -54,6 +57,8 @@ class RunResumed(Event, frozen=True):
     """A run that was paused goes on."""
 
     run_id: UUID
+    graph: ResourceKey | None = None
+    actor_id: UUID | None = None
 
 
 @operation(

@@ -143,9 +143,9 @@ class HookRefused(Problem, frozen=True):
     """The message is right, and no run could be started. Who owns the trigger sees why."""
 
 
-@event(entity="told_id")
+@event(entity="told_id", shown="runtime:read")
 class EventTold(Event, frozen=True):
-    """Something has happened outside, as somebody of the org tells; triggers may follow it."""
+    """Something has happened outside, as somebody of the org tells; triggers may follow it, and it is told on the topic `org`."""
 
     told_id: UUID
     type: ToldType
@@ -216,7 +216,10 @@ class RotateHookToken(Request[HookToken], frozen=True):
 
 @operation(http="POST /events", scope="runtime:run", max_body=MAX_TOLD)
 class TellEvent(Request[ToldEvent], frozen=True):
-    """Tell that something has happened outside: it becomes the event `runtime.event_told`, which triggers can follow."""
+    """Tell that something has happened outside: it becomes the event `runtime.event_told`.
+
+    Triggers can follow it, and whoever follows the topic `org` and may read runs is told it.
+    """
 
     type: ToldType
     data: dict[str, object] = {}  # noqa: RUF012 - msgspec copies it

@@ -51,7 +51,7 @@ async def pause_run(request: runtime.PauseRun, ctx: Context[Own]) -> runtime.Run
             row.id,
         )
         steered = await _told(tx, row, "paused", ctx.now())
-        await tx.emit(runtime.RunPaused(org_id=tx.org_id, run_id=row.id))
+        await tx.emit(runtime.RunPaused(tx.org_id, row.id, row.run.graph, row.run.actor_id))
         tx.after_commit(lambda: _tell(ctx.own, steered))
         return tx.answer(steered.run)
 
@@ -76,7 +76,7 @@ async def resume_run(request: runtime.ResumeRun, ctx: Context[Own]) -> runtime.R
             state,
         )
         steered = await _told(tx, row, state, ctx.now())
-        await tx.emit(runtime.RunResumed(org_id=tx.org_id, run_id=row.id))
+        await tx.emit(runtime.RunResumed(tx.org_id, row.id, row.run.graph, row.run.actor_id))
         tx.after_commit(lambda: _tell(ctx.own, steered))
         return tx.answer(steered.run)
 

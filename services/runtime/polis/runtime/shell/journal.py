@@ -275,13 +275,14 @@ def end_events(run: Run) -> tuple[Event, ...]:
 
 
 def _end_event(run: Run) -> Event | None:
+    org_id, run_id, graph, actor_id = run.org_id, run.id, run.graph, run.actor_id
     match run.state:
         case "succeeded":
-            return runtime.RunSucceeded(org_id=run.org_id, run_id=run.id)
+            return runtime.RunSucceeded(org_id, run_id, graph, actor_id)
         case "failed" if run.error is not None:
-            return runtime.RunFailed(org_id=run.org_id, run_id=run.id, error=run.error)
+            return runtime.RunFailed(org_id, run_id, run.error, graph, actor_id)
         case "cancelled":
-            return runtime.RunCancelled(org_id=run.org_id, run_id=run.id, error=run.error)
+            return runtime.RunCancelled(org_id, run_id, run.error, graph, actor_id)
         case _:
             return None
 
