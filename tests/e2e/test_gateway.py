@@ -217,8 +217,9 @@ async def test_an_older_client_runs_a_graph_by_its_name_as_an_agent(ada, address
         execute = {"json": other, "headers": {"Idempotency-Key": "execute"}}
         async with http.post("/api/agents/sarah/execute", **execute) as executed:
             latest = await executed.json()
-        async with http.get(f"/api/agents/{run['actor_id']}/status") as status:
-            assert [r["id"] for r in (await status.json())["items"]] == [latest["id"]]
+        for agent in ("sarah", "1", run["actor_id"]):
+            async with http.get(f"/api/agents/{agent}/status") as status:
+                assert [r["id"] for r in (await status.json())["items"]] == [latest["id"]]
         async with http.get(accepted.headers["location"]) as found:
             assert (await found.json())["actor_id"] == run["actor_id"] != run["started_by"]
         async with http.post("/api/run/nothing", json={}, headers={"Idempotency-Key": "other"}) as unknown:

@@ -81,7 +81,7 @@ _OPERATIONS: tuple[tuple[str, str, type], ...] = (
 _SAYING: tuple[tuple[str, str, type, dict[str, str]], ...] = (
     ("GET", "/api/workflows", SearchResources, {"type": "graph"}),
     ("POST", "/api/workflows", CreateResource, {"type": "graph"}),
-    ("GET", "/api/agents/{actor_id}/status", ListRuns, {"limit": "1"}),
+    ("GET", "/api/agents/{agent}/status", ListRuns, {"limit": "1"}),
 )
 
 
