@@ -140,6 +140,11 @@ class Operation(Struct, frozen=True, eq=False):
         return self.mutates and "revision" in self.request.__struct_fields__
 
     @property
+    def takes_environment(self) -> bool:
+        """Whether `X-Env` may say on HTTP in which environment it looks."""
+        return "environment" in self.request.__struct_fields__ and "{environment}" not in (self.path or "")
+
+    @property
     def binary(self) -> bool:
         """Whether bytes travel in it: then the bus carries MessagePack instead of JSON."""
         return self.raw_body is not None or self.answer is bytes

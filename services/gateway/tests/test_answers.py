@@ -15,7 +15,7 @@ from polis.gateway.ranges import Part, Unsatisfiable, part_of
 from polis.testing import eventually
 
 SESAME = "https://app.example.org"
-KEYED_BY = {"authorization", "cookie", "origin", "accept-encoding", "x-org-id"}
+KEYED_BY = {"authorization", "cookie", "origin", "accept-encoding", "x-org-id", "x-env"}
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,33 @@ async def test_a_condition_that_nothing_can_be_compared_with_is_refused_and_not_
     assert (refused.status, problem["type"]) == (400, "/problems/malformed")
     assert "If-Match" in problem["reason"]
     assert other.get("type") != problem["type"]
+
+
+async def test_a_header_says_which_environment_where_a_request_names_none(ada, http):
+    made = await resource(ada, "somewhere", "first")
+    path = f"/resources/{made['id']}"
+    await ada.call("POST", f"{path}/versions", {})
+    await ada.call("PUT", f"{path}/draft", {"revision": 1, "content": {"text": "second"}})
+    await ada.call("POST", f"{path}/versions", {})
+    await ada.call("PUT", f"{path}/activations/production", {"number": 1})
+
+    active, staging = "/api/v1/active/context/somewhere", {"X-Env": "staging"}
+    url = f"/api/v1{path}/activations/staging"
+    async with http.put(url, json={"number": 2}, headers={"X-Env": "production"}) as activated:
+        assert (await activated.json())["environment"] == "staging"
+    async with http.get(active, headers=staging) as there, http.get(active) as here:
+        numbers = [(await answer.json())["number"] for answer in (there, here)]
+    async with http.get(f"{active}?environment=production", headers=staging) as twice:
+        problem = await twice.json(content_type=None)
+    async with http.get(active, headers={"X-Env": "Not One"}) as wrong:
+        other = await wrong.json(content_type=None)
+    async with http.get("/api/v1/me", headers=staging) as elsewhere:
+        pass
+
+    assert numbers == [2, 1]
+    assert elsewhere.status == 200
+    for refused in (problem, other):
+        assert [fault["pointer"] for fault in refused["faults"]] == ["/environment"]
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,8 @@ def _parameters(operation: Operation) -> list[Json]:
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if operation.takes_revision:
         parameters.append({"$ref": "#/components/parameters/IfMatch"})
+    if operation.takes_environment:
+        parameters.append({"$ref": "#/components/parameters/Environment"})
     if operation.scope != PUBLIC:
         parameters.append({"$ref": "#/components/parameters/OrgId"})
     return parameters
@@ -279,6 +281,14 @@ _PARAMETERS: Json = {
         "description": "The `ETag` of what was read, or its revision: in place of `revision` in the body.",
         "schema": {"type": "string", "maxLength": 255},
         "example": '"7-5f0c6d0e"',
+    },
+    "Environment": {
+        "name": "X-Env",
+        "in": "header",
+        "required": False,
+        "description": "The environment: in place of `environment` in the body or query.",
+        "schema": {"type": "string", "maxLength": 32},
+        "example": "staging",
     },
     "OrgId": {
         "name": "X-Org-Id",

@@ -12,7 +12,7 @@ _MAX_AGE_S = 600
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = (
     b"authorization, content-type, idempotency-key, if-match, if-none-match, range, traceparent, "
-    b"x-api-key, x-org-id, x-request-id"
+    b"x-api-key, x-env, x-org-id, x-request-id"
 )
 _EXPOSED = (
     b"content-disposition, content-range, etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, "

@@ -28,7 +28,7 @@ _LEVEL = 4
 _KEEPS_SECRETS = frozenset({"identity"})
 """Whose answers are neither stored nor compressed: what an attacker adds to a page must not measure what else is in it."""
 _REVISION = re.compile(rb'"revision":([0-9]{1,18})[,}]')
-VARY = (b"vary", b"authorization, cookie, origin, x-api-key, x-org-id, accept-encoding")
+VARY = (b"vary", b"authorization, cookie, origin, x-api-key, x-org-id, x-env, accept-encoding")
 STORED = b"private, no-cache"
 """What a client may keep, no cache that others share may, and nobody uses without asking again."""
 _CODED = ".gzip"

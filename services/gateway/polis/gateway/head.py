@@ -12,7 +12,15 @@ MAX_URL_BYTES: Final = 8 * 1024
 _ONCE = frozenset(
     {
         *(b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization", b"expect"),
-        *(b"x-api-key", b"x-org-id", b"x-csrf-token", b"x-request-id", b"idempotency-key", b"traceparent"),
+        *(
+            b"x-api-key",
+            b"x-org-id",
+            b"x-env",
+            b"x-csrf-token",
+            b"x-request-id",
+            b"idempotency-key",
+            b"traceparent",
+        ),
         *(b"origin", b"if-match", b"if-none-match", b"range", b"x-forwarded-proto"),
     }
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from polis.gateway import finish
 from polis.gateway.credentials import client_of
 from polis.gateway.decode import takes_forms, to_payload, to_request
 from polis.proto import Operation, Refused
 from polis.proto.contract import fields_of
-from polis.proto.problems import Malformed
+from polis.proto.problems import Fault, Invalid, Malformed
 
 if TYPE_CHECKING:
     from polis.gateway.direct import Direct
@@ -40,12 +41,22 @@ _NOTHING: dict[str, str] = {}
 
 
 def said_in_headers(exchange: Exchange, operation: Operation) -> dict[str, str]:
-    """Fields of the request that HTTP has headers for: a revision, a client's credentials."""
-    if b"if-match" in exchange.headers:
-        return _precondition(exchange, operation)
+    """Fields of the request that HTTP has headers for: a revision, an environment, a client's credentials."""
+    said = _precondition(exchange, operation) if b"if-match" in exchange.headers else _NOTHING
+    if b"x-env" in exchange.headers and operation.takes_environment:
+        return said | _environment(exchange)
+    if said:
+        return said
     if takes_forms(operation) and "client_secret" in fields_of(operation.request):
         return client_of(exchange)
     return _NOTHING
+
+
+def _environment(exchange: Exchange) -> dict[str, str]:
+    """The environment that `X-Env` names, where the query names none: what is said twice is refused there, as in a body."""
+    if "environment" in parse_qs(exchange.query.decode("latin-1"), keep_blank_values=True):
+        raise Refused(Invalid(faults=(Fault("/environment", "stands outside the query already"),)))
+    return {"environment": exchange.header(b"x-env")}
 
 
 def _precondition(exchange: Exchange, operation: Operation) -> dict[str, str]:
