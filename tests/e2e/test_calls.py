@@ -225,7 +225,7 @@ async def test_who_is_about_is_told_to_those_who_share_a_conversation_with_them_
             await his.call("SayPresence", {"state": "busy"})  # told to nobody: there is nobody near
             await ada.call("POST", path, {"principal_id": me})
             near = await caller.hear()
-            await his.call("SayPresence", {"state": "away"})
+            await his.call("SayPresence", {"state": "away", "doing": "watching sarah"})
             away = await caller.hear()
             await ada.call("DELETE", f"{path}/{me}")
             await caller.say(op="subscribe", topic="presence")
@@ -233,9 +233,11 @@ async def test_who_is_about_is_told_to_those_who_share_a_conversation_with_them_
                 pass
 
     told = [(frame["seq"], change["presence"]) for frame in (near, away) for change in frame["data"]]
-    assert [(seq, presence["principal_id"], presence["state"]) for seq, presence in told] == [
-        (1, me, "busy"),
-        (2, me, "away"),
+    assert [
+        (seq, presence["principal_id"], presence["state"], presence["doing"]) for seq, presence in told
+    ] == [
+        (1, me, "busy", ""),
+        (2, me, "away", "watching sarah"),
     ]
     assert again["data"]["principal_ids"] == []
 

@@ -3595,6 +3595,8 @@ export interface Presence {
   principal_id: string;
   state: "away" | "busy" | "offline" | "online";
   until: string;
+  /** What somebody is at or looks at, in their own words; it holds as long as the presence. */
+  doing: string;
 }
 
 /** Somebody is about otherwise, or still; numbered from the subscription on. */
@@ -4325,6 +4327,8 @@ export interface RunTree {
 /** Tell those who share a conversation with the caller how it is about. It holds for a minute, so it is told again before that. */
 export interface SayPresence {
   state?: "away" | "busy" | "offline" | "online";
+  /** What somebody is at or looks at, in their own words; it holds as long as the presence. */
+  doing?: string;
 }
 
 /** Tell those who follow a conversation that the caller is typing, or is not any more. Told once a second at the most. */

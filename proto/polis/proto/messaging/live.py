@@ -19,6 +19,15 @@ from polis.proto.messaging.turns import AnswerTurn
 from polis.proto.messaging.words import EntryKind, ParticipantRole, ParticipantState, Position
 
 PresenceState = Annotated[Literal["online", "away", "busy", "offline"], Meta(examples=["online"])]
+Doing = Annotated[
+    str,
+    Meta(
+        max_length=120,
+        pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)",
+        description="What somebody is at or looks at, in their own words; it holds as long as the presence.",
+        examples=["watching sarah"],
+    ),
+]
 PRESENCE_S = 60
 """Seconds that a presence holds which nobody tells again."""
 TYPING_S = 6
@@ -57,6 +66,7 @@ class Presence(Struct, frozen=True):
     principal_id: UUID
     state: PresenceState
     until: Time
+    doing: Doing = ""
 
 
 class LiveConversation(Struct, frozen=True):
@@ -231,6 +241,7 @@ class SayPresence(Request[Presence], frozen=True):
     """Tell those who share a conversation with the caller how it is about. It holds for a minute, so it is told again before that."""
 
     state: PresenceState = "online"
+    doing: Doing = ""
 
 
 @operation(

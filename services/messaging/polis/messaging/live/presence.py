@@ -48,10 +48,10 @@ class Presences:
     async def listen(self) -> None:
         await self._bus.subscribe(SUBJECT, self._on_message)
 
-    async def say(self, org_id: UUID, principal_id: UUID, state: PresenceState) -> Presence:
+    async def say(self, org_id: UUID, principal_id: UUID, state: PresenceState, doing: str) -> Presence:
         """Let the others know, and those who share a conversation with this one."""
         until = datetime.now(UTC) + timedelta(seconds=0 if state == "offline" else PRESENCE_S)
-        presence = Presence(principal_id, state, until)
+        presence = Presence(principal_id, state, until, doing)
         self._keep(org_id, presence)
         with suppress(BusError):
             self._bus.publish(SUBJECT, msgspec.json.encode(_About(org_id, presence)))

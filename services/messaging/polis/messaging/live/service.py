@@ -127,7 +127,7 @@ async def say_typing(request: messaging.SayTyping, ctx: Context[Own]) -> None:
 async def say_presence(request: messaging.SayPresence, ctx: Context[Own]) -> Presence:
     actor = ctx.actor
     ctx.own.presence_rate.demand((actor.org_id, actor.principal_id))
-    return await ctx.own.presences.say(actor.org_id, actor.principal_id, request.state)
+    return await ctx.own.presences.say(actor.org_id, actor.principal_id, request.state, request.doing)
 
 
 @handlers.handles(messaging.ListPresence)
