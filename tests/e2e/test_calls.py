@@ -180,33 +180,37 @@ async def test_what_happens_in_an_org_is_told_to_those_who_may_read_it(ada, addr
     assert (told["topic"], told["data"]) == ("org", [event])
 
 
-async def test_what_agents_do_is_told_by_who_they_are_and_what_they_run(ada):
+async def test_what_an_agent_does_is_told_to_who_follows_it_by_any_of_its_names(ada):
     graph = {"type": "graph", "key": new_key(), "content": GRAPH}
     made = await ada.call("POST", "/resources", graph)
     await ada.call("POST", f"/resources/{made['id']}/versions", {})
-    agent = (await ada.call("POST", "/agents", {"key": "sarah", "name": "Sarah"}))["agent"]["id"]
-    kinds = [
-        "catalog.version_activated",
-        "runtime.event_told",
-        "runtime.run_started",
-        "runtime.run_succeeded",
-    ]
+    agent = (await ada.call("POST", "/agents", {"key": "sarah", "name": "Sarah"}))["agent"]
+    step = {"type": "step", "agent": "sarah", "data": {"progress": 33}}
     async with socket_of(ada) as caller:
-        await caller.say(op="subscribe", topic="org", kinds=kinds, fields=["kind", "data"])
-        assert set(kinds) <= set((await caller.hear())["data"]["kinds"])
+        names = ("sarah", str(agent["number"]), agent["id"])
+        for name in names:
+            await caller.say(op="subscribe", topic=f"agent/{name}", fields=["kind", "data"])
+        for topic in ("org", "agent/nobody"):
+            await caller.say(op="subscribe", topic=topic, kinds=["catalog.version_activated"])
+        begun = [await caller.hear() for _ in range(5)]
         await ada.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
-        step = {"type": "step", "agent": "sarah", "data": {"progress": 33}}
-        await ada.call("POST", "/events", step)
+        await ada.call("POST", "/runs", {"graph": graph["key"]})
         run = await ada.call("POST", "/runs", {"graph": graph["key"], "agent": "sarah"})
-        told = {}
-        while len(told) < len(kinds):
-            told |= {event["kind"]: event["data"] for event in (await caller.hear())["data"]}
+        await ada.call("POST", "/events", step)
+        await ada.call("POST", "/agents/sarah/suspend", {})
+        told = {f"agent/{name}": {} for name in names} | {"org": {}}
+        while sum(map(len, told.values())) < 3 * 4 + 1:
+            frame = await caller.hear()
+            told[frame["topic"]] |= {event["kind"]: event["data"] for event in frame["data"]}
 
-    whose = {"run_id": run["id"], "graph": graph["key"], "actor_id": agent}.items()
-    assert told["runtime.run_started"].items() >= whose
-    assert told["runtime.run_succeeded"].items() >= whose
-    assert told["runtime.event_told"].items() >= step.items()
-    assert told["catalog.version_activated"]["resource_id"] == made["id"]
+    assert [frame["problem"]["status"] for frame in begun if frame["op"] == "problem"] == [404]
+    assert told.pop("org")["catalog.version_activated"]["resource_id"] == made["id"]
+    whose = {"run_id": run["id"], "graph": graph["key"], "actor_id": agent["id"]}.items()
+    for hers in told.values():
+        assert hers["runtime.run_started"].items() >= whose
+        assert hers["runtime.run_succeeded"].items() >= whose
+        assert hers["runtime.event_told"].items() >= step.items()
+        assert hers["identity.agent_suspended"]["agent_id"] == agent["id"]
 
 
 async def test_who_is_about_is_told_to_those_who_share_a_conversation_with_them_and_to_nobody_else(

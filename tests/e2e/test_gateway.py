@@ -242,3 +242,20 @@ async def test_an_older_client_runs_a_graph_by_its_name_as_an_agent(ada, address
     )
     assert set(steered) <= {200, 409}  # the run may have failed by then, for want of its mailbox
     assert anonymous.status == 401
+
+
+async def test_an_older_client_follows_what_is_told_of_an_agent(ada, address):
+    await ada.call("POST", "/agents", {"key": "sarah", "name": "Sarah"})
+    async with aiohttp.ClientSession(address, headers={"Authorization": f"Bearer {ada.token}"}) as http:
+        async with http.get("/api/stream?npc=sarah") as answer:
+            begun = await answer.content.readuntil(b"\n\n")
+            step = {"npc": "sarah", "type": "step", "data": {"step": "Reading mail", "progress": 33}}
+            async with http.post("/api/events", json=step) as told:
+                assert told.status == 202
+            change = await answer.content.readuntil(b"\n\n")
+        async with http.get("/api/stream?npc=nobody") as unknown:
+            pass
+
+    assert b"event: snapshot" in begun
+    assert b"Reading mail" in change
+    assert unknown.status == 404

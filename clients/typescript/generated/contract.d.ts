@@ -3343,7 +3343,7 @@ export interface OrgSettings {
   second_factor: boolean;
 }
 
-/** What the caller is told of from now on, by kind. The topic `org` keeps nothing: it begins anew with each subscription. */
+/** What the caller is told of from now on, by kind. The topics `org` and `agent/<agent>` keep nothing: each subscription begins anew. */
 export interface OrgSnapshot {
   seq: number;
   kinds: string[];
@@ -5991,6 +5991,7 @@ export interface Topics {
   "asks": { snapshot: InboxSnapshot; change: InboxChange };
   "presence": { snapshot: PresenceSnapshot; change: PresenceChange };
   "org": { snapshot: OrgSnapshot; change: OrgEvent };
+  [topic: `agent/${string}`]: { snapshot: OrgSnapshot; change: OrgEvent };
 }
 
 export type AnyProblem =

@@ -33,7 +33,7 @@ export interface CallOptions {
 export interface FollowOptions {
   /** The `seq` of the last change that was seen: what follows it is told, instead of a snapshot. */
   after?: number;
-  /** Only changes of these kinds: of a run its states and `step`, of a conversation kinds of entries, `typing`, `presence`, `mark`. */
+  /** Only changes of these kinds: of a run its states and `step`, of a conversation kinds of entries, `typing`, `presence`, `mark`, of an org or an agent facts. */
   kinds?: readonly string[];
   /** Only these fields of each change, and its `seq`: `entry.message.text`. */
   fields?: readonly string[];

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from polis.proto.contract import Operation, operations
+from polis.proto.identity import GetAgent
 from polis.proto.messaging import (
     ConversationChange,
     ConversationSnapshot,
@@ -42,14 +43,17 @@ class OrgEvent(Struct, frozen=True):
 
 
 class OrgSnapshot(Struct, frozen=True):
-    """What the caller is told of from now on, by kind. The topic `org` keeps nothing: it begins anew with each subscription."""
+    """What the caller is told of from now on, by kind. The topics `org` and `agent/<agent>` keep nothing: each subscription begins anew."""
 
     seq: int
     kinds: tuple[str, ...]
 
 
 class TopicKind(NamedTuple):
-    """What may be followed. read: the request whose rights it has; of an org those of the events that are shown."""
+    """What may be followed. read: the request whose rights it has; of an org those of the events that are shown.
+
+    Of an agent (its id, key or number) those of the org's events are told that are about it, or about runs as it.
+    """
 
     name: str
     snapshot: type[Struct]
@@ -69,6 +73,7 @@ TOPICS = (
     TopicKind("asks", InboxSnapshot, InboxChange, ListAsks),
     TopicKind("presence", PresenceSnapshot, PresenceChange, WatchPresence),
     TopicKind("org", OrgSnapshot, OrgEvent, None),
+    TopicKind("agent/<agent>", OrgSnapshot, OrgEvent, GetAgent),
 )
 """All of them; the gateway follows each, and the matrix of rights has a row for each."""
 
@@ -88,7 +93,7 @@ Kinds = Annotated[
     Meta(
         max_length=MAX_WISHES,
         description="Only changes of these kinds are told; none: all. Of a run its states and `step`, of a conversation"
-        " kinds of entries, `typing`, `presence`, `mark` and `stream`, of an org its facts (`runtime.run_succeeded`).",
+        " kinds of entries, `typing`, `presence`, `mark` and `stream`, of an org or an agent facts (`runtime.run_succeeded`).",
     ),
 ]
 Fields = Annotated[

@@ -37,6 +37,10 @@ async def alone(world: World) -> str:
     return f"conversation/{made['id']}"
 
 
+async def agent(world: World) -> str:
+    return f"agent/{(await world.agent())['agent']['key']}"
+
+
 def own(name: str):
     """A topic that is each follower's own."""
 
@@ -53,6 +57,7 @@ TOPIC_ROWS = {
     "asks": own("asks"),
     "presence": own("presence"),
     "org": own("org"),
+    "agent/<agent>": agent,
 }
 
 

@@ -15,7 +15,7 @@ from polis.gateway.cors import Cors
 from polis.gateway.credentials import Credentials
 from polis.gateway.drawings import Drawings
 from polis.gateway.edge import Edge
-from polis.gateway.facades import OPEN, facade_routes, facades
+from polis.gateway.facades import OPEN, STREAM, facade_routes, facades
 from polis.gateway.files import Files
 from polis.gateway.health import PATHS, Health, Operators
 from polis.gateway.hooks import EventByName, Hooks
@@ -80,7 +80,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
-        if path == LIVE:
+        if path in (LIVE, STREAM):
             await sse.events(self._live, AsgiExchange(scope, receive, send))
         elif path in PATHS:
             await self._health(scope, receive, send)

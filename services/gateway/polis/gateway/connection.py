@@ -14,7 +14,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from polis.gateway.direct import Direct, blank_problem, head_of
-from polis.gateway.facades import OPEN
+from polis.gateway.facades import OPEN, STREAM
 from polis.gateway.head import BadHead, add_header, check
 from polis.gateway.health import SYSTEM
 from polis.gateway.http import PROBLEM, Disconnect
@@ -40,7 +40,7 @@ _MAX_PIPELINED = 64
 _DISCARDED_BYTES = 64 * 1024
 """Up to this size the rest of a refused body is taken, and the connection kept."""
 _PREFIX = b"/api/"
-_ASGI = frozenset(path.encode() for path in (LIVE, *OPEN, SYSTEM))
+_ASGI = frozenset(path.encode() for path in (LIVE, STREAM, *OPEN, SYSTEM))
 """What is answered below it without being an operation."""
 _IDLE, _HEAD, _BODY, _CLOSING = range(4)
 

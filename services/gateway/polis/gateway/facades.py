@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 BOOTSTRAP = "/api/bootstrap/service"
 ARCHITECTURE = "/api/system/architecture"
+STREAM = "/api/stream"
+"""`?npc=<agent>`: what is told of an agent, as server-sent events."""
 OPEN = frozenset({BOOTSTRAP, ARCHITECTURE})
 """What needs no token: it is told in the documents, too."""
 _OPERATIONS: tuple[tuple[str, str, type], ...] = (

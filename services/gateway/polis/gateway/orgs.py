@@ -1,4 +1,4 @@
-"""The topic `org`: what happens in an org, for whoever may read what it happens to.
+"""The topics `org` and `agent/<agent>`: what happens in an org, or to an agent and by it, for whoever may read what it happens to.
 
 The contract says which events are shown, and by which scope. They are heard as they are published and kept by nobody here:
 who was cut off reads what it cares for, and begins anew.
@@ -10,12 +10,14 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from msgspec import Raw
+import msgspec
+from msgspec import Raw, Struct
 
 from polis.gateway.channels import Channel
 from polis.gateway.slow import Slow
 from polis.proto import Refused
 from polis.proto.contract import events
+from polis.proto.identity import GetAgent
 from polis.proto.live import OrgEvent, OrgSnapshot
 from polis.proto.problems import Forbidden, SecondFactorMissing
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from polis.bus import Message
     from polis.gateway.channels import Channels, Hear
     from polis.proto.contract import EventType
+    from polis.proto.identity import AgentRef
     from polis.service import Actor, Kernel
 
 _PENDING = 1_000
@@ -122,6 +125,43 @@ class OrgWatch:
             raise Refused(SecondFactorMissing())
         if not scopes & actor.scopes:
             raise Refused(Forbidden(scope=min(scopes)))
+
+
+class _About(Struct, frozen=True):
+    """What an event says of whom it is about: an agent itself, a run as somebody, or what was told of an agent."""
+
+    agent_id: str | None = None
+    actor_id: str | None = None
+    agent: object = None
+
+
+_about = msgspec.json.Decoder(_About)
+
+
+class AgentWatch(OrgWatch):
+    """One client following what happens to an agent, and what runs do as it. agent: its id, key or number."""
+
+    def __init__(
+        self, kernel: Kernel, channels: Channels[OrgWatch], actor: Callable[[], Actor], agent: AgentRef
+    ) -> None:
+        super().__init__(channels, actor)
+        self._kernel = kernel
+        self._agent = agent
+        self._names: tuple[str, ...] = ()
+
+    async def __aenter__(self) -> OrgSnapshot:
+        """Refused(AgentNotFound, Forbidden) for whoever may not read the agent."""
+        actor = self._actor()
+        found = await self._kernel.caller.call(
+            GetAgent(agent=self._agent), token=actor.token, org=str(actor.org_id)
+        )
+        self._names = (str(found.id), found.key, str(found.number))
+        return await super().__aenter__()
+
+    def offer(self, told: OrgEvent, scope: str) -> None:
+        about = _about.decode(told.data)
+        if self._names[0] in (about.agent_id, about.actor_id) or about.agent in self._names:
+            super().offer(told, scope)
 
 
 def _kind(event: EventType) -> str:

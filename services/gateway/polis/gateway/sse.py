@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from polis.gateway.facades import STREAM
 from polis.gateway.slow import Slow
 from polis.gateway.views import StreamView
 from polis.proto import Refused
@@ -45,6 +46,8 @@ async def events(live: Live, exchange: AsgiExchange) -> None:
 
 def _wanted(exchange: AsgiExchange) -> Subscribe:
     query: dict[str, Any] = dict(parse_qsl(exchange.query.decode("latin-1")))
+    if exchange.path == STREAM:
+        query["topic"] = f"agent/{query.get('npc', '')}"
     last = exchange.header(b"last-event-id") or query.get("after", "")
     lists = {name: query[name].split(",") for name in ("kinds", "fields") if query.get(name)}
     after = int(last) if last.isdecimal() else None

@@ -1,4 +1,4 @@
-"""Topics that clients follow: runs, conversations (conversations.py), their org (orgs.py), lists of their own (lists.py).
+"""Topics that clients follow: runs, conversations (conversations.py), their org and its agents (orgs.py), lists of their own (lists.py).
 
 A run's number is that of its transitions: exact, whatever happened to the broker. One subscription and one reading serve
 all who follow it here; the owner of a topic authorises each of them.
@@ -18,7 +18,7 @@ from polis.gateway.conversations import ConversationFeeds
 from polis.gateway.feeds import Feed
 from polis.gateway.inbox import OF_ASKS, InboxWatch
 from polis.gateway.lists import ListChannel
-from polis.gateway.orgs import OrgChannel, OrgWatch
+from polis.gateway.orgs import AgentWatch, OrgChannel, OrgWatch
 from polis.gateway.participations import ParticipationsWatch
 from polis.gateway.presences import PresenceChannel, PresenceWatch
 from polis.proto import Refused
@@ -163,6 +163,9 @@ class Topics:
             return OrgWatch(self._orgs, lambda: who.actor)
         if topic == "presence":
             return PresenceWatch(self._kernel, self._presences, lambda: who.actor)
+        kind, _, name = topic.partition("/")
+        if kind == "agent" and name:
+            return AgentWatch(self._kernel, self._orgs, lambda: who.actor, name)
         known = ", ".join(topic.name for topic in TOPICS)
         raise Refused(Invalid(faults=(Fault("/topic", f"Expected one of {known}"),)))
 
