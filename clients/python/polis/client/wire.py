@@ -131,7 +131,9 @@ class Wire:
             return
         self._socket = None
         self._stale.clear()
-        reason = _reason(socket.close_code, why) if fault is None else Cut(f"the connection failed: {fault!r}")
+        reason = (
+            _reason(socket.close_code, why) if fault is None else Cut(f"the connection failed: {fault!r}")
+        )
         for inbox in self._topics.values():
             inbox.fail(reason)
         for answer in self._calls.values():

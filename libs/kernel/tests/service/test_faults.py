@@ -92,7 +92,7 @@ class Plan(Struct):
 
 def test_of_several_the_one_that_its_tag_names_is_looked_into():
     data = {
-        "first": {"kind": "call", "number": "1", "nmber": "2"},
+        "first": {"kind": "call", "number": "1", "numbers": "2"},
         "then": [
             {"kind": "visit", "at": {"count": 1, "colour": 1}, "number": "1"},
             {"kind": "other", "x": 1},
@@ -103,7 +103,7 @@ def test_of_several_the_one_that_its_tag_names_is_looked_into():
 
     pointers = [fault.pointer for fault in unknown_fields(Plan, data)]
 
-    assert pointers == ["/first/nmber", "/then/0/number", "/then/0/at/colour"]
+    assert pointers == ["/first/numbers", "/then/0/number", "/then/0/at/colour"]
 
 
 def test_data_of_the_wrong_shape_has_no_unknown_fields_because_decoding_refuses_it_anyway():
