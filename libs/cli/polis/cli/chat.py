@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ANSWER_S = 120.0
 """How long an answer is waited for."""
+_CONTROLS = dict.fromkeys(n for n in (*range(0x20), *range(0x7F, 0xA0)) if chr(n) not in "\t\n")
+"""By these whoever answers would move the cursor, name the window, or do whatever else a terminal obeys (ECMA-48)."""
 
 
 async def _install(polis: Polis, assistant: str, settings: Mapping[str, str]) -> None:
@@ -138,4 +140,4 @@ class Answer:
             self._console.print(f"[dim]({state})[/dim]")
 
     def _print(self, text: str) -> None:
-        self._console.out(text, end="", highlight=False)
+        self._console.out(text.translate(_CONTROLS), end="", highlight=False)
