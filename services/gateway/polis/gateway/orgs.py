@@ -39,6 +39,17 @@ _LOOK_S = 5.0
 """How often it is looked whether somebody may still be told anything, while nothing happens."""
 
 
+class _About(Struct, frozen=True):
+    """Whom an event says that it is about: an agent itself, who a run acts as, or whom something was told of."""
+
+    agent_id: object = None
+    actor_id: object = None
+    agent: object = None
+
+
+_about = msgspec.json.Decoder(_About)
+
+
 class OrgChannel(Channel["OrgWatch"]):
     """The events of one org that are shown."""
 
@@ -62,9 +73,12 @@ class OrgChannel(Channel["OrgWatch"]):
             if event_id in self._recent:
                 return
             self._recent.append(event_id)
-            told = OrgEvent(0, event_id, headers.get("ce-time", ""), kind, Raw(bytes(message.payload)))
+            payload = bytes(message.payload)
+            told = OrgEvent(0, event_id, headers.get("ce-time", ""), kind, Raw(payload))
+            about = _about.decode(payload)
             for watch in tuple(self.watches):
-                watch.offer(told, scope)
+                if watch.concerns(about):
+                    watch.offer(told, scope)
 
         return hear
 
@@ -90,6 +104,10 @@ class OrgWatch:
 
     async def __aexit__(self, *error: object) -> None:
         self._channels.leave(self._channel, self)
+
+    def concerns(self, about: _About) -> bool:  # noqa: ARG002
+        """Whether what is about this is followed here."""
+        return True
 
     def offer(self, told: OrgEvent, scope: str) -> None:
         """Take what was heard, if it may be told; never waits."""
@@ -127,17 +145,6 @@ class OrgWatch:
             raise Refused(Forbidden(scope=min(scopes)))
 
 
-class _About(Struct, frozen=True):
-    """What an event says of whom it is about: an agent itself, a run as somebody, or what was told of an agent."""
-
-    agent_id: str | None = None
-    actor_id: str | None = None
-    agent: object = None
-
-
-_about = msgspec.json.Decoder(_About)
-
-
 class AgentWatch(OrgWatch):
     """One client following what happens to an agent, and what runs do as it. agent: its id, key or number."""
 
@@ -158,10 +165,8 @@ class AgentWatch(OrgWatch):
         self._names = (str(found.id), found.key, str(found.number))
         return await super().__aenter__()
 
-    def offer(self, told: OrgEvent, scope: str) -> None:
-        about = _about.decode(told.data)
-        if self._names[0] in (about.agent_id, about.actor_id) or about.agent in self._names:
-            super().offer(told, scope)
+    def concerns(self, about: _About) -> bool:
+        return self._names[0] in (about.agent_id, about.actor_id) or about.agent in self._names
 
 
 def _kind(event: EventType) -> str:
