@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from polis.gateway.facades import OPEN, STREAM, facades
+from polis.gateway.health import SYSTEM
 from polis.gateway.routes import PREFIX, Routes
 from polis.proto import Refused
-from polis.proto.contract import operations
+from polis.proto.contract import events, operations
+from polis.proto.live import TOPICS
 from polis.proto.problems import MethodNotAllowed, NotFound
-from polis.proto.registry import load
+from polis.proto.registry import SERVICES, load
 
 load()
 ROUTED = [operation for operation in operations() if operation.path]
@@ -47,3 +53,21 @@ def test_another_method_is_refused_with_the_methods_that_exist(routes):
         routes.match("PATCH", PREFIX + "/runs")
 
     assert refusal.value.problem == MethodNotAllowed(allowed=("GET", "HEAD", "POST"))
+
+
+def test_what_is_written_for_older_clients_is_there():
+    text = (Path(__file__).parents[3] / "docs/older-clients.md").read_text()
+    names = set(re.findall("`(?:[A-Z]+ )?([^`?]+)", text))
+    paths = {name for name in names if name.startswith("/api/") and not name.startswith(PREFIX)}
+    facts = {name for name in names if name.startswith(tuple(f"{service.name}." for service in SERVICES))}
+    topics = {name for name in names if "/<" in name}
+    requests = set(re.findall(r"\b(?:[A-Z][a-z]+){2,}\b", text)) - {"WebSocket"}
+
+    assert paths
+    assert paths <= {path for _, path, _, _ in facades()} | OPEN | {STREAM, SYSTEM}
+    assert facts
+    assert facts <= {f"{event.service}.{event.fact}" for event in events() if event.shown}
+    assert topics
+    assert topics <= {topic.name for topic in TOPICS}
+    assert requests
+    assert requests <= {operation.request.__name__ for operation in ROUTED}
