@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polis.gateway.admission import Tiers
 from polis.gateway.buckets import Buckets
 from polis.proto import Refused
+from polis.service import Actor
 
 
 def admitted(buckets: Buckets, key: str, now: float) -> bool:
@@ -80,6 +84,26 @@ def admitted_of(buckets: Buckets, now: float, tier: float) -> bool:
     except Refused:
         return False
     return True
+
+
+def test_a_tier_is_that_of_the_kind_times_that_of_the_org():
+    plan, other = UUID(int=1), UUID(int=2)
+    tiers = Tiers(f"agent=2, {plan}=5")
+
+    factors = [
+        tiers.of(Actor(plan, kind, org, "member", frozenset()))
+        for kind in ("user", "agent")
+        for org in (plan, other)
+    ]
+
+    assert factors == [5, 1, 10, 2]
+    assert Tiers("").of(Actor(plan, "agent", plan, "member", frozenset())) == 1
+
+
+@pytest.mark.parametrize("text", ["agent", "agent=0", "agents=2", "agent=x"])
+def test_a_tier_of_nobody_is_refused(text):
+    with pytest.raises(ValueError, match=r"POLIS_TIERS|could not convert"):
+        Tiers(text)
 
 
 def test_whose_bucket_is_full_again_is_forgotten_and_nobody_else():
