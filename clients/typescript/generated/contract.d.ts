@@ -3376,7 +3376,7 @@ export interface OverQuota {
   /** The trace id. */
   instance?: string;
   quota_id: string;
-  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. */
+  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. By now `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it. */
   meter: "messages" | "money" | "requests" | "runs" | "storage" | "tokens";
   /** Counted from its beginning in UTC; `total` never begins anew. */
   period: "day" | "hour" | "minute" | "month" | "total";
@@ -3751,7 +3751,7 @@ export interface Quota {
   id: string;
   org_id: string;
   subject: Subject;
-  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. */
+  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. By now `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it. */
   meter: "messages" | "money" | "requests" | "runs" | "storage" | "tokens";
   /** Counted from its beginning in UTC; `total` never begins anew. */
   period: "day" | "hour" | "minute" | "month" | "total";
@@ -4504,7 +4504,7 @@ export interface SetNotificationPreferences {
 /** Bound what a subject may use of something in a period, or change that bound; what was used stays counted. Only who administers the mesh imposes quotas; of those that apply the tightest counts. */
 export interface SetQuota {
   subject: Subject;
-  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. */
+  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. By now `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it. */
   meter: "messages" | "money" | "requests" | "runs" | "storage" | "tokens";
   /** Counted from its beginning in UTC; `total` never begins anew. */
   period: "day" | "hour" | "minute" | "month" | "total";

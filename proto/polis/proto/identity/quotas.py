@@ -26,6 +26,7 @@ Meter = Annotated[
     Literal["requests", "messages", "runs", "tokens", "money", "storage"],
     Meta(
         description="What is counted: money in millionths of the org's currency, storage in bytes, tokens of models."
+        " By now `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it."
     ),
 ]
 Period = Annotated[
