@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from polis.messaging.bounds import Bucket
+from polis.messaging.directory import Directory
 from polis.messaging.service import service
 from polis.proto import Refused, catalog
 from polis.proto import messaging as m
@@ -87,6 +88,22 @@ async def test_what_one_says_in_a_moment_stands_in_the_order_in_which_they_said_
     posted = await asyncio.gather(*(ada.call(kinds[n % 4]()) for n in range(24)))
 
     assert [each.seq - root.seq for each in posted] == list(range(1, 25))
+
+
+async def test_who_is_meant_is_looked_up_for_all_of_a_moment_at_once(group, monkeypatch):
+    """One behind the other, what one says would hold as many places of the process for as long as all of it takes."""
+    ada, _, id_ = group
+    look, all_of_them = Directory._look, asyncio.Barrier(3)
+
+    async def together(self, *args):
+        await all_of_them.wait()
+        return await look(self, *args)
+
+    monkeypatch.setattr(Directory, "_look", together)
+
+    posted = await asyncio.gather(*(ada.call(m.PostMessage(id_, text=f"x @{uuid4()}")) for _ in range(3)))
+
+    assert [each.seq - posted[0].seq for each in posted] == [0, 1, 2]
 
 
 async def test_a_post_that_waits_for_the_database_is_answered_at_its_deadline(group, stage):

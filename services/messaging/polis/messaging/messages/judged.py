@@ -49,7 +49,7 @@ class Judged(dict["Hashable", Place]):
     """Whatever is being judged: the last of each who says something, by that and the place where it is said."""
 
     def go_on(self, said: Hashable, judge: Callable[[Place], Coroutine[Any, Any, A]]) -> asyncio.Task[A]:
-        """Judge something behind what was said before it; it leaves its place by itself, at its end at the latest."""
+        """Judge something, beside what was said before it until its place comes, which it leaves at its end at the latest."""
         place = Place(self, said)
         task = asyncio.get_running_loop().create_task(judge(place))
         task.add_done_callback(lambda _: place.leave())

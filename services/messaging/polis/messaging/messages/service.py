@@ -76,10 +76,10 @@ def _send(
 
 async def _post(request: messaging.PostMessage, ctx: Context[Own], place: Place) -> Posted:
     trace.follow(ctx.trace)
-    await place.comes()
     carried = await content.looked_up(ctx, request.parts, request.conversation_id)
     mentions = await content.mentions(ctx, request.text, request.mentions)
     ask = await replies.asked_by(ctx, request)
+    await place.comes()
     if not ctx.keyed and ask is None:
         posting = _send(request, ctx, carried, mentions)
         place.leave()
