@@ -164,6 +164,34 @@ async def test_what_somebody_says_is_found_by_the_same_words_in_any_writing(pers
     assert await find(ada, text) == [(id_, posted.seq)]
 
 
+async def test_who_takes_part_no_more_finds_what_everybody_may_read_and_nothing_when_banned(person, refused):
+    ada = person()
+    tom = person(of=ada)
+    group = (await ada.call(m.CreateConversation(kind="group", participants=(tom.principal_id,)))).id
+    channel = (
+        await ada.call(
+            m.CreateConversation(
+                kind="channel", name="all", visibility="org", participants=(tom.principal_id,)
+            )
+        )
+    ).id
+    posted = {id_: (await ada.call(m.PostMessage(id_, text="gate oslo"))).seq for id_ in (group, channel)}
+    await eventually(lambda: find(tom, "oslo", conversation_id=group))
+    await eventually(lambda: find(tom, "oslo", conversation_id=channel))
+
+    for id_ in (group, channel):
+        await tom.call(m.LeaveConversation(id_))
+
+    assert await find(tom, "oslo") == []
+    assert await find(tom, "oslo", conversation_id=channel) == [(channel, posted[channel])]
+    await ada.call(m.BanParticipant(channel, tom.principal_id))
+    for id_ in (group, channel):
+        problem = await refused(tom.call(m.SearchMessages("oslo", conversation_id=id_)))
+        assert isinstance(problem, m.ConversationNotFound)
+    assert await find(tom, "oslo") == []
+    assert set(await find(ada, "oslo")) == set(posted.items())
+
+
 async def test_pages_that_hold_fewer_for_their_bytes_go_on(person):
     ada = person()
     id_ = (await ada.call(m.CreateConversation(kind="group"))).id
