@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from polis.service.kernel import Kernel
 
 _JSON = "application/json"
+_HANDSHAKE_S = 10.0
+"""How long a client may take to agree on TLS: until then nothing else bounds its connection."""
+_GOODBYE_S = 2.0
+"""And to say that it ends."""
 
 
 def health_routes(kernel: Kernel, documents: str) -> list[Route]:
@@ -64,7 +70,28 @@ def _json(value: object, status: int = 200) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the service decides when to stop."""
+    """uvicorn without its signal handlers, for the service decides when to stop, and with a bound on handshakes."""
+
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None) -> None:
+        super().__init__(config)
+        self._tls = tls
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        del sockets  # none is ever handed over
+        config = self.config
+        server = await asyncio.get_running_loop().create_server(
+            lambda: config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            ),
+            config.host,
+            config.port,
+            backlog=config.backlog,
+            ssl=self._tls,
+            ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE_S,
+            ssl_shutdown_timeout=None if self._tls is None else _GOODBYE_S,
+        )
+        self.servers = [server]
+        self.started = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -82,8 +109,9 @@ class HttpPort(AbstractAsyncContextManager[int]):
         drain_s: float,
         *,
         connection: Callable[..., asyncio.Protocol] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """connection: makes the protocol of each connection, called as uvicorn calls its own."""
+        """connection: makes the protocol of each connection, called as uvicorn calls its own. tls: what they are opened with."""
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -98,7 +126,8 @@ class HttpPort(AbstractAsyncContextManager[int]):
                 timeout_graceful_shutdown=int(drain_s) or 1,
                 server_header=False,
                 date_header=False,
-            )
+            ),
+            tls,
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -106,9 +135,8 @@ class HttpPort(AbstractAsyncContextManager[int]):
         self._task = asyncio.create_task(self._server.serve(), name="http")
         while not self._server.started:
             if self._task.done():
-                raise OSError(
-                    f"port {self._server.config.port} of {self._server.config.host} cannot be listened on"
-                )
+                config, why = self._server.config, self._task.exception()
+                raise OSError(f"port {config.port} of {config.host} cannot be listened on: {why}") from why
             await asyncio.sleep(0.01)
         port: int = self._server.servers[0].sockets[0].getsockname()[1]
         return port

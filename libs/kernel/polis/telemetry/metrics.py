@@ -101,6 +101,12 @@ live_closed = Counter(
     "polis_live_closed", "WebSockets that this side closed, by code.", ("code",), registry=registry
 )
 
+certificate_ends = Gauge(
+    "polis_tls_certificate_ends_timestamp_seconds",
+    "When the certificate of the public port ends, as Unix time; 0 where TLS ends elsewhere.",
+    registry=registry,
+)
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 

@@ -53,6 +53,7 @@ class Keeper:
         log: Path,
         show: Show,
         started: Callable[[str, subprocess.Popen[bytes]], None],
+        tls: bool = False,
     ) -> None:
         self.name = name
         self.ready = asyncio.Event()
@@ -63,6 +64,7 @@ class Keeper:
         self._log = log
         self._show = show
         self._started = started
+        self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
 
@@ -117,7 +119,7 @@ class Keeper:
         was_ready = False
         self._show(self.name, "starting", "")
         while True:
-            faults = await faults_at(host, port)
+            faults = await faults_at(host, port, tls=self._tls)
             if faults == "":
                 was_ready = True
                 self.ready.set()

@@ -48,10 +48,11 @@ class Addresses(Struct, frozen=True):
 
 
 class Front(Struct, frozen=True):
-    """Where the gateway listens."""
+    """Where the gateway listens, and whether TLS ends there."""
 
     host: str
     port: int
+    tls: bool = False
 
     @property
     def loopback(self) -> bool:
@@ -60,12 +61,15 @@ class Front(Struct, frozen=True):
     @property
     def address(self) -> str:
         """As one can type it on this machine."""
+        scheme = "https" if self.tls else "http"
         if self.host == "localhost":
-            return f"http://localhost:{self.port}"
+            return f"{scheme}://localhost:{self.port}"
         host = ip_address(self.host)
         if host.is_unspecified:
             host = ip_address("::1" if host.version == _IPV6 else LOOPBACK)
-        return f"http://[{host}]:{self.port}" if host.version == _IPV6 else f"http://{host}:{self.port}"
+        return (
+            f"{scheme}://[{host}]:{self.port}" if host.version == _IPV6 else f"{scheme}://{host}:{self.port}"
+        )
 
 
 def owners(services: Iterable[ServiceEntry] = SERVICES) -> list[str]:
@@ -138,6 +142,11 @@ def _identity_settings(home: Home, front: Front) -> dict[str, str]:
         "POLIS_PUBLIC_URL": front.address,
         "POLIS_ADMIN_LINK_FILE": str(home.administrator_link),
     }
+
+
+def front(host: str, port: int) -> Front:
+    """As the gateway's own settings have it."""
+    return Front(host, port, tls="POLIS_TLS_CERTIFICATE" in overrides(GATEWAY))
 
 
 def overrides(service: str) -> dict[str, str]:

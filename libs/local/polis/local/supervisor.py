@@ -127,12 +127,13 @@ class Supervisor:
             log=self.home.log(service.name),
             show=self._show,
             started=self._record,
+            tls=service.name == mesh.GATEWAY and self._front().tls,
         )
         self._keepers[service.name] = keeper
         return keeper
 
     def _front(self) -> mesh.Front:
-        return mesh.Front(self._host, self._state.ports.get(mesh.GATEWAY, 0))
+        return mesh.front(self._host, self._state.ports.get(mesh.GATEWAY, 0))
 
     def _host_of(self, service: ServiceEntry) -> str:
         return self._host if service.name == mesh.GATEWAY else LOOPBACK

@@ -10,6 +10,7 @@ from polis.gateway import sse
 from polis.gateway.actors import Actors
 from polis.gateway.admission import Admission
 from polis.gateway.browser import Browser
+from polis.gateway.certificate import certificate_of
 from polis.gateway.cookies import Cookies
 from polis.gateway.cors import Cors
 from polis.gateway.credentials import Credentials
@@ -55,6 +56,7 @@ class Gateway:
     """Decides by path alone who answers."""
 
     def __init__(self, kernel: Kernel, settings: GatewaySettings) -> None:
+        self.certificate = certificate_of(settings)
         proxies = Proxies(settings.trusted_proxies)
         cookies = Cookies(proxies)
         credentials = Credentials(settings.credential, settings.origins, cookies)

@@ -12,9 +12,14 @@ Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
 
 
 class GatewaySettings(Settings, frozen=True, kw_only=True):
-    """Rates are requests a minute; a burst is what may come at once. `origins` are those that may use cookies."""
+    """Rates are requests a minute; a burst is what may come at once. `origins` are those that may use cookies.
+
+    tls_certificate, tls_key: paths of PEM files; with them the port speaks TLS alone.
+    """
 
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    tls_certificate: str = ""
+    tls_key: str = ""
     origins: str = ""
     principal_rate: Rate = 100
     principal_burst: Annotated[int, Meta(ge=1)] = 200

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def _open(settings: GatewaySettings, kernel: Kernel) -> AsyncIterator[Gateway]:
     gateway = Gateway(kernel, settings)
+    if gateway.certificate is not None:
+        kernel.tasks.start(gateway.certificate.keep(), name="certificate")
     await gateway.tickets.listen()
     kernel.tasks.start(gateway.peers.run(), name="peers")
     yield gateway
@@ -27,4 +29,5 @@ service = Service(
     open=_open,
     http=lambda _, gateway: gateway,
     connection=lambda gateway: gateway.edge.connection,
+    tls=lambda gateway: None if gateway.certificate is None else gateway.certificate.context,
 )
