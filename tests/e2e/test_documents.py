@@ -8,15 +8,19 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from polis.proto.registry import SERVICES
+from polis.telemetry.metrics import exposition
 from tests.e2e import terminal
 
 ROOT = Path(__file__).parent.parent.parent
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPERATING = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 BLOCK = re.compile(
     r"`(?P<path>[\w./-]+\.(?:py|toml|sql))`[^`]*?:?\n\n   ```\w+\n(?P<code>.*?)\n   ```", re.DOTALL
 )
@@ -105,7 +109,24 @@ def test_a_service_is_added_as_the_text_says(copy):
 def test_every_make_target_that_the_documents_name_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
-    assert set(re.findall(r"`?make ([a-z]+)", README + CONTRIBUTING)) <= targets
+    assert set(re.findall(r"[`$] ?make ([a-z]+)", README + CONTRIBUTING + OPERATING)) <= targets
+
+
+def test_every_metric_and_setting_that_operating_names_exists():
+    kinds = [import_module(f"polis.{service.name}.service").service.settings for service in SERVICES]
+    metrics = set(re.findall(r"^# HELP (\w+)", exposition().decode(), re.MULTILINE))
+    settings = {f"POLIS_{field.upper()}" for kind in kinds for field in kind.__struct_fields__}
+    settings |= {"POLIS_HOME", "POLIS_MESH_SECRET_FILE", "POLIS_GATEWAY__PRINCIPAL_RATE", "POLIS_"}
+
+    assert set(re.findall(r"`(polis_[a-z_]+|process_[a-z_]+)`", OPERATING)) <= metrics
+    assert set(re.findall(r"`(POLIS_[A-Z_]*)[`=]", OPERATING)) <= settings
+
+
+def test_every_decision_is_listed():
+    folder = ROOT / "docs" / "adr"
+    listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8"))
+
+    assert listed == sorted(path.name for path in folder.glob("[0-9]*.md"))
 
 
 def test_every_link_of_the_documents_leads_somewhere():
@@ -114,6 +135,7 @@ def test_every_link_of_the_documents_leads_somewhere():
         ROOT / "CONTRIBUTING.md",
         *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("services/*/README.md"),
+        *ROOT.glob("clients/*/README.md"),
     ]:
         for link in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
             assert link.startswith("http") or (document.parent / link).exists(), f"{document.name}: {link}"

@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import textwrap
 import time
 import urllib.request
 
 import pytest
 
+from polis.client import Polis
 from polis.local.ports import free_port
+from polis.proto.catalog import ListArtifacts
+from polis.proto.identity import SignIn
+from polis.proto.runtime import GetOutput, StartRun
 from polis.testing.places import quick_folder
 from tests.e2e import terminal
 
 TEST_S = 200.0
 """For all commands of one test, which tell where they are when it is over."""
 DOWN_S = 40.0
+README = (terminal.ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 pytestmark = pytest.mark.timeout(TEST_S + DOWN_S + 20)
 
@@ -90,6 +98,39 @@ def test_curl_and_make_call_give_the_same_answer(newcomer):
     over_the_bus = newcomer("call", "op=identity.get_jwks")
 
     assert json.loads(over_the_bus.stdout) == over_http
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+async def test_what_the_readme_calls_is_answered_with_what_the_demo_made(newcomer, capsys):
+    said = newcomer.demo()
+    email, password = re.search(r"signed up as (\S+), password (\S+)", said).groups()
+    async with Polis(newcomer.address) as polis:
+        token = (await polis.call(SignIn(email=email, password=password))).access_token
+    async with Polis(newcomer.address, token) as polis:
+        (stored,) = (await polis.call(ListArtifacts())).items
+
+    keys, installed = [answered(newcomer, f"TOKEN={token}; {curl}") for curl in curls(newcomer)]
+    program = PYTHON.search(README).group(1).replace('"http://127.0.0.1:8080"', "address")
+    given = {"Polis": Polis, "StartRun": StartRun, "GetOutput": GetOutput}
+    given |= {"address": newcomer.address, "token": token, "mailbox": {"artifact_id": str(stored.id)}}
+    exec("async def program():\n" + textwrap.indent(program, "    "), given)
+    await given["program"]()
+
+    assert keys["keys"]
+    assert installed["agent"] == "echo"
+    assert "Email digest" in capsys.readouterr().out
+
+
+def curls(newcomer):
+    """The README's curl commands, for this mesh."""
+    for line in re.findall(r"^\$ (curl .*)$", README, re.MULTILINE):
+        yield line.replace("http://127.0.0.1:8080", newcomer.address)
+
+
+def answered(newcomer, command):
+    done = terminal.run("sh", "-c", command, env=dict(os.environ), within_s=60, logs=newcomer.home / "logs")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def test_a_maildir_and_a_missing_mailbox(newcomer, tmp_path):
