@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
-
-import asyncpg
 import pytest
 
 from polis.messaging.notifications import finding
 from polis.messaging.search import service as search
 from polis.messaging.search import words
 from polis.messaging.streams import rows as streams
-
-
-@pytest.fixture
-async def first_day(postgres):
-    async with postgres.database() as database:
-        admin = await asyncpg.connect(database.admin_url)
-        await admin.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off")
-        yield admin
-        await admin.close()
-
-
-async def scans(admin, sql):
-    """By which index, and what of it, each table is read."""
-    nulls = ", ".join(["null"] * max(int(number) for number in re.findall(r"\$(\d+)", sql)))
-    await admin.execute(f"prepare planned as {sql}")
-    todo = [json.loads(await admin.fetchval(f"explain (format json) execute planned({nulls})"))[0]["Plan"]]
-    await admin.execute("deallocate planned")
-    while todo:
-        node = todo.pop()
-        within = node.get("Plans", [])
-        if "Scan" in node["Node Type"] and "Relation Name" in node:
-            index = within[0] if node["Node Type"] == "Bitmap Heap Scan" else node
-            yield node["Relation Name"], index.get("Index Name"), index.get("Index Cond", "")
-        todo += within
+from polis.testing.plans import scans
 
 
 @pytest.mark.parametrize("sql", [streams._ONE, streams._THESE], ids=["one", "some"])

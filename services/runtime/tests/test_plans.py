@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 
-import asyncpg
 import pytest
 
 from polis.db.connections import Lease
 from polis.proto import runtime
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.testing import eventually
+from polis.testing.plans import scans
 
 GROWING = {"runs", "waits", "journal", "transitions", "signals", "asks", "jobs", "event_waits"}
 """Tables that hold as much as an org has runs."""
@@ -57,16 +56,6 @@ async def ended(ada):
     return ended
 
 
-@pytest.fixture
-async def first_day(postgres):
-    """Tables as they are at first: those of the stage hold what tests have left, and may have been analysed."""
-    async with postgres.database() as database:
-        admin = await asyncpg.connect(database.admin_url)
-        await admin.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off")
-        yield admin
-        await admin.close()
-
-
 async def test_nothing_reads_all_of_an_org_s_runs_or_waits_to_find_one(
     ada, first_day, played, effects, statements, ended
 ):
@@ -105,17 +94,6 @@ def line(first, second):
 
 async def astray(admin, sql):
     """The scans of growing tables that do not find rows by their run."""
-    nulls = ", ".join(["null"] * max((int(number) for number in re.findall(r"\$(\d+)", sql)), default=0))
-    await admin.execute(f"prepare astray as {sql}")
-    plan = await admin.fetchval(f"explain (format json) execute astray{nulls and f'({nulls})'}")
-    await admin.execute("deallocate astray")
-    todo = [json.loads(plan)[0]["Plan"]]
-    while todo:
-        node = todo.pop()
-        within = node.get("Plans", [])
-        if node.get("Relation Name") in GROWING and "Scan" in node["Node Type"]:
-            index = within[0] if node["Node Type"] == "Bitmap Heap Scan" else node
-            name, condition = index.get("Index Name"), index.get("Index Cond", "")
-            if name not in FEW and not _BY_RUN.search(condition):
-                yield f"{node['Relation Name']} by {name}: {condition}"
-        todo += within
+    async for table, index, condition in scans(admin, sql):
+        if table in GROWING and index not in FEW and not _BY_RUN.search(condition):
+            yield f"{table} by {index}: {condition}"

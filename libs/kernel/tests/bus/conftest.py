@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -70,12 +69,6 @@ def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 @pytest.fixture
 def broker(start: Start) -> Broker:
     return start()
-
-
-async def eventually(holds: Callable[[], object], within_s: float = 30) -> None:
-    async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110 - what is awaited tells nobody
-            await asyncio.sleep(0.005)
 
 
 Connect = Callable[..., Awaitable[Bus]]

@@ -14,8 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from polis.bus import consumer as module
 from polis.bus.jetstream import PullConsumer
 from polis.bus.protocol import unsubscribe_line
-
-from .conftest import eventually
+from polis.testing import eventually
 
 
 @pytest.fixture

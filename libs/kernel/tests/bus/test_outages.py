@@ -9,8 +9,7 @@ from time import monotonic
 import pytest
 
 from polis.bus import BufferFull, BusTimeout, Disconnected, connection
-
-from .conftest import eventually
+from polis.testing import eventually
 
 
 def reconnected(bus) -> asyncio.Event:

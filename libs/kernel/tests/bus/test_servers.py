@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from polis.bus import AuthenticationFailed, Bus, Disconnected
 from polis.bus.servers import Servers
 from polis.local.ports import free_port
-
-from .conftest import eventually
+from polis.testing import eventually
 
 
 def test_a_url_names_servers_and_who_we_are():

@@ -11,8 +11,7 @@ import pytest
 from polis.bus import Disconnected, NoResponders
 from polis.bus.jetstream import Appended, Entry, Log, StreamError, StreamState, WrongLastSequence, store
 from polis.bus.protocol import header_lines
-
-from .conftest import eventually
+from polis.testing import eventually
 
 
 async def declare(url: str) -> None:

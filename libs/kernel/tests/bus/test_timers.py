@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polis.bus.timers import TICK_S, Wheel
-
-from .conftest import eventually
+from polis.testing import eventually
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 40)), max_size=30))

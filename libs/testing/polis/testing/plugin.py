@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from polis.db.session import session
 from polis.testing.servers import postgres_server
 from polis.testing.stage import Stage
 
@@ -80,6 +81,14 @@ async def stage(postgres: PostgresServer, request: pytest.FixtureRequest) -> Asy
     """A database and a broker for the tests of one module."""
     async with Stage(postgres, replicas=request.config.getoption("--replicas")) as stage:
         yield stage
+
+
+@pytest.fixture
+async def first_day(postgres: PostgresServer) -> AsyncIterator[Any]:
+    """Tables as they are at first, for plans: those of the stage hold what tests have left, and may have been analysed."""
+    async with postgres.database() as database, session(database.admin_url, "first-day") as admin:
+        await admin.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off")
+        yield admin
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,6 @@ from polis.runtime.components.expressions import compiled
 if TYPE_CHECKING:
     from polis.db.foreign import Row, Server, Statement
 
-MAX_PARAMETERS = 100
-
 
 class Config(Struct, frozen=True):
     """The database by its secret, the statement, and what its parameters are."""
