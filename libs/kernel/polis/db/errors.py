@@ -45,6 +45,12 @@ OUTAGE = (
     asyncpg.ReadOnlySQLTransactionError,  # connected to a standby: its primary has moved
     OSError,
 )
+NOT_LET_IN = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
+"""The URL is none, or its user, password or database is not the server's: to wait does not help."""
 _CONTENTION = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,

@@ -16,6 +16,7 @@ import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 from msgspec import Struct
 
 from polis.db.database import Database, checked_name
@@ -78,7 +79,10 @@ async def migrate(migrator_url: str, service: str, folder: Path | None = None) -
         session(migrator_url, f"polis-migrate-{service}") as connection,
         alone(connection, f"polis migrate {service}"),
     ):
-        await connection.execute(f"set role {service}_owner")
+        try:
+            await connection.execute(f"set role {service}_owner")
+        except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
+            raise MigrationRefused(f"{service}: its schema is not provided yet: {error}") from error
         await connection.execute(
             f"""
             create table if not exists {service}.migrations (
@@ -100,7 +104,10 @@ async def check_schema(database: Database, service: str, folder: Path | None = N
     """MigrationRefused unless the schema is exactly at the version of these files."""
     wanted = migrations_of(service, folder)
     async with database.connections.use() as lease:
-        applied = await lease.fetch(f"select name, checksum from {checked_name(service)}.migrations")
+        try:
+            applied = await lease.fetch(f"select name, checksum from {checked_name(service)}.migrations")
+        except asyncpg.UndefinedTableError:
+            applied = []
     missing = _missing(service, wanted, applied)
     if missing:
         raise MigrationRefused(f"{service}: not migrated yet: {', '.join(m.name for m in missing)}")

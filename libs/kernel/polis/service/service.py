@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from polis.bus import BusError
 from polis.db import check_schema
+from polis.db.errors import NOT_LET_IN
 from polis.db.migrate import MigrationRefused, migrate
 from polis.proto import Refused
 from polis.proto.contract import events, operation_of, operations
-from polis.proto.registry import load
+from polis.proto.registry import SERVICES, load
 from polis.service import config
 from polis.service.discovery import Discovery
 from polis.service.dispatch import Dispatcher, Endpoint
@@ -146,8 +147,12 @@ class Service(Handlers, Generic[R]):
         if "--print-config" in sys.argv[1:]:
             sys.stdout.write("".join(f"{k}={v}\n" for k, v in config.shown(settings).items()))
             return
+        migrating = "--migrate" in sys.argv[1:]
+        owns_schema = any(service.name == self.name and service.schema for service in SERVICES)
+        if owns_schema and not (settings.migrator_url if migrating else settings.postgres_url):
+            sys.exit(f"{self.name}: POLIS_{'MIGRATOR' if migrating else 'POSTGRES'}_URL is missing")
         configure(self.name, level=settings.log_level)
-        if "--migrate" in sys.argv[1:]:
+        if migrating:
             self._run(self._migrate(settings))
             return
         tracing.sample_ratio = settings.trace_ratio
@@ -163,7 +168,7 @@ class Service(Handlers, Generic[R]):
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(work)
-        except (BusError, MigrationRefused, Refused, OSError) as error:
+        except (BusError, MigrationRefused, Refused, OSError, *NOT_LET_IN) as error:
             log.error("service.failed", reason=f"{type(error).__name__}: {error}")
             sys.exit(1)
 

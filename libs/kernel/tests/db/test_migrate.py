@@ -223,6 +223,16 @@ async def test_a_service_starts_on_exactly_its_schema(place, folder):
     await database.close()
 
 
+async def test_what_was_not_provided_yet_is_said(server, place, folder):
+    with pytest.raises(MigrationRefused, match="scratch: its schema is not provided yet"):
+        await migrate(place("polis_migrator"), "scratch", folder)
+
+    database = await Database.open(place(), service="notebook")
+    with pytest.raises(MigrationRefused, match="notebook: not migrated yet"):
+        await check_schema(database, "notebook", folder)
+    await database.close()
+
+
 async def test_provisioning_again_changes_passwords_and_nothing_else(place, folder):
     await migrate(place("polis_migrator"), "notebook", folder)
 
