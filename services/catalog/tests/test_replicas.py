@@ -38,6 +38,27 @@ async def test_what_a_process_commits_that_does_not_lead_is_published_without_wa
         assert told.subject.endswith(str(change))
 
 
+async def test_a_defect_of_one_look_holds_events_up_for_a_moment_and_not_for_good(
+    running, stage, monkeypatch
+):
+    heard, bus = asyncio.Queue(), await stage.bus(ADMIN)
+    await bus.subscribe("event.catalog.change_set_applied.>", heard.put_nowait)
+    pending, looks = relay.outbox.pending, []
+
+    async def broken_once(*arguments, **named):
+        looks.append(arguments)
+        if len(looks) == 1:
+            raise ZeroDivisionError
+        return await pending(*arguments, **named)
+
+    monkeypatch.setattr(relay.outbox, "pending", broken_once)
+    async with running.kernel.database.transaction([uuid4()]) as tx:
+        await tx.emit(ChangeSetApplied(tx.org_ids[0], uuid4(), 1))
+
+    assert await asyncio.wait_for(heard.get(), 30)
+    assert len(looks) > 1
+
+
 async def test_a_grant_that_was_taken_at_once_is_gone_whoever_heard_which_event_first(running, second, stage):
     bus, org_id, told = await stage.bus(ADMIN), uuid4(), []
     for _ in range(GRANTS):

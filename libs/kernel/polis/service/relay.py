@@ -76,10 +76,13 @@ class Relay:
                         if time.monotonic() >= self._compare_at:
                             position = await self._reconcile(leading, position)
                         position = await self._publish_pending(leading, position)
-            except _TROUBLE as trouble:
+            except Exception as error:  # noqa: BLE001 - told, and tried again: nothing else would publish
                 wait = _RETRY_S[min(attempt, len(_RETRY_S) - 1)]
                 attempt += 1
-                log.warning("relay.trouble", stream=self._stream, trouble=repr(trouble), retry_in_s=wait)
+                if isinstance(error, _TROUBLE):
+                    log.warning("relay.trouble", stream=self._stream, trouble=repr(error), retry_in_s=wait)
+                else:
+                    log.error("relay.failed", stream=self._stream, retry_in_s=wait, exc_info=error)
                 await asyncio.sleep(wait)
 
     @asynccontextmanager
