@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from polis.gateway.decode import to_request, whole
+from polis.gateway.decode import depth_of, to_request, whole
 from polis.proto import Refused, catalog, identity, messaging, runtime
 from polis.proto.contract import operation_of
 from polis.proto.problems import Invalid, Malformed, UnsupportedMedia
@@ -106,6 +106,34 @@ def test_a_field_of_the_path_cannot_be_given_in_the_body_too():
 )
 def test_what_is_no_json_is_malformed(body):
     assert isinstance(refused(identity.SignUp, body=body), Malformed)
+
+
+BRACKETS = b'{"a":[' + b"[]," * 100
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BRACKETS + b'"' + rb"\"" * 100_000,
+        BRACKETS + b'"' + rb"\\" * 100_000,
+        BRACKETS + b'"' + b"\\",
+        BRACKETS + b"[]," * 60_000,
+        b"[" * 200_000,
+        b"]" * 200_000,
+    ],
+    ids=["open string", "backslashes", "a last backslash", "brackets", "opening", "closing"],
+)
+def test_what_never_ends_is_refused_as_fast_as_it_is_read(body):
+    """A public operation reads a quarter of a megabyte from anybody: what took a step for each pair of quotes took minutes."""
+    assert isinstance(refused(identity.SignIn, body=body), Malformed)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"]":', b"}")])
+def test_a_body_is_nested_so_deep_and_no_deeper(opening, closing):
+    def nested(levels: int) -> bytes:
+        return opening * levels + b'"[[["' + closing * levels
+
+    assert [depth_of(b"[[],[],{}," + nested(levels) + b"]") for levels in (62, 63, 64)] == [63, 64, 65]
 
 
 def test_another_media_type_is_refused():
