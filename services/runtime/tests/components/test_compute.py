@@ -77,6 +77,13 @@ async def test_expression_sees_inputs_that_are_not_connected_as_null(run):
         ("1 + 'a'", "expression.invalid", "no matching overload"),
         ("1 / 0", "expression.failed", "divide by zero"),
         ("[1].map(a, a" + " + a" * 9 + ")", "expression.invalid", "more than 8 additions"),
+        ("[1] // '\n.map(a, a" + " + a" * 9 + ") // '", "expression.invalid", "more than 8 additions"),
+        ("[1].// of\nmap(a, a" + " + a" * 9 + ")", "expression.invalid", "more than 8 additions"),
+        (
+            "'''\\''' ''' == '' || [1].map(a, a" + " + a" * 9 + ") == ['''x''']",
+            "expression.invalid",
+            "more than 8",
+        ),
         ("x" * 4_001, "expression.invalid", "at most 4000 characters"),
         ("b'a'", "expression.not_json", "no form in JSON"),
         ("0.0 / 0.0", "expression.not_json", "no form in JSON"),

@@ -19,8 +19,16 @@ MAX_PLUS_IN_MACRO = 8
 macro in the expression, eight additions (a factor of 256 at the most) are allowed."""
 COMPILED = 1_024
 
-_STRINGS = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
-_COMMENTS = re.compile(r"//[^\n]*")
+_TOLD = re.compile(
+    r"""
+    //[^\n]*
+    | [rR](?:'''.*?''' | "{3}.*?"{3} | '[^'\n]*'? | "[^"\n]*"?)
+    | '''(?:\\.|[^\\])*?''' | "{3}(?:\\.|[^\\])*?"{3}
+    | '(?:\\.|[^'\\\n])*'? | "(?:\\.|[^"\\\n])*"?
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""Strings and comments, whichever begins first: a quote in a comment is none, and neither are slashes in a string."""
 _MACRO = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(")
 _PLACE = re.compile(r"^(?:INVALID_ARGUMENT: )?(?:ERROR: )?<input>:(\d+):(\d+): ", re.MULTILINE)
 
@@ -48,7 +56,7 @@ def _env(variables: Variables) -> cel.Env:
 def _refuse_growth(source: str) -> None:
     if len(source) > MAX_CHARS:
         raise Malformed(f"an expression has at most {MAX_CHARS} characters")
-    code = _COMMENTS.sub("", _STRINGS.sub("''", source))
+    code = _TOLD.sub(" ", source)
     limit = MAX_PLUS_IN_MACRO if _MACRO.search(code) else MAX_PLUS
     if code.count("+") > limit:
         raise Malformed(f"more than {limit} additions: the result could grow without bound")
