@@ -21,7 +21,7 @@ _FILES = {
     "llms-full.txt": "everything in one text",
 }
 _HOW = f"""\
-All routes lie under `{PREFIX}` of the gateway. Send `Authorization: Bearer <access token>`; a token comes from `sign_in`, or for an
+All routes lie under `{PREFIX}` of the gateway. Send `Authorization: Bearer <access token>`, or an API key there; a token comes from `sign_in`, or for an
 agent from `sign_in_client`. `X-Org-Id` selects one of the caller's orgs. Whatever changes something may carry `Idempotency-Key`: the same
 key gives the same answer and one effect. Bodies are JSON; a field that is not declared is refused with its JSON pointer. Lists are
 pages: pass `next_cursor` back as `after`. A refusal is `application/problem+json` (RFC 9457): go by `type` and `status`.
