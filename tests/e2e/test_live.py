@@ -208,6 +208,16 @@ async def test_a_socket_is_closed_when_its_session_ends(ada, address):
         assert await eventually(closed, within_s=5) == 4401
 
 
+@pytest.mark.parametrize("digits", [20, 5000])
+async def test_a_number_that_no_topic_has_is_refused(ada, address, digits):
+    headers = {"Authorization": f"Bearer {ada.token}", "Last-Event-ID": "9" * digits}
+    url = f"{address}/api/v1/live?topic=asks"
+    async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:
+        problem = await answer.json(content_type="application/problem+json")
+
+    assert (answer.status, problem["faults"][0]["pointer"]) == (422, "/after")
+
+
 async def test_server_sent_events_end_with_their_session(ada, address):
     url, headers = f"{address}/api/v1/live?topic=asks", {"Authorization": f"Bearer {ada.token}"}
     async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:

@@ -50,10 +50,10 @@ def _wanted(exchange: AsgiExchange) -> Subscribe:
         query["topic"] = f"agent/{query.get('npc', '')}"
     last = exchange.header(b"last-event-id") or query.get("after", "")
     lists = {name: query[name].split(",") for name in ("kinds", "fields") if query.get(name)}
-    after = int(last) if last.isdecimal() else None
+    after = last if last.isdecimal() else None
     said = {"op": "subscribe", "topic": query.get("topic", ""), "after": after, **lists}
     try:
-        wanted: Subscribe = msgspec.convert(said, Subscribe)
+        wanted: Subscribe = msgspec.convert(said, Subscribe, strict=False)
     except msgspec.ValidationError as error:
         raise Refused(invalid_from_msgspec(error)) from None
     return wanted
