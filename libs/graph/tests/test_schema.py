@@ -25,6 +25,8 @@ TEXT, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "intege
         {"$schema": "http://json-schema.org/draft-07/schema#"},
         {"unevaluatedProperties": False},
         {"$ref": "#/$defs/nowhere"},
+        {"anyOf": [TEXT], "$ref": "#/anyOf/²"},
+        {"anyOf": [TEXT], "$ref": "#/anyOf/" + "9" * 5000},
         {"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"},
         {"pattern": "(a)\\1"},
         {"type": "strin"},

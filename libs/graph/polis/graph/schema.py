@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ _REFUSED = frozenset(
 """Keywords that move references, or make a validator look at a value again and again."""
 _DATA = frozenset({"const", "enum", "default", "examples"})
 _NAMED = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+"""What names an item of a list (RFC 6901 4)."""
 _MASK = "the value"
 
 
@@ -203,7 +206,7 @@ def resolved(root: object, reference: str) -> object:
         key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(found, dict):
             found = found.get(key)
-        elif isinstance(found, list) and key.isdigit() and int(key) < len(found):
+        elif isinstance(found, list) and _INDEX.fullmatch(key) and int(key) < len(found):
             found = found[int(key)]
         else:
             return None
