@@ -442,6 +442,9 @@ async def test_a_client_trades_its_credentials_by_form_and_basic_as_oauth2_has_i
             pass
         async with http.post(f"{url}/token", data=form, headers=stranger) as wrong:
             pass
+        unknown = form | {"client_id": "client", "client_secret": "wrong"}
+        async with http.post(f"{url}/token", data=unknown) as inside_wrong:
+            pass
         async with http.post(f"{url}/token", data=[*form.items(), *form.items()], headers=basic) as twice:
             pass
         bearer = {"Authorization": f"Bearer {token}"}
@@ -449,4 +452,8 @@ async def test_a_client_trades_its_credentials_by_form_and_basic_as_oauth2_has_i
             introspection = await told.json()
 
     assert (traded.status, also.status, wrong.status, twice.status) == (200, 200, 401, 400)
+    assert [refused.headers["www-authenticate"].split()[0] for refused in (wrong, inside_wrong)] == [
+        "Basic",
+        "Bearer",
+    ]
     assert introspection["active"] is True

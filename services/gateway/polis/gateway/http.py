@@ -217,11 +217,11 @@ def told(left: Left) -> tuple[Header, Header]:
     )
 
 
-def headers_of_problem(status: int, body: bytes) -> list[Header]:
-    """The headers that HTTP wants beside a problem of this status."""
+def headers_of_problem(status: int, body: bytes, *, scheme: bytes = b"Bearer") -> list[Header]:
+    """The headers that HTTP wants beside a problem of this status. scheme: by which one is to say who one is."""
     headers = []
     if status == 401:
-        headers.append((b"www-authenticate", b'Bearer realm="polis"'))
+        headers.append((b"www-authenticate", scheme + b' realm="polis"'))
     if b'"retry_after_s"' in body or b'"allowed"' in body:
         facts = msgspec.json.decode(body, type=_Facts)
         if facts.retry_after_s is not None:
