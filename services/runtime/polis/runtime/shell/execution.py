@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +13,7 @@ from polis.runtime.engine.activation import Activation, Attempt, Recorded
 from polis.runtime.engine.machine import Machine
 from polis.runtime.engine.requests import Abort, Close, Ended, HandOver, Launch, Open, Record, Request, Room
 from polis.runtime.shell import coroutines
+from polis.runtime.shell.turns import TURN_S
 from polis.telemetry import current, log
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from polis.runtime.engine.item import Item
     from polis.runtime.engine.program import Program
     from polis.runtime.reach import Reach
+    from polis.runtime.shell.turns import Turn, Turns
 
-TURN_S = 0.003
-"""How long one run keeps the event loop before others get it."""
 SLICE_S = 0.002
 """How long a step may emit without waiting before it lets others on."""
 AT_ONCE_S = 0.005
@@ -33,7 +33,9 @@ _random = Random()  # noqa: S311 - jitter between attempts
 
 
 class Owner(Protocol):
-    """Who executes runs: gives their steps tasks, reads their files, and writes down what becomes of them."""
+    """Who executes runs: gives them turns and their steps tasks, reads their files, and writes down what becomes of them."""
+
+    turns: Turns
 
     def launch(self, execution: Execution, attempt: Attempt, work: Work) -> None: ...
     def read(self, execution: Execution, artifact_id: str) -> AsyncIterator[bytes]: ...
@@ -197,9 +199,12 @@ class Execution:
     # Carrying out
 
     def _pump_soon(self) -> None:
+        self._pump_by(self.owner.turns.soon)
+
+    def _pump_by(self, ask: Callable[[Turn], None]) -> None:
         if not self._pumping:
             self._pumping = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            ask(self._pump)
 
     def _pump(self) -> None:
         self._pumping = False
@@ -214,6 +219,8 @@ class Execution:
                 self._set_timer()
             elif self.machine.next_due <= self.machine.now:
                 self._wake()  # a run that always has something to compute would never hear of the time
+            elif self.machine.now >= self.machine.turn_ends:
+                self._pump_by(self.owner.turns.behind)
             else:
                 self._pump_soon()
         self.owner.changed(self)

@@ -27,6 +27,7 @@ from polis.runtime.shell.reaching import Reaching
 from polis.runtime.shell.records import Admission, Flush, ended
 from polis.runtime.shell.resting import Resting
 from polis.runtime.shell.tokens import Tokens
+from polis.runtime.shell.turns import Turns
 from polis.runtime.waits import kinds
 from polis.runtime.waits.turn import Turn
 from polis.service.word import Word
@@ -66,6 +67,7 @@ class Executor:
 
     def __init__(self, config: Config, kernel: Kernel, tasks: Tasks) -> None:
         self.programs = Programs()
+        self.turns = Turns()
         self.incarnation = new_id()
         self.journal = Journal(kernel.database, self.incarnation)
         self.peers = Peers(kernel, self)
