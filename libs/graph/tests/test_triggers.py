@@ -75,6 +75,10 @@ def test_each_fault_of_a_trigger_is_named_at_its_place():
                 "on": {"kind": "schedule", "at": ["2026-02-29T10:00"], "excluded": ["2026-13-01"]},
                 "into": "x",
             },
+            ends={
+                "on": {"kind": "schedule", "at": ["0001-01-01T00:00"], "excluded": ["9999-12-31"]},
+                "into": "x",
+            },
             what={
                 "on": {"kind": "event", "type": "catalog.nothing", "condition": "event.data.type =="},
                 "into": "x",
@@ -92,6 +96,8 @@ def test_each_fault_of_a_trigger_is_named_at_its_place():
         "/triggers/seconds/on/cron",
         "/triggers/leap/on/at/0",
         "/triggers/leap/on/excluded/0",
+        "/triggers/ends/on/at/0",
+        "/triggers/ends/on/excluded/0",
         "/triggers/what/on/type",
         "/triggers/what/on/condition",
         "/triggers/said/on/condition",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cronsim import CronSim, CronSimError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ANY_MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
 _CRON_FIELDS = 5
+_DAY = timedelta(days=1)
 
 
 def trigger_faults(graph: Graph) -> Iterator[Fault]:
@@ -73,11 +74,12 @@ def _cron_fault(cron: str) -> str:
 
 
 def _reads(kind: type[date], text: str) -> bool:
+    """Whether it is one, with a day in front of it and one behind: in another zone it may be that day."""
     try:
-        kind.fromisoformat(text)
-    except ValueError:
+        read = kind.fromisoformat(text)
+        return read - _DAY < read < read + _DAY
+    except (ValueError, OverflowError):
         return False
-    return True
 
 
 def _event_faults(event: OnEvent, at: str) -> Iterator[Fault]:
