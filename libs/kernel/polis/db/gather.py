@@ -101,8 +101,7 @@ class Gathering(Generic[Q, A]):
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
-                group = self._next()
+            while group := self._next():
                 try:
                     await self._serve(group)
                 finally:

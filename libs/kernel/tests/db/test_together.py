@@ -10,6 +10,7 @@ import pytest
 from msgspec import Struct
 
 from polis.db import Batch, CheckViolation, Deadline, GroupCommit, UniqueViolation
+from polis.db.gather import Asked, Gathering
 from polis.proto import Refused
 from polis.proto.catalog import KeyTaken
 from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
@@ -324,3 +325,23 @@ async def test_a_broken_statement_is_told_to_everyone(database, org):
     results = await outcomes(*(batch.get(org, uuid4()) for _ in range(3)))
 
     assert all(isinstance(r, asyncpg.PostgresError) for r in results)
+
+
+async def test_a_group_of_which_nobody_waits_any_more_is_not_served(database, org):
+    going, groups = asyncio.Event(), []
+
+    async def serve(group):
+        groups.append([asked.question for asked in group])
+        await going.wait()
+        for asked in group:
+            asked.resolve(None)
+
+    gathering = Gathering(serve, database.connections.watch, lanes=1, largest=8, bound=8)
+    first = gathering.ask(Asked(org, "first", None))
+    await asyncio.sleep(0)
+    gathering.ask(Asked(org, "gone", None)).cancel()
+    going.set()
+    await first
+    await gathering.ask(Asked(org, "last", None))
+
+    assert groups == [["first"], ["last"]]
