@@ -357,8 +357,9 @@ def nested(depth: int) -> object:
         (chain("note"), "step.result_invalid"),
     ],
 )
-def test_what_is_nested_too_deeply_to_be_written_fails_its_run(graph, kind):
+def test_what_cannot_be_written_fails_its_run(graph, kind):
     assert failure(graph, {"x": nested(5_000)}) == ("n0", kind)
+    assert failure(graph, {"x": "\ud800"}) == ("n0", kind)
 
 
 def test_the_result_of_an_effect_is_bounded_and_json():

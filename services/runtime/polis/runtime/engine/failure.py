@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _MAX_MESSAGE = 2000
 """Characters of an error's message that a run keeps."""
-NO_JSON = (TypeError, RecursionError)
-"""What encoding a message raises that is no JSON value, or one that is nested too deeply to be written."""
+NO_JSON = (TypeError, UnicodeError, RecursionError)
+"""What encoding a message raises that is no JSON value, holds half a character, or is nested too deeply to be written."""
 
 
 def failure_of(error: Exception, node: str, host: Host) -> Failure:

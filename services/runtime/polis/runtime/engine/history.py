@@ -214,7 +214,7 @@ class History:
         """A message as it is kept, or how large it was."""
         try:
             body = _encode(value)
-        except (ValueError, *NO_JSON):
+        except (*NO_JSON, ValueError):
             return msgspec.Raw(b'{"left_out":"no JSON value"}')
         if len(body) > min(VALUE_BYTES, max(0, self._bytes)):
             return msgspec.Raw(_encode({"left_out_bytes": len(body)}))
