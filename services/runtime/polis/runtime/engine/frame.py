@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from polis.runtime.engine.program import Program
     from polis.runtime.engine.undoing import Undoing
 
-MESSAGES_PER_CLOCK = 8
-"""Messages that a function takes before the time is looked at; each takes microseconds, as components promise."""
-
 
 class Frame:
     """One execution of a program's nodes.
@@ -196,10 +193,9 @@ class Frame:
         if node.window:
             return
         while not node.blocked:
-            for _ in range(MESSAGES_PER_CLOCK):
-                taken = take(self, node)
-                if taken is None or not self._call(node, taken):
-                    return
+            taken = take(self, node)
+            if taken is None or not self._call(node, taken):
+                return
             if self.clock() >= self.machine.turn_ends:
                 self.inboxes.ready |= node.bit
                 return
