@@ -104,6 +104,40 @@ def test_an_expression_that_runs_too_long_is_an_error():
         compiled(source).holds({"item": list(range(1000))})
 
 
+LONG = list(range(2_001))
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("item.map(x, x)", LONG),
+        ("item . rows\n.filter(x, true)", {"rows": LONG}),
+        ("[item][0].map(x, x)", LONG),
+        ("item.parts.map(item, item.map(x, x))", {"parts": [LONG]}),
+        ("item.parts.map(p, p.rows.filter(x, true))", {"parts": [{"rows": LONG}]}),
+    ],
+)
+def test_longer_lists_than_an_expression_copies_soon_are_refused_before_it_does(source, value):
+    with pytest.raises(StepFailed, match="2,000 items at the most") as failure:
+        compiled(source).value({"item": value})
+
+    assert failure.value.kind == "expression.too_large"
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("item.map(x, x).size() == 2000", LONG[1:]),
+        ("item.few.filter(x, x > 1).size() == 1", {"few": [1, 2], "rows": LONG}),
+        ("item.size() > 1 && '.map(x, x)' != ''", LONG),
+        ("item.exists(x, x == 7)", LONG),
+        ("!has(item.rows) || item.rows.map(x, x).size() > 0", {}),
+    ],
+)
+def test_what_copies_no_long_list_is_evaluated(source, value):
+    assert compiled(source).holds({"item": value}) is True
+
+
 def test_a_result_that_is_small_in_cel_but_huge_as_json_is_an_error():
     nested = "[item,item,item,item,item,item,item,item]" + ".map(a, [a,a,a,a,a,a,a,a])" * 6
 

@@ -53,10 +53,15 @@ def _env(variables: Variables) -> cel.Env:
     return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN))
 
 
+def without_texts(source: str) -> str:
+    """An expression without comments and without its texts."""
+    return _TOLD.sub(" ", source)
+
+
 def _refuse_growth(source: str) -> None:
     if len(source) > MAX_CHARS:
         raise Malformed(f"an expression has at most {MAX_CHARS} characters")
-    code = _TOLD.sub(" ", source)
+    code = without_texts(source)
     limit = MAX_PLUS_IN_MACRO if _MACRO.search(code) else MAX_PLUS
     if code.count("+") > limit:
         raise Malformed(f"more than {limit} additions: the result could grow without bound")

@@ -6,6 +6,7 @@ What is wrong with an expression is a StepFailed: a CEL error value, a spent ite
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -13,13 +14,17 @@ from functools import lru_cache
 from cel_expr_python import cel
 
 from polis.graph.faults import Malformed
-from polis.graph.formats.cel import Variables, program
+from polis.graph.formats.cel import Variables, program, without_texts
 from polis.runtime.component import StepFailed
 
 MAX_RESULT = 4_000_000
 """Characters and values of a result, together."""
 MAX_DEPTH = 32
+MOST_MAPPED = 2_000
+"""Items of a list that `map` and `filter` are called on: CEL copies what they have made with each, some ten million by then."""
 COMPILED = 1_024
+
+_MAPPED = re.compile(r"(?:(?<![\w.])([A-Za-z_][\w.]*))?\.(?:map|filter)\((\w*)")
 
 
 class Expression:
@@ -30,9 +35,13 @@ class Expression:
             self._program = program(source, variables)
         except Malformed as error:
             raise StepFailed("expression.invalid", str(error)) from None
+        self._mapped = _mapped(source)
 
     def value(self, variables: Mapping[str, object]) -> object:
         """Evaluate; raises StepFailed when the result is an error or cannot be JSON."""
+        if self._mapped and (most := _longest(self._mapped, variables)) > MOST_MAPPED:
+            detail = f"`map` and `filter` take {MOST_MAPPED:,} items at the most, not {most:,}: components like `each` take more"
+            raise StepFailed("expression.too_large", detail)
         try:
             result = self._program.eval(data=variables)
             return _Plain().of(result, depth=0)
@@ -51,6 +60,43 @@ class Expression:
 def compiled(source: str, variables: Variables = ("item",)) -> Expression:
     """The expression of a text; raises StepFailed `expression.invalid` with line and column."""
     return Expression(source, variables)
+
+
+def _mapped(source: str) -> frozenset[str]:
+    """What an expression calls `map` and `filter` on: paths of its variables, and nothing for whatever else it may be."""
+    found = _MAPPED.findall("".join(without_texts(source).split()))
+    bound = {name for _, name in found}
+    return frozenset("" if path.partition(".")[0] in bound else path for path, _ in found)
+
+
+def _longest(mapped: frozenset[str], variables: Mapping[str, object]) -> int:
+    """The items of the longest list that they are called on, or may be."""
+    if "" in mapped:
+        return _longest_in(variables)
+    return max(_items(_at(path, variables)) for path in mapped)
+
+
+def _at(path: str, variables: Mapping[str, object]) -> object:
+    value: object = variables
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _longest_in(value: object) -> int:
+    todo, longest = [value], 0
+    while todo:
+        inner = todo.pop()
+        longest = max(longest, _items(inner))
+        if isinstance(inner, Mapping):
+            todo += inner.values()
+        elif isinstance(inner, list):
+            todo += inner
+    return longest
+
+
+def _items(value: object) -> int:
+    return len(value) if isinstance(value, list | Mapping) else 0
 
 
 def _evaluator_said(message: str) -> str:
