@@ -1,5 +1,7 @@
 """map, filter, each and expression, and the CEL behind them."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +58,29 @@ async def test_each_of_a_long_list_tells_its_progress(run):
 
     assert step.out() == [list(range(1, 451))]
     assert step.done == [(200, 450), (400, 450), (450, 450)]
+
+
+@pytest.mark.parametrize(
+    ("key", "config"),
+    [
+        ("each", {"expression": "item.map(x, x).size()"}),
+        ("sort", {"by": ["item.map(x, x).size()"]}),
+    ],
+)
+async def test_items_that_take_long_leave_others_the_loop_in_between(run, key, config):
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    await run(key, [list(range(2_000))] * 5, **config)
+    beside.cancel()
+
+    assert turns >= 5
 
 
 async def test_each_takes_lists_only(run):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Struct
 
 from polis.runtime.component import Inputs, Step, StepFailed, component
+from polis.runtime.components.data.lists import TOLD_EVERY, Pace
 from polis.runtime.components.expressions import compiled
 
-EACH_AT_ONCE = 200
-"""Items that `each` computes before it lets others have the loop; about 2 ms."""
 MESSAGE = ("item",)
 LIST_ITEM = ("item", "index")
 OPERANDS = ("a", "b", "c", "d")
@@ -65,11 +63,12 @@ async def each(step: Step, inputs: Inputs) -> None:
         raise StepFailed("each.not_a_list", f"each takes a list, not {type(items).__name__}")
     rule = _mapped(step.config).rule(LIST_ITEM)
     results: list[object] = []
-    for start in range(0, len(items), EACH_AT_ONCE):
-        for index, item in enumerate(items[start : start + EACH_AT_ONCE], start=start):
-            results.append(rule({"item": item, "index": index}))
-        step.progress(len(results), len(items))
-        await asyncio.sleep(0)
+    pace = Pace()
+    for index, item in enumerate(items):
+        results.append(rule({"item": item, "index": index}))
+        if len(results) % TOLD_EVERY == 0 or len(results) == len(items):
+            step.progress(len(results), len(items))
+        await pace.let_on()
     step.emit("out", results)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -13,8 +14,22 @@ from polis.runtime.components.expressions import compiled
 
 MAX_ITEMS = 100_000
 """Items of a list that a component takes."""
-AT_ONCE = 200
-"""Items that are computed before others have the loop; about 2 ms."""
+TOLD_EVERY = 200
+"""Items between two reports of progress."""
+_TURN_S = 0.002
+"""How long items are computed before others have the loop."""
+
+
+class Pace:
+    """Lets others have the loop whenever a computation has had it for a while: an item takes microseconds, or a second."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + _TURN_S
+
+    async def let_on(self) -> None:
+        if time.monotonic() >= self._until:
+            await asyncio.sleep(0)
+            self._until = time.monotonic() + _TURN_S
 
 
 def the_list(inputs: Inputs, port: str = "in") -> list[object]:
@@ -33,10 +48,12 @@ async def values(step: Step, items: Sequence[object], source: str) -> list[objec
         return list(items)
     expression = compiled(source)
     results: list[object] = []
-    for start in range(0, len(items), AT_ONCE):
-        results += [expression.value({"item": item}) for item in items[start : start + AT_ONCE]]
-        step.progress(len(results), len(items))
-        await asyncio.sleep(0)
+    pace = Pace()
+    for item in items:
+        results.append(expression.value({"item": item}))
+        if len(results) % TOLD_EVERY == 0 or len(results) == len(items):
+            step.progress(len(results), len(items))
+        await pace.let_on()
     return results
 
 
