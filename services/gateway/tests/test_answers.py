@@ -12,6 +12,7 @@ from polis.cli.api import Api
 from polis.gateway.cors import Cors
 from polis.gateway.finish import revision_of
 from polis.gateway.ranges import Part, Unsatisfiable, part_of
+from polis.service.config import BadSettings
 from polis.testing import eventually
 
 SESAME = "https://app.example.org"
@@ -277,7 +278,7 @@ def test_a_pattern_takes_what_it_says_and_nothing_longer(origin, allowed):
 
 def test_a_pattern_that_would_allow_everybody_is_refused():
     for pattern in ("*", "https://*", "example.org", "https://a.org/path"):
-        with pytest.raises(ValueError, match="CORS"):
+        with pytest.raises(BadSettings, match="CORS"):
             Cors(pattern)
 
 

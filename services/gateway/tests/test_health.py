@@ -5,9 +5,10 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from polis.gateway.health import Operators, networks_of
+from polis.gateway.health import Operators
 from polis.gateway.http import Exchange
 from polis.gateway.proxies import Proxies
+from polis.service.config import BadSettings
 
 FAR = {"X-Forwarded-For": "203.0.113.9"}
 NEAR = {"X-Forwarded-For": "203.0.113.9, 10.1.2.3"}
@@ -86,5 +87,7 @@ def test_an_operator_is_known_by_the_address_behind_trusted_proxies(peer, header
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "localhost", "10.0.0.0/99"])
 def test_a_network_that_is_none_is_refused_at_the_start(text):
-    with pytest.raises(ValueError, match="POLIS_METRICS_FROM"):
-        networks_of(text)
+    with pytest.raises(BadSettings, match="POLIS_METRICS_FROM"):
+        Operators(text, Proxies(""))
+    with pytest.raises(BadSettings, match="POLIS_TRUSTED_PROXIES"):
+        Proxies(text)

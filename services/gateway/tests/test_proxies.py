@@ -43,6 +43,15 @@ def test_the_last_that_no_trusted_proxy_has_is_the_clients(peer, forwarded, addr
     assert Proxies(f"{PROXY},{OUTER}").address(coming(peer, forwarded)) == address
 
 
+def test_proxies_of_a_whole_network_are_trusted():
+    proxies = Proxies("10.0.0.0/8, fd00::/8")
+
+    assert proxies.address(coming("10.9.8.7", "198.51.100.1, 10.1.1.1")) == "198.51.100.1"
+    assert proxies.address(coming("fd00::1", "198.51.100.1")) == "198.51.100.1"
+    assert proxies.address(coming("::ffff:10.9.8.7", "198.51.100.1")) == "198.51.100.1"
+    assert proxies.address(coming("11.0.0.1", "198.51.100.1")) == "11.0.0.1"
+
+
 @pytest.mark.parametrize(
     ("peer", "site"),
     [

@@ -168,7 +168,7 @@ class Service(Handlers, Generic[R]):
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(work)
-        except (BusError, MigrationRefused, Refused, OSError, *NOT_LET_IN) as error:
+        except (BusError, MigrationRefused, Refused, OSError, config.BadSettings, *NOT_LET_IN) as error:
             log.error("service.failed", reason=f"{type(error).__name__}: {error}")
             sys.exit(1)
 

@@ -10,6 +10,7 @@ from polis.gateway.buckets import Buckets
 from polis.proto.gateway import CallHook
 from polis.proto.identity import PrincipalKind
 from polis.service.actor import ANONYMOUS
+from polis.service.config import BadSettings
 
 if TYPE_CHECKING:
     from polis.gateway.config import GatewaySettings
@@ -59,16 +60,19 @@ class Tiers:
     """What rate and burst are multiplied by: a factor for a kind of principals, times one for an org, as its plan says."""
 
     def __init__(self, text: str) -> None:
-        """text: `service=10,agent=2,0190c0de-0000-7000-8000-000000000001=5`. ValueError."""
+        """text: `service=10,agent=2,0190c0de-0000-7000-8000-000000000001=5`. BadSettings."""
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-        factors = {name.strip(): float(factor) for name, _, factor in pairs}
+        try:
+            factors = {name.strip(): float(factor) for name, _, factor in pairs}
+        except ValueError as error:
+            raise BadSettings(f"POLIS_TIERS: {error}") from None
         if any(not 0 < factor <= 1_000_000 for factor in factors.values()):
-            raise ValueError(f"POLIS_TIERS: {text!r} holds a factor that is none")
+            raise BadSettings(f"POLIS_TIERS: {text!r} holds a factor that is none")
         self._kinds = {kind: factors.pop(kind) for kind in _KINDS & factors.keys()}
         try:
             self._orgs = {UUID(org_id): factor for org_id, factor in factors.items()}
         except ValueError:
-            raise ValueError(f"POLIS_TIERS: {text!r} names what is no kind and no org") from None
+            raise BadSettings(f"POLIS_TIERS: {text!r} names what is no kind and no org") from None
 
     def of(self, actor: Actor) -> float:
         factor = self._kinds.get(actor.kind, 1.0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from polis.service.config import BadSettings
 from polis.service.rounds import rounds
 from polis.telemetry import log, metrics
 
@@ -18,7 +19,7 @@ LOOK_S = 30.0
 """How often the files are looked at."""
 
 
-class BadCertificate(OSError):
+class BadCertificate(BadSettings):
     """Certificate and key cannot be read, or do not belong together."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from polis.service.config import BadSettings
+
 if TYPE_CHECKING:
     from polis.gateway.http import Exchange, Header
 
@@ -28,7 +30,7 @@ class Cors:
         given = [pattern.strip().lower() for pattern in patterns.split(",") if pattern.strip()]
         for pattern in given:
             if not _PATTERN.fullmatch(pattern):
-                raise ValueError(f"POLIS_CORS_ORIGINS: {pattern!r} is no origin")
+                raise BadSettings(f"POLIS_CORS_ORIGINS: {pattern!r} is no origin")
         self._allowed = [re.compile(_expression(pattern)) for pattern in given]
 
     def allows(self, origin: str) -> bool:

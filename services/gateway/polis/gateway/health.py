@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from polis.gateway.http import AsgiExchange
+from polis.gateway.networks import Networks, parsed_address
 from polis.proto import Refused
 from polis.proto.problems import MethodNotAllowed, NotFound
 from polis.telemetry import metrics
@@ -28,7 +28,7 @@ class Operators:
     """Where operators ask from: this machine, and `networks` separated by commas."""
 
     def __init__(self, networks: str, proxies: Proxies) -> None:
-        self._networks = networks_of(networks)
+        self._networks = Networks("POLIS_METRICS_FROM", networks)
         self._proxies = proxies
 
     def include(self, exchange: Exchange) -> bool:
@@ -38,13 +38,9 @@ class Operators:
                 return False
         elif exchange.headers.keys() & _FORWARDED:
             return False
-        try:
-            address = ip_address(self._proxies.address(exchange))
-        except ValueError:
-            return False
-        if address.version == 6 and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return address.is_loopback or any(address in network for network in self._networks)
+        address = self._proxies.address(exchange)
+        parsed = parsed_address(address)
+        return parsed is not None and (parsed.is_loopback or address in self._networks)
 
 
 class Health:
@@ -79,14 +75,6 @@ class Health:
         if operator:
             told |= {"service": self._kernel.service, "faults": faults}
         await exchange.answer(503 if faults else 200, _json(told))
-
-
-def networks_of(text: str) -> list[IPv4Network | IPv6Network]:
-    """`10.0.0.0/8,fd00::/8` as networks. ValueError."""
-    try:
-        return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise ValueError(f"POLIS_METRICS_FROM: {error}") from None
 
 
 def _json(told: dict[str, object]) -> bytes:

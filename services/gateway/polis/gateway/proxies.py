@@ -1,11 +1,13 @@
-"""What proxies in front say of a client, believed from the addresses that the settings name and from nobody else."""
+"""What proxies in front say of a client, believed from the networks that the settings name and from nobody else."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
+
+from polis.gateway.networks import Networks, parsed_address
 
 if TYPE_CHECKING:
     from polis.gateway.http import Exchange
@@ -17,10 +19,10 @@ _PORTED = re.compile(r"\[(?P<v6>[0-9A-Fa-f:.]+)\](?::[0-9]+)?|(?P<v4>[0-9.]+):[0
 
 
 class Proxies:
-    """The trusted ones, as addresses separated by commas."""
+    """The trusted ones, as networks separated by commas. BadSettings."""
 
     def __init__(self, trusted: str) -> None:
-        self._trusted = frozenset(address.strip() for address in trusted.split(",") if address.strip())
+        self._trusted = Networks("POLIS_TRUSTED_PROXIES", trusted)
 
     def address(self, exchange: Exchange) -> str:
         """The client's address: the connection's, or the last that is forwarded and no trusted proxy's."""
@@ -55,12 +57,7 @@ def _without_port(told: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _site(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
+    parsed = parsed_address(address)
     if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
+        return address if parsed is None else str(parsed)
     return str(IPv6Address(int(parsed) >> (128 - _SITE_BITS) << (128 - _SITE_BITS)))
