@@ -236,8 +236,10 @@ async def test_a_slot_waits_for_what_passes(ada, active, with_triggers, trigger_
         return await context(self, own, request, *of)
 
     monkeypatch.setattr(StandIn, "context", away)
-    at = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0).isoformat()[:19]
+    due = (datetime.now(UTC) + timedelta(seconds=8)).replace(microsecond=0)
+    at = due.isoformat()[:19]
     await active.activate(ada, "waits", with_triggers(waits=TriggerSpec(Schedule(at=(at,)), into="x")))
+    assert datetime.now(UTC) < due, "a slot that was due by then would be missed"
 
     waits = await trigger_of(ada, "waits", lambda t: t.fired)
 
