@@ -147,6 +147,22 @@ async def test_who_is_muted_stays_so_when_they_leave_and_come_back(people, refus
     await tom.call(m.PostMessage(id_, text="Hello"))
 
 
+async def test_who_was_made_an_observer_stays_one_until_who_manages_says_otherwise(people, refused):
+    ada, tom, eve, _ = people
+    id_ = await begin(ada, tom, eve, kind="channel", name="All")
+    await ada.call(m.ChangeParticipant(id_, tom.principal_id, role="observer"))
+
+    await tom.call(m.LeaveConversation(id_))
+    await tom.call(m.JoinConversation(id_))
+    assert (await roles(ada, id_))[tom.principal_id] == "observer"
+    await tom.call(m.LeaveConversation(id_))
+    assert (await eve.call(m.AddParticipant(id_, tom.principal_id))).role == "observer"
+    assert isinstance(await refused(tom.call(m.PostMessage(id_, text="Hello"))), Forbidden)
+    await tom.call(m.LeaveConversation(id_))
+    assert (await ada.call(m.AddParticipant(id_, tom.principal_id))).role == "member"
+    await tom.call(m.PostMessage(id_, text="Hello"))
+
+
 async def test_a_channel_is_found_read_and_joined_by_everybody_in_the_org(people, person, refused):
     ada, tom, eve, _ = people
     names = ("General", "general talk", "Games")

@@ -98,12 +98,12 @@ async def put(turn: Turn, *changed: Participant) -> None:
 async def end(turn: Turn, participant: Participant, state: ParticipantState) -> Participant:
     """Let somebody take part no more: `left`, `removed` or `banned`. When no owner is left, the next one owns it.
 
-    Who is muted stays so: otherwise leaving and coming back would end it.
+    Who is muted stays so, and who only looks on: otherwise leaving and coming back would end it.
     """
     ended = msgspec.structs.replace(
         participant,
         state=state,
-        role="member",
+        role="observer" if participant.role == "observer" else "member",
         since=turn.at,
         by_id=turn.actor_id,
     )

@@ -52,10 +52,11 @@ async def add_participant(request: messaging.AddParticipant, ctx: Context[Own]) 
         if there is None or there.state in _GONE:
             await rows.demand_room(tx, row.id, row.kind)
         turn = _turn(tx, ctx, row)
+        looked_on = there is not None and there.role == "observer"
         added = Participant(
             request.principal_id,
             kind=standing.kind,
-            role=request.role,
+            role="observer" if looked_on and not row.manages else request.role,
             state="invited" if request.invite else "joined",
             since=turn.at,
             by_id=turn.actor_id,
@@ -126,7 +127,7 @@ async def join_conversation(request: messaging.JoinConversation, ctx: Context[Ow
         if row.state == "banned":
             raise Refused(messaging.BannedFromConversation(principal_id=actor.principal_id))
         invited = row.state == "invited"
-        role = row.role if invited and row.role is not None else "member"
+        role = row.role or "member"
         if (row.kind == "agents" and actor.kind == "user") or not (invited or access.WRITE in actor.scopes):
             role = "observer"
         if not invited:
