@@ -113,10 +113,12 @@ def test_every_make_target_that_the_documents_name_exists():
 
 
 def test_every_metric_and_setting_that_operating_names_exists():
-    kinds = [import_module(f"polis.{service.name}.service").service.settings for service in SERVICES]
+    kinds = {s.name: import_module(f"polis.{s.name}.service").service.settings for s in SERVICES}
     metrics = set(re.findall(r"^# HELP (\w+)", exposition().decode(), re.MULTILINE))
-    settings = {f"POLIS_{field.upper()}" for kind in kinds for field in kind.__struct_fields__}
-    settings |= {"POLIS_HOME", "POLIS_MESH_SECRET_FILE", "POLIS_GATEWAY__PRINCIPAL_RATE", "POLIS_"}
+    fields = [(name, field) for name, kind in kinds.items() for field in kind.__struct_fields__]
+    settings = {f"POLIS_{field.upper()}" for _, field in fields}
+    settings |= {f"POLIS_{name.upper()}__{field.upper()}" for name, field in fields}
+    settings |= {"POLIS_HOME", "POLIS_MESH_SECRET_FILE", "POLIS_"}
 
     assert set(re.findall(r"`(polis_[a-z_]+|process_[a-z_]+)`", OPERATING)) <= metrics
     assert set(re.findall(r"`(POLIS_[A-Z_]*)[`=]", OPERATING)) <= settings

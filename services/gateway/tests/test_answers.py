@@ -170,6 +170,42 @@ async def test_long_answers_are_compressed_for_who_takes_it(ada, http, size):
     assert len(answers[0][1]) < size / 10
 
 
+@pytest.mark.parametrize("path", ["/", "/docs/openapi.json"])
+async def test_pages_have_a_validator_for_each_coding_and_take_a_word_about_them(http, path):
+    tags = {}
+    for accepted in ("gzip", "gzip;q=0, identity"):
+        async with http.get(path, headers={"Accept-Encoding": accepted}) as first:
+            coding = first.headers.get("content-encoding")
+            tags[coding] = first.headers["etag"]
+        held = {"Accept-Encoding": accepted, "If-None-Match": first.headers["etag"]}
+        async with http.get(path, headers=held) as again:
+            assert (again.status, again.headers["etag"]) == (304, first.headers["etag"])
+
+    assert set(tags) == {"gzip", None}
+    assert tags["gzip"] != tags[None]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind"),
+    [
+        ("GET", "/nowhere", 404, "/problems/not-found"),
+        ("GET", "/docs/nothing.json", 404, "/problems/not-found"),
+        ("POST", "/chat", 405, "/problems/method-not-allowed"),
+    ],
+)
+async def test_where_there_is_no_page_a_problem_says_so_under_the_policy_of_pages(
+    http, method, path, status, kind
+):
+    async with http.request(method, path) as refused:
+        problem = await refused.json()
+
+    assert (refused.status, problem["type"], problem["status"]) == (status, kind, status)
+    assert refused.content_type == "application/problem+json"
+    assert refused.headers["content-security-policy"].startswith("default-src 'none'")
+    assert refused.headers["x-content-type-options"] == "nosniff"
+    assert refused.headers.get("allow") == ("GET, HEAD" if status == 405 else None)
+
+
 async def test_what_identity_says_is_neither_compressed_nor_kept(http):
     async with http.get("/api/v1/me", headers={"Accept-Encoding": "gzip"}) as answer:
         assert answer.headers["cache-control"] == "no-store"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-
 from polis.gateway import sse
 from polis.gateway.actors import Actors
 from polis.gateway.admission import Admission
@@ -28,7 +26,7 @@ from polis.gateway.proxies import Proxies
 from polis.gateway.proxy import Proxy
 from polis.gateway.routes import LIVE, Routes
 from polis.gateway.runs import RunByName, Runs
-from polis.gateway.static import page_routes
+from polis.gateway.static import pages
 from polis.gateway.tickets import Tickets
 from polis.proto.catalog import DownloadArtifact
 from polis.proto.contract import operations
@@ -78,7 +76,7 @@ class Gateway:
         )
         self.edge = Edge(self._proxy, self._live, connections=settings.connections)
         self._health = Health(kernel, Operators(settings.metrics_from, proxies))
-        self._pages = Starlette(routes=[*page_routes(), *facade_routes()])
+        self._pages = pages(facade_routes())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")

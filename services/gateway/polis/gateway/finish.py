@@ -93,19 +93,24 @@ def holds(exchange: Exchange, *tags: str) -> str | None:
 
 
 def compressible(exchange: Exchange, body: bytes) -> bool:
-    return len(body) >= COMPRESSED_FROM_BYTES and accepts_gzip(exchange)
+    return len(body) >= COMPRESSED_FROM_BYTES and accepts_gzip(exchange.header(b"accept-encoding"))
 
 
 def compressed(exchange: Exchange, body: bytes) -> bytes:
     """The body in other bytes, so under another validator (RFC 9110 8.8.3.3)."""
-    exchange.extra = [(n, v[:-1] + b'.gzip"' if n == b"etag" else v) for n, v in exchange.extra]
+    exchange.extra = [(n, coded(v.decode()).encode() if n == b"etag" else v) for n, v in exchange.extra]
     exchange.extra.append((b"content-encoding", b"gzip"))
     return gzip.compress(body, _LEVEL, mtime=0)
 
 
-def accepts_gzip(exchange: Exchange) -> bool:
-    """Whether gzip is named, and not with a weight of nothing."""
-    for part in exchange.header(b"accept-encoding").lower().split(","):
+def coded(tag: str) -> str:
+    """The validator of the same in gzip."""
+    return f'{tag[:-1]}{_CODED}"'
+
+
+def accepts_gzip(accepted: str) -> bool:
+    """Whether an `Accept-Encoding` names gzip, and not with a weight of nothing."""
+    for part in accepted.lower().split(","):
         coding, _, weight = part.partition(";")
         if coding.strip() in ("gzip", "*"):
             return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")

@@ -8,11 +8,16 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from polis.gateway.finish import COMPRESSED_FROM_BYTES
+from polis.gateway.finish import COMPRESSED_FROM_BYTES, accepts_gzip, coded
+from polis.gateway.http import PROBLEM
 from polis.proto.documents import DOCUMENTS, document
+from polis.proto.problems import MethodNotAllowed, NotFound
+from polis.service.wire import encode_problem
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -81,9 +86,10 @@ class Content(NamedTuple):
     tag: str
 
 
-def page_routes() -> list[Route]:
-    """The pages with what they load, and the documents of the whole mesh."""
-    return [*(Route(path, _page) for path in (*_FILES, *_scripts())), Route("/docs/{name}", _document)]
+def pages(others: list[Route]) -> Starlette:
+    """The pages with what they load, the documents of the whole mesh, and `others`."""
+    routes = [*(Route(path, _page) for path in (*_FILES, *_scripts())), Route("/docs/{name}", _document)]
+    return Starlette(routes=[*routes, *others], exception_handlers={404: _nothing, 405: _nothing})
 
 
 @cache
@@ -120,16 +126,26 @@ async def _page(request: Request) -> Response:
 async def _document(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in DOCUMENTS:
-        problem = b'{"type":"/problems/not-found","title":"Nothing answers at this path.","status":404}'
-        return Response(problem, 404, media_type="application/problem+json")
+        raise HTTPException(404)
     return _answer(request, _document_content(name), DOCUMENTS[name])
 
 
 def _answer(request: Request, content: Content, media_type: str, policy: str = _POLICY) -> Response:
-    headers = _HEADERS | {"etag": content.tag, "content-security-policy": policy}
-    if content.tag in request.headers.get("if-none-match", ""):
+    smaller = content.smaller and accepts_gzip(request.headers.get("accept-encoding", ""))
+    tag = coded(content.tag) if smaller else content.tag
+    headers = _HEADERS | {"etag": tag, "content-security-policy": policy}
+    held = request.headers.get("if-none-match", "")
+    if tag in held or held.strip() == "*":
         return Response(status_code=304, headers=headers)
-    if content.smaller and "gzip" in request.headers.get("accept-encoding", ""):
+    if smaller:
         headers["content-encoding"] = "gzip"
-        return Response(content.smaller, media_type=media_type, headers=headers)
-    return Response(content.body, media_type=media_type, headers=headers)
+    return Response(content.smaller if smaller else content.body, media_type=media_type, headers=headers)
+
+
+async def _nothing(_: Request, error: Exception) -> Response:
+    """Where there is no page, or none that is read in this way."""
+    said = getattr(error, "headers", None) or {}
+    allowed = said.get("Allow")
+    problem = NotFound() if allowed is None else MethodNotAllowed(allowed=tuple(allowed.split(", ")))
+    headers = _HEADERS | {"content-security-policy": _POLICY} | said
+    return Response(encode_problem(problem), problem.status, headers=headers, media_type=PROBLEM.decode())
