@@ -291,6 +291,30 @@ async def test_pages_of_allowed_origins_may_ask_with_a_token_but_never_with_cook
     assert all("access-control-allow-credentials" not in a.headers for a in (allowed, foreign, answer))
 
 
+async def test_events_are_read_by_pages_of_allowed_origins_with_a_token_and_never_with_cookies(address, ada):
+    path, here = f"{address}/api/v1/live?topic=org", {"Origin": SESAME}
+    token = {"Authorization": f"Bearer {ada.token}"}
+    asked = {
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization, last-event-id",
+    }
+    async with aiohttp.ClientSession() as http:
+        async with http.options(path, headers=asked | here) as allowed:
+            assert allowed.status == 204
+        async with http.get(path, headers=token | here) as answer:
+            assert answer.status == 200
+            assert await answer.content.readline()
+        async with http.get(path, headers=token | {"Origin": "https://evil.example"}) as foreign:
+            assert foreign.status == 403
+        async with http.get(path, headers=here | {"Cookie": f"polis_access={ada.token}"}) as by_cookie:
+            assert by_cookie.status == 403
+
+    told = allowed.headers["access-control-allow-headers"]
+    assert {"authorization", "last-event-id"} <= set(told.split(", "))
+    assert answer.headers["access-control-allow-origin"] == SESAME
+    assert "access-control-allow-origin" not in foreign.headers
+
+
 @pytest.mark.parametrize(
     ("origin", "allowed"),
     [

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _MAX_AGE_S = 600
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = (
-    b"authorization, content-type, idempotency-key, if-match, if-none-match, range, traceparent, "
+    b"authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, range, traceparent, "
     b"x-api-key, x-env, x-org-id, x-request-id"
 )
 _EXPOSED = (

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     """Gives the connection to the socket, behind the answer's head."""
 
 
+_GIVEN = frozenset({b"authorization", b"x-api-key"})
+"""What no browser sends by itself: a page of an allowed origin may."""
+
+
 class Holder(Struct, frozen=True, gc=False):
     """By what somebody is here: a token or an API key, and the org that they chose; and whose place they take, from where."""
 
@@ -89,7 +93,7 @@ class Live:
         self._actors = actors
         self._proxies = proxies
         self._tickets = tickets
-        self._cors = Cors(settings.cors_origins)
+        self.cors = Cors(settings.cors_origins)
         self._occupancy = Occupancy(settings)
         self.sockets = Sockets(asyncio.get_running_loop(), _bounds(settings))
 
@@ -110,12 +114,12 @@ class Live:
 
     async def _bearer(self, exchange: Exchange) -> Bearer:
         ticket = shown(handshake.offered(exchange.headers))
-        if not ticket:
+        given = bool(ticket) or not exchange.headers.keys().isdisjoint(_GIVEN)
+        if not (given and self.cors.allows(exchange.header(b"origin"))):
             self._credentials.demand_same_origin(exchange)
-            return Bearer(self._credentials.token(exchange), exchange.header(b"x-org-id") or None)
-        if not self._cors.allows(exchange.header(b"origin")):
-            self._credentials.demand_same_origin(exchange)
-        return await self._tickets.bearer(ticket)
+        if ticket:
+            return await self._tickets.bearer(ticket)
+        return Bearer(self._credentials.token(exchange), exchange.header(b"x-org-id") or None)
 
     def leave(self, holder: Holder) -> None:
         """One that was admitted is gone."""

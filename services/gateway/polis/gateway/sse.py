@@ -31,6 +31,11 @@ _PENDING = 1_000
 
 async def events(live: Live, exchange: AsgiExchange) -> None:
     """Answer with the events of a topic, for as long as the client stays."""
+    asked = live.cors.preflight(exchange)
+    exchange.extra += live.cors.headers(exchange) if asked is None else asked
+    if asked is not None:
+        await exchange.answer_nothing()
+        return
     try:
         if exchange.method != "GET":
             raise Refused(NotFound())  # noqa: TRY301 - one place answers refusals

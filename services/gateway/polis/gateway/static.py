@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from polis.gateway.finish import COMPRESSED_FROM_BYTES, accepts_gzip, coded
 from polis.gateway.http import PROBLEM
+from polis.proto import Problem
 from polis.proto.documents import DOCUMENTS, document
 from polis.proto.problems import MethodNotAllowed, NotFound
 from polis.service.wire import encode_problem
@@ -144,8 +145,11 @@ def _answer(request: Request, content: Content, media_type: str, policy: str = _
 
 async def _nothing(_: Request, error: Exception) -> Response:
     """Where there is no page, or none that is read in this way."""
+    headers = _HEADERS | {"content-security-policy": _POLICY}
+    problem: Problem = NotFound()
     said = getattr(error, "headers", None) or {}
-    allowed = said.get("Allow")
-    problem = NotFound() if allowed is None else MethodNotAllowed(allowed=tuple(allowed.split(", ")))
-    headers = _HEADERS | {"content-security-policy": _POLICY} | said
+    if "Allow" in said:
+        allowed = sorted(said["Allow"].split(", "))
+        problem = MethodNotAllowed(allowed=tuple(allowed))
+        headers["allow"] = ", ".join(allowed)
     return Response(encode_problem(problem), problem.status, headers=headers, media_type=PROBLEM.decode())
