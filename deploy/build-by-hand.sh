@@ -23,6 +23,6 @@ for service in "$@"; do
     sh "$root/setup/native.sh" "$work/polis/bin/python" "$service"
     (cd "$work" && "$work/polis/bin/python" -c "import polis.$service.service; polis.$service.service.service.check()")
     # The client that pages load lies elsewhere in the tree.
-    [ "$service" != gateway ] || (cd "$work" && "$work/polis/bin/python" -c "from polis.gateway.static import page_routes; assert '/client/src/index.js' in {route.path for route in page_routes()}")
+    [ "$service" != gateway ] || (cd "$work" && "$work/polis/bin/python" -c "from polis.gateway.static import pages; assert '/client/src/index.js' in {route.path for route in pages([]).routes}")
     echo "$service: $(ls "$work/wheels" | wc -l) packages of the tree, imports and answers its contract"
 done

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
 from polis.bus import Disconnected, PayloadTooLarge
 from polis.bus.message import Message
@@ -142,15 +141,14 @@ async def test_nobody_passes_those_whose_token_is_looked_at_still(calls):
     assert calls.begun == list("abcde")
 
 
-async def test_what_is_logged_of_one_says_which_it_was(calls):
+async def test_what_is_logged_of_one_says_which_it_was(calls, told):
     calls = calls(slots=10)
     traces = [trace.start() for _ in range(3)]
 
-    with capture_logs() as told:
-        for here, text in zip(traces, ("defect", "undeclared", "unheard"), strict=True):
-            calls.say(text, here=here)
-        calls.waiting["unheard"].set_result("lost")
-        await turns()
+    for here, text in zip(traces, ("defect", "undeclared", "unheard"), strict=True):
+        calls.say(text, here=here)
+    calls.waiting["unheard"].set_result("lost")
+    await turns()
 
     assert [(line["event"], line["trace_id"]) for line in told] == [
         (event, here.trace_id)

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import pytest
-import structlog
-from structlog.testing import capture_logs
 
 from polis.proto import Refused
 from polis.proto.problems import Forbidden, Unavailable
 from polis.service.rounds import each_by_itself, rounds
 
 OUTAGE = Refused(Unavailable(dependency="postgresql"))
-
-
-@pytest.fixture
-def told():
-    """What is logged, whatever level was chosen before in this process."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
-    with capture_logs() as told:
-        yield told
-    structlog.configure(**before)
 
 
 async def those(said, **settings):
