@@ -10,10 +10,11 @@ import pytest
 
 from polis.proto import catalog, runtime
 from polis.proto.contract import event_type_of
-from polis.proto.graph import Component, Edge, GraphInput, GraphOutput, Node, Port
+from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
 from polis.proto.problems import Forbidden
 from polis.runtime import component
-from polis.runtime.component import Implementation
+from polis.runtime.component import Implementation, StepFailed
+from polis.runtime.engine import attempts
 from polis.testing import eventually
 
 
@@ -124,6 +125,38 @@ async def test_what_does_not_hold_under_the_other_version_is_listed_and_nothing_
     await eventually(lambda: _ended(ada, run.id))
     assert (await ada.call(runtime.GetRun(run_id=run.id))).digest == run.digest
     assert await refused(ada.call(runtime.MigrateRun(run_id=run.id))) == runtime.RunEnded(state="succeeded")
+
+
+async def test_a_run_that_waits_for_an_attempt_makes_it_by_the_other_version(
+    ada, played, components, activate, monkeypatch, admin
+):
+    monkeypatch.setattr(attempts, "NEAR_S", 0.0)
+
+    async def away(step, inputs):
+        raise StepFailed("test.away", "there is nobody", retryable=True)
+
+    described = Component("test.away", "", inputs={"in": Port()}, outputs={"out": Port()}, pure=False)
+    played.components["test.away"] = described
+    monkeypatch.setitem(component._implementations, "test.away", Implementation(described, task=away))
+    first = Graph(  # however many attempts it makes meanwhile
+        nodes={"call": Node("test.away", retry=Retry(attempts=20, delay_s=2, factor=1))},
+        inputs={"x": GraphInput("call.in")},
+        outputs={"y": GraphOutput("call.out", many=True)},
+    )
+    await activate("waits", first)
+    run = await ada.call(runtime.StartRun(graph="waits", input={"x": 1}))
+
+    async def at_rest():
+        return await admin.fetchval("select owner is null from runtime.runs where id = $1", run.id)
+
+    await eventually(at_rest)
+    other = msgspec.structs.replace(first, nodes={"call": Node("test.effect", retry=Retry())})
+    await activate("waits", other)
+
+    assert (await ada.call(runtime.MigrateRun(run_id=run.id))).migrated
+
+    await eventually(lambda: _ended(ada, run.id), within_s=10)
+    assert (await ada.call(runtime.GetOutput(run_id=run.id))).values == {"y": [1]}
 
 
 async def _ended(person, run_id):

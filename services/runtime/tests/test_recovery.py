@@ -18,11 +18,11 @@ import asyncpg
 import pytest
 
 from polis.proto import Refused, runtime
-from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
+from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
 from polis.proto.problems import DeadlineExceeded, InFlight, Unavailable
 from polis.testing import eventually
 
-from .sink_runtime import HELD
+from .sink_runtime import HELD, MOODY
 
 ITEMS = 12
 TIMERS = 60
@@ -201,6 +201,48 @@ async def test_a_killed_process_goes_on_at_once_when_it_is_started_again(mesh):
 
     assert set(mesh.keys().values()) == {1}, "what was recorded was not done again"
     assert await mesh.epoch(run) == 2
+
+
+async def test_attempts_are_counted_on_when_a_run_rests_between_them_and_its_processes_are_killed(
+    mesh, played
+):
+    """A run that waits for its next attempt is nobody's, so whoever is there makes it, and none is made twice."""
+    played.components[MOODY.key] = MOODY
+    again = Retry(attempts=20, delay_s=0.5, factor=1)
+    played.graphs["moody"] = Graph(
+        nodes={"n": Node(MOODY.key, retry=again)},
+        inputs={"x": GraphInput("n.in")},
+        outputs={"y": GraphOutput("n.out")},
+    )
+
+    async def at_rest():
+        return await mesh.admin.fetchval("select owner is null from runtime.runs where id = $1", run.id)
+
+    mesh.hold()
+    async with mesh.process("one") as first, mesh.process("two") as second:
+        await mesh.seen("one")
+        await mesh.seen("two")
+        run = await mesh.ask(runtime.StartRun(graph="moody", input={"x": 1}))
+        await mesh.under_way(lines=3)
+        first.kill()
+        await first.wait()
+        made = len(mesh.lines())
+        await mesh.under_way(lines=made + 2)
+        await eventually(at_rest, within_s=10)
+        second.kill()
+        await second.wait()
+    mesh.release()
+    async with mesh.process("three"):
+        await mesh.seen("three")
+        assert (await mesh.ended(run)).state == "succeeded"
+        timeline = await mesh.ask(runtime.GetTimeline(run_id=run.id))
+
+    numbers = [int(line.split()[1]) for line in mesh.lines()]
+    # One that was at work when its process was killed is made anew.
+    assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
+    assert numbers == sorted(numbers)
+    assert len(numbers) - len(set(numbers)) <= 2
+    assert timeline.steps[0].attempts == max(numbers)
 
 
 async def test_a_graph_in_a_graph_goes_on_where_it_was_when_its_process_is_killed(mesh, played):

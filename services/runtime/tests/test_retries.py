@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 
@@ -80,6 +82,34 @@ def test_how_often_is_the_same_after_a_crash():
     [told] = run("fail", ["http.503", True], crashing, retry=Retry(attempts=4, delay_s=0.1))["error"]
 
     assert told["attempts"] == 4
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_how_often_is_the_same_where_the_run_rests_in_between(seed):
+    begun = []
+
+    async def note(step: Step, inputs: Inputs) -> None:
+        begun.append(course.now)
+        await fail(step, inputs)
+
+    kind = msgspec.structs.replace(KINDS["fail"], task=note)
+    retry = Retry(attempts=5, delay_s=60, factor=1)
+    graph = Graph(
+        nodes={"n": Node("fail", retry=retry)},
+        inputs={"x": GraphInput("n.in")},
+        outputs={"error": GraphOutput("n.error", many=True)},
+    )
+    program = compile_program(graph, {"fail": kind.component}, {"fail": kind}.get)
+    course = World(seed, program, {"x": ["http.503", True]}, Chances())
+
+    course.run()
+
+    [told] = msgspec.json.decode(course.ends[0].output)["error"]
+    assert (told["attempts"], len(begun)) == (5, 5)
+    waited = [after - before for before, after in pairwise(begun)]
+    # An attempt takes some moments, and so does what is between it and the next one.
+    assert all(wait < 60 + 20 for wait in waited)
+    assert course.parks >= sum(wait > 30 for wait in waited)
 
 
 def test_an_attempt_that_gives_signs_of_life_may_take_its_time():

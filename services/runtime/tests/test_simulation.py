@@ -14,6 +14,7 @@ import pytest
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
 from polis.runtime.component import Implementation, Inputs, NestedStep, Step, StepFailed, Wait
 from polis.runtime.components.nested import EachGraph, Loop, Once
+from polis.runtime.engine import attempts
 from polis.runtime.engine.activation import Activation, Failure, Recorded
 from polis.runtime.engine.attempts import Attempts
 from polis.runtime.engine.frame import Frame
@@ -304,6 +305,13 @@ def test_a_run_ends_once_with_the_one_right_result_whatever_happens(seed: int):
         assert effects_of(rough, scene) == effects_of(calm, scene)
 
 
+@pytest.mark.parametrize("seed", range(SEEDS // 4))
+def test_a_run_that_rests_between_its_attempts_ends_no_otherwise(seed: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(attempts, "NEAR_S", 0.03)
+
+    test_a_run_ends_once_with_the_one_right_result_whatever_happens(seed)
+
+
 @pytest.mark.parametrize("seed", range(SEEDS // 2))
 def test_nothing_is_committed_after_a_cancel_and_the_run_stays_cancelled(seed: int):
     scene = Scene(seed)
@@ -402,7 +410,9 @@ def _park_in_spite_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         World,
         "park",
-        lambda self, epoch, _taken, *, paused: park(self, epoch, self.completions, paused=paused),
+        lambda self, epoch, _taken, due_s, *, paused: park(
+            self, epoch, self.completions, due_s, paused=paused
+        ),
     )
 
 

@@ -37,8 +37,9 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
 
     sent: what a pure step had emitted before it failed; that is recomputed and cut off there. attempts: how many it took.
     chosen: no outcome, but which messages came together, by wire and lineage (`latest`).
+    at_ms: of an attempt that has failed (`MISSED`), when the next one is due, where that is a while; counted from when the run was created, as here are all times.
     nth, inputs: of what can be undone: which outcome of the run it was, and what it was made of.
-    ended, at_ms: no outcome either, but how the run ends when all that can be has been undone, and when that was certain.
+    ended: no outcome either, but how the run ends when all that can be has been undone; at_ms: when that was certain.
     cost: what it has cost elsewhere, as whoever brings it says.
     """
 
@@ -57,7 +58,10 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
 CHOICE = "/@latest"
 """Behind the path of a node: where the journal has which messages came together in an item."""
 MISSED = "/@missed"
-"""Behind the path of a node that runs a graph: where the journal has that an attempt of an item, by its number, has failed."""
+"""Behind the path of a node: where the journal has that an attempt of an item, by its number, has failed.
+
+It is there where a graph in a graph is done anew, and where the next attempt is so late that the run may rest until then.
+"""
 
 
 class Host(Protocol):
@@ -79,12 +83,13 @@ class Activation:
     attempt of a pure step emits the same again, and that many are skipped.
     origins: what its inputs were made of. choice: the messages that came together in it, until that is durable. at_work: its attempt that the shell runs. bodies: the graph that it runs, at work.
     streams: emissions go on at once. waits: the attempt that waits for room. cut: a recorded failure of a pure step, which
-    ends it at the same emission again. missed: the attempt that has failed, until that is durable. outside: what it waits for that another process or the time will bring.
+    ends it at the same emission again. missed: the attempt that has failed, until that is durable. due: when the next attempt
+    is; deferred: that this is durable. outside: what it waits for that another process or the time will bring.
     """
 
     __slots__ = (
-        "accepted", "at_work", "attempt", "bodies", "choice", "cut", "failure", "frame", "held", "inputs", "item", "missed", "node", "origins", "outside", "sent",
-        "state", "streams", "waits",
+        "accepted", "at_work", "attempt", "bodies", "choice", "cut", "deferred", "due", "failure", "frame", "held", "inputs", "item", "missed", "node", "origins", "outside",
+        "sent", "state", "streams", "waits",
     )  # fmt: skip
 
     def __init__(self, frame: Frame, node: NodeRun, item: Item, inputs: Inputs) -> None:
@@ -105,6 +110,8 @@ class Activation:
         self.cut: Recorded | None = None
         self.failure: Failure | None = None
         self.missed = 0
+        self.due = 0.0
+        self.deferred = False
         self.origins = node.origins
         self.outside: Wait | None = None
 
@@ -131,13 +138,18 @@ def choice_place(frame: Frame, node: NodeRun) -> tuple[str, Item]:
     return node.stage.path + CHOICE, (*frame.item, node.paired)
 
 
-def missed(activation: Activation, recorded: dict[tuple[str, Item], Recorded]) -> int:
-    """How many attempts of an activation have failed, by the journal, which is rid of them."""
-    path, item = activation.place
-    number = 0
-    while recorded.pop((path + MISSED, (*item, number + 1)), None) is not None:
-        number += 1
-    return number
+def missed(recorded: Mapping[tuple[str, Item], Recorded]) -> dict[tuple[str, Item], Recorded]:
+    """By node and item: the last attempt that has failed, of those that the journal has."""
+    found: dict[tuple[str, Item], Recorded] = {}
+    for (path, item), known in recorded.items():
+        if path.endswith(MISSED):
+            place = path.removesuffix(MISSED), item[:-1]
+            found[place] = max(known, found.get(place, known), key=_attempts)
+    return found
+
+
+def _attempts(known: Recorded) -> int:
+    return known.attempts
 
 
 class Attempt:

@@ -240,6 +240,8 @@ class Frame:
             choice, node.choice = tuple(node.choice), []
             if activation.state == "done":
                 attempts.advance(activation)
+            elif activation.state == "retrying":
+                pass
             elif choice:
                 attempts.choose(activation, choice, wrong)
             elif wrong is not None:

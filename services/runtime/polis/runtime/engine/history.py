@@ -119,13 +119,22 @@ class History:
 
     def first_began(self, attempt: Attempt) -> float:
         """When it began, also where that was before this process had the run: what it is allowed to take counts from then."""
-        path, item = attempt.activation.place
-        if (before := self._before.get(path)) is not None:
-            named = items.text(item), attempt.number
-            known = next((each for each in before.attempts if (each.item, each.number) == named), None)
-            if known is not None:
-                return self._machine.created_at + known.started_ms / 1000
-        return attempt.began
+        known = self._known(attempt.activation, attempt.number)
+        return attempt.began if known is None else self._machine.created_at + known.started_ms / 1000
+
+    def missed(self, activation: Activation) -> None:
+        """Its last attempt has failed before this process had the run: since then it waits for the next one."""
+        known = self._known(activation, activation.attempt)
+        if known is not None and known.ended_ms is not None:
+            self._ready[activation] = self._machine.created_at + known.ended_ms / 1000
+
+    def _known(self, activation: Activation, number: int) -> AttemptFacts | None:
+        """An attempt that was made before this process had the run."""
+        path, item = activation.place
+        if (before := self._before.get(path)) is None:
+            return None
+        named = items.text(item), number
+        return next((each for each in before.attempts if (each.item, each.number) == named), None)
 
     def started(self, attempt: Attempt) -> None:
         """It is at work."""

@@ -89,6 +89,11 @@ class Machine:
             node.before = known.get(node.stage.name)
         self._facts.before = known
 
+    def error_before(self, path: str) -> str | None:
+        """What was told of a step's failures before this process had the run."""
+        before = self._facts.before.get(path)
+        return None if before is None else before.error
+
     def start(self, inputs: Mapping[str, object]) -> None:
         """Deliver what the run starts with: values by the names of the graph's inputs, checked before.
 
@@ -138,11 +143,11 @@ class Machine:
 
     @property
     def rests(self) -> bool:
-        """Whether nothing happens until what is waited for comes: the run needs no process until then."""
+        """Whether nothing happens until what is waited for comes, or a far attempt is due: the run needs no process until then."""
         if self.paused:
             return self.state == "running" and self.attempts.quiet
         idle = self.state == "running" and not self._is_ready
-        return idle and self.attempts.rests and bool(self.outside.open)
+        return idle and self.attempts.rests and bool(self.outside.open or self.attempts.retrying)
 
     def pause(self) -> None:
         """Begin no further step, nor another attempt of one."""

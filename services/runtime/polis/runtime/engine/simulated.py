@@ -57,6 +57,8 @@ class Process:
             random=world.random,
             recorded=recorded,
             waits=world.open,
+            elapsed_s=world.now,
+            paused_s=world.now,  # how much time a run has is not what is played here
         )
         if world.paused:
             self._machine.pause()
@@ -229,7 +231,10 @@ class Process:
     def _park(self) -> None:
         """Leave the run while it rests, unless something has happened since."""
         if self.alive and self.machine.rests and not self._opening:
-            self.world.park(self.epoch, self._taken, paused=self.machine.paused)
+            # The run's own time would wake it as well, and hide that nothing else does.
+            repeat = self.machine.attempts.timers.next_repeat
+            due_s = math.inf if self.machine.paused else repeat - self._clock()
+            self.world.park(self.epoch, self._taken, due_s, paused=self.machine.paused)
             self.kill()
 
     def _drop_work(self) -> None:

@@ -7,6 +7,7 @@ the engine works, only what it may ask for.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Mapping
 from itertools import count
 from random import Random
@@ -202,8 +203,11 @@ class World:
         if epoch == self.epoch:
             self.open.pop(activation.place, None)
 
-    def park(self, epoch: int, taken: int, *, paused: bool) -> bool:
-        """The fenced commit of a run that rests: no process has it from now on. taken, paused: what that one has heard."""
+    def park(self, epoch: int, taken: int, due_s: float, *, paused: bool) -> bool:
+        """The fenced commit of a run that rests: no process has it from now on, until it is due.
+
+        taken, paused: what that one has heard.
+        """
         if epoch != self.epoch or self.ended:
             self.refused += 1
             return False
@@ -211,7 +215,14 @@ class World:
         self._process = None
         if paused != self.paused or (self.completions > taken and not paused):
             self._boot()
+        elif due_s < math.inf:
+            self.after(lambda: self._wake(epoch), max(0.0, due_s))
         return True
+
+    def _wake(self, epoch: int) -> None:
+        """A run that has rested since then is due."""
+        if epoch == self.epoch and self._process is None and not self.paused and not self.ended:
+            self._boot()
 
     def _boot(self) -> None:
         self.epoch += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -39,13 +40,27 @@ class Timers:
 
     @property
     def due_at_rest(self) -> float | None:
-        """When the first graph in a graph has taken too long: of what is under way at rest only these go on as they began."""
+        """When the first attempt is to be repeated, or the first graph in a graph has taken too long.
+
+        Of what is under way at rest only these go on as they began.
+        """
         dues = (
             due
             for due, _, activation, attempt in self._timers
             if attempt is not None and attempt.current and activation.node.stage.body is not None
         )
-        return min(dues, default=None)
+        due = min((self.next_repeat, *dues))
+        return None if due == math.inf else due
+
+    @property
+    def next_repeat(self) -> float:
+        """When the first attempt is to be repeated; infinity for none."""
+        dues = (
+            due
+            for due, _, activation, attempt in self._timers
+            if attempt is None and activation.state == "retrying"
+        )
+        return min(dues, default=math.inf)
 
     def wake(self, now: float) -> None:
         """Do what the time has come for."""
@@ -82,7 +97,7 @@ class Timers:
 
     def _again(self, activation: Activation) -> None:
         if activation.state == "retrying":
-            self._machine.attempts.retrying -= 1
+            self._machine.attempts.no_longer_retries(activation)
             self._machine.attempts.begin(activation)
 
     def _judge(self, attempt: Attempt, now: float) -> None:

@@ -16,6 +16,7 @@ from polis.proto.problems import Fault
 from polis.runtime.engine.undoing import END
 from polis.runtime.own import Own
 from polis.runtime.runs import resolve
+from polis.runtime.runs.takeover import DEFERRED
 from polis.runtime.shell.records import RunRow, decode_steps
 from polis.service import Context, Handlers
 
@@ -85,17 +86,17 @@ async def _lock(tx: Transaction, run_id: UUID) -> _OpenRow:
     await tx.execute("select from runtime.runs where org_id = $1 and id = $2 for update", tx.org_id, run_id)
     row = await tx.row(
         _OpenRow,
-        """
+        f"""
         select r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
             r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.trigger_id, r.occurrence,
             r.program, r.input, r.steps, r.seq, p.content, array(
-                select j.node from runtime.journal j where j.org_id = $1 and j.run_id = $2
+                select j.node from runtime.journal j where j.org_id = $1 and j.run_id = $2 and not {DEFERRED}
                 union
                 select w.node from runtime.waits w where w.org_id = $1 and w.run_id = $2 and w.closed_at is null
             ) as done
         from runtime.runs r join runtime.programs p on p.org_id = r.org_id and p.digest = r.program
         where r.org_id = $1 and r.id = $2
-        """,
+        """,  # noqa: S608 - a constant
         tx.org_id,
         run_id,
     )

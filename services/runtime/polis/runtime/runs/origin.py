@@ -191,7 +191,7 @@ _FAILED = """
 _UNDONE = """
     select distinct split_part(node, '/@undo', 1) as node, case when node like '%/@undo' then item else '' end as item
     from runtime.journal
-    where org_id = $1 and run_id = $2 and position('/@undo' in node) > 0
+    where org_id = $1 and run_id = $2 and position('/@undo' in node) > 0 and node not like '%/@missed'
         and substring(body for 11) <> '{"failure":'::bytea
 """
 

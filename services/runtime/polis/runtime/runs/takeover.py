@@ -92,14 +92,17 @@ class _Outcome(Struct, frozen=True):
     body: bytes
 
 
+DEFERRED = """(j.node like '%/@missed' and position('"at_ms":'::bytea in j.body) > 0)"""
+"""Of outcomes `j`: an attempt that has failed, with when the next one is due. Who begins anew does not wait for that."""
+
 # How the run ended, and what undid its effects, is of that run alone.
-_TAKEN = """
+_TAKEN = f"""
     from runtime.journal j
     where j.org_id = $1 and j.run_id = $2 and j.node not like '@%' and position('/@undo' in j.node) = 0 and not exists (
         select from unnest($3::text[], $4::text[]) as d (node, item)
         where d.node = split_part(j.node, '/', 1)
             and (d.item = '' or d.item = '-' or j.item = d.item or starts_with(j.item, d.item || '.'))
-    )
+    ) and not {DEFERRED}
 """
 
 

@@ -1,4 +1,4 @@
-"""Runs that rest: when nothing is left but waiting, or it is paused, a run is written down and leaves the memory."""
+"""Runs that rest: when nothing is left but waiting, for another attempt too, or it is paused, a run is written down and leaves the memory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ class Resting:
 
     def consider(self, live: Live) -> None:
         """Lay it to rest in a moment, if nothing is under way in it but waits."""
-        execution = live.execution
-        if (execution.program.waits or execution.machine.paused) and live.rests and live.rest_timer is None:
+        if live.rests and live.rest_timer is None:
             linger = LINGER_S if self._executor.room else 0.0
             live.rest_timer = asyncio.get_running_loop().call_later(linger, self._begin, live)
 
