@@ -9,6 +9,7 @@ from polis.gateway.health import Operators
 from polis.gateway.http import Exchange
 from polis.gateway.proxies import Proxies
 from polis.service.config import BadSettings
+from polis.testing import eventually
 
 FAR = {"X-Forwarded-For": "203.0.113.9"}
 NEAR = {"X-Forwarded-For": "203.0.113.9, 10.1.2.3"}
@@ -18,6 +19,7 @@ NEAR = {"X-Forwarded-For": "203.0.113.9, 10.1.2.3"}
 async def address(stage):
     await stage.start("identity")
     running = await stage.start("gateway", trusted_proxies="127.0.0.1", metrics_from="10.0.0.0/8")
+    await eventually(lambda: running.kernel.keys.ready)  # read behind the start: unready until then
     return f"http://127.0.0.1:{running.port}"
 
 
