@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from polis.proto import runtime
@@ -10,6 +12,7 @@ from polis.runtime import component
 from polis.runtime.component import Implementation, StepFailed
 from polis.runtime.engine import attempts
 from polis.runtime.shell import execution
+from polis.runtime.shell.journal import Journal
 from polis.testing import eventually
 
 SLOTS = 3
@@ -129,7 +132,7 @@ async def test_the_next_attempt_is_made_when_it_is_due_and_counted_on(
     ada, host, start, ended, admin, at_rest, monkeypatch
 ):
     monkeypatch.setattr(attempts, "NEAR_S", 0.3)
-    run = await start(calls(Retry(attempts=3, delay_s=1.0, factor=1)))
+    run = await start(calls(Retry(attempts=3, delay_s=2.0, factor=1)))
 
     failed = await ended(run)
 
@@ -137,10 +140,39 @@ async def test_the_next_attempt_is_made_when_it_is_due_and_counted_on(
     assert host.of(run) == [1, 2, 3]
     [step] = (await ada.call(runtime.GetTimeline(run_id=run.id))).attempts
     assert [attempt.number for attempt in step.attempts] == [1, 2, 3]
-    assert all(attempt.waited_ms >= 990 for attempt in step.attempts[1:])
+    assert all(attempt.waited_ms >= 1990 for attempt in step.attempts[1:])
     assert await admin.fetchval("select epoch from runtime.runs where id = $1", run.id) == 3
     watched = await ada.call(runtime.WatchRun(run_id=run.id, after=0))
     assert [t.seq for t in watched.transitions] == list(range(1, watched.seq + 1))
+
+
+async def test_an_attempt_that_becomes_due_while_its_run_is_laid_to_rest_is_made_once_and_not_lost(
+    host, start, ended, monkeypatch
+):
+    """Laying it to rest takes as long as the database is away."""
+    monkeypatch.setattr(attempts, "NEAR_S", 0.1)
+    back = asyncio.Event()
+    flush, held = Journal.flush, []
+
+    async def held_up(journal, given):
+        if given.rest is not None and not held:
+            held.append(given.run.id)
+            await back.wait()
+        return await flush(journal, given)
+
+    monkeypatch.setattr(Journal, "flush", held_up)
+    again = Retry(attempts=2, delay_s=2.0, factor=1)
+    run = await start(calls(again))
+    await eventually(lambda: held == [run.id], within_s=10)
+    later = await start(calls(again))
+    await eventually(lambda: host.of(later), within_s=10)
+    host.away = False
+    assert (await ended(later)).state == "succeeded"
+
+    assert host.of(run) == [1]
+    back.set()
+    assert (await ended(run)).state == "succeeded"
+    assert host.of(run) == [1, 2]
 
 
 async def test_what_comes_for_a_run_between_its_attempts_is_taken_at_once(

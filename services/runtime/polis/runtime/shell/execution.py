@@ -47,7 +47,7 @@ class Execution:
     """A run that this process executes.
 
     outcomes, opened, closed: what waits to be made durable. ended: how it ended, once it has. held: it is not durable yet that
-    there is such a run, so only what has no effect is done.
+    there is such a run, so only what has no effect is done; or it is laid to rest, so nothing is.
     """
 
     def __init__(
@@ -143,6 +143,11 @@ class Execution:
         else:
             self.machine.resume()
         self._pump_soon()
+
+    def lie_down(self) -> None:
+        """Do nothing more, whatever becomes due: the run is written down as it is, for whoever takes it up again."""
+        self.held = True
+        self._drop_work()
 
     def stop(self) -> None:
         """Leave the run: its row is somebody else's, or says that it has ended. Nothing more of it happens here."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from polis.runtime.shell.executor import Executor
     from polis.runtime.shell.live import Live
+    from polis.runtime.shell.records import Flush
 
 LINGER_S = 0.25
 """How long a run is kept after its last move: what comes soon finds it at work, and nothing is computed again."""
@@ -30,11 +31,12 @@ class Resting:
         executor = self._executor
         if executor.find(live.execution.run.id) is live and live.rests and not live.flushing:
             live.flushing = live.resting = True
-            executor.start(self._lay_down(live), name="rest")
+            live.execution.lie_down()
+            flush = live.progress.rest(live.execution)
+            executor.start(self._lay_down(live, flush), name="rest")
 
-    async def _lay_down(self, live: Live) -> None:
+    async def _lay_down(self, live: Live, flush: Flush) -> None:
         executor, run_id = self._executor, live.execution.run.id
-        flush = live.progress.rest(live.execution)
         if not await executor.write(live, flush):
             executor.lose(live)
             return
