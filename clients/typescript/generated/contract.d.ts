@@ -247,6 +247,27 @@ export interface Always {
   subject?: string | null;
 }
 
+/** Tell something to all who follow the live topic `org` at this moment and may read messages, except for some principals. It is kept nowhere, and who is not there is not told: what is to be read later is posted as a message. It counts like one. */
+export interface Announce {
+  /** What is announced, for people to read. */
+  text: string;
+  /** What programs read of it, in 4096 bytes of JSON at the most. */
+  data?: { [name: string]: unknown };
+  /** Principals that are not told, such as the caller. */
+  except_for?: string[];
+}
+
+/** What somebody announced. */
+export interface Announcement {
+  id: string;
+  /** What is announced, for people to read. */
+  text: string;
+  announced_by: string;
+  announced_at: string;
+  /** What programs read of it, in 4096 bytes of JSON at the most. */
+  data: { [name: string]: unknown };
+}
+
 /** Answer an ask: its run goes on with that, or, for a vote, when enough have voted. The same answer of the same caller may be given again; another one comes too late. */
 export interface AnswerAsk {
   ask_id: string;
@@ -3297,7 +3318,7 @@ export interface Org {
   created_at: string;
 }
 
-/** Something that happened in the org, numbered from the subscription on. `kind` says what (`runtime.run_started`), `data` is that event. */
+/** Something that happened in the org, numbered from the subscription on. `kind` says what (`runtime.run_started`), `data` is that event. Of the kind `messaging.announced` it is an announcement, told on `org` alone. */
 export interface OrgEvent {
   seq: number;
   id: string;
@@ -5486,6 +5507,8 @@ export interface Operations {
   AddParticipant: { request: AddParticipant; answer: Participant };
   /** Make a public key known as one's own. */
   AddPublisherKey: { request: AddPublisherKey; answer: PublisherKey };
+  /** Tell something to all who follow the live topic `org` at this moment and may read messages, except for some principals. */
+  Announce: { request: Announce; answer: Announcement };
   /** Answer an ask: its run goes on with that, or, for a vote, when enough have voted. */
   AnswerAsk: { request: AnswerAsk; answer: Ask };
   /** Answer an ask by a link, which it uses up. */

@@ -7,6 +7,7 @@ export const operations = {
   AddChanges: { method: "POST", path: "/change-sets/{set_id}/changes", idempotent: true },
   AddParticipant: { method: "POST", path: "/conversations/{conversation_id}/participants", idempotent: true },
   AddPublisherKey: { method: "POST", path: "/publisher-keys", idempotent: true },
+  Announce: { method: "POST", path: "/announcements" },
   AnswerAsk: { method: "POST", path: "/asks/{ask_id}/answer", idempotent: true, socket: true },
   AnswerAskLink: { method: "POST", path: "/ask-links/answer" },
   ApplyChangeSet: { method: "POST", path: "/change-sets/{set_id}/apply", idempotent: true },

@@ -30,10 +30,16 @@ JSON_PROTOCOL, MSGPACK_PROTOCOL = "polis.v1.json", "polis.v1.msgpack"
 MAX_FRAME = 128 * 1024
 """Bytes of the largest frame that a client may send."""
 MAX_WISHES = 32
+ANNOUNCED = "messaging.announced"
+"""What an announcement is told as on the topic `org`, to whoever holds the scope."""
+ANNOUNCED_SCOPE = "messaging:read"
 
 
 class OrgEvent(Struct, frozen=True):
-    """Something that happened in the org, numbered from the subscription on. `kind` says what (`runtime.run_started`), `data` is that event."""
+    """Something that happened in the org, numbered from the subscription on. `kind` says what (`runtime.run_started`), `data` is that event.
+
+    Of the kind `messaging.announced` it is an announcement, told on `org` alone.
+    """
 
     seq: int
     id: str

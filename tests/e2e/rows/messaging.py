@@ -147,6 +147,7 @@ ROWS: dict[str, Any] = {
     "drop_message_draft": on(_C + "/draft"),
     "search_messages": fixed("/messages/search?text=hello"),
     "watch_conversation": on(_C + "/snapshot"),
+    "announce": fixed("/announcements", {"text": "Hello"}),
     "pull_missed": fixed("/sync", {}),
     "say_typing": on(_C + "/typing", {}),
     "say_presence": fixed("/presence", {"state": "online"}),

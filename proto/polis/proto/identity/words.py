@@ -121,6 +121,7 @@ _MANAGE = _WORK | {
     "identity:units",
     "identity:quotas",
     "identity:audit",
+    "messaging:announce",
     "runtime:manage",
 }
 ROLE_SCOPES: dict[str, frozenset[str]] = {

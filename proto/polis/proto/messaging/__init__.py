@@ -1,6 +1,7 @@
 """Messaging answers for conversations: who takes part, what is said, and who has seen it."""
 
 from polis.proto.messaging.addressing import *
+from polis.proto.messaging.announcements import *
 from polis.proto.messaging.control import *
 from polis.proto.messaging.conversations import *
 from polis.proto.messaging.events import *

@@ -1,7 +1,7 @@
 """The topics `org` and `agent/<agent>`: what happens in an org, or to an agent and by it, for whoever may read what it happens to.
 
 The contract says which events are shown, and by which scope. They are heard as they are published and kept by nobody here:
-who was cut off reads what it cares for, and begins anew.
+who was cut off reads what it cares for, and begins anew. Announcements are told beside them, to those they are for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from polis.gateway.slow import Slow
 from polis.proto import Refused
 from polis.proto.contract import events
 from polis.proto.identity import GetAgent
-from polis.proto.live import OrgEvent, OrgSnapshot
+from polis.proto.live import ANNOUNCED, ANNOUNCED_SCOPE, OrgEvent, OrgSnapshot
+from polis.proto.messaging import LIVE_ANNOUNCEMENT, LiveAnnouncement
 from polis.proto.problems import Forbidden, SecondFactorMissing
 
 if TYPE_CHECKING:
@@ -48,21 +49,23 @@ class _About(Struct, frozen=True):
 
 
 _about = msgspec.json.Decoder(_About)
+_announced = msgspec.json.Decoder(LiveAnnouncement)
 
 
 class OrgChannel(Channel["OrgWatch"]):
-    """The events of one org that are shown."""
+    """The events of one org that are shown, and its announcements."""
 
     def __init__(self, kernel: Kernel, org_id: UUID) -> None:
         super().__init__(kernel, org_id)
         self._recent: deque[str] = deque(maxlen=_RECENT)
 
     def subjects(self) -> dict[str, Hear]:
-        return {
+        shown = {
             f"event.{event.service}.{event.fact}.{self.org_id}.*": self._hearing(event)
             for event in events()
             if event.shown
         }
+        return shown | {LIVE_ANNOUNCEMENT.subject(self.org_id, self.org_id): self._hear_announced}
 
     def _hearing(self, event: EventType) -> Callable[[Message], None]:
         kind, scope = _kind(event), event.shown
@@ -82,9 +85,20 @@ class OrgChannel(Channel["OrgWatch"]):
 
         return hear
 
+    def _hear_announced(self, message: Message) -> None:
+        said = _announced.decode(message.payload)
+        made = said.announcement
+        at = msgspec.to_builtins(made.announced_at)
+        told = OrgEvent(0, str(made.id), at, ANNOUNCED, Raw(msgspec.json.encode(made)))
+        for watch in tuple(self.watches):
+            if watch.hears_announced and watch.principal_id not in said.except_for:
+                watch.offer(told, ANNOUNCED_SCOPE)
+
 
 class OrgWatch:
     """One client following what happens in its org. actor: who that is by now."""
+
+    hears_announced = True
 
     def __init__(self, channels: Channels[OrgWatch], actor: Callable[[], Actor]) -> None:
         self._channels = channels
@@ -98,12 +112,14 @@ class OrgWatch:
         self._demand()
         actor = self._actor()
         self._channel = await self._channels.join(actor.org_id, self)
-        return OrgSnapshot(
-            0, tuple(sorted(_kind(e) for e in events() if e.shown and e.shown in actor.scopes))
-        )
+        return OrgSnapshot(0, tuple(sorted(k for k, scope in self._shown().items() if scope in actor.scopes)))
 
     async def __aexit__(self, *error: object) -> None:
         self._channels.leave(self._channel, self)
+
+    @property
+    def principal_id(self) -> UUID:
+        return self._actor().principal_id
 
     def concerns(self, about: _About) -> bool:  # noqa: ARG002
         """Whether what is about this is followed here."""
@@ -138,15 +154,22 @@ class OrgWatch:
             )
 
     def _demand(self) -> None:
-        actor, scopes = self._actor(), {event.shown for event in events() if event.shown}
+        actor, scopes = self._actor(), set(self._shown().values())
         if actor.unproved:
             raise Refused(SecondFactorMissing())
         if not scopes & actor.scopes:
             raise Refused(Forbidden(scope=min(scopes)))
 
+    def _shown(self) -> dict[str, str]:
+        """What may be told, by kind, and by which scope it is."""
+        shown = {_kind(event): event.shown for event in events() if event.shown}
+        return shown | ({ANNOUNCED: ANNOUNCED_SCOPE} if self.hears_announced else {})
+
 
 class AgentWatch(OrgWatch):
     """One client following what happens to an agent, and what runs do as it. agent: its id, key or number."""
+
+    hears_announced = False
 
     def __init__(
         self, kernel: Kernel, channels: Channels[OrgWatch], actor: Callable[[], Actor], agent: AgentRef

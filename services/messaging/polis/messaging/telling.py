@@ -1,4 +1,4 @@
-"""What is told live of conversations: entries that have committed, and what is never kept."""
+"""What is told live: entries of conversations that have committed, and what is never kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from polis.bus import BusError
 from polis.proto.messaging import (
+    LIVE_ANNOUNCEMENT,
     LIVE_CONVERSATION,
     LIVE_PRESENCE,
     Entry,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from polis.bus import Bus
-    from polis.proto.messaging import Message, Presence, StreamChange
+    from polis.proto.messaging import LiveAnnouncement, Message, Presence, StreamChange
 
 _MOST_BYTES = 512 * 1024
 """Of one live message: the broker takes no more than twice that."""
@@ -66,6 +67,9 @@ class Telling:
 
     def presence(self, org_id: UUID, presence: Presence) -> None:
         self._publish(LIVE_PRESENCE.subject(org_id, org_id), self._encoder.encode(LivePresence(presence)))
+
+    def announcement(self, org_id: UUID, told: LiveAnnouncement) -> None:
+        self._publish(LIVE_ANNOUNCEMENT.subject(org_id, org_id), self._encoder.encode(told))
 
     def _publish(self, subject: str, payload: bytes) -> None:
         with suppress(BusError):

@@ -1,4 +1,4 @@
-"""Answers to those who follow conversations: snapshots, what was missed, typing, presence, and what gateways ask."""
+"""Answers to those who follow conversations: snapshots, what was missed, typing, presence, announcements, and what gateways ask."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from polis.messaging.streams import rows as streams
 from polis.proto import Page, Refused, messaging
 from polis.proto.identity import DataClass
 from polis.proto.messaging import (
+    MAX_ANNOUNCED_BYTES,
     TYPING_S,
+    Announcement,
     ConversationSnapshot,
+    LiveAnnouncement,
     LiveConversation,
     Missed,
     Participation,
@@ -30,6 +33,7 @@ from polis.proto.messaging import (
     WatchedState,
     WatchedStates,
 )
+from polis.proto.problems import Fault, Invalid
 from polis.service import Context, Handlers
 
 if TYPE_CHECKING:
@@ -163,6 +167,17 @@ async def watch_presence(_: messaging.WatchPresence, ctx: Context[Own]) -> Prese
     )
     told = presences.of(actor.org_id, ids)
     return PresenceSnapshot(0, told, tuple(ids), tuple(conversation_ids))
+
+
+@handlers.handles(messaging.Announce)
+async def announce(request: messaging.Announce, ctx: Context[Own]) -> Announcement:
+    if len(msgspec.json.encode(request.data)) > MAX_ANNOUNCED_BYTES:
+        raise Refused(Invalid(faults=(Fault("/data", f"Expected at most {MAX_ANNOUNCED_BYTES} bytes"),)))
+    actor = ctx.actor
+    ctx.own.demand_rate(actor)
+    made = Announcement(ctx.new_id(), request.text, actor.principal_id, ctx.now(), request.data)
+    ctx.own.telling.announcement(actor.org_id, LiveAnnouncement(made, request.except_for))
+    return made
 
 
 @handlers.handles(messaging.WatchParticipations)
