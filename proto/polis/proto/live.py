@@ -99,7 +99,8 @@ Kinds = Annotated[
     Meta(
         max_length=MAX_WISHES,
         description="Only changes of these kinds are told; none: all. Of a run its states and `step`, of a conversation"
-        " kinds of entries, `typing`, `presence`, `mark` and `stream`, of an org or an agent facts (`runtime.run_succeeded`).",
+        " kinds of entries, `typing`, `presence`, `mark` and `stream`, of an org or an agent facts (`runtime.run_succeeded`),"
+        " of lists and of presence the fields of a change. One that the topic does not know is refused.",
     ),
 ]
 Fields = Annotated[
@@ -108,7 +109,7 @@ Fields = Annotated[
     ],
     Meta(
         max_length=MAX_WISHES,
-        description="Only these fields of a change are told, and its `seq`; none: all.",
+        description="Only these fields of a change are told, and its `seq`; none: all. One that no change has is refused.",
         examples=[["entry.kind", "entry.message.text"]],
     ),
 ]

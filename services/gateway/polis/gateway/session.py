@@ -146,7 +146,7 @@ class Session:
             return
         topic, view = command.topic, View(self.codec, command.kinds, command.fields)
         try:
-            self._topics[topic] = self._live.topics.follow(self, self._socket, topic, command.after, view)
+            self._topics[topic] = self._live.topics.follow(self, self._socket, command, view)
         except Refused as refusal:
             self._refused(refusal, topic=topic)
 

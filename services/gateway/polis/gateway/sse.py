@@ -104,7 +104,7 @@ class _Events:
         wanted = _wanted(self._exchange)
         name = "transition" if wanted.topic.startswith("run/") else "change"
         view = StreamView(name, wanted.kinds, wanted.fields)
-        following = self._live.topics.follow(self, self, wanted.topic, wanted.after, view)
+        following = self._live.topics.follow(self, self, wanted, view)
         try:
             first = await self._told.get()
             if isinstance(first, Exception):

@@ -21,6 +21,7 @@ from polis.gateway.lists import ListChannel
 from polis.gateway.orgs import AgentWatch, OrgChannel, OrgWatch
 from polis.gateway.participations import ParticipationsWatch
 from polis.gateway.presences import PresenceChannel, PresenceWatch
+from polis.gateway.wishes import demand_known
 from polis.proto import Refused
 from polis.proto.live import TOPICS
 from polis.proto.messaging import ParticipantChanged
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from polis.bus import Message
     from polis.gateway.audience import Thing, View, Who
     from polis.gateway.websocket.spread import Writer
+    from polis.proto.live import Subscribe
     from polis.service import Actor, Kernel
 
 QUIET_S = 3.0
@@ -120,8 +122,10 @@ class Topics:
         self._presences = Channels(lambda org_id: PresenceChannel(kernel, org_id))
         self._conversations = ConversationFeeds(kernel, self._turn)
 
-    def follow(self, who: Who, writer: Writer, topic: str, after: int | None, view: View) -> Following:
-        """Begin to follow; never waits. Refused(Invalid) for a topic that there is not."""
+    def follow(self, who: Who, writer: Writer, wanted: Subscribe, view: View) -> Following:
+        """Begin to follow; never waits. Refused(Invalid) for a topic that there is not, and for what it never tells."""
+        demand_known(wanted)
+        topic, after = wanted.topic, wanted.after
         follower = Follower(who, writer, topic, view)
         feed = self._feed(topic, who.actor.org_id)
         if feed is not None:
