@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from unicodedata import normalize
 from uuid import UUID
 
 import asyncpg
@@ -162,6 +163,38 @@ async def test_what_somebody_says_is_found_by_the_same_words_in_any_writing(pers
     await eventually(lambda: find(ada, "something"))
 
     assert await find(ada, text) == [(id_, posted.seq)]
+
+
+@pytest.mark.parametrize("word", ["naïve", "Ångström", "Việt", "한국어", "פּוֹעֵל", "क़लम"])
+@pytest.mark.parametrize(("said_as", "asked_as"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+async def test_what_looks_the_same_is_found_and_shown_as_it_was_said(person, word, said_as, asked_as):
+    ada = person()
+    id_ = (await ada.call(m.CreateConversation(kind="group"))).id
+    text = f"plain {normalize(said_as, word)} 🙂"
+    posted = await ada.call(m.PostMessage(id_, text=text))
+    edited = await ada.call(m.PostMessage(id_, text="something else"))
+    await eventually(lambda: find(ada, "something"))
+    await ada.call(m.EditMessage(id_, edited.seq, text=f"again {text}"))
+
+    asked = normalize(asked_as, word)
+
+    assert await find(ada, asked) == [(id_, edited.seq), (id_, posted.seq)]
+    beginning = normalize(asked_as, word[:-1])
+    assert await find(ada, f"again {beginning}") == [(id_, edited.seq)]
+    page = await ada.call(m.SearchMessages(asked))
+    assert [found.message.text for found in page.items] == [f"again {text}", text]
+
+
+async def test_words_that_are_longer_composed_keep_no_other_from_being_found(person):
+    """Of a text that is short enough to hold none that no index takes."""
+    ada = person()
+    id_ = (await ada.call(m.CreateConversation(kind="group"))).id
+    texts = ("\ufb2c" * 333, "\u0344" * 499, "\U0001d160" * 249, "last")
+    seqs = [(await ada.call(m.PostMessage(id_, text=text))).seq for text in texts]
+
+    await eventually(lambda: find(ada, "last"))
+
+    assert await find(ada, "\ufb2c" * 20) == [(id_, seqs[0])]
 
 
 async def test_who_takes_part_no_more_finds_what_everybody_may_read_and_nothing_when_banned(person, refused):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -101,7 +100,7 @@ async def _query(db: Tenant, text: str) -> str | None:
         select string_agg(format('%L:*', w), ' & ')
         from unnest((messaging.words_of($1, octet_length($1)))[:$2]) as w
         """,
-        unicodedata.normalize("NFC", text),
+        text,
         _MAX_WORDS,
     )
     return query
