@@ -183,6 +183,14 @@ async def test_pages_have_a_validator_for_each_coding_and_take_a_word_about_them
 
     assert set(tags) == {"gzip", None}
     assert tags["gzip"] != tags[None]
+    for held, told in (
+        (tags[None], tags[None]),
+        (f'"other", W/{tags[None]}', tags[None]),
+        ("*", tags["gzip"]),
+        (tags["gzip"][1:-1], None),
+    ):
+        async with http.get(path, headers={"Accept-Encoding": "gzip", "If-None-Match": held}) as again:
+            assert (again.status, again.headers["etag"]) == (304 if told else 200, told or tags["gzip"])
 
 
 @pytest.mark.parametrize(

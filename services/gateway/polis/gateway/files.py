@@ -125,7 +125,7 @@ class Files:
         tag = f'"{artifact.sha256}"'
         exchange.cache = STORED
         exchange.extra += ((b"etag", tag.encode()), VARY, (b"accept-ranges", b"bytes"))
-        if holds(exchange, artifact.sha256):
+        if holds(exchange.header(b"if-none-match"), artifact.sha256):
             await exchange.answer(304, b"", None)
             return None
         part = None

@@ -77,16 +77,13 @@ def validated(exchange: Exchange, operation: Operation, body: bytes) -> bool:
     found = _REVISION.search(body) if _has_revision(operation) else None
     tag = digest if found is None else f"{int(found[1])}-{digest}"
     exchange.cache = STORED
-    held = holds(exchange, tag, tag + _CODED)
+    held = holds(exchange.header(b"if-none-match"), tag, coded(tag))
     exchange.extra += ((b"etag", f'"{held or tag}"'.encode()), VARY)
     return held is not None
 
 
-def holds(exchange: Exchange, *tags: str) -> str | None:
-    """Which of the present validators the client has by `If-None-Match` (RFC 9110 13.1.2), the first for any; None: none."""
-    asked = exchange.header(b"if-none-match")
-    if not asked:
-        return None
+def holds(asked: str, *tags: str) -> str | None:
+    """Which of the present validators the client has by its `If-None-Match` (RFC 9110 13.1.2), the first for any; None: none."""
     if asked.strip() == "*":
         return tags[0]
     return next((name for name in _ENTITY.findall(asked) if name in tags), None)
@@ -98,14 +95,16 @@ def compressible(exchange: Exchange, body: bytes) -> bool:
 
 def compressed(exchange: Exchange, body: bytes) -> bytes:
     """The body in other bytes, so under another validator (RFC 9110 8.8.3.3)."""
-    exchange.extra = [(n, coded(v.decode()).encode() if n == b"etag" else v) for n, v in exchange.extra]
+    exchange.extra = [
+        (n, f'"{coded(v.decode()[1:-1])}"'.encode() if n == b"etag" else v) for n, v in exchange.extra
+    ]
     exchange.extra.append((b"content-encoding", b"gzip"))
     return gzip.compress(body, _LEVEL, mtime=0)
 
 
 def coded(tag: str) -> str:
     """The validator of the same in gzip."""
-    return f'{tag[:-1]}{_CODED}"'
+    return tag + _CODED
 
 
 def accepts_gzip(accepted: str) -> bool:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from polis.gateway.finish import COMPRESSED_FROM_BYTES, accepts_gzip, coded
+from polis.gateway.finish import COMPRESSED_FROM_BYTES, accepts_gzip, coded, holds
 from polis.gateway.http import PROBLEM
 from polis.proto import Problem
 from polis.proto.documents import DOCUMENTS, document
@@ -80,7 +80,7 @@ _HEADERS = {
 
 
 class Content(NamedTuple):
-    """A file in memory, as it is and compressed."""
+    """A file in memory, as it is and compressed. tag: its validator, without quotes."""
 
     body: bytes
     smaller: bytes
@@ -115,7 +115,7 @@ def _document_content(name: str) -> Content:
 
 def _content(body: bytes) -> Content:
     smaller = gzip.compress(body, mtime=0) if len(body) >= COMPRESSED_FROM_BYTES else b""
-    return Content(body, smaller, f'"{blake2b(body, digest_size=12).hexdigest()}"')
+    return Content(body, smaller, blake2b(body, digest_size=12).hexdigest())
 
 
 async def _page(request: Request) -> Response:
@@ -134,9 +134,9 @@ async def _document(request: Request) -> Response:
 def _answer(request: Request, content: Content, media_type: str, policy: str = _POLICY) -> Response:
     smaller = content.smaller and accepts_gzip(request.headers.get("accept-encoding", ""))
     tag = coded(content.tag) if smaller else content.tag
-    headers = _HEADERS | {"etag": tag, "content-security-policy": policy}
-    held = request.headers.get("if-none-match", "")
-    if tag in held or held.strip() == "*":
+    held = holds(request.headers.get("if-none-match", ""), tag, content.tag, coded(content.tag))
+    headers = _HEADERS | {"etag": f'"{held or tag}"', "content-security-policy": policy}
+    if held is not None:
         return Response(status_code=304, headers=headers)
     if smaller:
         headers["content-encoding"] = "gzip"
