@@ -84,6 +84,8 @@ def validated(exchange: Exchange, operation: Operation, body: bytes) -> bool:
 
 def holds(asked: str, *tags: str) -> str | None:
     """Which of the present validators the client has by its `If-None-Match` (RFC 9110 13.1.2), the first for any; None: none."""
+    if not asked:
+        return None
     if asked.strip() == "*":
         return tags[0]
     return next((name for name in _ENTITY.findall(asked) if name in tags), None)
