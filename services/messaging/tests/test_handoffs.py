@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from polis.bus.permissions import ADMIN
 from polis.messaging import access
 from polis.messaging.conversations import rows as conversations
 from polis.messaging.conversations.turn import Turn
@@ -19,6 +20,7 @@ from polis.proto import Refused
 from polis.proto import messaging as m
 from polis.proto.problems import Forbidden
 from polis.proto.runtime import Addressee
+from polis.testing.actors import SERVICE_ORG
 
 SEED = 11
 ROUNDS = 50
@@ -174,6 +176,32 @@ async def test_whatever_comes_together_exactly_one_is_responsible(person, agent,
     assert len(states) > 3
     assert len(set(states.values())) > 2
     assert office.done > ROUNDS / 2
+
+
+async def test_what_was_said_before_somebody_became_responsible_was_not_said_to_that_one(
+    person, agent, actors, stage
+):
+    """Who starts runs for messages may hear of them late."""
+    ada = person("owner")
+    sarah = agent(ada)
+    made = await ada.call(m.CreateConversation(kind="group", participants=(sarah.principal_id,)))
+    runtime = await stage.caller(ADMIN)
+    token = actors.token(
+        sub=uuid4(), kind="service", name="runtime", org=SERVICE_ORG, orgs={str(SERVICE_ORG): "service"}
+    )
+
+    async def said(text, **fields):
+        return (await ada.call(m.PostMessage(made.id, text=text, **fields))).seq
+
+    before, asked = await said("nothing for her"), await said("and you?", mentions=(sarah.principal_id,))
+    await ada.call(m.ControlConversation(made.id, m.RouteControl(sarah.principal_id)))
+    after = await said("yours")
+
+    heard = [
+        await runtime.call(m.GetAddressed(ada.org_id, made.id, seq), token=token)
+        for seq in (before, asked, after)
+    ]
+    assert [each.principal_ids for each in heard] == [(), (sarah.principal_id,), (sarah.principal_id,)]
 
 
 async def test_an_agent_hands_a_person_over_to_people_and_gets_them_back(person, agent, refused, actors):

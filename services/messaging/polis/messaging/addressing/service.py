@@ -21,7 +21,7 @@ handlers = Handlers()
 
 
 class _Inside(Struct, frozen=True):
-    """The sender, and those who may be meant. there: whether they take part and may answer; meant: by where it was said."""
+    """The sender, and those who may be meant. there: whether they take part and may answer; meant: by where it was said, and when."""
 
     principal_id: UUID
     kind: PrincipalKind
@@ -46,8 +46,8 @@ async def get_addressed(request: messaging.GetAddressed, ctx: Context[Own]) -> m
             _Inside,
             """
             select p.principal_id, p.kind, p.state = 'joined' and p.role <> 'observer' as there,
-                p.principal_id = c.responsible_id
-                    or (p.principal_id in (c.first_id, c.second_id) and c.responsible_id in (c.first_id, c.second_id)) as meant
+                c.responsible_from < $4 and (p.principal_id = c.responsible_id
+                    or (p.principal_id in (c.first_id, c.second_id) and c.responsible_id in (c.first_id, c.second_id))) as meant
             from messaging.conversations c
             join messaging.participants p on p.org_id = c.org_id and p.conversation_id = c.id
             where c.org_id = $1 and c.id = $2 and c.archived_at is null
@@ -57,6 +57,7 @@ async def get_addressed(request: messaging.GetAddressed, ctx: Context[Own]) -> m
             request.org_id,
             request.conversation_id,
             [message.sender_id, *message.mentions, *senders],
+            request.seq,
         )
     named = {*message.mentions, *senders}
     meant = [

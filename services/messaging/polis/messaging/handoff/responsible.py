@@ -30,10 +30,11 @@ async def pass_to(turn: Turn, principal_id: UUID, kind: PrincipalKind) -> None:
     row = turn.row
     seq = turn.add("responsible", conversation=row.conversation)
     await turn.tx.execute(
-        "update messaging.conversations set responsible_id = $3 where org_id = $1 and id = $2",
+        "update messaging.conversations set responsible_id = $3, responsible_from = $4 where org_id = $1 and id = $2",
         row.org_id,
         row.id,
         principal_id,
+        seq,
     )
     await turn.tx.emit(ConversationRouted(row.org_id, row.id, seq, principal_id, by=turn.actor_id))
     await _let_go(turn, before)
