@@ -22,20 +22,23 @@ ABSENT = object()
 ORDER = 2**252 + 27742317777372353535851937790883648493
 """Of the group of Ed25519: a signature's second half plus this is another spelling of the same."""
 NOW = int(time.time())
+"""When the tests were read: they may be run long after that."""
+LIFETIME_S = 3_600
+"""As long as any token may live."""
 DAY = 86_400
 
 CLAIMS = {
     "no expiry": {"exp": ABSENT},
     "expired": {"iat": NOW - 1800, "exp": NOW - 900},
-    "expiry as text": {"exp": str(NOW + 900)},
-    "expiry as a float": {"exp": NOW + 900.0},
+    "expiry as text": {"exp": str(NOW + LIFETIME_S)},
+    "expiry as a float": {"exp": float(NOW + LIFETIME_S)},
     "expiry as null": {"exp": None},
     "expiry as true": {"exp": True},
-    "expiry in milliseconds": {"exp": (NOW + 900) * 1000},
+    "expiry in milliseconds": {"exp": (NOW + LIFETIME_S) * 1000},
     "expiry before issue": {"exp": NOW + 10, "iat": NOW + 20},
     "negative expiry": {"exp": -1},
     "no time of issue": {"iat": ABSENT},
-    "issued tomorrow": {"iat": NOW + DAY, "exp": NOW + DAY + 900},
+    "issued tomorrow": {"iat": NOW + DAY, "exp": NOW + DAY + LIFETIME_S},
     "good only from tomorrow": {"nbf": NOW + DAY},
     "lives a day": {"exp": NOW + DAY},
     "no audience": {"aud": ABSENT},
@@ -62,13 +65,13 @@ CLAIMS = {
     "deputy as text": {"act": "runtime"},
 }
 RAW_CLAIMS = {
-    "two expiries": lambda good: good[:-1] + f',"exp":{NOW + 900}}}',
+    "two expiries": lambda good: good[:-1] + f',"exp":{NOW + LIFETIME_S}}}',
     "two subjects": lambda good: '{"sub":"00000000-0000-0000-0000-0000000000aa",' + good[1:],
     "two audiences": lambda good: '{"aud":"catalog",' + good[1:],
     "two names by escape": lambda good: good[:-1] + ',"\\u0073ub":"00000000-0000-0000-0000-0000000000aa"}',
-    "expiry of infinity": lambda good: good.replace(f'"exp":{NOW + 900}', '"exp":Infinity'),
-    "expiry of no number": lambda good: good.replace(f'"exp":{NOW + 900}', '"exp":NaN'),
-    "expiry of 1e400": lambda good: good.replace(f'"exp":{NOW + 900}', '"exp":1e400'),
+    "expiry of infinity": lambda good: good.replace(f'"exp":{NOW + LIFETIME_S}', '"exp":Infinity'),
+    "expiry of no number": lambda good: good.replace(f'"exp":{NOW + LIFETIME_S}', '"exp":NaN'),
+    "expiry of 1e400": lambda good: good.replace(f'"exp":{NOW + LIFETIME_S}', '"exp":1e400'),
     "a list": lambda good: f"[{good}]",
     "a text": json.dumps,
     "nothing": lambda _: "",

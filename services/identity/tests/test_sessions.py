@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from polis.proto.identity import (
 )
 from polis.proto.problems import Forbidden, Unauthenticated
 from polis.service import Context
+from polis.service.relay import Relay
 
 PASSWORD = "canary-password"
 
@@ -42,6 +44,23 @@ async def test_signing_out_ends_this_session_and_no_other(ada, anybody, refused,
     assert await refused(anybody.call(Refresh(ada.refresh_token))) == RefreshRefused()
     assert await anybody.using(other.access_token).call(GetMe()) == ada.me
     assert [e["session_id"] for e in await facts(ada.org_id, "session_ended")] == [str(ada.session_id)]
+
+
+async def test_no_token_of_a_session_is_taken_behind_the_answer_of_who_ended_it(ada, refused, monkeypatch):
+    """However late the event is: it is told at once (ADR 23)."""
+    publish, on = Relay._publish, asyncio.Event()
+
+    async def stalled(*given):
+        await on.wait()
+        return await publish(*given)
+
+    monkeypatch.setattr(Relay, "_publish", stalled)
+    assert await ada.call(GetMe()) == ada.me
+    try:
+        await ada.call(SignOut())
+        assert await refused(ada.call(GetMe())) == Unauthenticated()
+    finally:
+        on.set()
 
 
 async def test_an_ended_session_is_listed_for_services_until_its_tokens_have_expired(

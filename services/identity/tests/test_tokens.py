@@ -23,7 +23,7 @@ CLAIMS = {
     "org": ORG,
     "orgs": {ORG: "owner"},
     "iat": forged.NOW,
-    "exp": forged.NOW + 900,
+    "exp": forged.NOW + forged.LIFETIME_S,
     "jti": "x",
 }
 KEY = SigningKey("k1", Ed25519PrivateKey.generate())
@@ -69,7 +69,7 @@ async def test_no_forged_token_is_let_in(ada, anybody, refused, running, app_url
     await keys.reload(database, utc_now())
     await database.close()
     key, mine = keys.signing(utc_now()), keys.verify(ada.token, utc_now())
-    claims = msgspec.to_builtins(mine) | {"iat": forged.NOW, "exp": forged.NOW + 900}
+    claims = msgspec.to_builtins(mine) | {"iat": forged.NOW, "exp": forged.NOW + forged.LIFETIME_S}
     good, made = forged.tokens(key.kid, key.private, claims)
     assert (await anybody.using(good).call(GetMe())).principal.id == ada.id
 

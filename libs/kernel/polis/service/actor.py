@@ -228,12 +228,13 @@ class Keys:
 
     def on_session_ended(self, event: SessionEnded) -> None:
         """Refuse the tokens of a session from now on."""
-        now = time.time()
+        now, known = time.time(), event.session_id in self._revoked
         self._revoked = {sid: until for sid, until in self._revoked.items() if until > now}
         self._revoked[event.session_id] = event.until.timestamp()
         self._verifier.drop(event.session_id)
         self._actors = {k: v for k, v in self._actors.items() if v[0].session_id != event.session_id}
-        log.info("session.ended", session_id=str(event.session_id))
+        if not known:
+            log.info("session.ended", session_id=str(event.session_id))
 
     async def own_token(self) -> str:
         """An access token of this service itself."""

@@ -93,6 +93,7 @@ class Kernel:
     async def follow_keys(self) -> None:
         """Listen for ended sessions, then load keys and revocations until that succeeds; again after a reconnect."""
         ended = event_type_of(identity.SessionEnded)
+        await self.bus.subscribe(f"now.identity.{ended.fact}.>", self._on_session_ended_now)
         await self.bus.subscribe(f"event.identity.{ended.fact}.>", self._on_session_ended)
         self.bus.on_reconnect.append(self._start_loading)
         self._start_loading()
@@ -104,6 +105,9 @@ class Kernel:
         event = decode(message.headers, message.payload)
         if isinstance(event, identity.SessionEnded):
             self.keys.on_session_ended(event)
+
+    def _on_session_ended_now(self, message: Message) -> None:
+        self.keys.on_session_ended(json.decode(message.payload, type=identity.SessionEnded))
 
     async def _load_keys(self) -> None:
         attempt = 0

@@ -10,6 +10,7 @@ from polis.proto.contract import PUBLIC, SIGNED_IN, Event, Problem, Request, Tim
 from polis.proto.identity.orgs import InvitationNotFound, Membership, OrgNotFound
 from polis.proto.identity.tokens import AccessToken, WrongCredentials
 from polis.proto.identity.words import Email, GivenEmail, GivenPassword, Name, Password, PrincipalKind, Token
+from polis.proto.registry import SERVICES
 
 
 class Principal(Struct, frozen=True):
@@ -88,7 +89,7 @@ class SecondFactorRequired(Problem, frozen=True):
     ticket: str
 
 
-@event(entity="session_id")
+@event(entity="session_id", at_once=[service.name for service in SERVICES])
 class SessionEnded(Event, frozen=True):
     """Access tokens of this session id are refused from now on."""
 
