@@ -32,7 +32,12 @@ def statements(monkeypatch):
     fetch, execute = Lease.fetch, Lease.execute
 
     async def recorded_fetch(lease, sql, args=()):
-        seen[sql] = None
+        if sql.partition(" ")[0] not in (
+            "begin",
+            "commit",
+            "set",
+        ):  # the relay's, now and then: they read nothing
+            seen[sql] = None
         return await fetch(lease, sql, args)
 
     async def recorded_execute(lease, sql, args=()):
