@@ -186,10 +186,13 @@ async def test_what_an_agent_does_is_told_to_who_follows_it_by_any_of_its_names(
     await ada.call("POST", f"/resources/{made['id']}/versions", {})
     agent = (await ada.call("POST", "/agents", {"key": "sarah", "name": "Sarah"}))["agent"]
     step = {"type": "step", "agent": "sarah", "data": {"progress": 33}}
+    # Not that she was created: that may be told before or behind the subscription.
+    hers = [f"runtime.{fact}" for fact in ("run_started", "run_succeeded", "event_told")]
+    hers.append("identity.agent_suspended")
     async with socket_of(ada) as caller:
         names = ("sarah", str(agent["number"]), agent["id"])
         for name in names:
-            await caller.say(op="subscribe", topic=f"agent/{name}", fields=["kind", "data"])
+            await caller.say(op="subscribe", topic=f"agent/{name}", kinds=hers, fields=["kind", "data"])
         for topic in ("org", "agent/nobody"):
             await caller.say(op="subscribe", topic=topic, kinds=["catalog.version_activated"])
         begun = [await caller.hear() for _ in range(5)]
@@ -206,11 +209,11 @@ async def test_what_an_agent_does_is_told_to_who_follows_it_by_any_of_its_names(
     assert [frame["problem"]["status"] for frame in begun if frame["op"] == "problem"] == [404]
     assert told.pop("org")["catalog.version_activated"]["resource_id"] == made["id"]
     whose = {"run_id": run["id"], "graph": graph["key"], "actor_id": agent["id"]}.items()
-    for hers in told.values():
-        assert hers["runtime.run_started"].items() >= whose
-        assert hers["runtime.run_succeeded"].items() >= whose
-        assert hers["runtime.event_told"].items() >= step.items()
-        assert hers["identity.agent_suspended"]["agent_id"] == agent["id"]
+    for heard in told.values():
+        assert heard["runtime.run_started"].items() >= whose
+        assert heard["runtime.run_succeeded"].items() >= whose
+        assert heard["runtime.event_told"].items() >= step.items()
+        assert heard["identity.agent_suspended"]["agent_id"] == agent["id"]
 
 
 async def test_who_is_about_is_told_to_those_who_share_a_conversation_with_them_and_to_nobody_else(
