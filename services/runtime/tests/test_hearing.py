@@ -146,10 +146,13 @@ async def test_of_two_that_are_told_together_the_first_comes_first_though_it_is_
 ):
     """Also while the wait has just begun, and nobody has looked yet at what was told before."""
     listening, looked_at, held = rows.listening, rows.take_new, []
-    over, asked = asyncio.Event(), asyncio.Event()
+    over, asked, both = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def late(db, event, entity, at, seq):
         held.append(seq)
+        if len(held) == 2:
+            both.set()
+        await both.wait()
         if seq == min(held):
             await over.wait()
         return await listening(db, event, entity, at, seq)
