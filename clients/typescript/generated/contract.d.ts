@@ -2196,7 +2196,7 @@ export interface Invalid {
   faults: Fault[];
 }
 
-/** The client id and the secret do not fit together. */
+/** The client id and the secret are missing, or do not fit together. */
 export interface InvalidClient {
   type: "/problems/identity/invalid-client";
   /** For people; may change. */
@@ -2207,6 +2207,22 @@ export interface InvalidClient {
   /** The trace id. */
   instance?: string;
   error: "invalid_client";
+  error_description: string;
+}
+
+/** The request lacks a parameter, has one twice, or holds what it cannot. */
+export interface InvalidRequest {
+  type: "/problems/identity/invalid-request";
+  /** For people; may change. */
+  title: string;
+  status: 400;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  error: "invalid_request";
+  error_description: string;
+  faults: Fault[];
 }
 
 /** The client asks for a scope that it does not hold. */
@@ -2220,6 +2236,7 @@ export interface InvalidScope {
   /** The trace id. */
   instance?: string;
   error: "invalid_scope";
+  error_description: string;
 }
 
 /** An invitation into an org. Its token is shown this once. */
@@ -5251,6 +5268,20 @@ export interface UnitPage {
   next_cursor: string | null;
 }
 
+/** Tokens are given for client credentials alone. */
+export interface UnsupportedGrantType {
+  type: "/problems/identity/unsupported-grant-type";
+  /** For people; may change. */
+  title: string;
+  status: 400;
+  /** For people; may change. */
+  detail?: string;
+  /** The trace id. */
+  instance?: string;
+  error: "unsupported_grant_type";
+  error_description: string;
+}
+
 /** The body is of a media type that this operation does not take. */
 export interface UnsupportedMedia {
   type: "/problems/unsupported-media";
@@ -5275,6 +5306,7 @@ export interface UnsupportedTokenType {
   /** The trace id. */
   instance?: string;
   error: "unsupported_token_type";
+  error_description: string;
 }
 
 /** Give an agent another name, unit or limit; what is left out stays. Its tokens end when it may do less. */
@@ -6071,6 +6103,7 @@ export type AnyProblem =
   | Internal
   | Invalid
   | InvalidClient
+  | InvalidRequest
   | InvalidScope
   | InvitationNotFound
   | JobLost
@@ -6162,6 +6195,7 @@ export type AnyProblem =
   | UnitKeyTaken
   | UnitMisplaced
   | UnitNotFound
+  | UnsupportedGrantType
   | UnsupportedMedia
   | UnsupportedTokenType
   | UploadIncomplete

@@ -495,34 +495,3 @@ async def test_workflows_are_graphs_and_a_modification_is_a_change_set(ada, http
     assert flow["type"] == "graph"
     assert keys == ["flow"]
     assert [a.status for a in (made, other, put, proposed, back, gone)] == [200, 422, 200, 200, 200, 204]
-
-
-async def test_a_client_trades_its_credentials_by_form_and_basic_as_oauth2_has_it(ada, address):
-    made = await ada.call("POST", "/agents", {"key": "client", "name": "Client"})
-    basic = {"Authorization": aiohttp.encode_basic_auth(made["client_id"], made["client_secret"])}
-    stranger = {"Authorization": aiohttp.encode_basic_auth("client", "wrong")}
-    form = {"grant_type": "client_credentials", "unknown": "is ignored"}
-    url = f"{address}/api/v1/oauth"
-    async with aiohttp.ClientSession() as http:
-        async with http.post(f"{url}/token", data=form, headers=basic) as traded:
-            token = (await traded.json())["access_token"]
-        inside = form | {"client_id": made["client_id"], "client_secret": made["client_secret"]}
-        async with http.post(f"{url}/token", data=inside) as also:
-            pass
-        async with http.post(f"{url}/token", data=form, headers=stranger) as wrong:
-            pass
-        unknown = form | {"client_id": "client", "client_secret": "wrong"}
-        async with http.post(f"{url}/token", data=unknown) as inside_wrong:
-            pass
-        async with http.post(f"{url}/token", data=[*form.items(), *form.items()], headers=basic) as twice:
-            pass
-        bearer = {"Authorization": f"Bearer {token}"}
-        async with http.post(f"{url}/introspect", data={"token": token}, headers=bearer) as told:
-            introspection = await told.json()
-
-    assert (traded.status, also.status, wrong.status, twice.status) == (200, 200, 401, 400)
-    assert [refused.headers["www-authenticate"].split()[0] for refused in (wrong, inside_wrong)] == [
-        "Basic",
-        "Bearer",
-    ]
-    assert introspection["active"] is True

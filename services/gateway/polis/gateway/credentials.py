@@ -10,6 +10,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 from polis.gateway.cookies import ACCESS
 from polis.proto import Refused
+from polis.proto.identity import InvalidClient
 from polis.proto.problems import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def client_of(exchange: Exchange) -> dict[str, str]:
     try:
         name, colon, secret = base64.b64decode(given.strip(), validate=True).decode("ascii").partition(":")
     except ValueError:
-        raise Refused(Unauthenticated(), "this is no HTTP Basic") from None
+        raise Refused(InvalidClient(), "this is no HTTP Basic") from None
     if not colon:
-        raise Refused(Unauthenticated(), "this is no HTTP Basic")
+        raise Refused(InvalidClient(), "this is no HTTP Basic")
     return {"client_id": unquote_plus(name), "client_secret": unquote_plus(secret)}
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import NODEFAULT, structs
 
+from polis.gateway.oauth import FORM, for_clients
 from polis.proto import Refused
 from polis.proto.contract import fields_of
 from polis.proto.problems import Fault, Invalid, Malformed, UnsupportedMedia
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from polis.proto import Operation
 
-_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
+_JSON = "application/json"
 _MAX_DEPTH = 64
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 """One that is never closed goes on to the end: else it would be looked for again at each quote in it."""
@@ -76,15 +77,9 @@ def to_request(
                 )
             )
         )
-    if media_type.startswith(_FORM) and takes_forms(operation):
+    if media_type.startswith(FORM) and for_clients(operation):
         return _convert(operation, {**_form(operation, body), **path}, None)
     return _from_json(operation, path, body, media_type)
-
-
-@cache
-def takes_forms(operation: Operation) -> bool:
-    """OAuth2 endpoints are sent forms (RFC 6749, 7009, 7662)."""
-    return (operation.path or "").startswith("/oauth/")
 
 
 def _form(operation: Operation, body: bytes) -> dict[str, object]:
@@ -103,7 +98,7 @@ def to_payload(
 ) -> bytes:
     """The validated request as it travels. A body that is the whole request is passed on as it came."""
     plain = not (path or query or operation.binary or operation.verb in ("GET", "DELETE"))
-    if body and plain and not media_type.startswith(_FORM):
+    if body and plain and not media_type.startswith(FORM):
         return whole(operation, body, media_type)
     return call.encode(operation, to_request(operation, path, query, body, media_type))
 

@@ -8,8 +8,7 @@ from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from polis.gateway.decode import takes_forms
-from polis.gateway.http import JSON, PROBLEM, headers_of_problem
+from polis.gateway.http import JSON
 from polis.proto.catalog import RevisionConflict
 from polis.proto.problems import PreconditionFailed
 from polis.service import call
@@ -47,9 +46,7 @@ def outcome(exchange: Exchange, operation: Operation, reply: Message) -> Outcome
         code = reply.headers.get(call.ERROR_CODE)
         if code is not None:
             status, body = refused(exchange, operation, int(code), reply.payload)
-            scheme = b"Basic" if status == 401 and tried_basic(exchange, operation) else b"Bearer"
-            exchange.extra += headers_of_problem(status, body, scheme=scheme)
-            return status, body, PROBLEM, False
+            return status, body, exchange.kind_of_problem(status, body), False
         if REPLAYED in reply.headers:
             exchange.extra.append(_REPLAYED)
     if operation.answer is None:
@@ -59,11 +56,6 @@ def outcome(exchange: Exchange, operation: Operation, reply: Message) -> Outcome
     if validated(exchange, operation, reply.payload):
         return 304, b"", None, False
     return 200, reply.payload, JSON, compressible(exchange, reply.payload)
-
-
-def tried_basic(exchange: Exchange, operation: Operation) -> bool:
-    """Whether a client of OAuth2 came by HTTP Basic, and is told so where it is refused (RFC 6749 5.2)."""
-    return takes_forms(operation) and exchange.header(b"authorization")[:6].lower() == "basic "
 
 
 def storable(exchange: Exchange, operation: Operation) -> bool:

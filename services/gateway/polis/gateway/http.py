@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from polis.gateway.oauth import FORM
 from polis.proto import Problem, Refused
 from polis.proto.problems import Malformed, TooLarge
 from polis.service.actor import ANONYMOUS
@@ -35,6 +36,8 @@ JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 BODILESS = frozenset({204, 304})
 """Answers without a body, so without a length: what a 304 says of one, caches would take for the file's (RFC 9110 8.6)."""
+_OF_OAUTH = b'"error_description":'
+"""A member of those problems that clients of OAuth2 know."""
 _MAX_REQUEST_ID = 128
 
 SHARED_HEADERS = (
@@ -127,9 +130,17 @@ class Exchange:
         await self.answer_problem(problem.status, body)
 
     async def answer_problem(self, status: int, body: bytes) -> None:
-        """Answer with a problem, adding the headers that HTTP wants of its status."""
-        self.extra += headers_of_problem(status, body)
-        await self.answer(status, body, PROBLEM)
+        await self.answer(status, body, self.kind_of_problem(status, body))
+
+    def kind_of_problem(self, status: int, body: bytes) -> bytes:
+        """Its media type. The headers that HTTP wants beside it are added to the answer's.
+
+        A client of OAuth2 is told in plain JSON, and by which scheme it is to say who it is: the one that it tried (RFC 6749 5.2).
+        """
+        client = _OF_OAUTH in body
+        basic = client and self.header(b"authorization")[:6].lower() == "basic "
+        self.extra += _headers_of_problem(status, body, b"Basic" if basic else b"Bearer")
+        return JSON if client and self.header(b"content-type").startswith(FORM) else PROBLEM
 
     def all_headers(self, media_type: bytes | None, *headers: Header) -> list[Header]:
         """What an answer carries beside its length."""
@@ -217,7 +228,7 @@ def told(left: Left) -> tuple[Header, Header]:
     )
 
 
-def headers_of_problem(status: int, body: bytes, *, scheme: bytes = b"Bearer") -> list[Header]:
+def _headers_of_problem(status: int, body: bytes, scheme: bytes) -> list[Header]:
     """The headers that HTTP wants beside a problem of this status. scheme: by which one is to say who one is."""
     headers = []
     if status == 401:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from polis.gateway import finish
+from polis.gateway import finish, oauth
 from polis.gateway.credentials import client_of
-from polis.gateway.decode import takes_forms, to_payload, to_request
+from polis.gateway.decode import to_payload, to_request
 from polis.proto import Operation, Refused
 from polis.proto.contract import fields_of
 from polis.proto.problems import Fault, Invalid, Malformed
@@ -22,7 +22,10 @@ async def read(exchange: Exchange, operation: Operation, path: dict[str, str]) -
     body = b""
     if operation.verb not in ("GET", "DELETE"):
         body = await exchange.body(operation.max_body)
-    return to_request(operation, path, exchange.query, body, exchange.header(b"content-type"))
+    try:
+        return to_request(operation, path, exchange.query, body, exchange.header(b"content-type"))
+    except Refused as refused:
+        raise oauth.refusal(operation, refused) from None
 
 
 def payload_of(exchange: Direct, operation: Operation) -> bytes:
@@ -34,7 +37,10 @@ def payload_of(exchange: Direct, operation: Operation) -> bytes:
     values = exchange.values
     if said := said_in_headers(exchange, operation):
         values = values | said
-    return to_payload(operation, values, exchange.query, body, media_type)
+    try:
+        return to_payload(operation, values, exchange.query, body, media_type)
+    except Refused as refused:
+        raise oauth.refusal(operation, refused) from None
 
 
 _NOTHING: dict[str, str] = {}
@@ -47,7 +53,7 @@ def said_in_headers(exchange: Exchange, operation: Operation) -> dict[str, str]:
         return said | _environment(exchange)
     if said:
         return said
-    if takes_forms(operation) and "client_secret" in fields_of(operation.request):
+    if oauth.for_clients(operation) and "client_secret" in fields_of(operation.request):
         return client_of(exchange)
     return _NOTHING
 

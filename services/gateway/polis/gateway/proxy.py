@@ -17,7 +17,7 @@ from polis.bus import BusError, BusTimeout, Disconnected, NoResponders
 from polis.gateway import finish
 from polis.gateway.decode import whole
 from polis.gateway.direct import Direct
-from polis.gateway.http import PROBLEM, AsgiExchange, Disconnect, Exchange, headers_of_problem
+from polis.gateway.http import AsgiExchange, Disconnect, Exchange
 from polis.gateway.incoming import payload_of, read, said_in_headers
 from polis.proto import PUBLIC, Operation, Refused
 from polis.proto.problems import Internal, NotFound, TooLarge, Unavailable
@@ -204,8 +204,7 @@ class Proxy:
     def _refuse(self, exchange: Exchange, refusal: Refused) -> None:
         problem = refusal.problem
         body = encode_problem(problem, detail=refusal.detail, instance=exchange.here.trace_id)
-        exchange.extra += headers_of_problem(problem.status, body)
-        exchange.finish(problem.status, body, PROBLEM)
+        exchange.finish(problem.status, body, exchange.kind_of_problem(problem.status, body))
         self._kernel.denials.note(exchange.actor, exchange.name, problem)
         self._record(exchange, problem.type)
 

@@ -1,0 +1,54 @@
+"""What clients of OAuth2 do otherwise than others: they send forms, and go by a refusal's `error` (RFC 6749 5.2, as 7009 and 7662)."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from polis.proto import Refused
+from polis.proto.identity import InvalidClient, InvalidRequest, UnsupportedGrantType
+from polis.proto.problems import Invalid, Malformed, UnsupportedMedia
+
+if TYPE_CHECKING:
+    from polis.proto import Operation
+    from polis.proto.problems import Fault
+
+FORM = "application/x-www-form-urlencoded"
+_UNTOLD = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+"""What an `error_description` may not hold."""
+_CREDENTIALS = frozenset({"/client_id", "/client_secret"})
+
+
+@cache
+def for_clients(operation: Operation) -> bool:
+    """Whether it is one that clients of OAuth2 know."""
+    return (operation.path or "").startswith("/oauth/")
+
+
+def refusal(operation: Operation, refused: Refused) -> Refused:
+    """Why a request could not be read, in the words of who sent it."""
+    if not for_clients(operation):
+        return refused
+    match refused.problem:
+        case Invalid(faults):
+            return Refused(_of_faults(faults), refused.detail)
+        case Malformed(reason):
+            return Refused(InvalidRequest(error_description=_plain(reason)), refused.detail)
+        case UnsupportedMedia():
+            return Refused(InvalidRequest(error_description=f"The body is {FORM}."), refused.detail)
+    return refused
+
+
+def _of_faults(faults: tuple[Fault, ...]) -> InvalidRequest | InvalidClient | UnsupportedGrantType:
+    """One that lacks its client's credentials is refused like one with wrong ones, where all else is well."""
+    if any(f.pointer == "/grant_type" and f.detail.startswith("Invalid enum value") for f in faults):
+        return UnsupportedGrantType()
+    told = _plain("; ".join(f"{fault.pointer[1:]}: {fault.detail}" for fault in faults))
+    if {fault.pointer for fault in faults} <= _CREDENTIALS:
+        return InvalidClient(error_description=told)
+    return InvalidRequest(error_description=told, faults=faults)
+
+
+def _plain(text: str) -> str:
+    return _UNTOLD.sub("?", text)

@@ -1,0 +1,112 @@
+"""What clients of OAuth2 send and are told: forms, HTTP Basic, and refusals by the names of RFC 6749, 7009 and 7662."""
+
+from __future__ import annotations
+
+import re
+
+import aiohttp
+import pytest
+
+from polis.cli.api import Api
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture(scope="module")
+async def address(stage):
+    await stage.start("identity")
+    running = await stage.start("gateway")
+    return f"http://127.0.0.1:{running.port}"
+
+
+@pytest.fixture(scope="module")
+async def ada(address):
+    async with Api(address) as api:
+        await api.sign_up()
+        yield api
+
+
+async def test_a_client_trades_its_credentials_by_form_and_basic_as_oauth2_has_it(ada, address):
+    made = await ada.call("POST", "/agents", {"key": "client", "name": "Client"})
+    basic = {"Authorization": aiohttp.encode_basic_auth(made["client_id"], made["client_secret"])}
+    stranger = {"Authorization": aiohttp.encode_basic_auth("client", "wrong")}
+    form = {"grant_type": "client_credentials", "unknown": "is ignored"}
+    url = f"{address}/api/v1/oauth"
+    async with aiohttp.ClientSession() as http:
+        async with http.post(f"{url}/token", data=form, headers=basic) as traded:
+            token = (await traded.json())["access_token"]
+        inside = form | {"client_id": made["client_id"], "client_secret": made["client_secret"]}
+        async with http.post(f"{url}/token", data=inside) as also:
+            pass
+        async with http.post(f"{url}/token", data=form, headers=stranger) as wrong:
+            pass
+        unknown = form | {"client_id": "client", "client_secret": "wrong"}
+        async with http.post(f"{url}/token", data=unknown) as inside_wrong:
+            pass
+        async with http.post(f"{url}/token", data=[*form.items(), *form.items()], headers=basic) as twice:
+            pass
+        bearer = {"Authorization": f"Bearer {token}"}
+        async with http.post(f"{url}/introspect", data={"token": token}, headers=bearer) as told:
+            introspection = await told.json()
+
+    assert (traded.status, also.status, wrong.status, twice.status) == (200, 200, 401, 400)
+    assert [refused.headers["www-authenticate"].split()[0] for refused in (wrong, inside_wrong)] == [
+        "Basic",
+        "Bearer",
+    ]
+    assert introspection["active"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "authorization", "expected"),
+    [
+        ("token", "grant_type=password&client_id=a&client_secret=b", "", (400, "unsupported_grant_type")),
+        ("token", "client_id=a&client_secret=b", "", (400, "invalid_request")),
+        ("token", "grant_type=&client_id=a&client_secret=b", "", (400, "invalid_request")),
+        ("token", "", "", (400, "invalid_request")),
+        ("token", "grant_type=client_credentials&client_id=a", "", (401, "invalid_client")),
+        ("token", "grant_type=client_credentials&client_id=%00&client_secret=b", "", (401, "invalid_client")),
+        ("token", "grant_type=client_credentials", "", (401, "invalid_client")),
+        ("token", "grant_type=client_credentials", "Basic x", (401, "invalid_client")),
+        ("token", "grant_type=a&grant_type=a", "", (400, "invalid_request")),
+        ("token", "grant_type=%ff", "", (400, "invalid_request")),
+        ("token", "grant_type=\xff", "", (400, "invalid_request")),
+        ("token?grant_type=client_credentials", "client_id=a&client_secret=b", "", (400, "invalid_request")),
+        ("introspect", "", "agent", (400, "invalid_request")),
+        ("revoke", "token=", "", (400, "invalid_request")),
+        ("revoke", f"token={'a' * 5000}", "", (400, "invalid_request")),
+    ],
+)
+async def test_what_oauth2_cannot_read_is_refused_as_its_clients_go_by(
+    ada, address, path, content, authorization, expected
+):
+    headers = {"Content-Type": FORM}
+    if authorization:
+        headers["Authorization"] = f"Bearer {ada.token}" if authorization == "agent" else authorization
+    url, body = f"{address}/api/v1/oauth/{path}", content.encode("latin-1")
+    async with aiohttp.ClientSession() as http, http.post(url, data=body, headers=headers) as refused:
+        told = await refused.json(content_type="application/json")
+
+    assert (refused.status, told["error"]) == expected
+    assert told["status"] == refused.status
+    assert re.fullmatch(r"[\x20\x21\x23-\x5b\x5d-\x7e]+", told["error_description"])
+    assert refused.headers["cache-control"] == "no-store"
+    if refused.status == 401:
+        scheme = "Basic" if authorization else "Bearer"
+        assert refused.headers["www-authenticate"] == f'{scheme} realm="polis"'
+
+
+async def test_who_sends_json_to_oauth2s_endpoints_is_told_in_a_problem_what_is_wrong(address):
+    async with aiohttp.ClientSession() as http:
+        async with http.post(f"{address}/api/v1/oauth/token", json={"scope": "ü" * 3000}) as refused:
+            told = await refused.json(content_type="application/problem+json")
+        async with http.post(f"{address}/api/v1/oauth/token", data=b"grant_type=a") as other:
+            pass
+
+    assert (refused.status, told["error"], told["type"]) == (
+        400,
+        "invalid_request",
+        "/problems/identity/invalid-request",
+    )
+    assert "/grant_type" in [fault["pointer"] for fault in told["faults"]]
+    assert other.status == 400
