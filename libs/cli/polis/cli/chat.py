@@ -13,6 +13,7 @@ from uuid import UUID
 
 import aiohttp
 from msgspec import Struct
+from rich.text import Text
 
 from polis.cli.api import Api, Problem
 from polis.client import Polis
@@ -74,10 +75,10 @@ async def chat(polis: Polis, wish: Wish, console: Console) -> int:
                 await answer.show(room.id, posted.seq)
     except (Problem, aiohttp.ClientError) as problem:
         word = "refused" if isinstance(problem, Problem) and problem.status else "no connection"
-        console.print(f"[red]{word}:[/red] {problem}", soft_wrap=True)
+        console.print(Text.assemble((f"{word}: ", "red"), str(problem)), soft_wrap=True)
         return 1
     except TimeoutError:
-        console.print(f"[red]{agent} has not answered for {ANSWER_S:.0f} s[/red]")
+        console.print(Text(f"{agent} has not answered for {ANSWER_S:.0f} s", style="red"))
         return 1
     return 0
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from polis.cli.api import Api, Problem
 from polis.graph import builtin
@@ -37,12 +39,12 @@ async def demo(address: str, mailbox: Path, console: Console) -> int:
             with _as_file(mailbox) as (file, media_type):
                 artifact = await api.upload(file, name=file.name, media_type=media_type)
             console.print(
-                f"stored [b]{artifact['name']}[/b], {artifact['size']:,} bytes, sha256 {artifact['sha256'][:12]}…"
+                f"stored [b]{escape(artifact['name'])}[/b], {artifact['size']:,} bytes, sha256 {artifact['sha256'][:12]}…"
             )
             given = {"artifact_id": artifact["id"], "name": artifact["name"], "size": artifact["size"]}
             return await _run(api, given, console)
         except Problem as problem:
-            console.print(f"[red]refused:[/red] {problem}")
+            console.print(Text.assemble(("refused: ", "red"), str(problem)), soft_wrap=True)
             return 1
 
 
@@ -87,7 +89,8 @@ async def _run(api: Api, mailbox: dict[str, Any], console: Console) -> int:
     console.print(f"run [b]{run['id']}[/b] as sarah")
     run = await _ended(api, run["id"], console)
     if run["state"] != "succeeded":
-        console.print(f"[red]{run['state']}[/red] {json.dumps(run.get('error'), ensure_ascii=False)}")
+        error = json.dumps(run.get("error"), ensure_ascii=False)
+        console.print(Text.assemble((run["state"], "red"), f" {error}"), soft_wrap=True)
         return 1
     output = await api.call("GET", f"/runs/{run['id']}/output")
     console.print(Markdown(output["values"]["digest"]))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
+from rich.text import Text
 
 from polis import graph
 from polis.cli import files
@@ -37,9 +38,9 @@ async def export(api: Api, folder: Path, console: Console) -> int:
     try:
         changed = files.write(folder, await current(api))
     except (Problem, BadFiles) as error:
-        console.print(f"[red]refused:[/red] {error}")
+        console.print(Text.assemble(("refused: ", "red"), str(error)), soft_wrap=True)
         return 1
-    console.print(f"{len(changed)} files of {folder} changed")
+    console.print(f"{len(changed)} files of {folder} changed", markup=False)
     return 0
 
 
@@ -65,7 +66,7 @@ async def bring(api: Api, folder: Path, wish: Wish, console: Console) -> int:
         if not changes or not await _brought(api, held, changes, wish, console):
             console.print("nothing to change")
     except (Problem, BadFiles, graph.GraphFaults) as error:
-        console.print(f"[red]refused, nothing was changed:[/red] {error}", highlight=False)
+        console.print(Text.assemble(("refused, nothing was changed: ", "red"), str(error)), soft_wrap=True)
         return 1
     return 0
 

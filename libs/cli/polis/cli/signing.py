@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from msgspec import Struct
+from rich.text import Text
 
 from polis import graph
 from polis.cli.api import Problem
@@ -65,7 +66,7 @@ async def sign(api: Api, text: str, environment: str, file: Path, console: Conso
         told = {"key_id": key_id, "signature": _text(private.sign(_statement(version)))}
         await api.call("POST", f"{_path(version)}/signatures", told)
     except (Problem, Unsigned, OSError) as error:
-        console.print(f"[red]not signed:[/red] {error}", highlight=False)
+        console.print(Text.assemble(("not signed: ", "red"), str(error)), soft_wrap=True)
         return 1
     console.print(
         f"signed {_named(version)} as {_text(_public(private))}",
@@ -87,7 +88,7 @@ async def verify(api: Api, text: str, environment: str, publishers: tuple[str, .
             if _counts(s, statement)
         ]
     except (Problem, Unsigned) as error:
-        console.print(f"[red]not verified:[/red] {error}", highlight=False)
+        console.print(Text.assemble(("not verified: ", "red"), str(error)), soft_wrap=True)
         return 1
     for public in vouching:
         console.print(
