@@ -4194,7 +4194,7 @@ export interface RoleTaken {
   role: string;
 }
 
-/** Give an agent a new secret, shown this once; those it has hold for the overlap, and no longer than they did. */
+/** Give an agent a new secret, shown this once; those it has hold for the overlap, and no longer than they did. Without an overlap its tokens end, too. */
 export interface RotateCredential {
   /** Id, key or number of an agent. */
   agent: string;
@@ -4209,7 +4209,7 @@ export interface RotateHookToken {
   overlap_s?: number;
 }
 
-/** Give one's own key a new secret, shown this once; the old one holds for the overlap. */
+/** Give one's own key a new secret, shown this once; the old one holds for the overlap; without any, its tokens end, too. */
 export interface RotateKey {
   key_id: string;
   /** Seconds for which the old secret still holds. */
@@ -5929,7 +5929,7 @@ export interface Operations {
   RotateCredential: { request: RotateCredential; answer: AgentCredential };
   /** Give a webhook a new token, shown this once; the one that it has holds for the overlap. */
   RotateHookToken: { request: RotateHookToken; answer: HookToken };
-  /** Give one's own key a new secret, shown this once; the old one holds for the overlap. */
+  /** Give one's own key a new secret, shown this once; the old one holds for the overlap; without any, its tokens end, too. */
   RotateKey: { request: RotateKey; answer: NewKey };
   /** Give a secret another value; leases from now on are of that one. */
   RotateSecret: { request: RotateSecret; answer: Secret };

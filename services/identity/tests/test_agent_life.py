@@ -194,6 +194,18 @@ class TestCredentials:
         assert await refused(sign_in(renewed)) == WrongCredentials()
         assert await sign_in(last)
 
+    async def test_a_secret_that_does_not_overlap_ends_with_the_agents_tokens(
+        self, ada, sarah, sign_in, anybody, ended
+    ):
+        kept = await sign_in(sarah)
+        await ada.call(RotateCredential("sarah", 60))
+        assert await anybody.using(kept.access_token).call(GetMe())
+
+        last = await ada.call(RotateCredential("sarah", 0))
+
+        await ended(kept)
+        assert await sign_in(last)
+
     async def test_an_overlap_never_makes_an_older_secret_live_longer(self, ada, sarah):
         await ada.call(RotateCredential("sarah", 10))
         first = (await ada.call(ListCredentials("sarah"))).items[0]

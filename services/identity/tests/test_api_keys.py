@@ -175,6 +175,19 @@ async def test_a_rotated_key_has_two_secrets_for_the_overlap(ada, trade, rows, r
     assert await trade(third.secret)
 
 
+async def test_a_secret_that_does_not_overlap_ends_with_its_tokens(ada, trade, anybody, ended, refused):
+    """Else who found it goes on for the minute that a trade lasts."""
+    found = await ada.call(CreateKey("ci", READ))
+    kept = await anybody.call(SignInKey(found.secret))
+    overlapping = await ada.call(RotateKey(found.key.id, 60))
+    assert await anybody.using(kept.access_token).call(GetMe())
+
+    await ada.call(RotateKey(found.key.id, 0))
+
+    await ended(kept)
+    assert await refused(trade(overlapping.secret)) == WrongCredentials()
+
+
 async def test_a_key_rotates_itself_but_no_other(ada, trade, refused):
     scopes = (*READ, "identity:keys")
     mine, other = [await ada.call(CreateKey(name, scopes)) for name in ("mine", "other")]

@@ -207,7 +207,10 @@ class ListCredentials(Request[Page[Credential]], frozen=True):
     problems=(AgentNotFound, TooManyCredentials),
 )
 class RotateCredential(Request[AgentCredential], frozen=True):
-    """Give an agent a new secret, shown this once; those it has hold for the overlap, and no longer than they did."""
+    """Give an agent a new secret, shown this once; those it has hold for the overlap, and no longer than they did.
+
+    Without an overlap its tokens end, too.
+    """
 
     agent: AgentRef
     overlap_s: Overlap = 86_400

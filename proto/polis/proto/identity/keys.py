@@ -112,7 +112,7 @@ class GetKey(Request[ApiKey], frozen=True):
 
 @operation(http="POST /keys/{key_id}/rotate", scope="identity:keys", problems=(KeyNotFound,))
 class RotateKey(Request[NewKey], frozen=True):
-    """Give one's own key a new secret, shown this once; the old one holds for the overlap."""
+    """Give one's own key a new secret, shown this once; the old one holds for the overlap; without any, its tokens end, too."""
 
     key_id: UUID
     overlap_s: Overlap = 86_400

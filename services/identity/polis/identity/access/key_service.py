@@ -79,6 +79,9 @@ async def rotate_key(request: identity.RotateKey, ctx: Context[Own]) -> identity
     async with ctx.transaction() as tx:
         key = await keys.get(tx, ctx.actor.org_id, request.key_id, ctx.actor.principal_id)
         await keys.rotate(tx, key, secret, at + timedelta(seconds=request.overlap_s), at)
+        if not request.overlap_s:
+            sid = await keys.renew_sid(tx, key)
+            await sessions.revoke(tx, key.org_id, sid, ctx.own.config, at)
         key = await keys.get(tx, ctx.actor.org_id, request.key_id, ctx.actor.principal_id)
         await tell(ctx, tx, "key.rotated", key.id, name=key.name)
         return tx.answer(identity.NewKey(key, secret.secret))

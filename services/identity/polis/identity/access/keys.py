@@ -199,6 +199,16 @@ async def revoke_of(tx: Transaction, org_id: UUID, principal_id: UUID) -> list[U
     return [key.sid for key in gone]
 
 
+async def renew_sid(tx: Transaction, key: ApiKey) -> UUID:
+    """Give a key another session id; the old one is the caller's to revoke."""
+    old: UUID = await tx.value(
+        "update identity.api_keys set sid = uuidv7() where org_id = $1 and id = $2 returning old.sid",
+        key.org_id,
+        key.id,
+    )
+    return old
+
+
 async def renew_sids(tx: Transaction, org_id: UUID, principal_id: UUID) -> list[UUID]:
     """Give a principal's keys other session ids; the old ones are the caller's to revoke."""
     return await tx.rows(

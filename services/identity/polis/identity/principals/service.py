@@ -129,6 +129,8 @@ async def rotate_credential(
     async with ctx.transaction() as tx:
         agent = await agents.lock(tx, ctx.actor.org_id, request.agent)
         await credentials.expire(tx, agent, at + timedelta(seconds=request.overlap_s), at)
+        if not request.overlap_s:
+            await _end_tokens(ctx, tx, agent)
         credential = await _new_credential(ctx, tx, agent)
         await tell(ctx, tx, "credential.rotated", agent.id, key=agent.key)
         return tx.answer(credential)
