@@ -4101,11 +4101,12 @@ export interface ReturnHandoff {
   note?: string | null;
 }
 
-/** Approve or reject an open set of somebody else. */
+/** Approve or reject an open set of somebody else. `size`: how many changes were looked at; refused when it holds more by now. */
 export interface ReviewChangeSet {
   set_id: string;
   approve: boolean;
   note?: string;
+  size?: number | null;
 }
 
 /** The draft was changed by somebody else since it was read. */

@@ -119,6 +119,19 @@ async def test_a_set_for_review_is_applied_once_somebody_else_approved_it(ada, p
     assert isinstance(await refused(author.call(ApplyChangeSet(proposed.id))), ChangeSetState)
 
 
+async def test_who_approves_approves_what_was_looked_at(ada, propose, refused):
+    author, reviewer = ada.member("member"), ada.member("member")
+    seen = await propose(put("rule"), client=author, review=True)
+    grown = await author.call(AddChanges(seen.id, (put("more"),)))
+
+    late = ReviewChangeSet(seen.id, approve=True, size=seen.size)
+    assert await refused(reviewer.call(late)) == ChangeSetState(
+        reason="changes were added since it was looked at"
+    )
+    approved = await reviewer.call(ReviewChangeSet(seen.id, approve=True, size=grown.size))
+    assert approved.status == "approved"
+
+
 async def test_a_rejected_set_is_not_applied(ada, propose, refused):
     proposed = await propose(put("rule"), review=True)
     await ada.member("admin").call(ReviewChangeSet(proposed.id, approve=False))

@@ -263,11 +263,12 @@ class PlanChangeSet(Request[Plan], frozen=True):
     by_person=True,
 )
 class ReviewChangeSet(Request[ChangeSet], frozen=True):
-    """Approve or reject an open set of somebody else."""
+    """Approve or reject an open set of somebody else. `size`: how many changes were looked at; refused when it holds more by now."""
 
     set_id: UUID
     approve: bool
     note: Note = ""
+    size: Annotated[int, Meta(ge=0, le=MAX_CHANGES)] | None = None
 
 
 @operation(

@@ -130,6 +130,8 @@ def _plan(made: engine.Made) -> catalog.Plan:
 async def review_change_set(request: catalog.ReviewChangeSet, ctx: Context[Own]) -> catalog.ChangeSet:
     async with ctx.transaction() as tx:
         found = await sets.lock(tx, await ctx.own.grants.viewer(ctx.actor), request.set_id)
+        if request.size not in (None, found.size):
+            raise Refused(catalog.ChangeSetState(reason="changes were added since it was looked at"))
         reviewed = await sets.review(
             tx, found, approve=request.approve, note=request.note, by=ctx.actor.principal_id, at=ctx.now()
         )
