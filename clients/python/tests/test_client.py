@@ -171,6 +171,30 @@ async def test_a_gateway_that_stays_away_is_a_problem_after_as_many_attempts_as_
     assert len(client.asked) == len(cuts)
 
 
+async def test_a_stream_begins_with_another_token_and_later_like_a_call():
+    answers, tokens = [401, 401, 429, 200], iter("abcd")
+
+    async def audit(request):
+        given.append(request.headers["authorization"].removeprefix("Bearer "))
+        return web.Response(status=answers.pop(0), body=b"")
+
+    async def token(renew):
+        renewals.append(renew)
+        return next(tokens)
+
+    given, renewals = [], []
+    app = web.Application()
+    app.router.add_get("/api/v1/audit/export", audit)
+    async with TestServer(app) as gateway, Polis(str(gateway.make_url("")), token) as client:
+        with pytest.raises(Problem) as refused:
+            await anext(client.stream(ExportAudit()))
+        assert [record async for record in client.stream(ExportAudit())] == []
+
+    assert refused.value.status == 401
+    assert given == ["a", "b", "c", "d"]
+    assert renewals == [False, True, False, False]
+
+
 async def test_nobody_listens_where_the_gateway_should_be():
     """Each way to speak to it ends in the one error, with no pauses here at once."""
     async with Polis("http://127.0.0.1:1", "secret", retries=1) as polis:

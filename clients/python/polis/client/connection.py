@@ -79,11 +79,7 @@ class Connection:
     async def lines(self, path: str) -> AsyncIterator[bytes]:
         """The lines of a streamed answer, all of them: Problem when it breaks off."""
         try:
-            async with self._http.get(
-                f"{self.address}/api/v1{path}",
-                headers=await self.headers(),
-                timeout=aiohttp.ClientTimeout(total=LONG_TIMEOUT_S),
-            ) as answer:
+            async with await self._opened(path) as answer:
                 if answer.status >= 400:
                     await _checked(answer)
                 rest = b""
@@ -93,6 +89,20 @@ class Connection:
                         yield line
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Problem({"title": f"The answer of {self.address} broke off: {error}"}) from None
+
+    async def _opened(self, path: str) -> aiohttp.ClientResponse:
+        """An answer that has begun, asked for with another token where the first was refused."""
+        renew = False
+        while True:
+            answer = await self._http.get(
+                f"{self.address}/api/v1{path}",
+                headers=await self.headers(renew=renew),
+                timeout=aiohttp.ClientTimeout(total=LONG_TIMEOUT_S),
+            )
+            if answer.status != 401 or renew or isinstance(self.token, str):
+                return answer
+            answer.release()
+            renew = True
 
     async def live(self, topic: str, after: int | None, **wanted: Any) -> AsyncIterator[dict[str, Any]]:
         """The frames of a topic for as long as the socket lives. Problem when it may not be followed; ClientError at a cut."""

@@ -129,10 +129,18 @@ class Polis(Connection):
         raise AssertionError("unreachable")
 
     async def stream(self, request: Request[Stream[T]]) -> AsyncIterator[T]:
-        """The parts of an answer as they come."""
+        """The parts of an answer as they come. Until there is the first, it is asked for again like that of a call."""
         operation = operation_of(type(request))
         path, _, _ = _placed(operation, request)
-        async for line in self.lines(path):
+
+        async def begun() -> tuple[bytes, AsyncIterator[bytes]]:
+            lines = self.lines(path)
+            return await anext(lines, b""), lines
+
+        first, others = await self._repeated(harmless=True, once=begun)
+        if first:
+            yield _decoded(operation, first)
+        async for line in others:
             if line:
                 yield _decoded(operation, line)
 
