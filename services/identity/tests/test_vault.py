@@ -168,6 +168,20 @@ class TestOperations:
         )
         assert await refused(ben.call(UpdateSecret(shared.id, used_by=()))) == SecretNotFound(shared.id)
 
+    async def test_who_made_a_secret_does_not_say_where_a_value_of_somebody_else_goes(
+        self, ada, join, keep, refused
+    ):
+        """Else a member makes one, an admin gives it its value, and the member has that sent to a host of its own."""
+        cem = await join(ada, "member")
+        made = await keep(cem)
+        await ada.call(RotateSecret(made.id, "of the admin"))
+
+        elsewhere = UpdateSecret(made.id, hosts=("evil.example",))
+        assert await refused(cem.call(elsewhere)) == Forbidden(scope="identity:members")
+        assert (await ada.call(elsewhere)).hosts == ("evil.example",)
+        await cem.call(RotateSecret(made.id, "of the maker"))
+        assert (await cem.call(UpdateSecret(made.id, hosts=()))).hosts == ()
+
     async def test_people_see_everything_but_the_value(self, ada, keep):
         secret = await keep(ada)
         seen = [
@@ -522,7 +536,7 @@ def line(name, key):
 async def rotate(database, closed):
     async with database.transaction([closed.place.org_id]) as tx:
         await rows.lock(tx, closed.place.org_id, closed.place.secret_id)
-        await rows.rotate(tx, closed, utc_now())
+        await rows.rotate(tx, closed, utc_now(), by=closed.place.secret_id)
 
 
 async def test_nothing_of_a_secret_shows_in_a_repr(ada, keep, lease):

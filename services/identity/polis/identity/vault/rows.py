@@ -104,7 +104,7 @@ async def create(tx: Transaction, secret: Secret, envelope: Envelope, owner_id: 
         )
     except UniqueViolation as violation:
         raise _name_taken(violation, secret) from None
-    await _put(tx, envelope, secret.created_at)
+    await _put(tx, envelope, secret.created_at, by=secret.created_by)
 
 
 def _name_taken(violation: UniqueViolation, secret: Secret) -> Exception:
@@ -200,10 +200,21 @@ async def stored(db: Tenant | Transaction, org_id: UUID, secret_id: UUID) -> Sto
     )
 
 
-async def rotate(tx: Transaction, envelope: Envelope, at: datetime) -> None:
+async def given_by(tx: Transaction, secret: Secret) -> UUID:
+    """Who gave a secret its present value."""
+    found = await tx.value(
+        "select given_by from identity.secret_values where org_id = $1 and secret_id = $2 and version = $3",
+        secret.org_id,
+        secret.id,
+        secret.version,
+    )
+    return found if isinstance(found, UUID) else secret.created_by
+
+
+async def rotate(tx: Transaction, envelope: Envelope, at: datetime, *, by: UUID) -> None:
     """Another value for a locked secret, and tell; the one before the last goes, and with it an opening."""
     place = envelope.place
-    await _put(tx, envelope, at)
+    await _put(tx, envelope, at, by=by)
     await tx.execute(
         """
         update identity.secrets set version = $3, rotated_at = $4, failures = 0, locked_until = null
@@ -303,13 +314,13 @@ async def count_try(tx: Transaction, org_id: UUID, secret_id: UUID, at: datetime
     )
 
 
-async def _put(tx: Transaction, envelope: Envelope, at: datetime) -> None:
+async def _put(tx: Transaction, envelope: Envelope, at: datetime, *, by: UUID) -> None:
     place = envelope.place
     await tx.execute(
         """
         insert into identity.secret_values
-            (org_id, secret_id, version, sealed, data_key, root_key, salt, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
+            (org_id, secret_id, version, sealed, data_key, root_key, salt, created_at, given_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         """,
         place.org_id,
         place.secret_id,
@@ -319,4 +330,5 @@ async def _put(tx: Transaction, envelope: Envelope, at: datetime) -> None:
         envelope.key.root_key,
         envelope.salt,
         at,
+        by,
     )

@@ -73,7 +73,7 @@ async def make_notification_secret(
             await rows.create(tx, made, await _close(ctx, made, value, None), owner_id)
         else:
             made = msgspec.structs.replace(made, id=before.id, version=before.version + 1)
-            await rows.rotate(tx, await _close(ctx, made, value, None), ctx.now())
+            await rows.rotate(tx, await _close(ctx, made, value, None), ctx.now(), by=owner_id)
             await rows.update(tx, made)
         await _note(ctx, tx, "secret.rotated" if before else "secret.created", made)
         return tx.answer(identity.NotificationSecret(made.id, value))
@@ -100,7 +100,8 @@ async def rotate_secret(request: identity.RotateSecret, ctx: Context[Own]) -> id
         old = await rows.get(tx, ctx.actor.org_id, request.secret_id, ctx.actor.principal_id, ctx.now())
         _demand_passphrase(old.protection, request.passphrase)
         secret = msgspec.structs.replace(old, version=old.version + 1, rotated_at=ctx.now(), open_until=None)
-        await rows.rotate(tx, await _close(ctx, secret, request.value, request.passphrase), ctx.now())
+        closed = await _close(ctx, secret, request.value, request.passphrase)
+        await rows.rotate(tx, closed, ctx.now(), by=ctx.actor.principal_id)
         await _note(ctx, tx, "secret.rotated", secret)
         return tx.answer(secret)
 
@@ -111,7 +112,7 @@ async def update_secret(request: identity.UpdateSecret, ctx: Context[Own]) -> id
     async with ctx.transaction() as tx:
         await rows.lock(tx, ctx.actor.org_id, request.secret_id)
         old = await rows.get(tx, ctx.actor.org_id, request.secret_id, ctx.actor.principal_id, ctx.now())
-        if old.created_by != ctx.actor.principal_id:
+        if {old.created_by, await rows.given_by(tx, old)} != {ctx.actor.principal_id}:
             ctx.actor.demand(EVERYONES)
         used_by = old.used_by if request.used_by is None else tuple(sorted(set(request.used_by)))
         hosts = old.hosts if request.hosts is None else tuple(sorted(set(request.hosts)))
