@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import aiohttp
 import pytest
 
 from polis.cli.api import Api
+from polis.gateway.oauth import with_error
+from polis.proto.identity import InvalidScope
+from polis.proto.problems import Internal, Overloaded, Unavailable
+from polis.service.wire import encode_problem
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -73,6 +78,8 @@ async def test_a_client_trades_its_credentials_by_form_and_basic_as_oauth2_has_i
         ("token", "grant_type=\xff", "", (400, "invalid_request")),
         ("token?grant_type=client_credentials", "client_id=a&client_secret=b", "", (400, "invalid_request")),
         ("introspect", "", "agent", (400, "invalid_request")),
+        ("introspect", "token=a", "", (401, "invalid_token")),
+        ("nothing", "token=a", "", (404, "invalid_request")),
         ("revoke", "token=", "", (400, "invalid_request")),
         ("revoke", f"token={'a' * 5000}", "", (400, "invalid_request")),
     ],
@@ -94,6 +101,22 @@ async def test_what_oauth2_cannot_read_is_refused_as_its_clients_go_by(
     if refused.status == 401:
         scheme = "Basic" if authorization else "Bearer"
         assert refused.headers["www-authenticate"] == f'{scheme} realm="polis"'
+
+
+@pytest.mark.parametrize(
+    ("problem", "error"),
+    [
+        (Overloaded(3.0), "temporarily_unavailable"),
+        (Unavailable("identity"), "temporarily_unavailable"),
+        (Internal(), "server_error"),
+        (InvalidScope(), "invalid_scope"),
+    ],
+)
+def test_whatever_refuses_it_has_an_error_that_clients_know(problem, error):
+    told = json.loads(with_error(problem.status, encode_problem(problem)))
+
+    assert (told["type"], told["status"], told["error"]) == (problem.type, problem.status, error)
+    assert told["error_description"]
 
 
 async def test_who_sends_json_to_oauth2s_endpoints_is_told_in_a_problem_what_is_wrong(address):

@@ -46,7 +46,7 @@ def outcome(exchange: Exchange, operation: Operation, reply: Message) -> Outcome
         code = reply.headers.get(call.ERROR_CODE)
         if code is not None:
             status, body = refused(exchange, operation, int(code), reply.payload)
-            return status, body, exchange.kind_of_problem(status, body), False
+            return status, *exchange.as_told(status, body), False
         if REPLAYED in reply.headers:
             exchange.extra.append(_REPLAYED)
     if operation.answer is None:

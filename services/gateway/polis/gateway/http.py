@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from polis.gateway.oauth import FORM
+from polis.gateway import oauth
 from polis.proto import Problem, Refused
 from polis.proto.problems import Malformed, TooLarge
 from polis.service.actor import ANONYMOUS
@@ -36,8 +36,7 @@ JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 BODILESS = frozenset({204, 304})
 """Answers without a body, so without a length: what a 304 says of one, caches would take for the file's (RFC 9110 8.6)."""
-_OF_OAUTH = b'"error_description":'
-"""A member of those problems that clients of OAuth2 know."""
+_INVALID_CLIENT = b'"error":"invalid_client"'
 _MAX_REQUEST_ID = 128
 
 SHARED_HEADERS = (
@@ -130,17 +129,18 @@ class Exchange:
         await self.answer_problem(problem.status, body)
 
     async def answer_problem(self, status: int, body: bytes) -> None:
-        await self.answer(status, body, self.kind_of_problem(status, body))
+        await self.answer(status, *self.as_told(status, body))
 
-    def kind_of_problem(self, status: int, body: bytes) -> bytes:
-        """Its media type. The headers that HTTP wants beside it are added to the answer's.
+    def as_told(self, status: int, body: bytes) -> tuple[bytes, bytes]:
+        """A problem as this client reads it, and its media type. The headers that HTTP wants beside it are added to the answer's.
 
-        A client of OAuth2 is told in plain JSON, and by which scheme it is to say who it is: the one that it tried (RFC 6749 5.2).
+        A client of OAuth2 that tried HTTP Basic is told to come by that (RFC 6749 5.2).
         """
-        client = _OF_OAUTH in body
-        basic = client and self.header(b"authorization")[:6].lower() == "basic "
+        basic = _INVALID_CLIENT in body and self.header(b"authorization")[:6].lower() == "basic "
         self.extra += _headers_of_problem(status, body, b"Basic" if basic else b"Bearer")
-        return JSON if client and self.header(b"content-type").startswith(FORM) else PROBLEM
+        if oauth.is_form(self.path, self.header(b"content-type")):
+            return oauth.with_error(status, body), JSON
+        return body, PROBLEM
 
     def all_headers(self, media_type: bytes | None, *headers: Header) -> list[Header]:
         """What an answer carries beside its length."""

@@ -6,6 +6,9 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from polis.gateway.routes import PREFIX
 from polis.proto import Refused
 from polis.proto.identity import InvalidClient, InvalidRequest, UnsupportedGrantType
 from polis.proto.problems import Invalid, Malformed, UnsupportedMedia
@@ -15,15 +18,37 @@ if TYPE_CHECKING:
     from polis.proto.problems import Fault
 
 FORM = "application/x-www-form-urlencoded"
+_OWN = "/oauth/"
 _UNTOLD = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 """What an `error_description` may not hold."""
 _CREDENTIALS = frozenset({"/client_id", "/client_secret"})
+_ERRORS = {
+    401: "invalid_token",
+    403: "insufficient_scope",
+    429: "temporarily_unavailable",
+    503: "temporarily_unavailable",
+    504: "temporarily_unavailable",
+}
+"""What RFC 6750 calls it, or RFC 6749 where a browser is told: clients know no others."""
 
 
 @cache
 def for_clients(operation: Operation) -> bool:
     """Whether it is one that clients of OAuth2 know."""
-    return (operation.path or "").startswith("/oauth/")
+    return (operation.path or "").startswith(_OWN)
+
+
+def is_form(path: str, media_type: str) -> bool:
+    """Whether a request is one of a client of OAuth2, which sends no JSON."""
+    return path.startswith(PREFIX + _OWN) and media_type.startswith(FORM)
+
+
+def with_error(status: int, problem: bytes) -> bytes:
+    """A problem with the members that such a client goes by, where it has none of its own."""
+    told = msgspec.json.decode(problem, type=dict[str, object])
+    error = _ERRORS.get(status, "server_error" if status >= 500 else "invalid_request")
+    own = {"error": error, "error_description": _plain(str(told.get("detail") or told["title"]))}
+    return msgspec.json.encode(own | told)
 
 
 def refusal(operation: Operation, refused: Refused) -> Refused:

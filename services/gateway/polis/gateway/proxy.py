@@ -204,7 +204,7 @@ class Proxy:
     def _refuse(self, exchange: Exchange, refusal: Refused) -> None:
         problem = refusal.problem
         body = encode_problem(problem, detail=refusal.detail, instance=exchange.here.trace_id)
-        exchange.finish(problem.status, body, exchange.kind_of_problem(problem.status, body))
+        exchange.finish(problem.status, *exchange.as_told(problem.status, body))
         self._kernel.denials.note(exchange.actor, exchange.name, problem)
         self._record(exchange, problem.type)
 
