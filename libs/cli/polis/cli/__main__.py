@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import aiohttp
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from polis.cli.api import Api
+from polis.cli.api import Api, Problem
 from polis.cli.doctor import own_folder
 
 app = App(name="polis", help="A client of the mesh, and a hand on the local one.")
@@ -311,7 +312,14 @@ def doctor() -> int:
 
 
 def main() -> None:
-    sys.exit(app())
+    """A command that does not say itself why it was refused, or that no gateway answers, has it said here: in a line."""
+    try:
+        code = app()
+    except (Problem, aiohttp.ClientError, TimeoutError) as error:
+        from polis.cli.runs import refused
+
+        code = refused(error, _console)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ async def run(api: Api, wish: Wish, console: Console) -> int:
             return SUCCEEDED
         return await _follow(api, started, console)
     except (Problem, aiohttp.ClientError) as problem:
-        return _refused(problem, console)
+        return refused(problem, console)
 
 
 async def listed(api: Api, asked: dict[str, str], console: Console) -> int:
@@ -69,7 +69,7 @@ async def listed(api: Api, asked: dict[str, str], console: Console) -> int:
     try:
         page = await api.call("GET", f"/runs?{query}")
     except (Problem, aiohttp.ClientError) as problem:
-        return _refused(problem, console)
+        return refused(problem, console)
     table = Table("run", "graph", "state", "created", "took", "tags")
     for found in page["items"]:
         table.add_row(
@@ -89,7 +89,7 @@ async def timeline(api: Api, run_id: str, console: Console, *, attempts: bool = 
     try:
         found = await api.call("GET", f"/runs/{run_id}/timeline")
     except (Problem, aiohttp.ClientError) as problem:
-        return _refused(problem, console)
+        return refused(problem, console)
     console.print(_heading(found["run"]))
     console.print(_board(found["steps"]))
     if attempts:
@@ -123,10 +123,11 @@ async def _end(api: Api, run_id: str, console: Console) -> int:
     return _code(ended["state"])
 
 
-def _refused(problem: Exception, console: Console) -> int:
+def refused(problem: Exception, console: Console) -> int:
     """Say why nothing can be shown: what the gateway says, or that there is none."""
     word = "refused" if isinstance(problem, Problem) else "no connection"
-    console.print(Text.assemble((f"{word}: ", "red"), str(problem)), soft_wrap=True)
+    why = str(problem) or "there was no answer in time"
+    console.print(Text.assemble((f"{word}: ", "red"), why), soft_wrap=True)
     return REFUSED
 
 
