@@ -11,12 +11,22 @@ import asyncpg
 import pytest
 
 from polis.db import Database
+from polis.identity.audit import log
 from polis.identity.audit.log import record
 from polis.identity.audit.retention import cut
 from polis.identity.audit.verify import verify
 from polis.identity.tokens.keys import utc_now
-from polis.proto.identity import AuditLink, BrokenLink, ExportAudit, ListAudit, VerifyAudit
+from polis.proto.identity import (
+    AuditLink,
+    BrokenLink,
+    ExportAudit,
+    ListAudit,
+    SignIn,
+    SignUp,
+    VerifyAudit,
+)
 from polis.proto.problems import Forbidden
+from polis.service import Context
 
 SWAP = """
     with two as (select n, subject from identity.audit where org_id = $1 and n in (2, 3))
@@ -239,6 +249,28 @@ class TestVerification:
         assert await cut(database, timedelta(days=60), now) == 0
         await write(org)
         assert (await state(org)).broken is None
+
+    async def test_what_goes_while_it_is_verified_is_not_missing(
+        self, running, anybody, write, database, monkeypatch
+    ):
+        now, behind = utc_now(), log.behind
+        old, email = now - timedelta(days=90), f"{uuid4()}@example.org"
+        with monkeypatch.context() as then:
+            then.setattr(Context, "now", lambda _: old)
+            org = (await anybody.call(SignUp(email, "long enough", "Ada"))).me.org_id
+        for _ in range(4):
+            await write(org, at=old)
+        ada = anybody.using((await anybody.call(SignIn(email, "long enough"))).access_token)
+
+        async def read_and_cut(*asked):
+            found = await behind(*asked)
+            await cut(database, timedelta(days=60), now)
+            return found
+
+        monkeypatch.setattr("polis.identity.audit.verify.PAGE", 2)
+        monkeypatch.setattr(log, "behind", read_and_cut)
+
+        assert (await ada.call(VerifyAudit())).broken is None
 
     async def test_a_chain_never_becomes_empty(self, write, state, database, rows):
         org, now = uuid4(), utc_now()

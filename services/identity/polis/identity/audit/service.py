@@ -60,7 +60,8 @@ async def verify_audit(request: identity.VerifyAudit, ctx: Context[Own]) -> iden
         raise Refused(Invalid(faults=(Fault(pointer="/noted_n", detail="Expected it with `noted_hash`"),)))
     if n is not None and request.noted_hash is not None:
         noted = identity.AuditLink(n, request.noted_hash)
-    async with ctx.transaction() as tx:
+    # As it was at one moment: what retention removes meanwhile would be missing.
+    async with ctx.own.database.snapshot(ctx.actor.org_id, deadline=ctx.deadline) as tx:
         found = await verify(tx, ctx.actor.org_id, request.after, noted)
     await _note_read(ctx, "audit.verified")
     return found
