@@ -30,7 +30,7 @@ CONVERSATION = f"conversation/{ID}"
         ("agent/sarah", {"kinds": ("messaging.announced",)}, "/kinds/0", "runtime.run_slow"),
         (f"run/{ID}", {"kinds": ("step", "success")}, "/kinds/1", "succeeded"),
         (CONVERSATION, {"kinds": ("entry",)}, "/kinds/0", "posted"),
-        (CONVERSATION, {"fields": ("mark", "entry.mesage.text")}, "/fields/1", "entry.message"),
+        (CONVERSATION, {"fields": ("mark", "entry.massage.text")}, "/fields/1", "entry.message"),
         (CONVERSATION, {"fields": ("entry.control.control.why",)}, "/fields/0", "entry.control.control.reason"),
         ("org", {"fields": ("dada",)}, "/fields/0", "data"),
     ],
