@@ -62,6 +62,27 @@ async def test_a_client_trades_its_credentials_by_form_and_basic_as_oauth2_has_i
     assert introspection["active"] is True
 
 
+async def test_a_resource_server_introspects_with_its_own_credentials_until_they_are_taken_back(ada, address):
+    made = await ada.call("POST", "/agents", {"key": "guard", "name": "Guard"})
+    url, headers = f"{address}/api/v1/oauth/introspect", {}
+
+    async def introspected(http):
+        async with http.post(url, data={"token": ada.token}, headers=headers) as told:
+            return told.status, (await told.json(content_type=None)).get("active"), told.headers
+
+    async with aiohttp.ClientSession() as http:
+        headers["Authorization"] = aiohttp.encode_basic_auth(made["client_id"], "wrong")
+        status, _, told = await introspected(http)
+        assert (status, told["www-authenticate"]) == (401, 'Basic realm="polis"')
+        headers["Authorization"] = aiohttp.encode_basic_auth(made["client_id"], made["client_secret"])
+        assert [(await introspected(http))[:2] for _ in range(2)] == [(200, True)] * 2
+
+        await ada.call("POST", "/agents/guard/credentials", {"overlap_s": 0})
+        assert (await introspected(http))[0] == 401
+        async with http.get(f"{address}/api/v1/me", headers=headers) as elsewhere:
+            assert (elsewhere.status, elsewhere.headers["www-authenticate"]) == (401, 'Bearer realm="polis"')
+
+
 @pytest.mark.parametrize(
     ("path", "content", "authorization", "expected"),
     [

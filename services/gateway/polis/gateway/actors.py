@@ -1,4 +1,7 @@
-"""Who a request is by: a token as it came, or one that an API key is traded for at identity and kept until it expires."""
+"""Who a request is by: a token as it came, or one that is traded for at identity and kept until it expires.
+
+An API key is, anywhere; and where clients of OAuth2 come with HTTP Basic (RFC 7662 2.1), their credentials are.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import hashlib
 import time
 from typing import TYPE_CHECKING
 
+from polis.gateway import oauth
+from polis.gateway.credentials import client_of
 from polis.proto import Refused
-from polis.proto.identity import SignInKey, WrongCredentials
+from polis.proto.identity import InvalidClient, SignInClient, SignInKey, WrongCredentials
 from polis.proto.problems import Invalid, Unauthenticated
 from polis.service.passing import Passing
 
@@ -48,45 +53,59 @@ class Actors:
         return self._kernel.keys.known(token, exchange.header(b"x-org-id") or None)
 
     async def actor(self, exchange: Exchange) -> Actor:
-        """The verified actor; ANONYMOUS without credentials. Refused(Unauthenticated | Forbidden)."""
-        return await self.of(self._credentials.token(exchange), exchange.header(b"x-org-id") or None)
+        """The verified actor; ANONYMOUS without credentials. Refused(Unauthenticated | InvalidClient | Forbidden)."""
+        org = exchange.header(b"x-org-id") or None
+        if oauth.has_path(exchange.path) and (client := client_of(exchange)):
+            return await self._of_traded(SignInClient(**client), org)
+        return await self.of(self._credentials.token(exchange), org)
 
     async def of(self, token: str, org: str | None) -> Actor:
         """The same for a token or key that was read before."""
         if not token.startswith(KEY_PREFIX):
             return await self._kernel.keys.actor(token, org)
-        traded = await self._trade(token)
+        return await self._of_traded(SignInKey(key=token), org)
+
+    async def _of_traded(self, credentials: SignInKey | SignInClient, org: str | None) -> Actor:
+        digest = _digest_of(credentials)
+        traded = await self._trade(credentials, digest)
         try:
             return await self._kernel.keys.actor(traded, org)
         except Refused as refusal:
             if not isinstance(refusal.problem, Unauthenticated):
                 raise
         # What was kept has ended early: the key is revoked, or its owner may do less from now on. Identity knows.
-        self._traded.pop(_digest(token), None)
-        return await self._kernel.keys.actor(await self._trade(token), org)
+        self._traded.pop(digest, None)
+        return await self._kernel.keys.actor(await self._trade(credentials, digest), org)
 
-    async def _trade(self, key: str) -> str:
-        """The access token of a key; those who come with the same key at once wait for one answer."""
-        digest = _digest(key)
+    async def _trade(self, credentials: SignInKey | SignInClient, digest: bytes) -> str:
+        """The access token for credentials; those who come with the same at once wait for one answer."""
         token, until = self._traded.get(digest, ("", 0.0))
         if until > time.monotonic():
             return token
         waiting = self._trading.get(digest)
         if waiting is None:
-            waiting = self._trading[digest] = asyncio.ensure_future(self._sign_in(key, digest))
+            waiting = self._trading[digest] = asyncio.ensure_future(self._sign_in(credentials, digest))
             waiting.add_done_callback(lambda _: self._trading.pop(digest, None))
         return await asyncio.shield(waiting)
 
-    async def _sign_in(self, key: str, digest: bytes) -> str:
+    async def _sign_in(self, credentials: SignInKey | SignInClient, digest: bytes) -> str:
         began = time.monotonic()
         try:
-            answer = await self._kernel.caller.call(SignInKey(key=key))
+            answer = await self._kernel.caller.call(credentials)
         except Refused as refusal:
             if isinstance(refusal.problem, (WrongCredentials, Invalid)):
+                if isinstance(credentials, SignInClient):
+                    raise Refused(InvalidClient()) from None
                 raise Refused(Unauthenticated(), "the API key is unknown, revoked or expired") from None
             raise
         self._traded.keep(digest, (answer.access_token, began + answer.expires_in_s), time.monotonic())
         return answer.access_token
+
+
+def _digest_of(credentials: SignInKey | SignInClient) -> bytes:
+    if isinstance(credentials, SignInKey):
+        return _digest(credentials.key)
+    return _digest(f"{credentials.client_id}\0{credentials.client_secret}")
 
 
 def _digest(key: str) -> bytes:

@@ -40,7 +40,12 @@ def for_clients(operation: Operation) -> bool:
 
 def is_form(path: str, media_type: str) -> bool:
     """Whether a request is one of a client of OAuth2, which sends no JSON."""
-    return path.startswith(PREFIX + _OWN) and media_type.startswith(FORM)
+    return has_path(path) and media_type.startswith(FORM)
+
+
+def has_path(path: str) -> bool:
+    """Whether a request is for an operation that clients of OAuth2 know."""
+    return path.startswith(PREFIX + _OWN)
 
 
 def with_error(status: int, problem: bytes) -> bytes:
