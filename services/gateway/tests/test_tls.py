@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from contextlib import AsyncExitStack, suppress
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
+import uvloop
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
-from polis.gateway import certificate
+from polis.gateway import certificate, handshakes
 from polis.gateway.certificate import BadCertificate, Certificate
-from polis.service import health
+from polis.gateway.handshakes import Handshakes
+from polis.gateway.proxies import Proxies
+from polis.gateway.service import service
+from polis.service import serving
+from polis.service.tasks import Tasks
 from polis.testing import eventually
 from polis.testing.certificates import Issued
 
@@ -91,11 +98,103 @@ async def test_what_is_no_tls_or_too_old_is_not_answered(port, issued):
 
 
 async def test_who_never_begins_a_handshake_is_left(stage, issued, monkeypatch):
-    monkeypatch.setattr(health, "_HANDSHAKE_S", 0.2)
+    monkeypatch.setattr(handshakes, "HANDSHAKE_S", 0.2)
     port = (await stage.start("gateway", **issued.settings)).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     assert await asyncio.wait_for(reader.read(), 30) == b""
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [{"sockets_per_address": 2}, {"connections": 2, "trusted_proxies": "127.0.0.1"}],
+    ids=["of one address", "in all"],
+)
+async def test_so_many_handshakes_are_under_way_and_no_more(stage, issued, monkeypatch, bounds):
+    monkeypatch.setattr(handshakes, "HANDSHAKE_S", 600.0)
+    port = (await stage.start("gateway", **issued.settings, **bounds)).port
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+
+    async def served():
+        try:
+            return await shown(port) == issued.der
+        except OSError:
+            return False
+
+    async def full():
+        return not await served()
+
+    assert await eventually(full)
+    assert not any(reader.at_eof() for reader, _ in silent)
+    silent[0][1].close()
+    assert await eventually(served)
+    silent[1][1].close()
+
+
+async def test_what_is_said_with_the_last_word_of_the_handshake_is_answered(port, issued):
+    """As clients do that do not wait for the server's: of TLS 1.3 their last word is the handshake's."""
+    said, heard = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = issued.trusted().wrap_bio(heard, said, server_hostname="127.0.0.1")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        try:
+            client.do_handshake()
+            if not answer and client.pending() == 0 and said.pending:
+                client.write(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer += client.read(4096)
+        except ssl.SSLWantReadError:
+            writer.write(said.read())
+            heard.write(await asyncio.wait_for(reader.read(65536), 30))
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+class Greeting(asyncio.Protocol):
+    """Says hello, and is done."""
+
+    def connection_made(self, transport):
+        transport.write(b"hello")
+        transport.close()
+
+
+async def greeted(issued):
+    async with Tasks() as tasks:
+        edge = SimpleNamespace(connection=lambda **_: Greeting(), connections=set())
+        context = Certificate(issued.chain, issued.key).context
+        agreed = Handshakes(edge, context, Proxies(""), tasks, most=1, most_of_site=1)  # type: ignore[arg-type]
+        state = SimpleNamespace(connections=set())
+        server = await asyncio.get_running_loop().create_server(
+            lambda: agreed.connection(server_state=state), "127.0.0.1", 0
+        )
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=issued.trusted())
+        said = await reader.read()
+        writer.close()
+        server.close()
+        assert await tasks.join(30) == 0
+        return said, state.connections
+
+
+def test_handshakes_are_made_on_the_loop_that_services_run_on(issued):
+    """Tests run on another."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(greeted(issued)) == (b"hello", set())
+
+
+async def test_who_has_not_agreed_yet_is_let_go_when_the_port_closes(stage, issued, monkeypatch):
+    monkeypatch.setattr(handshakes, "HANDSHAKE_S", 600.0)
+    settings = stage.settings("gateway", drain_s=60, **issued.settings)
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(serving(service, settings))
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"\x16")
+        async with asyncio.timeout(30):
+            await stack.aclose()
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
     writer.close()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from polis.service.kernel import Kernel
 
 _JSON = "application/json"
-_HANDSHAKE_S = 10.0
-"""How long a client may take to agree on TLS: until then nothing else bounds its connection."""
-_GOODBYE_S = 2.0
-"""And to say that it ends."""
 
 
 def health_routes(kernel: Kernel, documents: str) -> list[Route]:
@@ -70,11 +65,7 @@ def _json(value: object, status: int = 200) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, for the service decides when to stop, and with a bound on handshakes."""
-
-    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None) -> None:
-        super().__init__(config)
-        self._tls = tls
+    """uvicorn without its signal handlers, for the service decides when to stop; where it cannot listen, it says why."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         del sockets  # none is ever handed over
@@ -86,9 +77,6 @@ class _Server(uvicorn.Server):
             config.host,
             config.port,
             backlog=config.backlog,
-            ssl=self._tls,
-            ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE_S,
-            ssl_shutdown_timeout=None if self._tls is None else _GOODBYE_S,
         )
         self.servers = [server]
         self.started = True
@@ -109,9 +97,8 @@ class HttpPort(AbstractAsyncContextManager[int]):
         drain_s: float,
         *,
         connection: Callable[..., asyncio.Protocol] | None = None,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """connection: makes the protocol of each connection, called as uvicorn calls its own. tls: what they are opened with."""
+        """connection: makes the protocol of each connection, called as uvicorn calls its own."""
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -126,8 +113,7 @@ class HttpPort(AbstractAsyncContextManager[int]):
                 timeout_graceful_shutdown=int(drain_s) or 1,
                 server_header=False,
                 date_header=False,
-            ),
-            tls,
+            )
         )
         self._task: asyncio.Task[None] | None = None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import ssl
 import sys
 from contextlib import AsyncExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -102,8 +101,7 @@ class Service(Handlers, Generic[R]):
 
     settings: its settings Struct. open: an async context manager that makes its own resources (`ctx.own`) from
     settings and kernel. http: makes the ASGI application of its port; the default has health, metrics and documents.
-    connection: what makes the protocol of each of its connections; the default is uvicorn's. tls: what they are opened with,
-    where the port speaks TLS.
+    connection: what makes the protocol of each of its connections; the default is uvicorn's.
     """
 
     def __init__(
@@ -114,7 +112,6 @@ class Service(Handlers, Generic[R]):
         open: Callable[[Any, Kernel], AbstractAsyncContextManager[R]] | None = None,  # noqa: A002 - reads as what it does
         http: Callable[[Kernel, R], ASGI] | None = None,
         connection: Callable[[R], Callable[..., asyncio.Protocol]] | None = None,
-        tls: Callable[[R], ssl.SSLContext | None] | None = None,
     ) -> None:
         super().__init__()
         self.name = name
@@ -122,7 +119,6 @@ class Service(Handlers, Generic[R]):
         self.open = open
         self.http = http
         self.connection = connection
-        self.tls = tls
 
     def check(self) -> None:
         """ValueError unless exactly the declared operations and events of this service have handlers."""
@@ -234,8 +230,7 @@ class _Serving:
         kernel.tasks.start(dispatcher.sweep(), name="sweep")
         app = service.http(kernel, own) if service.http else health_app(kernel)
         connection = service.connection(own) if service.connection else None
-        tls = service.tls(own) if service.tls else None
-        http = HttpPort(app, settings.host, settings.port, settings.drain_s, connection=connection, tls=tls)
+        http = HttpPort(app, settings.host, settings.port, settings.drain_s, connection=connection)
         port = await stack.enter_async_context(http)
         drain = await self._listen(kernel, own, dispatcher)
         stack.push_async_callback(drain)

@@ -16,6 +16,7 @@ from polis.gateway.drawings import Drawings
 from polis.gateway.edge import Edge
 from polis.gateway.facades import OPEN, STREAM, facade_routes, facades
 from polis.gateway.files import Files
+from polis.gateway.handshakes import Handshakes
 from polis.gateway.health import PATHS, Health, Operators
 from polis.gateway.hooks import EventByName, Hooks
 from polis.gateway.http import AsgiExchange
@@ -74,7 +75,19 @@ class Gateway:
         self._live = Live(
             kernel, settings, credentials, actors, proxy=self._proxy, proxies=proxies, tickets=self.tickets
         )
-        self.edge = Edge(self._proxy, self._live, connections=settings.connections)
+        edge = Edge(self._proxy, self._live, connections=settings.connections)
+        self.connection = (
+            edge.connection
+            if self.certificate is None
+            else Handshakes(
+                edge,
+                self.certificate.context,
+                proxies,
+                kernel.tasks,
+                most=settings.connections,
+                most_of_site=settings.sockets_per_address,
+            ).connection
+        )
         self._health = Health(kernel, Operators(settings.metrics_from, proxies))
         self._pages = pages(facade_routes())
 

@@ -37,7 +37,7 @@ class Proxies:
 
     def site(self, exchange: Exchange) -> str:
         """By what its limits are counted: its address, of an IPv6 address the part that whoever is there cannot choose."""
-        return _site(self.address(exchange))
+        return site_of(self.address(exchange))
 
     def trusts(self, peer: str) -> bool:
         """Whether what this address forwards is believed."""
@@ -56,7 +56,8 @@ def _without_port(told: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _site(address: str) -> str:
+def site_of(address: str) -> str:
+    """The part of an address that whoever is there cannot choose."""
     parsed = parsed_address(address)
     if not isinstance(parsed, IPv6Address):
         return address if parsed is None else str(parsed)

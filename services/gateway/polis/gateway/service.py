@@ -28,6 +28,5 @@ service = Service(
     settings=GatewaySettings,
     open=_open,
     http=lambda _, gateway: gateway,
-    connection=lambda gateway: gateway.edge.connection,
-    tls=lambda gateway: None if gateway.certificate is None else gateway.certificate.context,
+    connection=lambda gateway: gateway.connection,
 )
