@@ -10,8 +10,9 @@ import pytest
 from polis.gateway.facades import OPEN, STREAM, facades
 from polis.gateway.health import SYSTEM
 from polis.gateway.routes import PREFIX, Routes
+from polis.gateway.wishes import kinds_of
 from polis.proto import Refused
-from polis.proto.contract import events, operations
+from polis.proto.contract import operations
 from polis.proto.live import TOPICS
 from polis.proto.problems import MethodNotAllowed, NotFound
 from polis.proto.registry import SERVICES, load
@@ -66,7 +67,7 @@ def test_what_is_written_for_older_clients_is_there():
     assert paths
     assert paths <= {path for _, path, _, _ in facades()} | OPEN | {STREAM, SYSTEM}
     assert facts
-    assert facts <= {f"{event.service}.{event.fact}" for event in events() if event.shown}
+    assert facts <= {kind for topic in TOPICS if topic.kind == "org" for kind in kinds_of(topic)}
     assert topics
     assert topics <= {topic.name for topic in TOPICS}
     assert requests
