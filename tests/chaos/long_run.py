@@ -47,7 +47,7 @@ class LongRun:
     async def outcomes(self) -> int:
         """How many the journal holds: one for each round, however often it was begun."""
         [row] = await self._runs.mesh.rows(
-            "select count(*) as n from runtime.journal where run_id = $1", self.run.id
+            "select count(*) as n from runtime.journal where run_id = $1 and node <> '@log'", self.run.id
         )
         return row["n"]
 

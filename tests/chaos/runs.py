@@ -78,8 +78,13 @@ FACTS = sorted(
     )
 )  # fmt: skip
 """How each step ends, and how many messages it takes and gives."""
-RECORDED = [*(("act", str(place)) for place in range(ITEMS)), ("record", "0.0.0"), ("rest", "0.0")]
-"""The outcomes of a run's effects: one for each item, also of those that were refused."""
+RECORDED = [
+    ("@log", "000000000001"),
+    *(("act", str(place)) for place in range(ITEMS)),
+    ("record", "0.0.0"),
+    ("rest", "0.0"),
+]
+"""The outcomes of a run's effects: one for each item, also of those that were refused; and what was said of them, once."""
 
 
 def items(number: int) -> list[int]:

@@ -43,6 +43,7 @@ def numbers(frames: list[dict]) -> list[int]:
         for transition in (
             frame["data"] if frame["op"] == "events" else frame.get("data", {}).get("transitions", [])
         )
+        if "log" not in transition
     ]
 
 
@@ -124,6 +125,56 @@ async def test_server_sent_events_tell_the_same_and_resume_by_their_id(ada, star
         json.loads(d) for e, d in told if e == "transition"
     ]
     assert [t["seq"] for t in transitions] == whole[3:]
+
+
+async def test_what_a_step_says_is_told_to_who_follows_its_run_and_read_afterwards(ada, start, address):
+    content = {
+        "nodes": {
+            "rest": {"component": "signal", "config": {"name": "go"}},
+            "say": {
+                "component": "log",
+                "config": {"message": "rested", "expression": "item", "level": "success"},
+            },
+        },
+        "edges": [{"source": "rest.out", "target": "say.in"}],
+        "inputs": {"x": {"target": "rest.in"}},
+        "outputs": {"y": {"source": "say.out"}},
+    }
+    await _published(ada, "says", content)
+    run = await ada.call("POST", "/runs", {"graph": "says", "input": {"x": 1}})
+    stream = f"{address}/api/v1/live?topic=run/{run['id']}"
+
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {ada.token}"}) as http,
+        http.ws_connect(f"{address}/api/v1/live") as socket,
+        http.get(stream) as answer,
+    ):
+        await socket.send_json({"op": "subscribe", "topic": f"run/{run['id']}", "kinds": ["log"]})
+        assert (await socket.receive_json(timeout=30))["op"] == "snapshot"
+        await ada.call(
+            "POST", f"/runs/{run['id']}/signals", {"name": "go", "payload": {"n": 1, "token": "t"}}
+        )
+        told = []
+        while (frame := await socket.receive_json(timeout=30))["op"] != "end":
+            told += frame["data"] if frame["op"] == "events" else []
+        streamed = (await answer.read()).decode()
+
+    (line,) = (await ada.call("GET", f"/runs/{run['id']}/log"))["items"]
+    assert [each["log"] for each in told] == [line]
+    assert (line["number"], line["step"], line["level"], line["message"]) == (1, "say", "success", "rested")
+    assert line["value"] == {"n": 1, "token": {"redacted": "secret"}}
+    assert streamed.count("event: log\n") == 1
+
+
+async def test_a_line_of_another_level_is_refused_with_the_graph(ada):
+    content = {
+        "nodes": {"say": {"component": "log", "config": {"level": "loud"}}},
+        "inputs": {"x": {"target": "say.in"}},
+    }
+    with pytest.raises(Problem) as refusal:
+        await _published(ada, "loud", content)
+
+    assert [fault["pointer"] for fault in refusal.value.content["faults"]] == ["/nodes/say/config/level"]
 
 
 async def test_another_org_cannot_follow_it(ada, start, address):
@@ -236,9 +287,7 @@ async def test_the_command_follows_a_run_and_what_it_did_is_seen_and_made_again(
         "outputs": {"said": {"source": "say.out", "many": True}},
         "record": "effects",
     }
-    made = await ada.call("POST", "/resources", {"type": "graph", "key": "said", "content": content})
-    await ada.call("POST", f"/resources/{made['id']}/versions", {})
-    await ada.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
+    await _published(ada, "said", content)
     (tmp_path / "input.json").write_text('{"items": [{"n": 1, "token": "t"}]}')
     console = Console(file=io.StringIO(), width=200)
 
@@ -267,6 +316,12 @@ async def test_the_command_follows_a_run_and_what_it_did_is_seen_and_made_again(
     await eventually(lambda: _ended(ada, again["id"]))
     assert await ada.call("DELETE", f"/runs/{run['id']}") is None
     assert [found["id"] for found in (await ada.call("GET", "/runs?tag=told"))["items"]] == [again["id"]]
+
+
+async def _published(api: Api, key: str, content: dict) -> None:
+    made = await api.call("POST", "/resources", {"type": "graph", "key": key, "content": content})
+    await api.call("POST", f"/resources/{made['id']}/versions", {})
+    await api.call("PUT", f"/resources/{made['id']}/activations/production", {"number": 1})
 
 
 async def _ended(api: Api, run_id: str) -> bool:

@@ -86,6 +86,18 @@ async def test_where_what_was_missed_cannot_be_told_a_snapshot_comes_again():
     assert await told(client) == ["snapshot 3", "change 4", "snapshot 90", "change 91"]
 
 
+async def test_lines_of_a_runs_log_are_given_wherever_they_come_and_are_no_transitions():
+    def line(seq, number):
+        return {"op": "events", "seq": seq, "data": [{"seq": seq, "log": {"number": number}}]}
+
+    client = Scripted(connections=[[snapshot(2, 1, 2), line(2, 1), events(3), line(3, 2), END]])
+
+    changes = [change async for change in client.follow("run/a", after=0)]
+
+    assert [change.seq for change in changes] == [1, 2, 2, 3, 3]
+    assert [change.data["log"]["number"] for change in changes if "log" in change.data] == [1, 2]
+
+
 async def test_a_refusal_ends_it_and_so_do_attempts_in_vain():
     refused = Scripted(connections=[[LOST], [Problem({"status": 503})], [Problem({"status": 403})]])
     with pytest.raises(Problem) as problem:

@@ -2680,6 +2680,14 @@ export interface ListResources {
 export interface ListRoles {
 }
 
+/** List what the steps of a run have said, in the order in which they did. */
+export interface ListRunLog {
+  run_id: string;
+  after?: string | null;
+  /** How many items a page holds at the most. */
+  limit?: number;
+}
+
 /** List the org's runs, newest first: those for which everything holds that is asked for. agent, actor_id: who they act as; an agent that was deleted is found by its id alone. since, until: when they were created, from the first moment to before the second; what a step started counts from when the run of that step was created. parent_id: the run that started them. origin_id: the run that they were made from. */
 export interface ListRuns {
   state?: "cancelled" | "failed" | "paused" | "queued" | "recovering" | "running" | "succeeded" | "waiting" | null;
@@ -2753,6 +2761,25 @@ export interface LiveTicket {
   /** An opaque token. */
   ticket: string;
   expires_in_s: number;
+}
+
+/** What a step has said of an item, numbered in its run from 1 without gaps. value: what was said with it, if anything was. What the schemas of the step's messages keep back is marked as `redacted`, what is too large as `left_out_bytes`. */
+export interface LogLine {
+  number: number;
+  at: string;
+  /** Name of a node, behind those of the nodes that run the graph that it is in; `/@undo`: what undoes it. */
+  step: string;
+  item: string;
+  level: "error" | "info" | "success" | "warning";
+  message: string;
+  /** Any JSON value. */
+  value: unknown;
+}
+
+/** One page of a list, and where the next one starts (absent on the last). */
+export interface LogLinePage {
+  items: LogLine[];
+  next_cursor: string | null;
 }
 
 /** A mail that nobody sent: this mesh has no mail server, and shows it to its administrators instead. */
@@ -4285,6 +4312,12 @@ export interface RunIncompatible {
   /** The trace id. */
   instance?: string;
   faults: Fault[];
+}
+
+/** What a follower of a run is told of a line: it has the number of the last transition. A number that is missing among those of the lines was not heard of; ListRunLog has it. */
+export interface RunLogChange {
+  seq: number;
+  log: LogLine;
 }
 
 /** No run of the org has this id. */
@@ -5822,6 +5855,8 @@ export interface Operations {
   ListResources: { request: ListResources; answer: ResourcePage };
   /** List the roles that members of the org can have, on one page: those of every org, then its own by key. */
   ListRoles: { request: ListRoles; answer: OrgRolePage };
+  /** List what the steps of a run have said, in the order in which they did. */
+  ListRunLog: { request: ListRunLog; answer: LogLinePage };
   /** List the org's runs, newest first: those for which everything holds that is asked for. */
   ListRuns: { request: ListRuns; answer: RunPage };
   /** List the org's secrets and the caller's own, without their values, oldest first. */
@@ -6041,7 +6076,7 @@ export type OnSocket =
   | "SignalRun";
 
 export interface Topics {
-  [topic: `run/${string}`]: { snapshot: RunSnapshot; change: Transition };
+  [topic: `run/${string}`]: { snapshot: RunSnapshot; change: Transition | RunLogChange };
   [topic: `conversation/${string}`]: { snapshot: ConversationSnapshot; change: ConversationChange };
   "conversations": { snapshot: ParticipationsSnapshot; change: ParticipationChange };
   "asks": { snapshot: InboxSnapshot; change: InboxChange };

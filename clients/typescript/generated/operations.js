@@ -152,6 +152,7 @@ export const operations = {
   ListQuotas: { method: "GET", path: "/quotas" },
   ListResources: { method: "GET", path: "/resources" },
   ListRoles: { method: "GET", path: "/roles" },
+  ListRunLog: { method: "GET", path: "/runs/{run_id}/log" },
   ListRuns: { method: "GET", path: "/runs" },
   ListSecrets: { method: "GET", path: "/secrets" },
   ListSessions: { method: "GET", path: "/sessions" },

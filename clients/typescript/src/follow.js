@@ -5,9 +5,9 @@ import { socket } from "./socket.js";
 
 const ATTEMPTS = 20;
 
-// What continues a cursor stands in a snapshot under these names; what is told beside it (typing, presence) is never kept.
+// What continues a cursor stands in a snapshot under these names; what is told beside it (typing, presence, a run's log) never does.
 const ORDERED = {
-  run: { behind: (data) => data.transitions, kept: () => true },
+  run: { behind: (data) => data.transitions, kept: (change) => !change.log },
   conversation: {
     behind: (data) => data.entries.map((entry) => ({ seq: entry.seq, entry })),
     kept: (change) => Boolean(change.entry),

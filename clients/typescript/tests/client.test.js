@@ -67,6 +67,19 @@ test("where what was missed cannot be told, a snapshot comes again", async () =>
   assert.deepEqual(states, ["live", "lost", "live"]);
 });
 
+test("lines of a run's log are given wherever they come, and are no transitions", async () => {
+  const { polis } = gateway({
+    text:
+      event("snapshot", 2, run(2, at(1, 2))) +
+      event("log", 2, { seq: 2, log: { number: 1 } }) +
+      event("transition", 3, at(3)[0]) +
+      event("log", 3, { seq: 3, log: { number: 2 } }) +
+      event("end", 3, {}),
+  });
+
+  assert.deepEqual(await all(polis.follow("run/a", { after: 0 })), [1, 2, 2, 3, 3].map((n) => `change ${n}`));
+});
+
 test("a gateway that is away is tried again, one that refuses is believed; no address holds the token", async () => {
   const { asked, polis } = gateway({ lost: true }, { status: 503, text: "<html>" }, { status: 403, text: '{"type": "/problems/forbidden"}' });
 

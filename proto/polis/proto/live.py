@@ -24,7 +24,15 @@ from polis.proto.messaging import (
     WatchPresence,
 )
 from polis.proto.registry import load
-from polis.proto.runtime import InboxChange, InboxSnapshot, ListAsks, RunSnapshot, Transition, WatchRun
+from polis.proto.runtime import (
+    InboxChange,
+    InboxSnapshot,
+    ListAsks,
+    RunLogChange,
+    RunSnapshot,
+    Transition,
+    WatchRun,
+)
 
 JSON_PROTOCOL, MSGPACK_PROTOCOL = "polis.v1.json", "polis.v1.msgpack"
 MAX_FRAME = 128 * 1024
@@ -58,12 +66,12 @@ class OrgSnapshot(Struct, frozen=True):
 class TopicKind(NamedTuple):
     """What may be followed. read: the request whose rights it has; of an org those of the events that are shown.
 
-    Of an agent (its id, key or number) those of the org's events are told that are about it, or about runs as it.
+    changes: what is told of it, each as one of these. Of an agent (its id, key or number) those of the org's events are told that are about it, or about runs as it.
     """
 
     name: str
     snapshot: type[Struct]
-    change: type[Struct]
+    changes: tuple[type[Struct], ...]
     read: type[Struct] | None
 
     @property
@@ -73,13 +81,13 @@ class TopicKind(NamedTuple):
 
 
 TOPICS = (
-    TopicKind("run/<id>", RunSnapshot, Transition, WatchRun),
-    TopicKind("conversation/<id>", ConversationSnapshot, ConversationChange, WatchConversation),
-    TopicKind("conversations", ParticipationsSnapshot, ParticipationChange, WatchParticipations),
-    TopicKind("asks", InboxSnapshot, InboxChange, ListAsks),
-    TopicKind("presence", PresenceSnapshot, PresenceChange, WatchPresence),
-    TopicKind("org", OrgSnapshot, OrgEvent, None),
-    TopicKind("agent/<agent>", OrgSnapshot, OrgEvent, GetAgent),
+    TopicKind("run/<id>", RunSnapshot, (Transition, RunLogChange), WatchRun),
+    TopicKind("conversation/<id>", ConversationSnapshot, (ConversationChange,), WatchConversation),
+    TopicKind("conversations", ParticipationsSnapshot, (ParticipationChange,), WatchParticipations),
+    TopicKind("asks", InboxSnapshot, (InboxChange,), ListAsks),
+    TopicKind("presence", PresenceSnapshot, (PresenceChange,), WatchPresence),
+    TopicKind("org", OrgSnapshot, (OrgEvent,), None),
+    TopicKind("agent/<agent>", OrgSnapshot, (OrgEvent,), GetAgent),
 )
 """All of them; the gateway follows each, and the matrix of rights has a row for each."""
 
@@ -98,7 +106,7 @@ Kinds = Annotated[
     tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
     Meta(
         max_length=MAX_WISHES,
-        description="Only changes of these kinds are told; none: all. Of a run its states and `step`, of a conversation"
+        description="Only changes of these kinds are told; none: all. Of a run its states, `step` and `log`, of a conversation"
         " kinds of entries, `typing`, `presence`, `mark` and `stream`, of an org or an agent facts (`runtime.run_succeeded`),"
         " of lists and of presence the fields of a change. One that the topic does not know is refused.",
     ),

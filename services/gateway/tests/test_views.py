@@ -14,7 +14,7 @@ from polis.gateway.heard import heard
 from polis.gateway.sieve import TOLD_EVERY, Sieve
 from polis.gateway.views import StreamView, View
 from polis.proto.messaging import ConversationChange, Entry, Message, Participant, Typing
-from polis.proto.runtime import Transition
+from polis.proto.runtime import LogLine, RunLogChange, Transition
 
 ID, NOW = UUID(int=7), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TOPIC = f"conversation/{ID}"
@@ -45,6 +45,22 @@ def test_only_the_kinds_that_were_asked_for_are_told_and_their_number_is_past_th
     assert (frame["op"], frame["topic"], frame["seq"]) == ("events", TOPIC, 4)
     assert [change["typing"]["principal_id"] for change in frame["data"]] == [str(ID)]
     assert Sieve(kinds=("succeeded",)).chosen([Transition(1, 0, "succeeded"), Transition(2, 0, "x")])
+
+
+def test_a_line_of_a_runs_log_is_of_a_kind_of_its_own():
+    line = LogLine(number=1, at=NOW, step="say", item="-", level="error", message="no", value={"n": 1})
+    things = [RunLogChange(4, line), Transition(5, 0, "succeeded")]
+    lines = View(JSON_FRAMES, kinds=("log",), fields=("log.level", "log.value"))
+
+    frame = msgspec.json.decode(payload(lines.events(f"run/{ID}", 5, things)))
+
+    assert frame["data"] == [{"seq": 4, "log": {"level": "error", "value": {"n": 1}}}]
+    assert not View(JSON_FRAMES, kinds=("step",)).events(f"run/{ID}", 4, things[:1])
+    streamed = StreamView("transition").events(f"run/{ID}", 5, things).decode()
+    assert [one for one in streamed.split("\n") if one.startswith("event")] == [
+        "event: log",
+        "event: transition",
+    ]
 
 
 def test_where_nothing_is_told_an_empty_frame_tells_the_number_now_and_then():

@@ -13,7 +13,7 @@ from polis.gateway.sieve import kind_of
 from polis.proto import Refused
 from polis.proto.live import TOPICS, Subscribe
 from polis.proto.messaging import ConversationChange, ParticipationChange, Presence, PresenceChange, Typing
-from polis.proto.runtime import InboxChange, Step, Transition
+from polis.proto.runtime import InboxChange, LogLine, RunLogChange, Step, Transition
 
 ID, NOW = UUID(int=7), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CONVERSATION = f"conversation/{ID}"
@@ -47,7 +47,7 @@ def test_an_unknown_wish_is_refused_by_its_place_with_what_there_is_instead(topi
 @pytest.mark.parametrize(
     ("topic", "fields"),
     [
-        (f"run/{ID}", ("seq", "state", "step.error", "error.message")),
+        (f"run/{ID}", ("seq", "state", "step.error", "error.message", "log.message", "log.value.n")),
         (CONVERSATION, ("entry.control.control.kind", "entry.message.parts", "stream.text")),
         (CONVERSATION, ("entry.message.attributes.mood", "entry.message.parts.kind", "entry.at.year")),
         ("org", ("kind", "data.agent_id", "data.what.ever")),
@@ -64,6 +64,7 @@ def test_every_kind_by_which_changes_are_sifted_can_be_asked_for():
         "run/<id>": [
             Transition(1, 0, "running"),
             Transition(2, 0, "running", step=Step("note", "log", "Note", "processing", "running")),
+            RunLogChange(2, LogLine(1, NOW, "note", "-", "info", "noted")),
         ],
         "conversation/<id>": [ConversationChange(1, typing=typing)],
         "conversations": [ParticipationChange(1, left=ID)],

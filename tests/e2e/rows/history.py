@@ -23,6 +23,7 @@ async def start_runs(world: World):
 
 ROWS = {
     "get_run_tree": on_run("/runs/{}/tree"),
+    "list_run_log": on_run("/runs/{}/log"),
     "start_runs": start_runs,
     "rerun_run": on_run("/runs/{}/rerun", {"step": "none"}),
     "retry_run": on_run("/runs/{}/retry", {}),

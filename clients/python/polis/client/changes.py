@@ -88,5 +88,5 @@ def _entries(snapshot: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_kept(data: dict[str, Any]) -> bool:
-    """Typing, presence, read marks and streams have the number of the last entry, and are told once."""
-    return not any(data.get(name) for name in ("typing", "presence", "mark", "stream"))
+    """Typing, presence, read marks and streams have the number of the last entry, lines that of the last transition: they are told once."""
+    return not any(data.get(name) for name in ("typing", "presence", "mark", "stream", "log"))

@@ -36,7 +36,7 @@ def types() -> str:
     routed = _routed()
     requests = [o.request for o in routed]
     answers = [o.answer for o in routed if o.answer not in (None, bytes)]
-    live = [kind for topic in TOPICS for kind in (topic.snapshot, topic.change)]
+    live = [kind for topic in TOPICS for kind in (topic.snapshot, *topic.changes)]
     refusals = sorted({*problems(), *MESH_PROBLEMS}, key=lambda p: p.__name__)
     schemas, named = components([*requests, *answers, *live, *refusals], "{name}")
     of_answers = dict(zip(map(id, answers), schemas[len(requests) :], strict=False))
@@ -180,10 +180,14 @@ def _socket(found: Iterable[Operation]) -> str:
 
 def _topics() -> str:
     lines = [
-        f"  {_topic(topic)}: {{ snapshot: {topic.snapshot.__name__}; change: {topic.change.__name__} }};\n"
+        f"  {_topic(topic)}: {{ snapshot: {topic.snapshot.__name__}; change: {_either(topic.changes)} }};\n"
         for topic in TOPICS
     ]
     return f"export interface Topics {{\n{''.join(lines)}}}\n"
+
+
+def _either(kinds: Iterable[type]) -> str:
+    return " | ".join(kind.__name__ for kind in kinds)
 
 
 def _topic(topic: TopicKind) -> str:

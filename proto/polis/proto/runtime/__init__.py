@@ -8,6 +8,7 @@ from polis.proto.runtime.children import *
 from polis.proto.runtime.handing import *
 from polis.proto.runtime.history import *
 from polis.proto.runtime.jobs import *
+from polis.proto.runtime.lines import *
 from polis.proto.runtime.live import *
 from polis.proto.runtime.migration import *
 from polis.proto.runtime.pictures import *

@@ -206,12 +206,6 @@ class RunSnapshot(Struct, frozen=True):
     recovered: bool = True
 
 
-class LiveTransitions(Struct, frozen=True):
-    """What travels on `live.<org>.run.<id>`: transitions that are already in the journal, in order."""
-
-    transitions: tuple[Transition, ...]
-
-
 @problem(status=404)
 class RunNotFound(Problem, frozen=True):
     """No run of the org has this id."""

@@ -46,11 +46,11 @@ class Sieve:
         """Whether changes that are left out pass a number that is told, whatever was left out before."""
         return bool(self.kinds) and seq // TOLD_EVERY != (seq - len(things)) // TOLD_EVERY
 
-    def each(self, things: Sequence[Thing]) -> Iterator[tuple[int, object]]:
-        """Those that are told, one by one, with their numbers."""
+    def each(self, things: Sequence[Thing]) -> Iterator[tuple[Thing, object]]:
+        """Those that are told, one by one, each with what of it is."""
         for thing in things:
             if told := self.chosen((thing,)):
-                yield thing.seq, told[0]
+                yield thing, told[0]
 
     def chosen(self, things: Sequence[Thing]) -> Sequence[object]:
         """Of these changes the ones that are told, with the fields that are."""

@@ -26,7 +26,15 @@ from polis.proto import Refused
 from polis.proto.live import TOPICS
 from polis.proto.messaging import ParticipantChanged
 from polis.proto.problems import Fault, Invalid
-from polis.proto.runtime import RUN_LIVE, TERMINAL, LiveTransitions, RunSnapshot, Transition, WatchRun
+from polis.proto.runtime import (
+    RUN_LIVE,
+    TERMINAL,
+    LiveTransitions,
+    RunLogChange,
+    RunSnapshot,
+    Transition,
+    WatchRun,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,8 +94,11 @@ class RunFeed(Feed):
         return None
 
     def hear(self, message: Message) -> None:
-        if transitions := _decoder.decode(message.payload).transitions:
-            self.told(transitions)
+        told = _decoder.decode(message.payload)
+        if told.lines:  # before what may be the end
+            self.pass_by([RunLogChange(self.last or 0, line) for line in told.lines])
+        if told.transitions:
+            self.told(told.transitions)
 
 
 _decoder = msgspec.json.Decoder(LiveTransitions)

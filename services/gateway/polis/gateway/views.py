@@ -12,6 +12,7 @@ import msgspec
 from polis.gateway.heard import as_told
 from polis.gateway.sieve import sieve
 from polis.gateway.websocket import frames
+from polis.proto.runtime import RunLogChange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ class View:
 
 
 class StreamView:
-    """Server-sent events (WHATWG HTML 9.2). name: what one change is called."""
+    """Server-sent events (WHATWG HTML 9.2). name: what one change is called; a line of a run's log is `log`."""
 
     __slots__ = ("_name", "_sieve")
 
@@ -83,12 +84,15 @@ class StreamView:
         """Each with its number; one that tells a number alone has no name, and is no event to a browser."""
         del topic
         told = [
-            b"id: %d\nevent: %b\ndata: %b\n\n" % (number, self._name, _json.encode(thing))
-            for number, thing in self._sieve.each(things)
+            b"id: %d\nevent: %b\ndata: %b\n\n" % (thing.seq, self._named(thing), _json.encode(shown))
+            for thing, shown in self._sieve.each(things)
         ]
         if self._sieve.passes(seq, things):
             told.append(b"id: %d\n\n" % seq)
         return b"".join(told)
+
+    def _named(self, thing: Thing) -> bytes:
+        return b"log" if isinstance(thing, RunLogChange) else self._name
 
     def end(self, topic: str, seq: int) -> bytes:
         del topic

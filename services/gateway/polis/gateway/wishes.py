@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, get_args
 
-from msgspec import inspect
+from msgspec import Struct, inspect
 
 from polis.proto import Refused
 from polis.proto.contract import events
@@ -34,7 +34,7 @@ def demand_known(wanted: Subscribe) -> None:
         if kind not in kinds_of(topic):
             raise _unknown(f"/kinds/{n}", kinds_of(topic))
     for n, path in enumerate(wanted.fields):
-        if known := _instead(topic.change, path):
+        if known := _instead(topic.changes, path):
             raise _unknown(f"/fields/{n}", known)
 
 
@@ -45,14 +45,18 @@ def _unknown(pointer: str, known: tuple[str, ...]) -> Refused:
 @cache
 def kinds_of(topic: TopicKind) -> tuple[str, ...]:
     """The kinds of its changes (sieve.kind_of)."""
-    if topic.change is Transition:
+    return tuple(kind for change in topic.changes for kind in _kinds(topic, change))
+
+
+def _kinds(topic: TopicKind, change: type[Struct]) -> tuple[str, ...]:
+    if change is Transition:
         return ("step", *_words(RunState))
-    if topic.change is OrgEvent:
+    if change is OrgEvent:
         shown = sorted(f"{event.service}.{event.fact}" for event in events() if event.shown)
         return (ANNOUNCED, *shown) if topic.name == "org" else tuple(shown)
-    if topic.change is ConversationChange:
+    if change is ConversationChange:
         return *_words(EntryKind), *ConversationChange.__struct_fields__[2:]
-    return topic.change.__struct_fields__[1:]
+    return change.__struct_fields__[1:]
 
 
 def _words(literal: object) -> tuple[str, ...]:
@@ -61,9 +65,9 @@ def _words(literal: object) -> tuple[str, ...]:
     return words
 
 
-def _instead(change: type, path: str) -> tuple[str, ...]:
-    """What a change has where this path leads to nothing; none, where it leads somewhere, or what is there is not known."""
-    at, passed = [_described(change)], ""
+def _instead(changes: tuple[type[Struct], ...], path: str) -> tuple[str, ...]:
+    """What changes have where this path leads to nothing; none, where it leads somewhere, or what is there is not known."""
+    at, passed = [_described(change) for change in changes], ""
     for name in path.split("."):
         structs = [each for each in at if isinstance(each, inspect.StructType)]
         if len(structs) < len(at):

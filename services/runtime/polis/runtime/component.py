@@ -22,6 +22,7 @@ from polis.proto.graph import Component, Graph
 from polis.runtime.components import MODULES
 
 if TYPE_CHECKING:
+    from polis.proto.runtime import LineLevel
     from polis.runtime.reach import Reach
 
 Inputs = Mapping[str, object]
@@ -70,6 +71,10 @@ class Step(Protocol):
 
     def heartbeat(self) -> None:
         """Say that the step is alive; one that is silent for longer than its node allows has failed. Progress says so too."""
+        ...
+
+    def say(self, level: LineLevel, message: str, value: object = None) -> None:
+        """Say one line in the run's log. It is kept and told with the outcome of the effect that says it: once, or not at all."""
         ...
 
     def progress(self, done: int, total: int | None = None) -> None:

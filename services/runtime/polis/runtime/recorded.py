@@ -29,6 +29,7 @@ from polis.runtime.engine.machine import Machine
 from polis.runtime.engine.program import Program, compile_program
 from polis.runtime.engine.requests import Ended, HandOver, Launch, Record, Room
 from polis.runtime.engine.undoing import END
+from polis.runtime.runs.lines import LOG
 from polis.runtime.shell.programs import Bundle
 
 if TYPE_CHECKING:
@@ -112,9 +113,13 @@ async def record(database: Database, org_id: UUID, run_id: UUID) -> Recording:
             raise LookupError(f"no run {run_id} of this org that has ended")
         rows = await tx.rows(
             _OutcomeRow,
-            "select node, item, body from runtime.journal where org_id = $1 and run_id = $2 order by node, item",
+            """
+            select node, item, body from runtime.journal
+            where org_id = $1 and run_id = $2 and node <> $3 order by node, item
+            """,
             org_id,
             run_id,
+            LOG,
         )
     return Recording(
         bundle=msgspec.json.decode(row.content, type=Bundle),

@@ -59,6 +59,7 @@ class Double:
         self.sent: list[tuple[str, object]] = []
         self.done: list[tuple[int, int | None]] = []
         self.lines: list[tuple[str, str, dict[str, object]]] = []
+        self.said: list[tuple[str, str, object]] = []
         self.on_room: Callable[[], None] = lambda: None
         self.reach = Within()
 
@@ -80,6 +81,9 @@ class Double:
 
     def cost(self, millionths: int) -> None:
         """Nobody asks what it cost."""
+
+    def say(self, level: str, message: str, value: object = None) -> None:
+        self.said.append((level, message, value))
 
     def progress(self, done: int, total: int | None = None) -> None:
         self.done.append((done, total))

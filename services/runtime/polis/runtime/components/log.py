@@ -1,10 +1,11 @@
-"""The component `log`: the effect is one structured line, so it is journaled and written once for each message."""
+"""The component `log`: one line in the run's log, and in the service's own. An effect: it is journaled, and said once of a message."""
 
 from __future__ import annotations
 
 import msgspec
 from msgspec import Struct
 
+from polis.proto.runtime import LineLevel
 from polis.runtime.component import Inputs, Step, component
 from polis.runtime.components.expressions import compiled
 
@@ -14,15 +15,17 @@ class Config(Struct, frozen=True):
 
     message: str = ""
     expression: str = ""
-    level: str = "info"
+    level: LineLevel = "info"
 
 
 @component("log")
 def log(step: Step, inputs: Inputs) -> None:
     item = inputs["in"]
     config = msgspec.convert(step.config, Config)
-    write = step.log.warning if config.level == "warning" else step.log.info
+    write = step.log.warning if config.level in ("warning", "error") else step.log.info
+    value = compiled(config.expression).value({"item": item}) if config.expression else None
     # `_pii`: nobody but the graph's author knows what the value holds, so exporters drop it.
-    value = {"value_pii": compiled(config.expression).value({"item": item})} if config.expression else {}
-    write("run.logged", message=config.message, key=step.key, **value)
+    with_it = {"value_pii": value} if config.expression else {}
+    write("run.logged", message=config.message, key=step.key, **with_it)
+    step.say(config.level, config.message, value)
     step.emit("out", item)

@@ -14,8 +14,10 @@ from polis.runtime.engine.item import Item
 from polis.runtime.engine.provenance import unapproved
 
 if TYPE_CHECKING:
+    from polis.proto.runtime import LineLevel
     from polis.runtime.engine.bodies import Bodies
     from polis.runtime.engine.frame import Frame
+    from polis.runtime.engine.line import Line
     from polis.runtime.engine.machine import Machine
     from polis.runtime.engine.node import NodeRun
     from polis.runtime.reach import Reach
@@ -84,11 +86,11 @@ class Activation:
     origins: what its inputs were made of. choice: the messages that came together in it, until that is durable. at_work: its attempt that the shell runs. bodies: the graph that it runs, at work.
     streams: emissions go on at once. waits: the attempt that waits for room. cut: a recorded failure of a pure step, which
     ends it at the same emission again. missed: the attempt that has failed, until that is durable. due: when the next attempt
-    is; deferred: that this is durable. outside: what it waits for that another process or the time will bring.
+    is; deferred: that this is durable. line: what it has said in the run's log. outside: what it waits for that another process or the time will bring.
     """
 
     __slots__ = (
-        "accepted", "at_work", "attempt", "bodies", "choice", "cut", "deferred", "due", "failure", "frame", "held", "inputs", "item", "missed", "node", "origins", "outside",
+        "accepted", "at_work", "attempt", "bodies", "choice", "cut", "deferred", "due", "failure", "frame", "held", "inputs", "item", "line", "missed", "node", "origins", "outside",
         "sent", "state", "streams", "waits",
     )  # fmt: skip
 
@@ -112,6 +114,7 @@ class Activation:
         self.missed = 0
         self.due = 0.0
         self.deferred = False
+        self.line: Line | None = None
         self.origins = node.origins
         self.outside: Wait | None = None
 
@@ -229,6 +232,10 @@ class Attempt:
     def heartbeat(self) -> None:
         self.seen = self.activation.machine.clock()
 
+    def say(self, level: LineLevel, message: str, value: object = None) -> None:
+        if self.current:
+            self.activation.machine.attempts.said(self.activation, level, message, value)
+
     def progress(self, done: int, total: int | None = None) -> None:
         self.heartbeat()
         if self.current:
@@ -282,6 +289,9 @@ class InlineStep:
 
     def heartbeat(self) -> None:
         """A function is over before anybody could miss it."""
+
+    def say(self, level: LineLevel, message: str, value: object = None) -> None:
+        """What is computed again would be said again."""
 
     def progress(self, done: int, total: int | None = None) -> None:
         self._node.progress = (done, total)

@@ -22,10 +22,12 @@ from polis.runtime.engine.activation import (
 from polis.runtime.engine.bodies import Bodies
 from polis.runtime.engine.failure import NO_JSON, error_of, may_help, misgiven
 from polis.runtime.engine.inboxes import MAX_QUEUE
+from polis.runtime.engine.line import line
 from polis.runtime.engine.requests import Abort, Launch, Record, Room
 from polis.runtime.engine.timers import Timers
 
 if TYPE_CHECKING:
+    from polis.proto.runtime import LineLevel
     from polis.runtime.engine.frame import Frame
     from polis.runtime.engine.item import Item
     from polis.runtime.engine.machine import Machine
@@ -243,6 +245,10 @@ class Attempts:
             self._stop(attempt)
             self._give_up(activation, cut.failure)
 
+    def said(self, activation: Activation, level: LineLevel, message: str, value: object) -> None:
+        """A line of an attempt that is still waited for: it goes with what that comes to."""
+        activation.line = line(activation, level, message, value)
+
     def miss(self, activation: Activation, failure: Failure) -> None:
         """An attempt had no result: try again, send the error out of its port, or fail the run."""
         self._machine.history.ended(activation, failure)
@@ -256,6 +262,7 @@ class Attempts:
         if node.stage.whole:
             activation.held.clear()
             activation.accepted = activation.sent
+            activation.line = None
         again = retry is not None and may_help(retry, failure) and node.stage.collector is None
         if retry is not None and again and activation.attempt < retry.attempts:
             self._repeat(activation, retry)
@@ -409,7 +416,7 @@ class Attempts:
             return
         if outcome.failure is None:
             activation.held = list(_recorded.decode(body).emitted)
-        self._machine.requests.append(Record(activation, body))
+        self._machine.requests.append(Record(activation, body, activation.line))
         if activation.node.stage.last_effect:
             # Only computing follows, and nobody sees of that before the record that has this outcome in it too.
             activation.state = "done"

@@ -35,6 +35,10 @@ class Exposure(Struct, frozen=True):
             return mark(self.taint)
         return shown(value, [schema])
 
+    def said(self, value: object) -> object:
+        """What it says of its messages, wherever in them that comes from."""
+        return shown(value, ()) if self.taint is None else mark(self.taint)
+
 
 def exposures(plan: Plan, taint: str | None = None) -> list[Exposure]:
     """Of each node, in the plan's order. taint: that of the node that runs this graph."""

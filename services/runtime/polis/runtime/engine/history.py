@@ -221,15 +221,21 @@ class History:
 
     def _value(self, entry: _Entry, value: object) -> msgspec.Raw:
         """A message as it is kept, or how large it was."""
-        try:
-            body = _encode(value)
-        except (*NO_JSON, ValueError):
-            return msgspec.Raw(b'{"left_out":"no JSON value"}')
-        if len(body) > min(VALUE_BYTES, max(0, self._bytes)):
-            return msgspec.Raw(_encode({"left_out_bytes": len(body)}))
-        self._bytes -= len(body)
-        entry.size += len(body)
-        return msgspec.Raw(body)
+        body, size = bounded(value, min(VALUE_BYTES, max(0, self._bytes)))
+        self._bytes -= size
+        entry.size += size
+        return body
+
+
+def bounded(value: object, most: int) -> tuple[msgspec.Raw, int]:
+    """A value as JSON with its bytes; of one that has more than so many, or is none, just that is said, and 0."""
+    try:
+        body = _encode(value)
+    except (*NO_JSON, ValueError):
+        return msgspec.Raw(b'{"left_out":"no JSON value"}'), 0
+    if len(body) > most:
+        return msgspec.Raw(_encode({"left_out_bytes": len(body)})), 0
+    return msgspec.Raw(body), len(body)
 
 
 def _again(activation: Activation, failure: Failure) -> bool:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from polis.proto.runtime import RunError
 from polis.runtime.component import Wait
 from polis.runtime.engine.activation import Activation, Attempt
+from polis.runtime.engine.line import Line
 
 
 class Launch(Struct, frozen=True, eq=False):
@@ -32,11 +33,12 @@ class Room(Struct, frozen=True, eq=False):
 class Record(Struct, frozen=True, eq=False):
     """Make the outcome of an activation durable, before or together with whatever is told of the run afterwards.
 
-    Then call `recorded` with it.
+    Then call `recorded` with it. line: what it has said in the run's log, which is made durable with it.
     """
 
     activation: Activation
     body: bytes
+    line: Line | None = None
 
 
 class Open(Struct, frozen=True, eq=False):

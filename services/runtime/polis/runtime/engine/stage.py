@@ -52,6 +52,7 @@ class Stage:
         "retry",
         "routes",
         "scopes",
+        "shown",
         "silence_s",
         "sorted_ports",
         "sorts",
@@ -104,6 +105,8 @@ class Stage:
         """What is kept of its messages, if anything is."""
         self.last_effect = True
         """Whether nothing behind it has an effect: what follows from its outcome shows with the run's next record."""
+        self.shown: Exposure
+        """What of its messages may be shown."""
         # What may be called is for the implementation to say: the catalog's component may be another org's.
         self.scopes = (*implementation.component.scopes, *implementation.needs(node.config))
         # A pure step that may call nobody awaits nothing but its own step: it is started without a task.
@@ -152,6 +155,7 @@ class Stage:
 
     def record(self, exposure: Exposure, what: str) -> None:
         """Keep its messages, if the graph says so (`record`); then every item is followed by itself."""
+        self.shown = exposure
         if what == "all" or (what == "effects" and self.effects):
             self.exposure = exposure
             self.plain = False

@@ -19,6 +19,7 @@ from polis.runtime.engine.outputs import Outputs
 
 if TYPE_CHECKING:
     from polis.graph import Schema
+    from polis.proto.runtime import LineLevel
     from polis.runtime.component import Inline, Logger
     from polis.runtime.engine.program import Program
     from polis.runtime.engine.stage import Stage
@@ -71,6 +72,9 @@ class _Emitter:
 
     async def room(self) -> None:
         """A function cannot wait."""
+
+    def say(self, level: LineLevel, message: str, value: object = None) -> None:
+        """Only effects say anything."""
 
     def progress(self, done: int, total: int | None = None) -> None:
         """Nobody sees the progress of what is over at once."""

@@ -11,7 +11,7 @@ from polis.proto import Page, Refused, runtime
 from polis.proto.problems import StaleCursor
 from polis.runtime.jobs import costs
 from polis.runtime.own import Own
-from polis.runtime.runs import resolve, search, store
+from polis.runtime.runs import lines, resolve, search, store
 from polis.runtime.runs.search import Wanted
 from polis.service import Context, Handlers
 
@@ -23,6 +23,13 @@ class Position(Struct, frozen=True):
 
     wanted: Wanted
     before: UUID | None = None
+
+
+class LinePosition(Struct, frozen=True):
+    """Where a list of lines goes on, and of which run they are."""
+
+    run_id: UUID
+    number: int = 0
 
 
 @handlers.handles(runtime.ListRuns)
@@ -67,6 +74,16 @@ async def get_timeline(request: runtime.GetTimeline, ctx: Context[Own]) -> runti
         if untaken
         else timeline
     )
+
+
+@handlers.handles(runtime.ListRunLog)
+async def list_run_log(request: runtime.ListRunLog, ctx: Context[Own]) -> Page[runtime.LogLine]:
+    after = ctx.position(request.after, LinePosition) or LinePosition(request.run_id)
+    if after.run_id != request.run_id:
+        raise Refused(StaleCursor())
+    await store.get(ctx.db, request.run_id)
+    found = await lines.behind(ctx.db, request.run_id, after.number, limit=request.limit + 1)
+    return ctx.page(found, limit=request.limit, key=lambda line: LinePosition(request.run_id, line.number))
 
 
 @handlers.handles(runtime.GetOutput)

@@ -17,6 +17,7 @@ from polis.runtime.children import ends
 from polis.runtime.engine.activation import Recorded
 from polis.runtime.engine.item import Item, parse
 from polis.runtime.runs import undo
+from polis.runtime.runs.lines import LOG
 from polis.runtime.shell.journal import end_events
 from polis.runtime.shell.records import RunRow, decode_steps, decode_transitions
 from polis.runtime.waits import kinds, rows
@@ -191,12 +192,14 @@ async def outcomes(tx: Transaction, run_id: UUID) -> dict[tuple[str, Item], Reco
             _JournalRow,
             """
             select node, item, body from runtime.journal
-            where org_id = $1 and run_id = $2 and (node, item) > ($3, $4) order by node, item limit $5
+            where org_id = $1 and run_id = $2 and (node, item) > ($3, $4) and node <> $6
+            order by node, item limit $5
             """,
             tx.org_id,
             run_id,
             *last,
             _PAGE,
+            LOG,
         )
         found.update(((row.node, parse(row.item)), _recorded.decode(row.body)) for row in rows)
         if len(rows) < _PAGE:
@@ -204,11 +207,29 @@ async def outcomes(tx: Transaction, run_id: UUID) -> dict[tuple[str, Item], Reco
         last = (rows[-1].node, rows[-1].item)
 
 
-async def completions(tx: Transaction, run_id: UUID) -> int:
-    """How many outcomes were brought to a run from outside."""
-    found: int = await tx.value(
-        "select completions from runtime.runs where org_id = $1 and id = $2", tx.org_id, run_id
+class Counts(Struct, frozen=True):
+    """How many outcomes were brought to a run from outside, and the last line of its log."""
+
+    completions: int
+    last_line: str | None
+
+
+async def counts(tx: Transaction, run_id: UUID) -> Counts:
+    found = await tx.row(
+        Counts,
+        """
+        select r.completions, (
+            select j.item from runtime.journal j
+            where j.org_id = $1 and j.run_id = $2 and j.node = $3 order by j.item desc limit 1
+        ) as last_line
+        from runtime.runs r where r.org_id = $1 and r.id = $2
+        """,
+        tx.org_id,
+        run_id,
+        LOG,
     )
+    if found is None:
+        raise LookupError(f"no run {run_id}")
     return found
 
 

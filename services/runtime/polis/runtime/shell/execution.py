@@ -67,7 +67,7 @@ class Execution:
         self.ended: Ended | None = None
         self.handed_over: HandOver | None = None
         """It is to end, when what it did is undone."""
-        self.outcomes: list[tuple[Activation, bytes]] = []
+        self.outcomes: list[Record] = []
         self.opened: list[Open] = []
         self.closed: list[Activation] = []
         self.held = True
@@ -243,8 +243,8 @@ class Execution:
                 self._rooms.pop(attempt, None)
                 if (task := self._tasks.pop(attempt, None)) is not None:
                     task.cancel()
-            case Record(activation=activation, body=body):
-                self.outcomes.append((activation, body))
+            case Record():
+                self.outcomes.append(request)
             case Open() | Close():
                 self._wait(request)
             case HandOver() | Ended():

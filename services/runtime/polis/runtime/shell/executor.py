@@ -13,7 +13,7 @@ import msgspec
 from polis.bus import Disconnected
 from polis.db import new_id
 from polis.proto import Refused
-from polis.proto.runtime import RUN_LIVE, LiveTransitions, Run, Step, Transition
+from polis.proto.runtime import RUN_LIVE, LiveTransitions, LogLine, Run, Step, Transition
 from polis.runtime import metrics
 from polis.runtime.shell import ended as told
 from polis.runtime.shell.artifacts import Artifacts
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Between attempts to write while the database cannot be reached."""
+_LINES = 256
+"""Of the lines that steps say between two commits the last ones are told live: so many, and so many in one message."""
+_LINES_AT_ONCE = 32
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -213,14 +216,20 @@ class Executor:
         self.incarnation = new_id()
         self.journal.owner = self.incarnation
 
-    def publish(self, run: Run, transitions: tuple[Transition, ...]) -> None:
+    def publish(self, run: Run, transitions: tuple[Transition, ...], lines: tuple[LogLine, ...] = ()) -> None:
         """Tell whoever watches a run, once it is in the journal. Lossy: they catch up from there."""
-        if transitions:
-            payload = msgspec.json.encode(LiveTransitions(transitions))
-            try:
-                self._kernel.bus.publish(RUN_LIVE.subject(run.org_id, run.id), payload)
-            except Disconnected:
-                log.debug("run.unheard", run_id=str(run.id))
+        lines = lines[-_LINES:]
+        while len(lines) > _LINES_AT_ONCE:
+            self._tell(run, LiveTransitions((), lines[:_LINES_AT_ONCE]))
+            lines = lines[_LINES_AT_ONCE:]
+        if transitions or lines:
+            self._tell(run, LiveTransitions(transitions, lines))
+
+    def _tell(self, run: Run, told: LiveTransitions) -> None:
+        try:
+            self._kernel.bus.publish(RUN_LIVE.subject(run.org_id, run.id), msgspec.json.encode(told))
+        except Disconnected:
+            log.debug("run.unheard", run_id=str(run.id))
 
     # What executions ask for (their Owner).
 
@@ -299,7 +308,7 @@ class Executor:
                 if not await self.write(live, flush):
                     self.lose(live)
                     return
-                self.publish(flush.run, flush.transitions)
+                self.publish(flush.run, flush.transitions, flush.lines)
                 if ended(flush.run.state):
                     self._end(live, flush.run)
                     return

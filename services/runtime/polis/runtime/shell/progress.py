@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.proto.runtime import Run, RunState, Step, Transition
+from polis.proto.runtime import LogLine, Run, RunState, Step, Transition
 from polis.runtime.engine import item as items
 from polis.runtime.engine.undoing import END
+from polis.runtime.runs.lines import outcome as journaled
 from polis.runtime.shell.records import Flush, Outcome, Rest
 from polis.runtime.waits.rows import opening
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from polis.runtime.engine.activation import Activation
+    from polis.runtime.engine.line import Line
+    from polis.runtime.engine.requests import Record
     from polis.runtime.engine.straight import Done
     from polis.runtime.shell.execution import Execution
 
@@ -33,16 +36,18 @@ KEPT_BYTES_S = 100_000
 class Progress:
     """Numbers what happens in one run. `seq` is the last transition that was given out, `run` what it is by then.
 
-    heard: outcomes from outside that this process knows of, of all that the run's row has counted.
+    heard: outcomes from outside that this process knows of, of all that the run's row has counted. said: the last line of
+    its log.
     """
 
-    __slots__ = ("_keep_at", "_tell_at", "epoch", "heard", "run", "seq")
+    __slots__ = ("_keep_at", "_tell_at", "epoch", "heard", "run", "said", "seq")
 
-    def __init__(self, run: Run, *, epoch: int, seq: int, heard: int = 0) -> None:
+    def __init__(self, run: Run, *, epoch: int, seq: int, heard: int = 0, said: int = 0) -> None:
         self.run = run
         self.epoch = epoch
         self.seq = seq
         self.heard = heard
+        self.said = said
         self._tell_at = self._keep_at = 0.0
 
     def flush(self, execution: Execution) -> tuple[Flush, list[Activation]] | None:
@@ -65,7 +70,9 @@ class Progress:
         if tells:
             self._tell_at = now + PROGRESS_S
             transitions = self.transitions(execution, changes)
-        written = tuple(_outcome(*outcome) for outcome in outcomes)
+        lines = tuple(self._line(execution, each, each.line) for each in outcomes if each.line is not None)
+        written = tuple(_outcome(each) for each in outcomes)
+        written += tuple(map(journaled, lines))
         if handed_over is not None:
             # Whoever takes it up next undoes what it did: at once, and whatever it waited for.
             written += (Outcome(END[0], items.text(END[1]), handed_over.verdict),)
@@ -83,8 +90,23 @@ class Progress:
             opened=() if ended or handed_over else tuple(map(opening, opened)),
             closed=tuple((node, items.text(item)) for node, item in (a.place for a in closed)),
             waits=execution.program.waits,
+            lines=lines,
         )
-        return flush, [activation for activation, _ in outcomes]
+        return flush, [each.activation for each in outcomes]
+
+    def _line(self, execution: Execution, record: Record, line: Line) -> LogLine:
+        self.said += 1
+        at_ms = max(0, int((line.at - execution.machine.created_at) * 1000))
+        path, item = record.activation.place
+        return LogLine(
+            number=self.said,
+            at=self.run.created_at + timedelta(milliseconds=at_ms),
+            step=path,
+            item=items.text(item),
+            level=line.level,
+            message=line.message,
+            value=line.value,
+        )
 
     def _attempts(self, execution: Execution, now: float, *, last: bool) -> bytes | None:
         """What is kept of them. A run that takes long has it written on the way, too: of a process that died it is known."""
@@ -146,9 +168,9 @@ def over(run: Run, done: Done) -> tuple[Run, tuple[Transition, ...]]:
     return msgspec.structs.replace(run, state="succeeded", ended_at=ended_at), tuple(given)
 
 
-def _outcome(activation: Activation, body: bytes) -> Outcome:
-    path, item = activation.place
-    return Outcome(path, items.text(item), body)
+def _outcome(record: Record) -> Outcome:
+    path, item = record.activation.place
+    return Outcome(path, items.text(item), record.body)
 
 
 def first(run: Run) -> tuple[Transition, ...]:

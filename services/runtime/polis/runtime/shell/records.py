@@ -9,7 +9,17 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from polis.proto.runtime import TERMINAL, Origin, Run, RunError, RunState, Step, Transition, TriggeredBy
+from polis.proto.runtime import (
+    TERMINAL,
+    LogLine,
+    Origin,
+    Run,
+    RunError,
+    RunState,
+    Step,
+    Transition,
+    TriggeredBy,
+)
 
 if TYPE_CHECKING:
     from polis.runtime.waits.rows import Opening
@@ -64,7 +74,7 @@ class Flush(Struct, frozen=True):
 
     transitions continue the run's sequence, the last of them is its new `seq`. Without any, only outcomes are written
     and nothing is told of the run. attempts: those of its steps, with its last record. opened: what it waits for from now on; closed: for what no more, by node
-    and item. waits: whether it may have waited for anything.
+    and item. waits: whether it may have waited for anything. lines: what its steps have said; they are among the outcomes.
     """
 
     run: Run
@@ -78,6 +88,7 @@ class Flush(Struct, frozen=True):
     waits: bool = False
     rest: Rest | None = None
     attempts: bytes | None = None
+    lines: tuple[LogLine, ...] = ()
 
     @property
     def org_id(self) -> UUID:

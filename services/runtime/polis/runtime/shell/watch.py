@@ -13,6 +13,7 @@ from polis.proto import Refused
 from polis.proto.runtime import RunError, Transition
 from polis.runtime import metrics
 from polis.runtime.runs import store
+from polis.runtime.runs.lines import number
 from polis.runtime.shell import leases
 from polis.runtime.shell.execution import Execution
 from polis.runtime.shell.progress import Progress
@@ -125,7 +126,7 @@ class Watch:
             return
         async with self._database.transaction([run.org_id]) as tx:
             # In this order: what comes in between is among the outcomes, and only wakes the run once more.
-            heard = await store.completions(tx, run.id)
+            counts = await store.counts(tx, run.id)
             waits = await places(tx, run.id)
             recorded = await store.outcomes(tx, run.id)
             stored = await store.program(tx, claimed.program)
@@ -146,7 +147,8 @@ class Watch:
         execution.machine.recall(claimed.steps)
         execution.pause(paused=run.state == "paused")
         execution.machine.history.recall(claimed.attempts)
-        progress = Progress(run, epoch=claimed.epoch, seq=claimed.seq, heard=heard)
+        said = number(counts.last_line)
+        progress = Progress(run, epoch=claimed.epoch, seq=claimed.seq, heard=counts.completions, said=said)
         self._executor.resume(execution, progress, msgspec.json.decode(claimed.input))
 
     async def _fail(self, claimed: Claimed, kind: str, why: str) -> None:
