@@ -88,6 +88,11 @@ class Facts:
         return tuple(found)
 
     @property
+    def told(self) -> tuple[Step, ...]:
+        """What is known without a look at any node."""
+        return tuple(self._steps or self.before.values())
+
+    @property
     def all(self) -> tuple[Step, ...]:
         if not self._steps:
             tallies = self._tallies()

@@ -193,6 +193,13 @@ class Machine:
         if self.state == "running":
             self._end(Ended("cancelled"), "cancelled")
 
+    def break_off(self, failure: Failure) -> Ended | HandOver:
+        """How the run ends whose engine has raised what nobody foresaw: its parts are not asked, nothing is sure of them."""
+        self.state = "failed"
+        self.frame.over = True
+        self.now = self.clock()
+        return self._failed(failure) if self.undoing is None else self.undoing.break_off(failure)
+
     def wait_for_room(self, attempt: Attempt) -> bool:
         """Whether an attempt must wait before it emits more; a Room request ends the wait."""
         return self.attempts.wait_for_room(attempt)
@@ -201,6 +208,11 @@ class Machine:
         """The facts of the steps in which something happened since the last time."""
         changed, self.changed = self.changed, 0
         return self._facts.renewed(changed)
+
+    @property
+    def told(self) -> tuple[Step, ...]:
+        """The facts of all steps as they were told last, by whoever had the run then."""
+        return self._facts.told
 
     def steps(self) -> tuple[Step, ...]:
         """The facts of all steps in topological order, as of the last `changes`."""
@@ -215,13 +227,14 @@ class Machine:
         """End the run because of one of its steps."""
         if self.state != "running":
             return
+        self._end(self._failed(failure), "failed")
+
+    def _failed(self, failure: Failure) -> Ended | HandOver:
         if self.attempts.undoable and self.program.undoes:
             at_ms = max(0, int((self.now - self.created_at) * 1000))
             verdict = Recorded(failure=failure, ended="failed", at_ms=at_ms)
-            self._end(HandOver(msgspec.json.encode(verdict)), "failed")
-        else:
-            error = RunError(failure.step, failure.kind, failure.message)
-            self._end(Ended("failed", error=error), "failed")
+            return HandOver(msgspec.json.encode(verdict))
+        return Ended("failed", error=RunError(failure.step, failure.kind, failure.message))
 
     def conclude(self, ended: Ended) -> None:
         """All is undone that can be."""

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from polis.graph.undo import INPUT, NODE
@@ -113,6 +114,11 @@ class Undoing:
             self._failures.append(Failure(late.kind, late.message, step=f"{undoable.place[0]}/{NODE}"))
         self._end()
 
+    def break_off(self, failure: Failure) -> Ended:
+        """How the run ends if nothing more can be undone, for a reason that lies in none of the steps."""
+        self._failures.append(msgspec.structs.replace(failure, step=NODE))
+        return self._ended()
+
     def _begin(self) -> bool:
         if not self._todo:
             return False
@@ -140,6 +146,9 @@ class Undoing:
             self._failures.append(frame.failed)
 
     def _end(self) -> None:
+        self._machine.conclude(self._ended())
+
+    def _ended(self) -> Ended:
         why = self.verdict.failure
         error = None if why is None else RunError(why.step, why.kind, why.message)
         if self._failures:
@@ -147,8 +156,7 @@ class Undoing:
             first = error or RunError(self._failures[0].step, "undo.failed", "")
             message = f"{first.message}; {told}".removeprefix("; ")[:MAX_MESSAGE]
             error = RunError(first.step, first.kind, message)
-        state = self.verdict.ended or "failed"
-        self._machine.conclude(Ended(state, error=error))
+        return Ended(self.verdict.ended or "failed", error=error)
 
 
 def _nth(undoable: Undoable) -> int:

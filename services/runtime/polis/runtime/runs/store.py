@@ -18,6 +18,7 @@ from polis.runtime.engine.activation import Recorded
 from polis.runtime.engine.item import Item, parse
 from polis.runtime.runs import undo
 from polis.runtime.runs.lines import LOG
+from polis.runtime.shell.breaking import broken_off
 from polis.runtime.shell.journal import end_events
 from polis.runtime.shell.records import RunRow, decode_steps, decode_transitions
 from polis.runtime.waits import kinds, rows
@@ -259,10 +260,7 @@ async def cancel(
     if (undoing := await undo.begin(tx, row.run, at_ms, why)) is not None:
         return undoing, ()
     run = msgspec.structs.replace(row.run, state="cancelled", ended_at=at, error=why)
-    before = decode_steps(row.steps)
-    steps = tuple(_cancelled(step, at_ms) for step in before)
-    changed = [step for step, old in zip(steps, before, strict=True) if step != old]
-    transitions = _numbered(row.seq, at_ms, changed, why)
+    steps, transitions = broken_off(decode_steps(row.steps), row.seq, at_ms, "cancelled", why)
     await tx.execute(
         """
         with ended as (
@@ -298,15 +296,3 @@ async def open_runs_of(tx: Transaction, actor_id: UUID) -> Sequence[UUID]:
         tx.org_id,
         actor_id,
     )
-
-
-def _cancelled(step: Step, at_ms: int) -> Step:
-    if step.state in ("succeeded", "failed", "skipped", "cancelled"):
-        return step
-    ended = at_ms if step.started_ms is not None else None
-    return msgspec.structs.replace(step, state="cancelled", ended_ms=ended)
-
-
-def _numbered(seq: int, at_ms: int, changed: Sequence[Step], why: RunError | None) -> tuple[Transition, ...]:
-    steps = [Transition(seq + n, at_ms, step.state, step) for n, step in enumerate(changed, start=1)]
-    return (*steps, Transition(seq + len(steps) + 1, at_ms, "cancelled", error=why))

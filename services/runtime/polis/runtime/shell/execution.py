@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from polis.runtime.component import Logger, StepFailed
-from polis.runtime.engine.activation import Activation, Attempt, Recorded
+from polis.runtime.engine.activation import Activation, Attempt, Failure, Recorded
 from polis.runtime.engine.machine import Machine
 from polis.runtime.engine.requests import Abort, Close, Ended, HandOver, Launch, Open, Record, Request, Room
 from polis.runtime.shell import coroutines
@@ -28,7 +28,12 @@ SLICE_S = 0.002
 AT_ONCE_S = 0.005
 """A run that ends within this, and has no effects, is executed before it is written, and written once."""
 
+_BROKEN = Failure("internal", "something went wrong inside; the id of the run finds it in the record")
+"""What is told of an exception that nobody foresaw: its text may hold anything."""
+
 Work = Coroutine[object, object, None]
+P = ParamSpec("P")
+T = TypeVar("T")
 _random = Random()  # noqa: S311 - jitter between attempts
 
 
@@ -47,7 +52,8 @@ class Execution:
     """A run that this process executes.
 
     outcomes, opened, closed: what waits to be made durable. ended: how it ended, once it has. held: it is not durable yet that
-    there is such a run, so only what has no effect is done; or it is laid to rest, so nothing is.
+    there is such a run, so only what has no effect is done; or it is laid to rest, so nothing is. broken: its engine has a
+    defect, and is not asked any more.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class Execution:
         self.opened: list[Open] = []
         self.closed: list[Activation] = []
         self.held = True
+        self.broken = False
         self.begun = time.monotonic()
         self.slow_told = False
         self.starter = current()
@@ -106,21 +113,23 @@ class Execution:
             more = self._start_eager() or more
         self.ended = next((request for request in machine.requests if isinstance(request, Ended)), None)
 
-    def go_on(self) -> None:
-        """Execute it on the event loop, now that it is durable that there is such a run."""
+    def go_on(self, inputs: Mapping[str, object] | None = None) -> None:
+        """Execute it on the event loop, now that it is durable that there is such a run. inputs: if they are not delivered yet."""
         self.held = False
+        if inputs is not None:
+            self._ask(self.deliver, inputs)
         self._pump_soon()
 
     def durable(self, activations: list[Activation]) -> None:
         """What waited for these outcomes may happen."""
         for activation in activations:
-            self.machine.recorded(activation)
+            self._ask(self.machine.recorded, activation)
         self._pump_soon()
 
     @property
     def rests(self) -> bool:
         """Whether nothing is under way but waits, and all of it is durable."""
-        return self.machine.rests and not (self.must_write or self.held or self._pumping)
+        return not (self.must_write or self.held or self._pumping) and bool(self._ask(_rests, self.machine))
 
     @property
     def must_write(self) -> bool:
@@ -129,7 +138,7 @@ class Execution:
 
     def completed(self, node: str, item: Item, outcome: Recorded) -> bool:
         """What was waited for has come; false for what is not waited for (any more)."""
-        taken = self.machine.completed(node, item, outcome)
+        taken = bool(self._ask(self.machine.completed, node, item, outcome))
         if taken:
             self._pump_soon()
         return taken
@@ -138,10 +147,7 @@ class Execution:
         """Begin no further step, or go on, as the run's row says."""
         if paused == self.machine.paused:
             return
-        if paused:
-            self.machine.pause()
-        else:
-            self.machine.resume()
+        self._ask(self.machine.pause if paused else self.machine.resume)
         self._pump_soon()
 
     def lie_down(self) -> None:
@@ -151,7 +157,7 @@ class Execution:
 
     def stop(self) -> None:
         """Leave the run: its row is somebody else's, or says that it has ended. Nothing more of it happens here."""
-        self.machine.cancel()
+        self._ask(self.machine.cancel)
         self.machine.requests.clear()
         self._drop_work()
 
@@ -164,12 +170,28 @@ class Execution:
         """A task has ended."""
         self._tasks.pop(attempt, None)
         if error is None:
-            self.machine.finished(attempt)
+            self._ask(self.machine.finished, attempt)
         elif isinstance(error, Exception):
-            self.machine.failed(attempt, error)
+            self._ask(self.machine.failed, attempt, error)
         else:
-            self.machine.failed(attempt, StepFailed("step.cancelled", "it stopped by itself"))
+            self._ask(self.machine.failed, attempt, StepFailed("step.cancelled", "it stopped by itself"))
         self._pump_soon()
+
+    def broke(self, error: Exception) -> None:
+        """The engine has raised what nobody foresaw: the run fails at once, with the outcomes that there are by then."""
+        log.error(
+            "run.broken",
+            org_id=str(self.run.org_id),
+            run_id=str(self.run.id),
+            graph=self.run.graph,
+            exc_info=error,
+        )
+        if not self.broken:
+            self.broken = True
+            self.outcomes += [each for each in self._take_requests() if isinstance(each, Record)]
+            self.ended = self.handed_over = None
+            self._end(self.machine.break_off(_BROKEN))
+        self.owner.changed(self)
 
     # What steps may ask for (the engine's Host).
 
@@ -203,6 +225,16 @@ class Execution:
 
     # Carrying out
 
+    def _ask(self, engine: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What the engine answers; a defect of it is this run's end, and nobody else's."""
+        if self.broken:
+            return None
+        try:
+            return engine(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run would stand where it is
+            self.broke(error)
+            return None
+
     def _pump_soon(self) -> None:
         self._pump_by(self.owner.turns.soon)
 
@@ -213,8 +245,10 @@ class Execution:
 
     def _pump(self) -> None:
         self._pumping = False
-        if self.held:
-            return
+        if not self.held:
+            self._ask(self._give_turn)
+
+    def _give_turn(self) -> None:
         more = self.machine.turn(TURN_S)
         more = self._start_eager() or more
         for request in self._take_requests():
@@ -308,7 +342,7 @@ class Execution:
         self._timer = loop.call_later(max(0.0, due - time.monotonic()), self._wake)
 
     def _wake(self) -> None:
-        self.machine.wake()
+        self._ask(self.machine.wake)
         self._pump_soon()
 
     def _drop_work(self) -> None:
@@ -320,6 +354,10 @@ class Execution:
         self._tasks.clear()
         for task in tasks:
             task.cancel()
+
+
+def _rests(machine: Machine) -> bool:
+    return machine.rests
 
 
 def _work_of(attempt: Attempt) -> Work:

@@ -180,8 +180,7 @@ class Executor:
     def resume(self, execution: Execution, progress: Progress, inputs: Mapping[str, object]) -> None:
         """Execute a run that was taken over."""
         self.drop(execution.run.id)
-        execution.deliver(inputs)
-        self._begin(Live(execution, progress))
+        self._begin(Live(execution, progress), inputs)
 
     async def ended(self, run_id: UUID) -> None:
         """Return when a run is not executed here any more: it has ended, or was lost."""
@@ -284,10 +283,10 @@ class Executor:
             attempts=attempts,
         )
 
-    def _begin(self, live: Live) -> None:
+    def _begin(self, live: Live, inputs: Mapping[str, object] | None = None) -> None:
         self._runs[live.execution.run.id] = live
         metrics.runs_active.set(len(self._runs))
-        live.execution.go_on()
+        live.execution.go_on(inputs)
 
     def _flush_now(self, live: Live) -> None:
         if live.timer is not None:
@@ -310,7 +309,7 @@ class Executor:
                     return
                 self.publish(flush.run, flush.transitions, flush.lines)
                 if ended(flush.run.state):
-                    self._end(live, flush.run)
+                    self._end(live, flush)
                     return
                 if flush.rest is not None:
                     self.drop(run_id)
@@ -354,13 +353,13 @@ class Executor:
             attempt += 1
         return False
 
-    def _end(self, live: Live, run: Run) -> None:
+    def _end(self, live: Live, flush: Flush) -> None:
+        run, machine = flush.run, live.execution.machine
+        self.drop(run.id)  # before anything of it is looked at once more
         metrics.runs_ended.labels(run.state).inc()
         log.info("run.ended", org_id=str(run.org_id), run_id=str(run.id), graph=run.graph, state=run.state)
-        machine = live.execution.machine
-        told.measure(machine.steps(), machine.history.took())
-        told.export(run, live.execution.program, machine.steps(), live.execution.starter)
-        self.drop(live.execution.run.id)
+        told.measure(flush.steps or (), machine.history.took())
+        told.export(run, live.execution.program, flush.steps or (), live.execution.starter)
 
     def lose(self, live: Live) -> None:
         run = live.execution.run

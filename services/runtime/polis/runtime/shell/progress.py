@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -12,18 +12,20 @@ from polis.proto.runtime import LogLine, Run, RunState, Step, Transition
 from polis.runtime.engine import item as items
 from polis.runtime.engine.undoing import END
 from polis.runtime.runs.lines import outcome as journaled
+from polis.runtime.shell.breaking import broken_off
 from polis.runtime.shell.records import Flush, Outcome, Rest
 from polis.runtime.waits.rows import opening
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from polis.runtime.engine.activation import Activation
     from polis.runtime.engine.line import Line
-    from polis.runtime.engine.requests import Record
+    from polis.runtime.engine.requests import Ended, Record
     from polis.runtime.engine.straight import Done
     from polis.runtime.shell.execution import Execution
 
+T = TypeVar("T")
 
 PROGRESS_S = 0.1
 """How often it is written what steps have done, while the run has not ended: what watchers see at the latest."""
@@ -53,8 +55,60 @@ class Progress:
     def flush(self, execution: Execution) -> tuple[Flush, list[Activation]] | None:
         """All that is to be written now, and which outcomes wait for it; None when nothing has happened.
 
-        Outcomes are written at once; what else there is to tell goes with them only now and then.
+        Outcomes are written at once; what else there is to tell goes with them only now and then. Of a run that is broken
+        all is written that is sure of it.
         """
+        taken = None if execution.broken else self._asking(self._flush, execution)
+        return (self._broken_off(execution), []) if execution.broken else taken
+
+    def _asking(self, write: Callable[[Execution], T], execution: Execution) -> T | None:
+        """What is to be written; where the engine fails to say it, nothing of that is told."""
+        before, outcomes = (self.run, self.seq, self.said), execution.outcomes
+        try:
+            return write(execution)
+        except Exception as error:  # noqa: BLE001 - a defect of the engine is this run's end, and nobody else's
+            (self.run, self.seq, self.said), execution.outcomes = before, outcomes
+            execution.broke(error)
+            return None
+
+    def _broken_off(self, execution: Execution) -> Flush:
+        """The end of a run whose engine is not asked any more, or that what it did is to be undone before."""
+        machine, ended = execution.machine, execution.ended
+        outcomes, execution.outcomes = execution.outcomes, []
+        lines, written = self._written(execution, outcomes)
+        steps: tuple[Step, ...] | None = None
+        transitions: tuple[Transition, ...] = ()
+        if ended is not None:
+            at_ms = max(0, int((machine.now - machine.created_at) * 1000))
+            steps, transitions = broken_off(machine.told, self.seq, at_ms, ended.state, ended.error)
+            self.seq = transitions[-1].seq
+            self._end(ended, at_ms)
+        return Flush(
+            run=self.run,
+            epoch=self.epoch,
+            steps=steps,
+            transitions=transitions,
+            outcomes=written,
+            rest=None if ended is not None else Rest(self.heard, self.run.created_at, machine.paused),
+            closed=()
+            if ended is not None
+            else tuple((node, items.text(item)) for node, item in machine.outside.open),
+            waits=execution.program.waits,
+            lines=lines,
+        )
+
+    def _written(
+        self, execution: Execution, outcomes: Sequence[Record]
+    ) -> tuple[tuple[LogLine, ...], tuple[Outcome, ...]]:
+        """What steps have said, and all that goes into the journal."""
+        lines = tuple(self._line(execution, each, each.line) for each in outcomes if each.line is not None)
+        written = (*map(_outcome, outcomes), *map(journaled, lines))
+        if execution.handed_over is None:
+            return lines, written
+        # Whoever takes it up next undoes what it did: at once, and whatever it waited for.
+        return lines, (*written, Outcome(END[0], items.text(END[1]), execution.handed_over.verdict))
+
+    def _flush(self, execution: Execution) -> tuple[Flush, list[Activation]] | None:
         outcomes, execution.outcomes = execution.outcomes, []
         opened, execution.opened = execution.opened, []
         closed, execution.closed = execution.closed, []
@@ -70,12 +124,7 @@ class Progress:
         if tells:
             self._tell_at = now + PROGRESS_S
             transitions = self.transitions(execution, changes)
-        lines = tuple(self._line(execution, each, each.line) for each in outcomes if each.line is not None)
-        written = tuple(_outcome(each) for each in outcomes)
-        written += tuple(map(journaled, lines))
-        if handed_over is not None:
-            # Whoever takes it up next undoes what it did: at once, and whatever it waited for.
-            written += (Outcome(END[0], items.text(END[1]), handed_over.verdict),)
+        lines, written = self._written(execution, outcomes)
         flush = Flush(
             run=self.run,
             epoch=self.epoch,
@@ -116,8 +165,11 @@ class Progress:
         self._keep_at = now + len(kept or b"") / KEPT_BYTES_S
         return kept
 
-    def rest(self, execution: Execution) -> Flush:
-        """The last record of a run before it rests: until a time is over, if nothing that it waits for comes."""
+    def rest(self, execution: Execution) -> Flush | None:
+        """The last record of a run before it rests: until a time is over, if nothing that it waits for comes. None: it is broken."""
+        return self._asking(self._rest, execution)
+
+    def _rest(self, execution: Execution) -> Flush:
         transitions = self.transitions(execution, execution.machine.changes())
         machine = execution.machine
         if not machine.paused:
@@ -147,12 +199,13 @@ class Progress:
             given.append(self._next(at_ms, state))
         given += [self._next(at_ms, step.state, step) for step in changes]
         if ended is not None:
-            ended_at = self.run.created_at + timedelta(milliseconds=at_ms)
-            self.run = msgspec.structs.replace(
-                self.run, state=ended.state, ended_at=ended_at, error=ended.error
-            )
+            self._end(ended, at_ms)
             given.append(msgspec.structs.replace(self._next(at_ms, ended.state), error=ended.error))
         return tuple(given)
+
+    def _end(self, ended: Ended, at_ms: int) -> None:
+        ended_at = self.run.created_at + timedelta(milliseconds=at_ms)
+        self.run = msgspec.structs.replace(self.run, state=ended.state, ended_at=ended_at, error=ended.error)
 
     def _next(self, at_ms: int, state: str, step: Step | None = None) -> Transition:
         self.seq += 1

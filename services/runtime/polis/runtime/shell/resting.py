@@ -33,6 +33,10 @@ class Resting:
             live.flushing = live.resting = True
             live.execution.lie_down()
             flush = live.progress.rest(live.execution)
+            if flush is None:
+                live.flushing = live.resting = False
+                executor.changed(live.execution)
+                return
             executor.start(self._lay_down(live, flush), name="rest")
 
     async def _lay_down(self, live: Live, flush: Flush) -> None:

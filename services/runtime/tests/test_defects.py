@@ -1,0 +1,194 @@
+"""A defect of the engine itself ends the run that it shows in, at once and with what that did, and no other run."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from polis.proto import runtime
+from polis.proto.graph import Compensation, Edge, Graph, GraphInput, GraphOutput, Node, Retry
+from polis.runtime.engine.history import History
+from polis.runtime.engine.machine import Machine
+from polis.runtime.engine.undoing import Undoing
+from polis.testing import eventually
+
+SAID = "what nobody outside may read"
+GRAPH = Graph(
+    nodes={
+        "all": Node("split"),
+        "act": Node("test.effect", retry=Retry(attempts=3, delay_s=0.05)),
+        "say": Node("log"),
+        "go": Node("signal", {"name": "go"}),
+        "list": Node("collect"),
+    },
+    edges=(
+        Edge("all.out", "act.in"), Edge("act.out", "say.in"), Edge("say.out", "go.in"), Edge("go.out", "list.in"),
+    ),
+    inputs={"x": GraphInput("all.in")},
+    outputs={"y": GraphOutput("list.out")},
+)  # fmt: skip
+
+
+@pytest.fixture
+def defect(monkeypatch):
+    """Have a method of the engine raise, for the runs that are named from then on, or that are chosen."""
+
+    def defect(owner, method, chosen=lambda _: False):
+        whole, runs = getattr(owner, method), set()
+
+        def broken(self, *args):
+            run = self.run if isinstance(self, Machine) else self._machine.run
+            if run in runs or chosen(run):
+                raise ZeroDivisionError(SAID)
+            return whole.fget(self) if isinstance(whole, property) else whole(self, *args)
+
+        monkeypatch.setattr(owner, method, property(broken) if isinstance(whole, property) else broken)
+        return runs
+
+    return defect
+
+
+@pytest.fixture
+def told():
+    """What is logged, whatever level was chosen before in this process."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    with capture_logs() as told:
+        yield told
+    structlog.configure(**before)
+
+
+@pytest.fixture
+def ended(ada):
+    async def ended(run):
+        async def look():
+            found = await ada.call(runtime.GetRun(run_id=run.id))
+            return found if found.state in runtime.TERMINAL else None
+
+        return await eventually(look, within_s=10)
+
+    return ended
+
+
+async def signalled(person, *runs, times=2):
+    for run in runs:
+        for _ in range(times):
+            await person.call(runtime.SignalRun(run_id=run.id, name="go"))
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [
+        (Machine, "turn"),
+        (Machine, "finished"),
+        (Machine, "recorded"),
+        (Machine, "completed"),
+        (Machine, "changes"),
+        (Machine, "rests"),
+        (Machine, "succeed"),
+        (History, "written"),
+    ],
+)
+async def test_a_run_whose_engine_has_a_defect_fails_at_once_and_those_beside_it_go_on(
+    ada, played, effects, admin, told, defect, ended, owner, method
+):
+    played.graphs["defect"] = GRAPH
+    effects.gate.clear()
+    request = runtime.StartRun(graph="defect", input={"x": [1, 2]})
+    before, run, behind = [await ada.call(request) for _ in range(3)]
+    broken = defect(owner, method)
+
+    broken.add(str(run.id))
+    effects.gate.set()
+    await signalled(ada, before, behind)
+    await signalled(ada, run, times={"completed": 1, "succeed": 2}.get(method, 0))
+    over = await ended(run)
+
+    assert (over.state, over.error.step, over.error.kind) == ("failed", "", "internal")
+    assert SAID not in over.error.message
+    (line,) = [line for line in told if line["event"] == "run.broken"]
+    assert (line["run_id"], str(line["exc_info"])) == (str(run.id), SAID)
+    assert [(await ended(other)).state for other in (before, behind)] == ["succeeded"] * 2
+    await _is_whole(ada, admin, run)
+    # Whatever was done is in the journal: it may be taken over by another run.
+    acted = await admin.fetchval(
+        "select count(*) from runtime.journal where run_id = $1 and node = 'act'", run.id
+    )
+    assert acted or method in ("turn", "finished")
+
+
+async def _is_whole(ada, admin, run):
+    """It has one end, transitions without a gap, no step that goes on, no wait that is open and no owner."""
+    watched = await ada.call(runtime.WatchRun(run_id=run.id, after=0))
+    assert [t.seq for t in watched.transitions] == list(range(1, watched.seq + 1))
+    assert (watched.transitions[-1].state, watched.transitions[-1].step) == ("failed", None)
+    steps = (await ada.call(runtime.WatchRun(run_id=run.id))).steps
+    assert {step.state for step in steps} <= {"succeeded", "skipped", "cancelled"}
+    assert await admin.fetchval("select owner from runtime.runs where id = $1", run.id) is None
+    assert not await admin.fetchval(
+        "select count(*) from runtime.waits where run_id = $1 and closed_at is null", run.id
+    )
+    facts = await admin.fetch(
+        "select fact from runtime.outbox where entity = $1 and fact <> 'run_slow' order by n", str(run.id)
+    )
+    assert [row["fact"] for row in facts] == ["run_started", "run_failed"]
+
+
+async def test_what_a_run_with_a_defect_has_done_is_undone(ada, played, effects, admin, defect, ended):
+    act = Node("test.effect", compensate=Compensation("test.effect"))
+    played.graphs["defect.undone"] = Graph(
+        nodes={"act": act, "go": Node("signal", {"name": "go"})},
+        edges=(Edge("act.out", "go.in"),),
+        inputs={"x": GraphInput("act.in")},
+    )
+    run = await ada.call(runtime.StartRun(graph="defect.undone", input={"x": 1}))
+    defect(Machine, "completed").add(str(run.id))
+
+    await signalled(ada, run, times=1)
+    over = await ended(run)
+
+    assert (over.state, over.error.kind) == ("failed", "internal")
+    assert effects.keys == [f"{run.id}/act/-", f"{run.id}/act/@undo/-"]
+    assert not await admin.fetchval(
+        "select count(*) from runtime.waits where run_id = $1 and closed_at is null", run.id
+    )
+
+
+async def test_a_defect_in_undoing_ends_the_run_too(ada, played, effects, admin, defect, ended):
+    act = Node("test.effect", compensate=Compensation("test.effect"))
+    played.graphs["defect.undoing"] = Graph(
+        nodes={"act": act, "go": Node("signal", {"name": "go"})},
+        edges=(Edge("act.out", "go.in"),),
+        inputs={"x": GraphInput("act.in")},
+    )
+    run = await ada.call(runtime.StartRun(graph="defect.undoing", input={"x": 1}))
+    acted = "select count(*) from runtime.journal where run_id = $1 and node = 'act'"
+    await eventually(lambda: admin.fetchval(acted, run.id))
+    defect(Undoing, "turn").add(str(run.id))
+
+    await ada.call(runtime.CancelRun(run_id=run.id))
+    over = await ended(run)
+
+    assert (over.state, over.error.kind) == ("cancelled", "undo.failed")
+    assert "something went wrong inside" in over.error.message
+    assert SAID not in over.error.message
+
+
+async def test_a_run_that_is_taken_up_does_not_stand_for_a_defect_in_its_beginning(
+    ada, played, effects, defect, ended
+):
+    played.graphs["defect.queued"] = Graph(
+        nodes={"act": Node("test.effect")},
+        inputs={"x": GraphInput("act.in")},
+        outputs={"y": GraphOutput("act.out")},
+    )
+    first = await ada.call(runtime.StartRun(graph="defect.queued", input={"x": 1}))
+    await ended(first)
+    defect(Machine, "start", lambda run: run != str(first.id))
+
+    again = await ada.call(runtime.RerunRun(run_id=first.id, step="act"))
+
+    assert (again.state, (await ended(again)).error.kind) == ("queued", "internal")
