@@ -13,7 +13,7 @@ import sys
 from polis.proto.graph import Component, Port
 from polis.runtime import component
 from polis.runtime.component import Implementation, StepFailed, implementations
-from polis.runtime.engine import attempts
+from polis.runtime.engine import repeats
 from polis.runtime.service import service
 
 SLOW = Component("test.slow", "", inputs={"in": Port()}, outputs={"out": Port()}, pure=False)
@@ -53,5 +53,5 @@ if __name__ == "__main__":
     implementations()
     component._implementations[SLOW.key] = Implementation(SLOW, task=slow)
     component._implementations[MOODY.key] = Implementation(MOODY, task=moody)
-    attempts.NEAR_S = 0.0
+    repeats.NEAR_S = 0.0
     service.run()

@@ -10,7 +10,7 @@ from polis.proto import runtime
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
 from polis.runtime import component
 from polis.runtime.component import Implementation, StepFailed
-from polis.runtime.engine import attempts
+from polis.runtime.engine import repeats
 from polis.runtime.shell import execution
 from polis.runtime.shell.journal import Journal
 from polis.testing import eventually
@@ -131,7 +131,7 @@ async def test_runs_that_wait_for_their_next_attempt_leave_room_for_others(
 async def test_the_next_attempt_is_made_when_it_is_due_and_counted_on(
     ada, host, start, ended, admin, at_rest, monkeypatch
 ):
-    monkeypatch.setattr(attempts, "NEAR_S", 0.3)
+    monkeypatch.setattr(repeats, "NEAR_S", 0.3)
     run = await start(calls(Retry(attempts=3, delay_s=2.0, factor=1)))
 
     failed = await ended(run)
@@ -150,7 +150,7 @@ async def test_an_attempt_that_becomes_due_while_its_run_is_laid_to_rest_is_made
     host, start, ended, monkeypatch
 ):
     """Laying it to rest takes as long as the database is away."""
-    monkeypatch.setattr(attempts, "NEAR_S", 0.1)
+    monkeypatch.setattr(repeats, "NEAR_S", 0.1)
     back = asyncio.Event()
     flush, held = Journal.flush, []
 

@@ -14,7 +14,7 @@ from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, N
 from polis.proto.problems import Forbidden
 from polis.runtime import component
 from polis.runtime.component import Implementation, StepFailed
-from polis.runtime.engine import attempts
+from polis.runtime.engine import repeats
 from polis.testing import eventually
 
 
@@ -130,7 +130,7 @@ async def test_what_does_not_hold_under_the_other_version_is_listed_and_nothing_
 async def test_a_run_that_waits_for_an_attempt_makes_it_by_the_other_version(
     ada, played, components, activate, monkeypatch, admin
 ):
-    monkeypatch.setattr(attempts, "NEAR_S", 0.0)
+    monkeypatch.setattr(repeats, "NEAR_S", 0.0)
 
     async def away(step, inputs):
         raise StepFailed("test.away", "there is nobody", retryable=True)

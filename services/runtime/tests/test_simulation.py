@@ -14,7 +14,7 @@ import pytest
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
 from polis.runtime.component import Implementation, Inputs, NestedStep, Step, StepFailed, Wait
 from polis.runtime.components.nested import EachGraph, Loop, Once
-from polis.runtime.engine import attempts
+from polis.runtime.engine import repeats
 from polis.runtime.engine.activation import Activation, Failure, Recorded
 from polis.runtime.engine.attempts import Attempts
 from polis.runtime.engine.frame import Frame
@@ -307,7 +307,7 @@ def test_a_run_ends_once_with_the_one_right_result_whatever_happens(seed: int):
 
 @pytest.mark.parametrize("seed", range(SEEDS // 4))
 def test_a_run_that_rests_between_its_attempts_ends_no_otherwise(seed: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(attempts, "NEAR_S", 0.03)
+    monkeypatch.setattr(repeats, "NEAR_S", 0.03)
 
     test_a_run_ends_once_with_the_one_right_result_whatever_happens(seed)
 

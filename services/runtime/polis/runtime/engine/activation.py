@@ -141,20 +141,6 @@ def choice_place(frame: Frame, node: NodeRun) -> tuple[str, Item]:
     return node.stage.path + CHOICE, (*frame.item, node.paired)
 
 
-def missed(recorded: Mapping[tuple[str, Item], Recorded]) -> dict[tuple[str, Item], Recorded]:
-    """By node and item: the last attempt that has failed, of those that the journal has."""
-    found: dict[tuple[str, Item], Recorded] = {}
-    for (path, item), known in recorded.items():
-        if path.endswith(MISSED):
-            place = path.removesuffix(MISSED), item[:-1]
-            found[place] = max(known, found.get(place, known), key=_attempts)
-    return found
-
-
-def _attempts(known: Recorded) -> int:
-    return known.attempts
-
-
 class Attempt:
     """The step that a task, a collector or an effect sees. What it says after its end is not heard."""
 

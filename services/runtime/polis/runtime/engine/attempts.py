@@ -1,4 +1,4 @@
-"""The items at work in a run's nodes: attempts and repetitions, outcomes made durable, results let go in their order."""
+"""The items at work in a run's nodes: their attempts, outcomes made durable, results let go in their order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polis.proto.graph import ERROR_PORT, Retry
+from polis.proto.graph import ERROR_PORT
 from polis.runtime.component import Driver, Inputs, NestedStep, StepFailed
 from polis.runtime.engine.activation import (
     MISSED,
@@ -17,12 +17,12 @@ from polis.runtime.engine.activation import (
     Failure,
     Recorded,
     choice_place,
-    missed,
 )
 from polis.runtime.engine.bodies import Bodies
 from polis.runtime.engine.failure import NO_JSON, error_of, may_help, misgiven
 from polis.runtime.engine.inboxes import MAX_QUEUE
 from polis.runtime.engine.line import line
+from polis.runtime.engine.repeats import Repeats
 from polis.runtime.engine.requests import Abort, Launch, Record, Room
 from polis.runtime.engine.timers import Timers
 
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 MAX_RESULT_BYTES = 1024 * 1024
 """Bytes of an effect's result in the journal."""
 
-NEAR_S = 5.0
-"""The next attempt is waited for in memory if it is due within this: what rests is looked for once a second or so."""
-
 NOT_NEEDED = Failure("step.not_needed", "nobody waits for it any more")
 _recorded = msgspec.json.Decoder(Recorded)
 
@@ -47,37 +44,33 @@ _recorded = msgspec.json.Decoder(Recorded)
 class Attempts:
     """Every item of a run that is followed by itself.
 
-    undoable: outcomes so far that can be undone. running: attempts at work; waiting: those of them that wait for room; recording, retrying: activations in between;
-    deferred: those to be repeated of which it is durable when.
+    undoable: outcomes so far that can be undone. running: attempts at work; waiting: those of them that wait for room;
+    recording: activations in between. repeats: those that are attempted again.
     """
 
     __slots__ = (
-        "_machine", "_missed", "_random", "_recorded", "deferred", "recording", "retrying", "running", "timers", "undoable",
-        "waiting",
+        "_machine", "_recorded", "recording", "repeats", "running", "timers", "undoable", "waiting",
     )  # fmt: skip
 
     def __init__(
         self, machine: Machine, random: Random, recorded: Mapping[tuple[str, Item], Recorded]
     ) -> None:
         self._machine = machine
-        self._random = random
-        self._missed = missed(recorded)
         self._recorded = {place: known for place, known in recorded.items() if not place[0].endswith(MISSED)}
         self.undoable = max((known.nth for known in recorded.values()), default=0)
         self.timers = Timers(machine)
-        self.running = self.waiting = self.recording = self.retrying = self.deferred = 0
+        self.repeats = Repeats(machine, random, recorded)
+        self.running = self.waiting = self.recording = 0
 
     @property
     def stuck(self) -> bool:
         """Whether nothing will happen by itself: every attempt waits for room, and nothing else is under way."""
-        return self.quiet and not (self.retrying or self._machine.outside.open)
+        return self.quiet and not (self.repeats.waiting or self._machine.outside.open)
 
     @property
     def rests(self) -> bool:
         """Whether nothing is at work, and nothing repeated soon: what waits for room is pure, so it is as well begun anew later."""
-        if not self.quiet or self.retrying != self.deferred:
-            return False
-        return not self.retrying or self.timers.next_repeat > self._machine.now + NEAR_S
+        return self.quiet and self.repeats.may_rest
 
     @property
     def quiet(self) -> bool:
@@ -102,10 +95,13 @@ class Attempts:
         """Make durable which messages came together, before anything comes of it; then begin, or fail as is known."""
         activation.choice = choice
         activation.failure = wrong
+        self.record(activation, Recorded(chosen=choice))
+
+    def record(self, activation: Activation, outcome: Recorded) -> None:
+        """Make durable what is none of its results; it goes on when `recorded` is called."""
         activation.state = "recording"
         self.recording += 1
-        body = msgspec.json.encode(Recorded(chosen=choice))
-        self._machine.requests.append(Record(activation, body))
+        self._machine.requests.append(Record(activation, msgspec.json.encode(outcome)))
 
     def add(self, frame: Frame, node: NodeRun, item: Item, inputs: Inputs) -> Activation:
         """Follow an item. What the journal knows of it is replayed at once."""
@@ -115,8 +111,8 @@ class Attempts:
         known = self._recorded.pop(activation.place, None) if self._recorded else None
         if known is not None:
             self._replay(activation, known)
-        elif self._missed and (last := self._missed.pop(activation.place, None)) is not None:
-            self._go_on(activation, last)
+        else:
+            self.repeats.go_on(activation)
         return activation
 
     def begin(self, activation: Activation) -> None:
@@ -158,7 +154,7 @@ class Attempts:
             self._take_off(attempt)  # it is not current any more once its frame is over
             self._machine.requests.append(Abort(attempt))
         elif state == "retrying":
-            self.no_longer_retries(activation)
+            self.repeats.end(activation)
         elif state == "recording":
             self.recording -= 1
         elif state == "waiting":
@@ -214,8 +210,7 @@ class Attempts:
             return
         self.recording -= 1
         if activation.missed:
-            activation.missed = 0
-            self._await(activation)
+            self.repeats.recorded(activation)
         elif activation.choice:
             self._chosen(activation)
         else:
@@ -265,7 +260,7 @@ class Attempts:
             activation.line = None
         again = retry is not None and may_help(retry, failure) and node.stage.collector is None
         if retry is not None and again and activation.attempt < retry.attempts:
-            self._repeat(activation, retry)
+            self.repeats.ask(activation, retry)
         elif ERROR_PORT not in node.stage.routes and ERROR_PORT not in node.stage.exits:
             activation.frame.fail(node, failure)
         elif node.step is not None:
@@ -274,54 +269,6 @@ class Attempts:
             activation.failure = failure
             outcome = Recorded(failure=failure, sent=activation.accepted, attempts=activation.attempt)
             self._record(activation, outcome)
-
-    def _repeat(self, activation: Activation, retry: Retry) -> None:
-        """Make another attempt, after a while. Until one that is far off the run may rest: when it is due is durable."""
-        longest = min(retry.max_delay_s, retry.delay_s * retry.factor ** (activation.attempt - 1))
-        wait_s = self._random.uniform(0, longest)
-        activation.due = self._machine.now + wait_s
-        # What is pure is computed again after a rest, and what it had emitted by now would be missed until then.
-        again = activation.node.step is None and not activation.accepted
-        activation.deferred = wait_s > NEAR_S and again
-        if activation.deferred or activation.node.stage.driver is not None:
-            self._record_miss(activation)
-        else:
-            self._await(activation)
-
-    def _record_miss(self, activation: Activation) -> None:
-        """An attempt counts no more, nor what a graph in a graph did in it, and that is durable before another one does it anew."""
-        at_ms = int((activation.due - self._machine.created_at) * 1000) if activation.deferred else 0
-        # No failure: what is tried again has not failed for good.
-        outcome = Recorded(attempts=activation.attempt, at_ms=at_ms)
-        activation.missed = activation.attempt
-        activation.state = "recording"
-        self.recording += 1
-        self._machine.requests.append(Record(activation, msgspec.json.encode(outcome)))
-
-    def _go_on(self, activation: Activation, last: Recorded) -> None:
-        """Attempts were made before this process had the run: make the next one when it is due."""
-        machine, node = self._machine, activation.node
-        activation.attempt = last.attempts
-        node.attempts += last.attempts
-        node.missed += last.attempts
-        node.error = machine.error_before(node.stage.path)
-        machine.history.missed(activation)
-        activation.due = machine.created_at + last.at_ms / 1000
-        if activation.due > machine.now:
-            activation.deferred = True
-            self._await(activation)
-
-    def _await(self, activation: Activation) -> None:
-        activation.state = activation.node.state = "retrying"
-        activation.frame.touch(activation.node)
-        self.retrying += 1
-        self.deferred += activation.deferred
-        self.timers.repeat(activation, activation.due)
-
-    def no_longer_retries(self, activation: Activation) -> None:
-        """It is begun again, or nobody waits for it any more."""
-        self.retrying -= 1
-        self.deferred -= activation.deferred
 
     def advance(self, activation: Activation) -> None:
         """Let go of what has ended at the head of the window, so that results leave in the order of their items."""

@@ -147,7 +147,7 @@ class Machine:
         if self.paused:
             return self.state == "running" and self.attempts.quiet
         idle = self.state == "running" and not self._is_ready
-        return idle and self.attempts.rests and bool(self.outside.open or self.attempts.retrying)
+        return idle and self.attempts.rests and bool(self.outside.open or self.attempts.repeats.waiting)
 
     def pause(self) -> None:
         """Begin no further step, nor another attempt of one."""

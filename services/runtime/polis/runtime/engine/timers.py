@@ -97,7 +97,7 @@ class Timers:
 
     def _again(self, activation: Activation) -> None:
         if activation.state == "retrying":
-            self._machine.attempts.no_longer_retries(activation)
+            self._machine.attempts.repeats.end(activation)
             self._machine.attempts.begin(activation)
 
     def _judge(self, attempt: Attempt, now: float) -> None:

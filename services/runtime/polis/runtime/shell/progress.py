@@ -175,7 +175,7 @@ class Progress:
         if not machine.paused:
             at_ms = max(0, int((machine.now - machine.created_at) * 1000))
             # Whoever counts on it for an answer still has it at work: it waits for itself, not for others.
-            state: RunState = "running" if machine.attempts.retrying else "waiting"
+            state: RunState = "running" if machine.attempts.repeats.waiting else "waiting"
             self.run = msgspec.structs.replace(self.run, state=state)
             transitions = (*transitions, self._next(at_ms, state))
         until = self.run.created_at + timedelta(seconds=machine.rests_until - machine.created_at)
