@@ -4748,6 +4748,7 @@ export interface StartRun {
   /** `production`, `staging`, ... */
   environment?: string;
   tags?: string[];
+  timeout_s?: number | null;
 }
 
 /** Start a run of one graph for each input: all that fit in one commit, and each of the others says what is wrong. */
@@ -4759,6 +4760,7 @@ export interface StartRuns {
   /** `production`, `staging`, ... */
   environment?: string;
   tags?: string[];
+  timeout_s?: number | null;
 }
 
 /** What a node of the graph has done in a run so far. Times are milliseconds since the run was created. A node of a graph in the graph is one step, behind the node that runs it, with all that it has done in all its turns. done, total: how far it says that it is, in a unit of its own. model: the steps with a model's results that what it gave was made of; approved: those of which people have approved of all that was. */

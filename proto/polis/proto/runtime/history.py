@@ -21,6 +21,7 @@ from polis.proto.runtime.runs import (
     Run,
     RunNotFound,
     RunState,
+    RunTimeout,
 )
 
 MAX_BATCH = 1000
@@ -116,3 +117,4 @@ class StartRuns(Request[Batch], frozen=True):
     agent: AgentRef | None = None
     environment: Environment = "production"
     tags: Tags = ()
+    timeout_s: RunTimeout | None = None

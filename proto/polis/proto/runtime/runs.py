@@ -37,6 +37,15 @@ StepPath = Annotated[
         examples=["each/read"],
     ),
 ]
+RunTimeout = Annotated[
+    float,
+    Meta(
+        gt=0,
+        le=31622400,
+        description="Seconds that the run may take at the most, from its start on; if its graph says less, that holds.",
+        examples=[600],
+    ),
+]
 Milliseconds = Annotated[int, Meta(description="Milliseconds.")]
 OriginKind = Annotated[
     Literal["rerun", "fork", "retry"],
@@ -321,6 +330,7 @@ class StartRun(Request[Run], frozen=True):
     agent: AgentRef | None = None
     environment: Environment = "production"
     tags: Tags = ()
+    timeout_s: RunTimeout | None = None
 
 
 @operation(http="GET /runs", scope="runtime:read", problems=(AgentUnknown,))

@@ -38,7 +38,7 @@ class Machine:
     recorded: outcomes from the journal by (path of the node, item); they are replayed instead of repeated.
     waits: where it waits by the same names, since before this process had it, and by what that will be undone.
     elapsed_s: how long ago the run was created. paused_s: how long of that it was paused, which takes nothing from its
-    time. paused: it begins no further step; what is at work ends. changed: the marks of the nodes in which something has happened.
+    time. timeout_s: what it may take, if that is less than its graph says. paused: it begins no further step; what is at work ends. changed: the marks of the nodes in which something has happened.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Machine:
         waits: Mapping[tuple[str, Item], bytes | None] | None = None,
         elapsed_s: float = 0.0,
         paused_s: float = 0.0,
+        timeout_s: float | None = None,
     ) -> None:
         self.run = run
         self.program = program
@@ -63,7 +64,8 @@ class Machine:
         self.now = clock()
         self.turn_ends = 0.0
         self.created_at = self.now - elapsed_s
-        self.deadline = self.created_at + paused_s + program.graph.timeout_s
+        self._timeout_s = min(program.graph.timeout_s, timeout_s or math.inf)
+        self.deadline = self.created_at + paused_s + self._timeout_s
         self.paused = False
         self._paused_at = 0.0
         self.changed = 0
@@ -172,7 +174,7 @@ class Machine:
             late = next(
                 (n for n in self.nodes if n.state in ("running", "waiting", "retrying")), self.nodes[0]
             )
-            detail = f"the run took longer than {self.program.graph.timeout_s:g} s"
+            detail = f"the run took longer than {self._timeout_s:g} s"
             self.frame.fail(late, Failure("run.timeout", detail))
         self.attempts.timers.wake(self.now)
 

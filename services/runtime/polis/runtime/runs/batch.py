@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from polis.db import Caller
 from polis.proto import Refused, runtime
@@ -83,7 +84,7 @@ def _demand(prepared: _Prepared | Refused) -> _Prepared:
 async def _all(request: runtime.StartRuns, ctx: Context[Own], stack: AsyncExitStack) -> _Prepared:
     executor = ctx.own.executor
     active = await ctx.own.graphs.active(ctx, request.graph, request.environment)
-    bound = active.bound
+    bound = replace(active.bound, timeout_s=request.timeout_s)
     resolve.check_scopes(ctx.actor, bound.program.scopes)
     actor_id = await resolve.actor_id(ctx, request.agent)
     faults = [resolve.input_faults(bound.program.graph, given) for given in request.inputs]

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from polis.db import Caller, Transaction
 from polis.proto import Refused, runtime
 from polis.runtime.own import Own
@@ -128,4 +130,4 @@ async def wanted(
         created_at=ctx.now(),
         tags=tuple(dict.fromkeys(request.tags)),
     )
-    return run, bound
+    return run, bound if request.timeout_s is None else replace(bound, timeout_s=request.timeout_s)

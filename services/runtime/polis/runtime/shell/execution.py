@@ -64,6 +64,7 @@ class Execution:
         *,
         age_s: float = 0.0,
         paused_s: float = 0.0,
+        timeout_s: float | None = None,
         recorded: Mapping[tuple[str, Item], Recorded] | None = None,
         waits: Mapping[tuple[str, Item], bytes | None] | None = None,
     ) -> None:
@@ -92,6 +93,7 @@ class Execution:
             waits=waits,
             elapsed_s=age_s,
             paused_s=paused_s,
+            timeout_s=timeout_s,
         )
         self._tasks: dict[Attempt, asyncio.Task[None]] = {}
         self._rooms: dict[Attempt, asyncio.Future[None]] = {}

@@ -134,7 +134,7 @@ class Executor:
             run, transitions = over(run, done)
             admission = self._admission(run, bound, inputs, done.steps, transitions, output=done.output)
             return Started(admission, None, bound.program)
-        execution = Execution(run, bound.program, self)
+        execution = Execution(run, bound.program, self, timeout_s=bound.timeout_s)
         progress = Progress(run, epoch=1, seq=1)
         transitions = first(run)
         execution.deliver(inputs)
@@ -281,6 +281,7 @@ class Executor:
             owner=self.incarnation if run.state == "running" else None,
             output=output,
             attempts=attempts,
+            timeout_s=bound.timeout_s,
         )
 
     def _begin(self, live: Live, inputs: Mapping[str, object] | None = None) -> None:

@@ -62,8 +62,12 @@ class Journal:
     async def _admit_at_once(
         self, callers: Sequence[Caller], admissions: Sequence[Admission]
     ) -> list[bool | None]:
-        """Those whose programs are stored and that are found by no tag; of the others None."""
-        chosen = [n for n, a in enumerate(admissions) if a.content is None and not a.run.tags]
+        """Those whose programs are stored, and of which nothing else is kept; of the others None."""
+        chosen = [
+            n
+            for n, a in enumerate(admissions)
+            if a.content is None and not a.run.tags and a.timeout_s is None
+        ]
         answers: list[bool | None] = [None] * len(admissions)
         if not chosen:
             return answers
@@ -159,6 +163,7 @@ async def _insert(tx: Transaction, callers: Sequence[Caller], admissions: Sequen
     await _keep_programs(tx, orgs, admissions)
     await tx.value(_ADMIT, *_admitted(callers, admissions), *columns(()))
     await _keep_tags(tx, orgs, [admission.run for admission in admissions])
+    await _keep_timeouts(tx, orgs, admissions)
     for caller, admission in zip(callers, admissions, strict=True):
         for event in _events(admission.run):
             await tx.emit(event, trace=caller.trace)
@@ -236,6 +241,21 @@ async def _keep_tags(tx: Transaction, orgs: Sequence[UUID], runs: Sequence[Run])
             [org for org, _, _ in rows],
             [tag for _, tag, _ in rows],
             [run_id for _, _, run_id in rows],
+        )
+
+
+async def _keep_timeouts(tx: Transaction, orgs: Sequence[UUID], admissions: Sequence[Admission]) -> None:
+    rows = [(org, a) for org, a in zip(orgs, admissions, strict=True) if a.timeout_s is not None]
+    if rows:
+        await tx.execute(
+            """
+            update runtime.runs r set timeout_s = t.timeout_s
+            from unnest($1::uuid[], $2::uuid[], $3::float8[]) as t (org_id, id, timeout_s)
+            where r.org_id = t.org_id and r.id = t.id
+            """,
+            [org for org, _ in rows],
+            [admission.run.id for _, admission in rows],
+            [admission.timeout_s for _, admission in rows],
         )
 
 

@@ -34,6 +34,7 @@ class _ClaimedRow(RunRow, frozen=True):
     paused_s: float
     age_s: float
     attempts: bytes | None
+    timeout_s: float | None
 
 
 async def register(database: Database, name: str, incarnation: UUID) -> None:
@@ -155,7 +156,7 @@ async def claim(
             returning r.id, r.org_id, r.graph, r.digest, r.state, r.actor_id, r.started_by, r.created_at, r.started_at,
                 r.ended_at, r.error, r.tags, r.parent_id, r.origin_id, r.origin_kind, r.origin_step, r.trigger_id,
                 r.occurrence, r.epoch, r.seq,
-                r.program, r.input, r.steps, r.lost, r.paused_s, r.attempts,
+                r.program, r.input, r.steps, r.lost, r.paused_s, r.attempts, r.timeout_s,
                 extract(epoch from clock_timestamp() - r.created_at)::float8 as age_s
             """,
             incarnation,
@@ -176,6 +177,7 @@ async def claim(
                 row.lost,
                 row.paused_s,
                 row.attempts,
+                row.timeout_s,
             )
             for row in rows
         ]

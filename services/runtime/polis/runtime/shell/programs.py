@@ -57,12 +57,13 @@ class ResolvedGraph(Struct, frozen=True):
 
 
 class Bound(Struct, frozen=True):
-    """A compiled program, and the bytes by which another process would compile it."""
+    """A compiled program, and the bytes by which another process would compile it. timeout_s: what a run of it may take."""
 
     digest: str
     content: bytes
     program: Program
     straight: Straight | None
+    timeout_s: float | None = None
 
 
 class Programs:

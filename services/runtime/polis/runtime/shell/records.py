@@ -43,6 +43,7 @@ class Admission(Struct, frozen=True):
     owner: UUID | None
     output: bytes | None = None
     attempts: bytes | None = None
+    timeout_s: float | None = None
 
     @property
     def org_id(self) -> UUID:
@@ -115,6 +116,7 @@ class Claimed(Struct, frozen=True):
     lost: int
     paused_s: float
     attempts: bytes | None
+    timeout_s: float | None
 
 
 class RunRow(Struct, frozen=True):

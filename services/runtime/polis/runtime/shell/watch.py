@@ -141,6 +141,7 @@ class Watch:
             self._executor,
             age_s=claimed.age_s,
             paused_s=claimed.paused_s,
+            timeout_s=claimed.timeout_s,
             recorded=recorded,
             waits=waits,
         )
