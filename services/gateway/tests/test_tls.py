@@ -46,6 +46,19 @@ async def https(port, issued):
         yield https
 
 
+@pytest.fixture
+async def alone(stage, issued):
+    """Starts one gateway, whatever else there are: what counts connections before anybody says HTTP."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**changes):
+            settings = stage.settings("gateway", **issued.settings, **changes)
+            running = await stack.enter_async_context(serving(service, settings))
+            return running.port, stack.aclose
+
+        yield start
+
+
 async def shown(port):
     """The certificate that a new connection is shown."""
     context = ssl.create_default_context()
@@ -97,9 +110,9 @@ async def test_what_is_no_tls_or_too_old_is_not_answered(port, issued):
         await asyncio.open_connection("127.0.0.1", port, ssl=old)
 
 
-async def test_who_never_begins_a_handshake_is_left(stage, issued, monkeypatch):
+async def test_who_never_begins_a_handshake_is_left(alone, monkeypatch):
     monkeypatch.setattr(handshakes, "HANDSHAKE_S", 0.2)
-    port = (await stage.start("gateway", **issued.settings)).port
+    port, _ = await alone()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     assert await asyncio.wait_for(reader.read(), 30) == b""
@@ -111,9 +124,9 @@ async def test_who_never_begins_a_handshake_is_left(stage, issued, monkeypatch):
     [{"sockets_per_address": 2}, {"connections": 2, "trusted_proxies": "127.0.0.1"}],
     ids=["of one address", "in all"],
 )
-async def test_so_many_handshakes_are_under_way_and_no_more(stage, issued, monkeypatch, bounds):
+async def test_so_many_handshakes_are_under_way_and_no_more(alone, issued, monkeypatch, bounds):
     monkeypatch.setattr(handshakes, "HANDSHAKE_S", 600.0)
-    port = (await stage.start("gateway", **issued.settings, **bounds)).port
+    port, _ = await alone(**bounds)
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
 
     async def served():
@@ -184,17 +197,16 @@ def test_handshakes_are_made_on_the_loop_that_services_run_on(issued):
         assert runner.run(greeted(issued)) == (b"hello", set())
 
 
-async def test_who_has_not_agreed_yet_is_let_go_when_the_port_closes(stage, issued, monkeypatch):
+async def test_who_has_not_agreed_yet_is_let_go_when_the_port_closes(alone, monkeypatch):
     monkeypatch.setattr(handshakes, "HANDSHAKE_S", 600.0)
-    settings = stage.settings("gateway", drain_s=60, **issued.settings)
-    async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(serving(service, settings))
-        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        writer.write(b"\x16")
-        async with asyncio.timeout(30):
-            await stack.aclose()
-            with suppress(ConnectionError):
-                assert await reader.read() == b""
+    port, stop = await alone(drain_s=60)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"\x16")
+
+    async with asyncio.timeout(30):
+        await stop()
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
     writer.close()
 
 
