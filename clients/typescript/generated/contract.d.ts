@@ -2422,6 +2422,11 @@ export interface LeaveConversation {
   conversation_id: string;
 }
 
+/** Leave an org of the caller's, as if taken out of it: with one's keys, grants and own secrets. */
+export interface LeaveOrg {
+  org_id: string;
+}
+
 /** The size of the body has to be announced with Content-Length. */
 export interface LengthRequired {
   type: "/problems/gateway/length-required";
@@ -5795,6 +5800,8 @@ export interface Operations {
   KeepMessageDraft: { request: KeepMessageDraft; answer: MessageDraft };
   /** Take part no more, or decline an invitation. */
   LeaveConversation: { request: LeaveConversation; answer: null };
+  /** Leave an org of the caller's, as if taken out of it: with one's keys, grants and own secrets. */
+  LeaveOrg: { request: LeaveOrg; answer: null };
   /** Say what the org's API keys may do at the most, from within a minute on; null lifts the limit. */
   LimitKeys: { request: LimitKeys; answer: OrgSettings };
   /** List the accounts of the mesh, the newest first, or the one of an address. */

@@ -121,6 +121,7 @@ export const operations = {
   JoinConversation: { method: "POST", path: "/conversations/{conversation_id}/join", idempotent: true },
   KeepMessageDraft: { method: "PUT", path: "/conversations/{conversation_id}/draft", idempotent: true, socket: true },
   LeaveConversation: { method: "POST", path: "/conversations/{conversation_id}/leave", idempotent: true },
+  LeaveOrg: { method: "DELETE", path: "/me/memberships/{org_id}", idempotent: true },
   LimitKeys: { method: "PUT", path: "/org/key-scopes", idempotent: true },
   ListAccounts: { method: "GET", path: "/accounts" },
   ListActivations: { method: "GET", path: "/resources/{resource_id}/activations" },

@@ -10,17 +10,23 @@ import pytest
 from polis.proto.identity import (
     ChangeRole,
     CreateAgent,
+    CreateKey,
     CreateOrg,
     GetMe,
     InvitationNotFound,
     InviteMember,
     LastOwner,
+    LeaveOrg,
+    ListAudit,
     ListMembers,
     MemberNotFound,
+    OrgNotFound,
     Refresh,
     RemoveMember,
     SignIn,
+    SignInKey,
     SignUp,
+    WrongCredentials,
 )
 from polis.proto.problems import Forbidden, StaleCursor
 from polis.testing import eventually
@@ -68,6 +74,60 @@ async def test_a_removed_member_loses_the_org_at_once_and_the_account_stays(
     problem = await refused(anybody.using(renewed.access_token).call(ListMembers(), org=ada.org_id))
     assert problem == Forbidden(scope="org")
     assert await refused(ada.call(RemoveMember(cem.id))) == MemberNotFound(principal_id=cem.id)
+
+
+@pytest.mark.parametrize("role", ["viewer", "admin"])
+async def test_whoever_leaves_an_org_is_gone_as_if_removed(
+    ada, join, anybody, as_service, email, facts, ended, refused, role
+):
+    cem = await join(ada, role)
+    own = await cem.call(CreateOrg("Own"))
+    if role == "admin":
+        key = (await cem.call(CreateKey("ci", ("catalog:read",)))).secret
+        invited = await cem.call(InviteMember(email("x")))
+
+    await cem.call(LeaveOrg(ada.org_id))
+
+    await ended(cem)
+    assert await facts(ada.org_id, "member_removed") == [
+        {"org_id": str(ada.org_id), "principal_id": str(cem.id)}
+    ]
+    told = (await ada.call(ListAudit())).items[0]
+    assert (told.action, told.actor_id, told.subject) == ("member.removed", cem.id, str(cem.id))
+    assert [m.principal_id for m in (await ada.call(ListMembers())).items] == [ada.id]
+    renewed = await anybody.call(Refresh(cem.refresh_token))
+    assert (renewed.me.org_id, renewed.me.role) == (own.id, "owner")
+    if role == "admin":
+        assert await refused((await as_service("gateway")).call(SignInKey(key))) == WrongCredentials()
+        request = SignUp(invited.email, PASSWORD, "X", invitation=invited.token)
+        assert await refused(anybody.call(request)) == InvitationNotFound()
+
+
+async def test_who_asks_again_to_leave_leaves_no_other_org(ada, ben, join, anybody, email, ended, refused):
+    """Whose answer was lost finds itself in another org when it comes back with the next token."""
+    cem = await join(ada, "member")
+    own = await cem.call(CreateOrg("Own"))
+    await cem.call(LeaveOrg(ada.org_id), key="leave")
+    await ended(cem)
+    renewed = await anybody.call(Refresh(cem.refresh_token))
+    again = anybody.using(renewed.access_token)
+
+    for org_id in (ada.org_id, ben.org_id, uuid4()):
+        assert await refused(again.call(LeaveOrg(org_id), key="leave")) == OrgNotFound(org_id=org_id)
+
+    assert [m.org.id for m in (await again.call(GetMe())).memberships] == [own.id]
+    assert [m.principal_id for m in (await ben.call(ListMembers())).items] == [ben.id]
+
+
+async def test_two_owners_who_leave_at_once_leave_one(ada, join):
+    bea = await join(ada, "owner", "Bea")
+
+    results = await asyncio.gather(
+        ada.call(LeaveOrg(ada.org_id)), bea.call(LeaveOrg(ada.org_id)), return_exceptions=True
+    )
+
+    refusals = [result.problem for result in results if isinstance(result, Exception)]
+    assert refusals == [LastOwner()]
 
 
 async def test_who_is_in_no_org_can_sign_in_and_found_one(ada, join, anybody, ended, refused):
@@ -130,6 +190,7 @@ async def test_the_last_owner_stays(ada, join, refused, facts):
 
     assert await refused(ada.call(ChangeRole(ada.id, "admin"))) == LastOwner()
     assert await refused(ada.call(RemoveMember(ada.id))) == LastOwner()
+    assert await refused(ada.call(LeaveOrg(ada.org_id))) == LastOwner()
 
     assert await facts(ada.org_id) == before
     assert await ada.call(GetMe()) == ada.me

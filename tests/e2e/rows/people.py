@@ -18,6 +18,7 @@ ROWS: dict[str, Any] = {
     "list_sessions": fixed("/sessions"),
     "end_session": fixed(f"/sessions/{uuid4()}"),
     "end_other_sessions": fixed("/sessions"),
+    "leave_org": fixed(f"/me/memberships/{uuid4()}"),
     "confirm_identity": fixed("/sessions/confirm", {"password": "wrong"}),
     "sign_in_second_factor": fixed("/sign-in/second-factor", {"ticket": "wrong", "code": "000000"}),
     "get_second_factor": fixed("/me/totp"),
@@ -45,6 +46,7 @@ ALSO_ALLOWED: dict[tuple[str, str], set[int]] = {
     ("change_password", "allowed"): {422},  # and a wrong password
     ("confirm_identity", "allowed"): {422},
     ("end_session", "allowed"): {404},  # and no session of the caller's
+    ("leave_org", "allowed"): {404},  # nor is anybody in an org of this id
     ("confirm_totp", "allowed"): {404, 422},  # nobody here has a second factor
     ("remove_totp", "allowed"): {404},
     ("new_recovery_codes", "allowed"): {404},

@@ -212,6 +212,13 @@ class RemoveMember(Request[None], frozen=True):
     principal_id: UUID
 
 
+@operation(http="DELETE /me/memberships/{org_id}", scope=SIGNED_IN, problems=(OrgNotFound, LastOwner))
+class LeaveOrg(Request[None], frozen=True):
+    """Leave an org of the caller's, as if taken out of it: with one's keys, grants and own secrets."""
+
+    org_id: UUID
+
+
 @operation(http="GET /invitations", scope="identity:members")
 class ListInvitations(Request[Page[OpenInvitation]], frozen=True):
     """List the open invitations of the org, oldest first."""

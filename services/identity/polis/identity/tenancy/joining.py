@@ -49,13 +49,18 @@ async def join_accepted(
 
 
 async def forget_role(
-    ctx: Context[Own], tx: Transaction, holders: Sequence[orgs.Holder], *, now: frozenset[str] | None
+    ctx: Context[Own],
+    tx: Transaction,
+    org_id: UUID,
+    holders: Sequence[orgs.Holder],
+    *,
+    now: frozenset[str] | None,
 ) -> None:
     """Have every token refused that tells of these members' old role, and end what that role had invited.
 
     now: the scopes of the new role; None for members who leave, whose keys, grants and secrets end too.
     """
-    at, org_id = ctx.now(), ctx.actor.org_id
+    at = ctx.now()
     await narrowing.end_tokens(tx, org_id, holders, ctx.own.config, at)
     if now is None:
         for holder in holders:

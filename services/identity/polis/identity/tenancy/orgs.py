@@ -21,6 +21,7 @@ from polis.proto.identity import (
     Membership,
     Org,
     OrgCreated,
+    OrgNotFound,
     OrgRenamed,
     OrgSettings,
     Role,
@@ -229,6 +230,24 @@ async def lock(tx: Transaction, actor: Actor, scope: str = MANAGES_MEMBERS) -> f
         scopes &= frozenset() if place is None else scopes_of(place.role, place.scopes)
     demand(scopes, scope)
     return scopes
+
+
+async def lock_own(tx: Transaction, org_id: UUID, account_id: UUID) -> Role:
+    """Lock an org against other changes of its members, for one of them; its role. Refused(OrgNotFound) for others."""
+    await tx.value(
+        """
+        select true from identity.orgs o
+        where o.org_id = $1
+            and exists (select from identity.memberships where org_id = $1 and account_id = $2)
+        for no key update of o
+        """,
+        org_id,
+        account_id,
+    )
+    role = await role_of(tx, org_id, account_id)
+    if role is None:
+        raise Refused(OrgNotFound(org_id=org_id))
+    return role
 
 
 async def role_of(tx: Transaction, org_id: UUID, account_id: UUID) -> Role | None:

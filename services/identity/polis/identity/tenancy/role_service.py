@@ -42,7 +42,7 @@ async def update_role(request: identity.UpdateRole, ctx: Context[Own]) -> identi
         await roles.update(tx, org_id, new)
         if set(old.scopes) - set(new.scopes):
             holders = await orgs.renew_sids(tx, org_id, new.key)
-            await joining.forget_role(ctx, tx, holders, now=frozenset(new.scopes))
+            await joining.forget_role(ctx, tx, org_id, holders, now=frozenset(new.scopes))
         await tell(ctx, tx, "role.changed", new.key, scopes=" ".join(new.scopes))
         return tx.answer(new)
 

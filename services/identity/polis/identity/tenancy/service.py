@@ -98,7 +98,7 @@ async def change_role(request: identity.ChangeRole, ctx: Context[Own]) -> identi
         if member.role == request.role:
             return tx.answer(member)
         sid = await orgs.change_role(tx, org_id, account_id, request.role, sid=ctx.new_id())
-        await joining.forget_role(ctx, tx, (orgs.Holder(account_id, sid),), now=frozenset(new.scopes))
+        await joining.forget_role(ctx, tx, org_id, (orgs.Holder(account_id, sid),), now=frozenset(new.scopes))
         await tell(ctx, tx, "member.role_changed", account_id, old=member.role, new=request.role)
         return tx.answer(await orgs.member(tx, org_id, account_id))
 
@@ -110,10 +110,26 @@ async def remove_member(request: identity.RemoveMember, ctx: Context[Own]) -> No
         scopes = await orgs.lock(tx, ctx.actor)
         member = await orgs.member(tx, org_id, account_id)
         orgs.demand(scopes, *(await roles.find(tx, org_id, member.role)).scopes)
-        old = await orgs.remove(tx, org_id, account_id)
-        await joining.forget_role(ctx, tx, (orgs.Holder(account_id, old),), now=None)
-        await tell(ctx, tx, "member.removed", account_id, role=member.role)
+        await _take_out(ctx, tx, org_id, account_id, member.role)
         return tx.answer(None)
+
+
+@handlers.handles(identity.LeaveOrg)
+async def leave_org(request: identity.LeaveOrg, ctx: Context[Own]) -> None:
+    own_session(ctx)
+    org_id, account_id = request.org_id, ctx.actor.principal_id
+    async with ctx.transaction(org_id) as tx:
+        role = await orgs.lock_own(tx, org_id, account_id)
+        await _take_out(ctx, tx, org_id, account_id, role)
+        return tx.answer(None)
+
+
+async def _take_out(
+    ctx: Context[Own], tx: Transaction, org_id: UUID, account_id: UUID, role: identity.Role
+) -> None:
+    sid = await orgs.remove(tx, org_id, account_id)
+    await joining.forget_role(ctx, tx, org_id, (orgs.Holder(account_id, sid),), now=None)
+    await tell(ctx, tx, "member.removed", account_id, org_id=org_id, role=role)
 
 
 @handlers.handles(identity.InviteMember)
