@@ -885,7 +885,7 @@ export interface ClaimAdministrator {
   email: string;
   /** At least 10 characters. */
   password: string;
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters. */
   name: string;
 }
 
@@ -1168,7 +1168,7 @@ export interface ConversationSnapshot {
 export interface CreateAgent {
   /** Short name of an agent, unique in its org. */
   key: string;
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters. */
   name: string;
   /** Application: a program of the org. */
   kind?: "agent" | "application";
@@ -1207,7 +1207,7 @@ export interface CreateConversation {
 
 /** Create a key for the caller, with scopes that the caller holds; the secret is shown this once. What it may do at any moment is what the key, its owner's role and the org allow. */
 export interface CreateKey {
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters. */
   name: string;
   scopes: string[];
   expires_at?: string | null;
@@ -1216,7 +1216,7 @@ export interface CreateKey {
 
 /** Create an org; the caller, a user, is its owner. */
 export interface CreateOrg {
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters. */
   name: string;
 }
 
@@ -1236,7 +1236,7 @@ export interface CreateResource {
 export interface CreateRole {
   /** `owner`, `admin`, `member`, `viewer`, or a role of the org's own. */
   key: string;
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters. */
   name: string;
   scopes: string[];
 }
@@ -1261,7 +1261,7 @@ export interface CreateUnit {
   kind: "application" | "project" | "service";
   /** Short name, unique among its kind in the org. */
   key: string;
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters. */
   name: string;
   parent_id?: string | null;
 }
@@ -3992,14 +3992,14 @@ export interface RemovedSince {
 
 /** Give the org another name. */
 export interface RenameOrg {
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters. */
   name: string;
 }
 
 /** Give a unit another name. */
 export interface RenameUnit {
   unit_id: string;
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters. */
   name: string;
 }
 
@@ -4633,7 +4633,7 @@ export interface SignUp {
   email: string;
   /** At least 10 characters. */
   password: string;
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters. */
   name: string;
   org_name?: string | null;
   invitation?: string | null;

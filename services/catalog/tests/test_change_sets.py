@@ -38,7 +38,7 @@ from polis.proto.catalog import (
     VersionNotFound,
     WithdrawChangeSet,
 )
-from polis.proto.problems import Invalid
+from polis.proto.problems import Fault, Invalid
 from polis.testing import eventually
 from services.catalog.tests.changing import activate, active, deactivate, export, own, put
 
@@ -100,6 +100,18 @@ async def test_changes_that_make_no_sense_are_refused_when_they_are_proposed(pro
         problem = await refused(propose(put("rule"), bad))
         assert isinstance(problem, Invalid)
         assert problem.faults[0].pointer == f"/changes/1/{field}"
+
+
+async def test_a_name_in_a_change_is_what_a_name_may_be(ada, propose, refused):
+    faults = [Fault("/changes/1/name", "it shows nothing, or has control characters")]
+    wrong = (put("rule", name="Rule"), put("other", name="Ru\u202ele"))
+
+    problem = await refused(propose(*wrong))
+    assert list(problem.faults) == faults
+    found = await propose()
+    problem = await refused(ada.call(AddChanges(found.id, wrong)))
+    assert list(problem.faults) == faults
+    assert await ada.call(AddChanges(found.id, (put("rule", name=""),)))
 
 
 async def test_a_set_for_review_is_applied_once_somebody_else_approved_it(ada, propose, refused):

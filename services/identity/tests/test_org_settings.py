@@ -5,7 +5,9 @@ from __future__ import annotations
 from uuid import uuid4
 
 from polis.proto.identity import (
+    CreateAgent,
     CreateKey,
+    CreateOrg,
     GetMe,
     GetOrg,
     InvitationNotFound,
@@ -29,6 +31,18 @@ async def test_an_org_is_renamed_by_whoever_manages_it(ada, join, refused, facts
     assert await cem.call(GetOrg()) == renamed
     assert await refused(cem.call(RenameOrg("Mine"))) == Forbidden(scope="identity:access")
     assert [fact["org"]["name"] for fact in await facts(ada.org_id, "org_renamed")] == ["Other"]
+
+
+async def test_a_name_that_hides_or_turns_text_is_refused_and_one_of_before_is_told(ada, refused, rows):
+    for name in ("  ", "\u200b", "Acme\u202ecod.exe", "Ac\x9bme"):
+        for request in (CreateOrg(name), RenameOrg(name), CreateAgent("sarah", name)):
+            problem = await refused(ada.call(request))
+            assert [fault.pointer for fault in problem.faults] == ["/name"]
+    await rows("update identity.orgs set name = $2 where org_id = $1", ada.org_id, "Acme\u202e")
+
+    assert (await ada.call(GetOrg())).org.name == "Acme\u202e"
+    assert (await ada.call(GetMe())).memberships[0].org.name == "Acme\u202e"
+    assert (await ada.call(RenameOrg("می\u200cنویسم"))).org.name == "می\u200cنویسم"
 
 
 async def test_keys_do_what_the_org_leaves_to_them_until_the_limit_is_lifted(ada, anybody, as_service):

@@ -17,6 +17,7 @@ from polis.proto.catalog.words import (
     Content,
     Digest,
     Environment,
+    NewTitle,
     Note,
     ResourceKey,
     ResourceType,
@@ -192,7 +193,7 @@ class ChangeSetUndone(Event, frozen=True):
 class CreateChangeSet(Request[ChangeSet], frozen=True):
     """Propose changes of several resources. Nothing changes before the set is applied."""
 
-    title: Title
+    title: NewTitle
     changes: Changes = ()
     review: bool = True
 
@@ -334,7 +335,7 @@ class RestoreMoment(Request[ChangeSet], frozen=True):
     """
 
     at: Time
-    title: Title = ""
+    title: NewTitle = ""
     without_removed: bool = False
 
 

@@ -11,6 +11,7 @@ from polis.proto.catalog.words import (
     MAX_BODY,
     Content,
     Environment,
+    NewTitle,
     Note,
     ResourceKey,
     ResourceType,
@@ -137,7 +138,7 @@ class CreateResource(Request[Resource], frozen=True):
     type: ResourceType
     key: ResourceKey
     content: Content
-    name: Title = ""
+    name: NewTitle = ""
     visibility: Visibility = "org"
     tags: Tags = ()
 
@@ -192,7 +193,7 @@ class ChangeResource(Request[Resource], frozen=True):
     """Change what is said of a resource; what is absent stays. Creator, owners and admins may change its visibility."""
 
     resource_id: UUID
-    name: Title | None = None
+    name: NewTitle | None = None
     visibility: Visibility | None = None
     tags: Tags | None = None
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from polis.proto.catalog.resources import ForeignResource, ResourceNotFound
 from polis.proto.catalog.versions import VersionNotFound
-from polis.proto.catalog.words import Title, VersionName, VersionNumber
+from polis.proto.catalog.words import NewTitle, Title, VersionName, VersionNumber
 from polis.proto.contract import Cursor, Limit, Page, Problem, Request, Time, operation, problem
 
 PublicKey = Annotated[
@@ -83,7 +83,7 @@ class AddPublisherKey(Request[PublisherKey], frozen=True):
     `proof` signs, with the key that belongs to it, the UTF-8 of `polis publisher key `, the caller's principal id.
     """
 
-    name: Title
+    name: NewTitle
     public_key: PublicKey
     proof: SignatureText
 

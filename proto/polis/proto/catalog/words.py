@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from polis.proto.names import TITLE
+
 ResourceType = Annotated[
     Literal[
         "component", "graph", "assistant", "context", "integration", "executor", "ruleset", "policy", "place"
@@ -52,6 +54,7 @@ Digest = Annotated[
     ),
 ]
 Title = Annotated[str, Meta(max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)", examples=["E-mail digest"])]
+NewTitle = Annotated[str, Meta(max_length=120, pattern=TITLE, examples=["E-mail digest"])]
 Changelog = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$", examples=["Drops bulk mail first."])]
 Revision = Annotated[
     int, Meta(ge=1, le=2_000_000_000, description="Counts the changes of a resource's draft.")

@@ -22,7 +22,7 @@ from polis.proto.contract import (
 from polis.proto.identity.orgs import OrgNotFound
 from polis.proto.identity.people import EmailTaken, Session
 from polis.proto.identity.tokens import AccessToken
-from polis.proto.identity.words import Email, GivenEmail, Name, Password, Token
+from polis.proto.identity.words import Email, GivenEmail, NewName, Password, Token
 
 Reason = Annotated[
     str,
@@ -94,7 +94,7 @@ class ClaimAdministrator(Request[Session], frozen=True):
     token: Token
     email: Email
     password: Password
-    name: Name
+    name: NewName
 
 
 @operation(

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, Time, event, operation, problem
 from polis.proto.identity.units import UnitNotFound
-from polis.proto.identity.words import AgentKey, AgentNumber, AgentRef, Name, Overlap, Scopes
+from polis.proto.identity.words import AgentKey, AgentNumber, AgentRef, Name, NewName, Overlap, Scopes
 
 AgentKind = Annotated[Literal["agent", "application"], Meta(description="Application: a program of the org.")]
 CREDENTIALS = 5
@@ -133,7 +133,7 @@ class CreateAgent(Request[AgentCredential], frozen=True):
     """
 
     key: AgentKey
-    name: Name
+    name: NewName
     kind: AgentKind = "agent"
     number: AgentNumber | None = None
     unit_id: UUID | None = None
@@ -146,7 +146,7 @@ class ListAgents(Request[Page[Agent]], frozen=True):
 
     after: Cursor | None = None
     limit: Limit = 50
-    name: Name | None = None
+    name: NewName | None = None
     kind: AgentKind | None = None
     unit_id: UUID | None = None
 
@@ -168,7 +168,7 @@ class UpdateAgent(Request[Agent], frozen=True):
     """Give an agent another name, unit or limit; what is left out stays. Its tokens end when it may do less."""
 
     agent: AgentRef
-    name: Name | None = None
+    name: NewName | None = None
     unit_id: UUID | None = None
     scopes: Scopes | None = None
 

@@ -22,7 +22,7 @@ from polis.proto.contract import (
 )
 from polis.proto.identity.tokens import AccessToken, WrongCredentials
 from polis.proto.identity.units import UnitNotFound
-from polis.proto.identity.words import Name, Overlap, Scopes
+from polis.proto.identity.words import Name, NewName, Overlap, Scopes
 
 KEY_TOKEN_S = 60
 """Lifetime of the tokens that keys are traded for."""
@@ -88,7 +88,7 @@ class CreateKey(Request[NewKey], frozen=True):
     What it may do at any moment is what the key, its owner's role and the org allow.
     """
 
-    name: Name
+    name: NewName
     scopes: Scopes
     expires_at: Time | None = None
     unit_id: UUID | None = None

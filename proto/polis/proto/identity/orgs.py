@@ -20,7 +20,7 @@ from polis.proto.contract import (
     problem,
 )
 from polis.proto.identity.roles import RoleNotFound
-from polis.proto.identity.words import Email, Name, Role, Scopes, Token
+from polis.proto.identity.words import Email, Name, NewName, Role, Scopes, Token
 
 
 class Org(Struct, frozen=True):
@@ -151,7 +151,7 @@ class MemberRemoved(Event, frozen=True):
 class CreateOrg(Request[Org], frozen=True):
     """Create an org; the caller, a user, is its owner."""
 
-    name: Name
+    name: NewName
 
 
 @operation(http="GET /org", scope="identity:read")
@@ -163,7 +163,7 @@ class GetOrg(Request[OrgSettings], frozen=True):
 class RenameOrg(Request[OrgSettings], frozen=True):
     """Give the org another name."""
 
-    name: Name
+    name: NewName
 
 
 @operation(http="PUT /org/key-scopes", scope="identity:access")

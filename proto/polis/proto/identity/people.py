@@ -9,7 +9,16 @@ from msgspec import Struct
 from polis.proto.contract import PUBLIC, SIGNED_IN, Event, Problem, Request, Time, event, operation, problem
 from polis.proto.identity.orgs import InvitationNotFound, Membership, OrgNotFound
 from polis.proto.identity.tokens import AccessToken, WrongCredentials
-from polis.proto.identity.words import Email, GivenEmail, GivenPassword, Name, Password, PrincipalKind, Token
+from polis.proto.identity.words import (
+    Email,
+    GivenEmail,
+    GivenPassword,
+    Name,
+    NewName,
+    Password,
+    PrincipalKind,
+    Token,
+)
 from polis.proto.registry import SERVICES
 
 
@@ -126,8 +135,8 @@ class SignUp(Request[Session], frozen=True):
 
     email: Email
     password: Password
-    name: Name
-    org_name: Name | None = None
+    name: NewName
+    org_name: NewName | None = None
     invitation: Token | None = None
     confirmation: Token | None = None
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from polis.proto.contract import Event, Page, Problem, Request, Time, event, operation, problem
-from polis.proto.identity.words import Name, Role, Scope
+from polis.proto.identity.words import Name, NewName, Role, Scope
 
 RoleScopes = Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=64)]
 
@@ -64,7 +64,7 @@ class CreateRole(Request[OrgRole], frozen=True):
     """Create a role of the org's own, with scopes that the caller holds."""
 
     key: Role
-    name: Name
+    name: NewName
     scopes: RoleScopes
 
 
@@ -78,7 +78,7 @@ class UpdateRole(Request[OrgRole], frozen=True):
     """Change the name or the scopes of a role of the org's own. Members' tokens end when it may do less."""
 
     role: Role
-    name: Name | None = None
+    name: NewName | None = None
     scopes: RoleScopes | None = None
 
 

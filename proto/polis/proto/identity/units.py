@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from polis.proto.contract import Cursor, Event, Limit, Page, Problem, Request, Time, event, operation, problem
-from polis.proto.identity.words import Key, Name
+from polis.proto.identity.words import Key, Name, NewName
 
 UnitKind = Annotated[
     Literal["project", "application", "service"],
@@ -87,7 +87,7 @@ class CreateUnit(Request[Unit], frozen=True):
 
     kind: UnitKind
     key: Key
-    name: Name
+    name: NewName
     parent_id: UUID | None = None
 
 
@@ -113,7 +113,7 @@ class RenameUnit(Request[Unit], frozen=True):
     """Give a unit another name."""
 
     unit_id: UUID
-    name: Name
+    name: NewName
 
 
 @operation(http="DELETE /units/{unit_id}", scope="identity:units", problems=(UnitNotFound, UnitInUse))

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from polis.proto.names import NAME
+
 # `(?!\n)`: in Python's dialect `$` also matches before a newline at the end; in JSON Schema's it does not.
 Email = Annotated[
     str,
@@ -43,6 +45,16 @@ Name = Annotated[
         max_length=120,
         pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)",
         description="A name for people to read.",
+        examples=["Ada Lovelace"],
+    ),
+]
+NewName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=120,
+        pattern=NAME,
+        description="A name for people to read, with something to see and no control characters.",
         examples=["Ada Lovelace"],
     ),
 ]

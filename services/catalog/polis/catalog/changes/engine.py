@@ -7,6 +7,7 @@ uses is known only while it is made; and towards single requests resources are l
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +22,7 @@ from polis.catalog.versions import rows as versions
 from polis.db import new_id
 from polis.proto import Refused
 from polis.proto.catalog import InUse, PlannedStep, Resource, ResourceNotFound
+from polis.proto.names import TITLE
 from polis.proto.problems import Fault, Invalid
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 Name = tuple[str, str]
 """Type and key of a resource."""
 State = list["Change"]
+_TITLE = re.compile(TITLE)
+"""A change tells also what was, so its type binds its name less."""
 
 
 class Made:
@@ -72,6 +76,8 @@ def faults(changes: Sequence[Change]) -> list[Fault]:
             found.append(Fault(f"/changes/{n}/content", "an action takes a content or a number, or neither"))
         if change.number is not None and change.action != "activate":
             found.append(Fault(f"/changes/{n}/number", f"it means nothing to `{change.action}`"))
+        if change.name is not None and not _TITLE.search(change.name):
+            found.append(Fault(f"/changes/{n}/name", "it shows nothing, or has control characters"))
         found += _unsigned(n, change)
     return found
 
