@@ -3834,7 +3834,7 @@ export interface Quota {
   set_at: string;
 }
 
-/** The org has as much of this as it may; what is deleted or expires makes room. */
+/** The org, or a resource, has as much of this as it may; what is deleted, withdrawn, revoked or expires makes room. */
 export interface QuotaExceeded {
   type: "/problems/catalog/quota-exceeded";
   /** For people; may change. */
@@ -3844,7 +3844,7 @@ export interface QuotaExceeded {
   detail?: string;
   /** The trace id. */
   instance?: string;
-  quota: "open_uploads" | "stored_bytes";
+  quota: "open_change_sets" | "open_uploads" | "publisher_keys" | "stored_bytes" | "versions";
   limit: number;
   used: number;
 }

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from polis.catalog.access import Viewer
-from polis.catalog.changes import engine
+from polis.catalog.changes import engine, sets
+from polis.catalog.versions import rows as versions
 from polis.javascript import Pool
 from polis.proto import Refused
 from polis.proto.catalog import (
@@ -31,8 +32,10 @@ from polis.proto.catalog import (
     PlanOutdated,
     PublishVersion,
     PutDraft,
+    QuotaExceeded,
     ResolveResource,
     ResourceNotFound,
+    RestoreMoment,
     ReviewChangeSet,
     UndoChangeSet,
     VersionNotFound,
@@ -112,6 +115,39 @@ async def test_a_name_in_a_change_is_what_a_name_may_be(ada, propose, refused):
     problem = await refused(ada.call(AddChanges(found.id, wrong)))
     assert list(problem.faults) == faults
     assert await ada.call(AddChanges(found.id, (put("rule", name=""),)))
+
+
+async def test_an_org_proposes_so_many_sets_and_what_ends_one_makes_room(
+    ada, ben, make, propose, refused, monkeypatch
+):
+    monkeypatch.setattr(sets, "MAX_OPEN_SETS", 2)
+    await make(put("rule"))
+    waiting = [await propose(put("rule", {"n": 1})), await propose(review=True)]
+    full = QuotaExceeded(quota="open_change_sets", limit=2, used=2)
+
+    assert await refused(propose()) == full
+    assert await refused(ada.call(RestoreMoment(datetime.now(UTC)))) == full
+    assert await propose(client=ben)
+    await ada.call(ApplyChangeSet(waiting[0].id))
+    await ada.call(WithdrawChangeSet(waiting[1].id))
+    at_once = await asyncio.gather(*(propose() for _ in range(6)), return_exceptions=True)
+
+    assert [each.problem for each in at_once if isinstance(each, Refused)] == [full] * 4
+
+
+async def test_a_resource_has_so_many_versions(ada, make, propose, refused, monkeypatch):
+    await make(put("rule"), activate("rule"))
+    monkeypatch.setattr(versions, "MAX_VERSIONS", 1)
+    found = await propose(put("rule", {"n": 2}), activate("rule"))
+    full = QuotaExceeded(quota="versions", limit=1, used=1)
+
+    assert await refused(ada.call(PlanChangeSet(found.id))) == full
+    assert await refused(ada.call(ApplyChangeSet(found.id))) == full
+    assert await active(ada, "rule") == {"of": "rule"}
+    rule = (await own(ada))["rule"]
+    assert (await ada.call(PublishVersion(rule.id))).number == 1
+    await ada.call(PutDraft(rule.id, rule.revision, {"n": 2}))
+    assert await refused(ada.call(PublishVersion(rule.id))) == full
 
 
 async def test_a_set_for_review_is_applied_once_somebody_else_approved_it(ada, propose, refused):

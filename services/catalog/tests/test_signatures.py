@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from polis.catalog.signatures import rows
 from polis.proto.catalog import (
     AddPublisherKey,
     CreateResource,
@@ -19,6 +20,7 @@ from polis.proto.catalog import (
     PublisherKeyNotFound,
     PublisherKeyTaken,
     PublishVersion,
+    QuotaExceeded,
     ResourceNotFound,
     RevokePublisherKey,
     SignatureInvalid,
@@ -78,6 +80,18 @@ async def test_a_version_is_vouched_for_and_any_reader_can_check_it(ada, ben, pe
     public.verify(base64.urlsafe_b64decode(read.signature + "=="), statement(version))
     assert (read.principal_id, read.revoked_at) == (ada.principal_id, None)
     assert await ada.call(SignVersion(version.resource_id, "1", key.id, read.signature)) == signed
+
+
+async def test_an_org_has_so_many_keys_and_revoking_one_makes_room(ada, ben, pen, refused, monkeypatch):
+    monkeypatch.setattr(rows, "MAX_PUBLISHER_KEYS", 2)
+    key = await ada.call(pen.add(ada.principal_id))
+    await ada.call(Pen().add(ada.principal_id))
+
+    full = QuotaExceeded(quota="publisher_keys", limit=2, used=2)
+    assert await refused(ada.call(Pen().add(ada.principal_id))) == full
+    assert await ben.call(Pen().add(ben.principal_id))
+    await ada.call(RevokePublisherKey(key.id))
+    assert await ada.call(Pen().add(ada.principal_id))
 
 
 async def test_what_is_not_signed_by_the_key_is_refused(ada, pen, publish, refused):

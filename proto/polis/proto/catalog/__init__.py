@@ -2,6 +2,7 @@
 
 from polis.proto.catalog.activations import *
 from polis.proto.catalog.artifacts import *
+from polis.proto.catalog.bounds import *
 from polis.proto.catalog.changes import *
 from polis.proto.catalog.effective import *
 from polis.proto.catalog.resources import *

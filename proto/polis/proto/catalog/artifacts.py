@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from polis.proto.catalog.bounds import QuotaExceeded
 from polis.proto.catalog.words import Digest, Visibility
 from polis.proto.contract import (
     Cursor,
@@ -114,15 +115,6 @@ class UploadIncomplete(Problem, frozen=True):
     """Parts are missing, or their size or SHA-256 is not what was announced."""
 
     reason: str
-
-
-@problem(status=429)
-class QuotaExceeded(Problem, frozen=True):
-    """The org has as much of this as it may; what is deleted or expires makes room."""
-
-    quota: Literal["open_uploads", "stored_bytes"]
-    limit: int
-    used: int
 
 
 @event(entity="artifact_id")

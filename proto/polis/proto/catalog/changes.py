@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from polis.proto.catalog.activations import BreaksGraphs
+from polis.proto.catalog.bounds import QuotaExceeded
 from polis.proto.catalog.resources import ContentInvalid, InUse, KeyTaken, ResourceNotFound
 from polis.proto.catalog.signatures import PublicKey, SignatureText
 from polis.proto.catalog.versions import DependencyGone, VersionNotFound
@@ -189,7 +190,12 @@ class ChangeSetUndone(Event, frozen=True):
     set_id: UUID
 
 
-@operation(http="POST /change-sets", scope="catalog:write", problems=(ChangeSetTooLarge,), max_body=MAX_BODY)
+@operation(
+    http="POST /change-sets",
+    scope="catalog:write",
+    problems=(ChangeSetTooLarge, QuotaExceeded),
+    max_body=MAX_BODY,
+)
 class CreateChangeSet(Request[ChangeSet], frozen=True):
     """Propose changes of several resources. Nothing changes before the set is applied."""
 
@@ -249,6 +255,7 @@ class ListChanges(Request[Page[Change]], frozen=True):
         VersionNotFound,
         InUse,
         DependencyGone,
+        QuotaExceeded,
     ),
 )
 class PlanChangeSet(Request[Plan], frozen=True):
@@ -286,6 +293,7 @@ class ReviewChangeSet(Request[ChangeSet], frozen=True):
         VersionNotFound,
         InUse,
         DependencyGone,
+        QuotaExceeded,
     ),
 )
 class ApplyChangeSet(Request[ChangeSet], frozen=True):
@@ -306,6 +314,7 @@ class ApplyChangeSet(Request[ChangeSet], frozen=True):
         InUse,
         DependencyGone,
         BreaksGraphs,
+        QuotaExceeded,
     ),
 )
 class UndoChangeSet(Request[ChangeSet], frozen=True):
@@ -326,7 +335,7 @@ class WithdrawChangeSet(Request[None], frozen=True):
 @operation(
     http="POST /moments",
     scope="catalog:write",
-    problems=(RemovedSince, ChangeSetTooLarge),
+    problems=(RemovedSince, ChangeSetTooLarge, QuotaExceeded),
 )
 class RestoreMoment(Request[ChangeSet], frozen=True):
     """Propose a set that leads back to a moment, for owners and admins.

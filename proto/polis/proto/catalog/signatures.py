@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from polis.proto.catalog.bounds import QuotaExceeded
 from polis.proto.catalog.resources import ForeignResource, ResourceNotFound
 from polis.proto.catalog.versions import VersionNotFound
 from polis.proto.catalog.words import NewTitle, Title, VersionName, VersionNumber
@@ -74,7 +75,7 @@ class SignatureInvalid(Problem, frozen=True):
 @operation(
     http="POST /publisher-keys",
     scope="catalog:write",
-    problems=(PublisherKeyTaken, SignatureInvalid),
+    problems=(PublisherKeyTaken, SignatureInvalid, QuotaExceeded),
     by_person=True,
 )
 class AddPublisherKey(Request[PublisherKey], frozen=True):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from polis.proto.catalog.bounds import QuotaExceeded
 from polis.proto.catalog.resources import ContentInvalid, ForeignResource, ResourceNotFound, RevisionConflict
 from polis.proto.catalog.words import (
     Changelog,
@@ -67,7 +68,7 @@ class VersionPublished(Event, frozen=True):
 @operation(
     http="POST /resources/{resource_id}/versions",
     scope="catalog:write",
-    problems=(ResourceNotFound, ForeignResource, RevisionConflict, ContentInvalid),
+    problems=(ResourceNotFound, ForeignResource, RevisionConflict, ContentInvalid, QuotaExceeded),
 )
 class PublishVersion(Request[Version], frozen=True):
     """Publish the draft as an immutable version. Unchanged content gives the latest version again."""

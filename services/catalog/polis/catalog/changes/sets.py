@@ -12,12 +12,14 @@ from msgspec import Struct
 from polis.proto import Refused
 from polis.proto.catalog import (
     MAX_CHANGES,
+    MAX_OPEN_SETS,
     MAX_SET_BYTES,
     Change,
     ChangeSet,
     ChangeSetNotFound,
     ChangeSetState,
     ChangeSetTooLarge,
+    QuotaExceeded,
     SetStatus,
 )
 
@@ -66,6 +68,22 @@ class Effect(Struct, frozen=True):
 async def create(
     tx: Transaction, org_id: UUID, set_id: UUID, title: str, *, review: bool, by: UUID, at: datetime
 ) -> ChangeSet:
+    """A new set without changes. Refused(QuotaExceeded), whatever else is proposed at this moment."""
+    await tx.execute(
+        "select pg_advisory_xact_lock(hashtextextended('catalog.open_sets ' || $1, 0))", str(org_id)
+    )
+    held = await tx.value(
+        """
+        select count(*) from (
+            select from catalog.change_sets s
+            where s.org_id = $1 and s.status in ('open', 'approved', 'rejected') limit $2
+        ) held
+        """,
+        org_id,
+        MAX_OPEN_SETS,
+    )
+    if held >= MAX_OPEN_SETS:
+        raise Refused(QuotaExceeded(quota="open_change_sets", limit=MAX_OPEN_SETS, used=held))
     await tx.execute(
         """
         insert into catalog.change_sets (org_id, id, title, review, created_by, created_at)

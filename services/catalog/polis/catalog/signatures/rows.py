@@ -10,7 +10,14 @@ from msgspec import Struct
 
 from polis.catalog.signatures import ed25519
 from polis.proto import Refused
-from polis.proto.catalog import PublisherKey, PublisherKeyNotFound, PublisherKeyTaken, Signature
+from polis.proto.catalog import (
+    MAX_PUBLISHER_KEYS,
+    PublisherKey,
+    PublisherKeyNotFound,
+    PublisherKeyTaken,
+    QuotaExceeded,
+    Signature,
+)
 
 if TYPE_CHECKING:
     from polis.catalog.access import Viewer
@@ -72,7 +79,19 @@ class _Signature(Struct, frozen=True):
 
 
 async def add_key(tx: Transaction, org_id: UUID, key: PublisherKey) -> None:
-    """Refused(PublisherKeyTaken) when the org knows this public key."""
+    """Refused(PublisherKeyTaken) when the org knows this public key, Refused(QuotaExceeded) when it has as many as it may."""
+    await tx.execute("select pg_advisory_xact_lock(hashtextextended('catalog.keys ' || $1, 0))", str(org_id))
+    held = await tx.value(
+        """
+        select count(*) from (
+            select from catalog.publisher_keys k where k.org_id = $1 and k.revoked_at is null limit $2
+        ) held
+        """,
+        org_id,
+        MAX_PUBLISHER_KEYS,
+    )
+    if held >= MAX_PUBLISHER_KEYS:
+        raise Refused(QuotaExceeded(quota="publisher_keys", limit=MAX_PUBLISHER_KEYS, used=held))
     added = await tx.execute(
         """
         insert into catalog.publisher_keys (org_id, id, principal_id, name, public_key, created_at)

@@ -13,7 +13,9 @@ from polis.catalog.access import SYSTEM_ORG, Viewer
 from polis.catalog.resources import rows as resources
 from polis.proto import Refused
 from polis.proto.catalog import (
+    MAX_VERSIONS,
     NotActive,
+    QuotaExceeded,
     ResolveResource,
     Resource,
     ResourceNotFound,
@@ -72,12 +74,15 @@ class _VersionRow(Struct, frozen=True):
 async def publish(
     tx: Transaction, resource: Resource, content: Canonical, *, changelog: str, by: UUID, at: datetime
 ) -> Version:
-    """The next version of a locked resource; the latest one again when that has the same content."""
+    """The next version of a locked resource; the latest one again when that has the same content. Refused(QuotaExceeded)."""
     if resource.latest is not None:
         latest = await _latest(tx, resource)
         if latest.digest == content.digest:
             return latest.version()
-    number = (resource.latest or 0) + 1
+    held = resource.latest or 0
+    if held >= MAX_VERSIONS:
+        raise Refused(QuotaExceeded(quota="versions", limit=MAX_VERSIONS, used=held))
+    number = held + 1
     await tx.execute(
         """
         with published as (

@@ -26,6 +26,7 @@ _REFUSALS = (
     catalog.ForeignResource,
     catalog.DependencyGone,
     catalog.BreaksGraphs,
+    catalog.QuotaExceeded,
 )
 
 
