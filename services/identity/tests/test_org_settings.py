@@ -13,6 +13,7 @@ from polis.proto.identity import (
     InvitationNotFound,
     InviteMember,
     LimitKeys,
+    ListAudit,
     ListInvitations,
     RenameOrg,
     SignInKey,
@@ -60,6 +61,14 @@ async def test_keys_do_what_the_org_leaves_to_them_until_the_limit_is_lifted(ada
     assert await scopes() == ()
     await ada.call(LimitKeys(None))
     assert await scopes() == ("catalog:read", "identity:read")
+
+
+async def test_what_is_left_to_keys_is_kept_once_and_sorted(ada):
+    limited = await ada.call(LimitKeys(("identity:read", "catalog:read", "identity:read")))
+
+    assert limited.key_scopes == ("catalog:read", "identity:read")
+    assert await ada.call(GetOrg()) == limited
+    assert (await ada.call(ListAudit())).items[0].detail == {"scopes": "catalog:read identity:read"}
 
 
 async def test_open_invitations_are_listed_without_their_tokens_and_taken_back(

@@ -47,10 +47,11 @@ async def rename_org(request: identity.RenameOrg, ctx: Context[Own]) -> identity
 
 @handlers.handles(identity.LimitKeys)
 async def limit_keys(request: identity.LimitKeys, ctx: Context[Own]) -> identity.OrgSettings:
+    scopes = None if request.scopes is None else tuple(sorted(set(request.scopes)))
     async with ctx.transaction() as tx:
         await orgs.lock(tx, ctx.actor, "identity:access")
-        settings = await orgs.limit_keys(tx, ctx.actor.org_id, request.scopes)
-        told = "all" if request.scopes is None else " ".join(request.scopes)
+        settings = await orgs.limit_keys(tx, ctx.actor.org_id, scopes)
+        told = "all" if scopes is None else " ".join(scopes)
         await tell(ctx, tx, "keys.limited", ctx.actor.org_id, scopes=told)
         return tx.answer(settings)
 
