@@ -146,7 +146,7 @@ class ListAgents(Request[Page[Agent]], frozen=True):
 
     after: Cursor | None = None
     limit: Limit = 50
-    name: NewName | None = None
+    name: Name | None = None
     kind: AgentKind | None = None
     unit_id: UUID | None = None
 
