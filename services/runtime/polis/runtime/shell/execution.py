@@ -131,7 +131,13 @@ class Execution:
     @property
     def rests(self) -> bool:
         """Whether nothing is under way but waits, and all of it is durable."""
-        return not (self.must_write or self.held or self._pumping) and bool(self._ask(_rests, self.machine))
+        if self.broken:
+            return False
+        try:
+            return self.machine.rests and not (self.must_write or self.held or self._pumping)
+        except Exception as error:  # noqa: BLE001 - as in `_ask`
+            self.broke(error)
+            return False
 
     @property
     def must_write(self) -> bool:
@@ -247,8 +253,12 @@ class Execution:
 
     def _pump(self) -> None:
         self._pumping = False
-        if not self.held:
-            self._ask(self._give_turn)
+        if self.held or self.broken:
+            return
+        try:
+            self._give_turn()
+        except Exception as error:  # noqa: BLE001 - as in `_ask`, which a run has no time for at each turn
+            self.broke(error)
 
     def _give_turn(self) -> None:
         more = self.machine.turn(TURN_S)
@@ -356,10 +366,6 @@ class Execution:
         self._tasks.clear()
         for task in tasks:
             task.cancel()
-
-
-def _rests(machine: Machine) -> bool:
-    return machine.rests
 
 
 def _work_of(attempt: Attempt) -> Work:
