@@ -43,7 +43,6 @@ def numbers(frames: list[dict]) -> list[int]:
         for transition in (
             frame["data"] if frame["op"] == "events" else frame.get("data", {}).get("transitions", [])
         )
-        if "log" not in transition
     ]
 
 
@@ -143,11 +142,13 @@ async def test_what_a_step_says_is_told_to_who_follows_its_run_and_read_afterwar
     await _published(ada, "says", content)
     run = await ada.call("POST", "/runs", {"graph": "says", "input": {"x": 1}})
     stream = f"{address}/api/v1/live?topic=run/{run['id']}"
+    wanted = f"{stream}&kinds=log&kinds=succeeded"
 
     async with (
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {ada.token}"}) as http,
         http.ws_connect(f"{address}/api/v1/live") as socket,
-        http.get(stream) as answer,
+        http.get(wanted) as answer,
+        http.get(stream) as plain,
     ):
         await socket.send_json({"op": "subscribe", "topic": f"run/{run['id']}", "kinds": ["log"]})
         assert (await socket.receive_json(timeout=30))["op"] == "snapshot"
@@ -157,13 +158,13 @@ async def test_what_a_step_says_is_told_to_who_follows_its_run_and_read_afterwar
         told = []
         while (frame := await socket.receive_json(timeout=30))["op"] != "end":
             told += frame["data"] if frame["op"] == "events" else []
-        streamed = (await answer.read()).decode()
+        streamed, without = [(await each.read()).decode() for each in (answer, plain)]
 
     (line,) = (await ada.call("GET", f"/runs/{run['id']}/log"))["items"]
     assert [each["log"] for each in told] == [line]
     assert (line["number"], line["step"], line["level"], line["message"]) == (1, "say", "success", "rested")
     assert line["value"] == {"n": 1, "token": {"redacted": "secret"}}
-    assert streamed.count("event: log\n") == 1
+    assert [text.count("event: log\n") for text in (streamed, without)] == [1, 0]
 
 
 async def test_a_line_of_another_level_is_refused_with_the_graph(ada):

@@ -85,7 +85,7 @@ async def follow(api: Api, run: dict) -> list[dict]:
         if frame["op"] == "snapshot":
             transitions += frame["data"]["transitions"]
         elif frame["op"] == "events":
-            transitions += [change for change in frame["data"] if "log" not in change]
+            transitions += frame["data"]
     return transitions
 
 

@@ -45,7 +45,6 @@ class Gateway:
         self.transitions = [
             {"seq": 1, "state": "running", "step": None},
             {"seq": 2, "state": "running", "step": step("running")},
-            {"seq": 2, "log": {"number": 1, "step": "a", "level": "info", "message": "told"}},
             {"seq": 3, "state": "succeeded", "step": step("succeeded")},
         ]
         self.polls = 0

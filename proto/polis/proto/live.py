@@ -106,7 +106,7 @@ Kinds = Annotated[
     tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
     Meta(
         max_length=MAX_WISHES,
-        description="Only changes of these kinds are told; none: all. Of a run its states, `step` and `log`, of a conversation"
+        description="Only changes of these kinds are told; none: all. Of a run its states, `step`, and `log` (only where it is named), of a conversation"
         " kinds of entries, `typing`, `presence`, `mark` and `stream`, of an org or an agent facts (`runtime.run_succeeded`),"
         " of lists and of presence the fields of a change. One that the topic does not know is refused.",
     ),

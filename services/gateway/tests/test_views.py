@@ -56,7 +56,8 @@ def test_a_line_of_a_runs_log_is_of_a_kind_of_its_own():
 
     assert frame["data"] == [{"seq": 4, "log": {"level": "error", "value": {"n": 1}}}]
     assert not View(JSON_FRAMES, kinds=("step",)).events(f"run/{ID}", 4, things[:1])
-    streamed = StreamView("transition").events(f"run/{ID}", 5, things).decode()
+    assert not View(JSON_FRAMES).events(f"run/{ID}", 4, things[:1])
+    streamed = StreamView("transition", ("log", "succeeded")).events(f"run/{ID}", 5, things).decode()
     assert [one for one in streamed.split("\n") if one.startswith("event")] == [
         "event: log",
         "event: transition",

@@ -66,7 +66,6 @@ class Following:
         return [*data["steps"], *self._transitions(data["transitions"])]
 
     def _transitions(self, transitions: list[dict[str, Any]]) -> Steps:
-        transitions = [each for each in transitions if not each.get("log")]
         for transition in transitions:
             self.last = transition["seq"]
             if transition.get("step") is None:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from polis.gateway.heard import HeardEntry, as_told
 from polis.proto.live import OrgEvent
 from polis.proto.messaging import ConversationChange, ConversationSnapshot
-from polis.proto.runtime import RunSnapshot, Transition
+from polis.proto.runtime import RunLogChange, RunSnapshot, Transition
 
 if TYPE_CHECKING:
     from polis.gateway.audience import Thing
@@ -27,7 +27,7 @@ _json = msgspec.json.Encoder(enc_hook=as_told)
 
 
 class Sieve:
-    """kinds, fields: nothing means all. Equal ones let the same through."""
+    """kinds, fields: nothing means all, but lines of a run's log, which clients of transitions do not expect. Equal ones let the same through."""
 
     __slots__ = ("_key", "_tree", "kinds")
 
@@ -56,6 +56,8 @@ class Sieve:
         """Of these changes the ones that are told, with the fields that are."""
         if self.kinds:
             things = [thing for thing in things if kind_of(thing) in self.kinds]
+        elif things and isinstance(things[0], RunLogChange):  # they come by themselves
+            return ()
         return [_masked(thing, self._tree) for thing in things] if self._tree else things
 
     def sifted(self, snapshot: object) -> object:

@@ -50,11 +50,16 @@ async def events(live: Live, exchange: AsgiExchange) -> None:
 
 
 def _wanted(exchange: AsgiExchange) -> Subscribe:
-    query: dict[str, Any] = dict(parse_qsl(exchange.query.decode("latin-1")))
+    pairs = parse_qsl(exchange.query.decode("latin-1"))
+    query: dict[str, Any] = dict(pairs)
     if exchange.path == STREAM:
         query["topic"] = f"agent/{query.get('npc', '')}"
     last = exchange.header(b"last-event-id") or query.get("after", "")
-    lists = {name: query[name].split(",") for name in ("kinds", "fields") if query.get(name)}
+    lists = {
+        name: [each for key, value in pairs if key == name for each in value.split(",")]
+        for name in ("kinds", "fields")
+        if name in query
+    }
     after = last if last.isdecimal() else None
     said = {"op": "subscribe", "topic": query.get("topic", ""), "after": after, **lists}
     try:

@@ -153,7 +153,7 @@ async function sarah() {
 
 function take(transition) {
   if (transition.step) draw(transition.step);
-  else if (transition.state) at("state").textContent = transition.state;
+  else at("state").textContent = transition.state;
 }
 
 function draw(step) {
