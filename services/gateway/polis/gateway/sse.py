@@ -51,7 +51,7 @@ async def events(live: Live, exchange: AsgiExchange) -> None:
 
 def _wanted(exchange: AsgiExchange) -> Subscribe:
     pairs = parse_qsl(exchange.query.decode("latin-1"))
-    query: dict[str, Any] = dict(pairs)
+    query = dict(pairs)
     if exchange.path == STREAM:
         query["topic"] = f"agent/{query.get('npc', '')}"
     last = exchange.header(b"last-event-id") or query.get("after", "")
@@ -61,7 +61,7 @@ def _wanted(exchange: AsgiExchange) -> Subscribe:
         if name in query
     }
     after = last if last.isdecimal() else None
-    said = {"op": "subscribe", "topic": query.get("topic", ""), "after": after, **lists}
+    said: dict[str, Any] = {"op": "subscribe", "topic": query.get("topic", ""), "after": after, **lists}
     try:
         wanted: Subscribe = msgspec.convert(said, Subscribe, strict=False)
     except msgspec.ValidationError as error:
