@@ -55,13 +55,13 @@ def _wanted(exchange: AsgiExchange) -> Subscribe:
     if exchange.path == STREAM:
         query["topic"] = f"agent/{query.get('npc', '')}"
     last = exchange.header(b"last-event-id") or query.get("after", "")
-    lists = {
+    lists: dict[str, list[str]] = {
         name: [each for key, value in pairs if key == name for each in value.split(",")]
         for name in ("kinds", "fields")
         if name in query
     }
     after = last if last.isdecimal() else None
-    said: dict[str, Any] = {"op": "subscribe", "topic": query.get("topic", ""), "after": after, **lists}
+    said = {"op": "subscribe", "topic": query.get("topic", ""), "after": after, **lists}
     try:
         wanted: Subscribe = msgspec.convert(said, Subscribe, strict=False)
     except msgspec.ValidationError as error:
