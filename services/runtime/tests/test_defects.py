@@ -9,10 +9,13 @@ import structlog
 from structlog.testing import capture_logs
 
 from polis.proto import runtime
-from polis.proto.graph import Compensation, Edge, Graph, GraphInput, GraphOutput, Node, Retry
+from polis.proto.graph import Compensation, Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
+from polis.runtime import component
+from polis.runtime.component import Implementation
 from polis.runtime.engine.history import History
 from polis.runtime.engine.machine import Machine
 from polis.runtime.engine.undoing import Undoing
+from polis.runtime.shell import resting
 from polis.testing import eventually
 
 SAID = "what nobody outside may read"
@@ -93,15 +96,21 @@ async def signalled(person, *runs, times=2):
     ],
 )
 async def test_a_run_whose_engine_has_a_defect_fails_at_once_and_those_beside_it_go_on(
-    ada, played, effects, admin, told, defect, ended, owner, method
+    ada, played, effects, admin, told, defect, ended, monkeypatch, owner, method
 ):
     played.graphs["defect"] = GRAPH
     effects.gate.clear()
     request = runtime.StartRun(graph="defect", input={"x": [1, 2]})
     before, run, behind = [await ada.call(request) for _ in range(3)]
-    broken = defect(owner, method)
+    if method == "completed":  # of a run that rests, it is not asked
+        monkeypatch.setattr(resting, "LINGER_S", 600.0)
+    acted = f"{run.id}/act/"
+    defect(
+        owner,
+        method,
+        lambda name: name == str(run.id) and any(key.startswith(acted) for key in effects.keys),
+    )
 
-    broken.add(str(run.id))
     effects.gate.set()
     await signalled(ada, before, behind)
     await signalled(ada, run, times={"completed": 1, "succeed": 2}.get(method, 0))
@@ -114,10 +123,10 @@ async def test_a_run_whose_engine_has_a_defect_fails_at_once_and_those_beside_it
     assert [(await ended(other)).state for other in (before, behind)] == ["succeeded"] * 2
     await _is_whole(ada, admin, run)
     # Whatever was done is in the journal: it may be taken over by another run.
-    acted = await admin.fetchval(
+    kept = await admin.fetchval(
         "select count(*) from runtime.journal where run_id = $1 and node = 'act'", run.id
     )
-    assert acted or method in ("turn", "finished")
+    assert kept or method == "finished"
 
 
 async def _is_whole(ada, admin, run):
@@ -137,7 +146,35 @@ async def _is_whole(ada, admin, run):
     assert [row["fact"] for row in facts] == ["run_started", "run_failed"]
 
 
-async def test_what_a_run_with_a_defect_has_done_is_undone(ada, played, effects, admin, defect, ended):
+async def test_what_was_done_in_the_very_turn_in_which_a_defect_shows_is_kept(
+    ada, played, running, admin, defect, ended, monkeypatch
+):
+    """An effect that is a function is done in a turn, and a pure step that waits for nobody right behind it."""
+
+    async def look(step, inputs):
+        step.emit("out", inputs["in"])
+
+    described = Component("test.look", "test.look", inputs={"in": Port()}, outputs={"out": Port()})
+    played.components[described.key] = described
+    looks = Implementation(described, task=look)
+    monkeypatch.setitem(component._implementations, described.key, looks)
+    played.graphs["defect.turn"] = Graph(
+        nodes={"say": Node("log", {"message": "said"}), "look": Node("test.look")},
+        inputs={"x": GraphInput("say.in"), "y": GraphInput("look.in")},
+    )
+    defect(Machine, "finished", lambda _: True)
+
+    run = await ada.call(runtime.StartRun(graph="defect.turn", input={"x": 1, "y": 2}))
+
+    assert (await ended(run)).error.kind == "internal"
+    kept = "select array_agg(node order by node) from runtime.journal where run_id = $1"
+    assert await admin.fetchval(kept, run.id) == ["@log", "say"]
+
+
+async def test_what_a_run_with_a_defect_has_done_is_undone(
+    ada, played, effects, admin, defect, ended, monkeypatch
+):
+    monkeypatch.setattr(resting, "LINGER_S", 600.0)
     act = Node("test.effect", compensate=Compensation("test.effect"))
     played.graphs["defect.undone"] = Graph(
         nodes={"act": act, "go": Node("signal", {"name": "go"})},

@@ -317,14 +317,16 @@ class Execution:
 
     def _start_eager(self) -> bool:
         """Run steps that wait for nobody right here; whether any came to an end."""
-        kept: list[Request] = []
-        ended = False
+        eager: list[Attempt] = []
         for request in self._take_requests():
             if isinstance(request, Launch) and request.attempt.activation.node.stage.eager:
-                ended = self._try_eager(request.attempt) or ended
+                eager.append(request.attempt)
             else:
-                kept.append(request)
-        self.machine.requests = kept + self.machine.requests
+                # At once: what was done already is not lost with a defect that shows in what follows.
+                self.machine.requests.append(request)
+        ended = False
+        for attempt in eager:
+            ended = self._try_eager(attempt) or ended
         return ended
 
     def _try_eager(self, attempt: Attempt) -> bool:
