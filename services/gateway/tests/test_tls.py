@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 from contextlib import AsyncExitStack, suppress
 from types import SimpleNamespace
@@ -208,6 +209,21 @@ async def test_who_has_not_agreed_yet_is_let_go_when_the_port_closes(alone, monk
         with suppress(ConnectionError):
             assert await reader.read() == b""
     writer.close()
+
+
+async def test_who_comes_in_the_moment_in_which_the_port_closes_is_let_go(issued):
+    plain, client = socket.socketpair()
+    context = Certificate(issued.chain, issued.key).context
+    edge = SimpleNamespace(connections=set())
+    with client:
+        async with Tasks() as tasks:
+            agreed = Handshakes(edge, context, Proxies(""), tasks, most=1, most_of_site=1)  # type: ignore[arg-type]
+            task = agreed.begin("192.0.2.1", plain, Greeting)
+            task.cancel()
+            await asyncio.wait([task])
+
+        client.setblocking(False)
+        assert client.recv(1) == b""
 
 
 async def test_a_renewed_certificate_is_shown_to_new_connections(port, issued, https):

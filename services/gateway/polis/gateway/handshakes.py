@@ -63,21 +63,24 @@ class Handshakes:
             return None
         self._sites[site] += 1
         self._total += 1
-        task = self._tasks.start(self._agree(plain, make), name="handshake")
-        task.add_done_callback(partial(self._done, site))
+        untaken = [plain]
+        task = self._tasks.start(self._agree(untaken, make), name="handshake")
+        task.add_done_callback(partial(self._done, site, untaken))
         return task
 
-    def _done(self, site: str, _: asyncio.Task[None]) -> None:
+    def _done(self, site: str, untaken: list[socket.socket], _: asyncio.Task[None]) -> None:
+        for plain in untaken:
+            plain.close()  # the task was cancelled before it began
         self._total -= 1
         self._sites[site] -= 1
         if not self._sites[site]:
             del self._sites[site]
 
-    async def _agree(self, plain: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
+    async def _agree(self, untaken: list[socket.socket], make: Callable[[], asyncio.Protocol]) -> None:
         with suppress(OSError):  # no TLS, none that is spoken here, or not in time
             await asyncio.get_running_loop().connect_accepted_socket(
                 make,
-                plain,
+                untaken.pop(),
                 ssl=self._context,
                 ssl_handshake_timeout=HANDSHAKE_S,
                 ssl_shutdown_timeout=_GOODBYE_S,
