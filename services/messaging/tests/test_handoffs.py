@@ -178,13 +178,12 @@ async def test_whatever_comes_together_exactly_one_is_responsible(person, agent,
     assert office.done > ROUNDS / 2
 
 
-async def test_what_was_said_before_somebody_became_responsible_was_not_said_to_that_one(
-    person, agent, actors, stage
-):
+async def test_what_is_said_is_said_to_who_was_responsible_then(person, agent, actors, stage):
     """Who starts runs for messages may hear of them late."""
     ada = person("owner")
-    sarah = agent(ada)
-    made = await ada.call(m.CreateConversation(kind="group", participants=(sarah.principal_id,)))
+    sarah, dora = agent(ada), agent(ada)
+    both = sarah.principal_id, dora.principal_id
+    made = await ada.call(m.CreateConversation(kind="group", participants=both))
     runtime = await stage.caller(ADMIN)
     token = actors.token(
         sub=uuid4(), kind="service", name="runtime", org=SERVICE_ORG, orgs={str(SERVICE_ORG): "service"}
@@ -196,12 +195,15 @@ async def test_what_was_said_before_somebody_became_responsible_was_not_said_to_
     before, asked = await said("nothing for her"), await said("and you?", mentions=(sarah.principal_id,))
     await ada.call(m.ControlConversation(made.id, m.RouteControl(sarah.principal_id)))
     after = await said("yours")
+    await ada.call(m.ControlConversation(made.id, m.RouteControl(dora.principal_id)))
+    last = await said("and yours")
 
     heard = [
         await runtime.call(m.GetAddressed(ada.org_id, made.id, seq), token=token)
-        for seq in (before, asked, after)
+        for seq in (before, asked, after, last)
     ]
-    assert [each.principal_ids for each in heard] == [(), (sarah.principal_id,), (sarah.principal_id,)]
+    hers = (sarah.principal_id,)
+    assert [each.principal_ids for each in heard] == [(), hers, hers, (dora.principal_id,)]
 
 
 async def test_an_agent_hands_a_person_over_to_people_and_gets_them_back(person, agent, refused, actors):

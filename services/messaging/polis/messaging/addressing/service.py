@@ -46,9 +46,18 @@ async def get_addressed(request: messaging.GetAddressed, ctx: Context[Own]) -> m
             _Inside,
             """
             select p.principal_id, p.kind, p.state = 'joined' and p.role <> 'observer' as there,
-                c.responsible_from < $4 and (p.principal_id = c.responsible_id
-                    or (p.principal_id in (c.first_id, c.second_id) and c.responsible_id in (c.first_id, c.second_id))) as meant
-            from messaging.conversations c
+                coalesce(p.principal_id = c.responsible_id
+                    or (p.principal_id in (c.first_id, c.second_id) and c.responsible_id in (c.first_id, c.second_id)), false) as meant
+            from (
+                select c.org_id, c.id, c.archived_at, c.first_id, c.second_id,
+                    case when c.responsible_from < $4 then c.responsible_id else (
+                        select (e.body::jsonb ->> 'responsible_id')::uuid from messaging.entries e
+                        where e.org_id = c.org_id and e.conversation_id = c.id and e.seq < $4
+                            and e.kind in ('created', 'changed', 'responsible')
+                        order by e.seq desc limit 1
+                    ) end as responsible_id
+                from messaging.conversations c
+            ) c
             join messaging.participants p on p.org_id = c.org_id and p.conversation_id = c.id
             where c.org_id = $1 and c.id = $2 and c.archived_at is null
                 and (p.principal_id = any($3::uuid[]) or p.principal_id in (c.first_id, c.second_id, c.responsible_id))
