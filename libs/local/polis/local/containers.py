@@ -16,11 +16,15 @@ from polis.local.mesh import owners
 from polis.proto.registry import SERVICES
 
 POSTGRES, NATS, DATABASE = "postgres:5432", "nats:4222", "polis"
+_BROKER = "nats.conf"
 _CLOSED, _OPEN, _READ = 0o700, 0o755, 0o444
 
 
 def write_secrets(folder: Path) -> None:
-    """Write what is missing; what is there stays, so that data made with it can still be opened."""
+    """Write what is missing; what is there stays, so that data made with it can still be opened.
+
+    The broker's settings alone are written anew: what services may say and hear is another thing in another release.
+    """
     home = Home(folder)
     folder.mkdir(mode=_CLOSED, parents=True, exist_ok=True)
     folder.chmod(_CLOSED)
@@ -30,7 +34,7 @@ def write_secrets(folder: Path) -> None:
         if path.parent != folder:
             path.parent.mkdir(exist_ok=True)
             path.parent.chmod(_OPEN)
-        if not path.exists():
+        if name == _BROKER or not path.exists():
             home.write(path, text)
         path.chmod(_READ)
 
@@ -55,7 +59,7 @@ def _values(home: Home) -> dict[str, str]:
     values |= {f"nats-{name}": password for name, password in passwords.items()}
     values["admin-nats-url"] = f"nats://{ADMIN}:{passwords[ADMIN]}@{NATS}"
     broker = Broker(store_dir=Path("/data"), host="0.0.0.0", monitoring_port=8222)  # noqa: S104 - inside its network only
-    values["nats.conf"] = render_config(broker, users(), passwords)
+    values[_BROKER] = render_config(broker, users(), passwords)
     for service in SERVICES:
         values[f"credential-{service.name}"] = credential(secret("mesh"), service.name)
         if service.schema:
