@@ -2158,7 +2158,7 @@ export interface Internal {
   instance?: string;
 }
 
-/** Tell what a token is worth: the caller's own, one for the caller's org, and to services of the mesh any. */
+/** Tell what a token is worth: the caller's own, one for the caller's org, and to services of the mesh any. The caller comes with a token, or with client credentials by HTTP Basic. */
 export interface IntrospectToken {
   /** A token, as it was given. */
   token: string;

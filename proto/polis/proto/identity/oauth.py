@@ -112,9 +112,17 @@ class TradeCredentials(Request[OAuthToken], frozen=True):
     scope: GivenScope | None = None
 
 
-@operation(http="POST /oauth/introspect", scope=SIGNED_IN, problems=(InvalidRequest,), idempotent=False)
+@operation(
+    http="POST /oauth/introspect",
+    scope=SIGNED_IN,
+    problems=(InvalidRequest, InvalidClient),
+    idempotent=False,
+)
 class IntrospectToken(Request[Introspection], frozen=True):
-    """Tell what a token is worth: the caller's own, one for the caller's org, and to services of the mesh any."""
+    """Tell what a token is worth: the caller's own, one for the caller's org, and to services of the mesh any.
+
+    The caller comes with a token, or with client credentials by HTTP Basic.
+    """
 
     token: GivenToken
     token_type_hint: TokenHint | None = None
