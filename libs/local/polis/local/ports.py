@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 import socket
+import sys
+from collections import deque
 
 import psutil
 
 LOOPBACK = "127.0.0.1"
 _FIRST, _PORTS = 20_000, 12_000
 """Systems give connections that are opened ports from 32768 on, also one that was free until just now."""
+_CLAIMS = 64
+_claims: deque[int] = deque()
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    """One that stays free until it is used, and while its holder starts again: no connection is given it."""
+    """One that stays free until it is used, and while its holder starts again.
+
+    No connection is given it, nor anybody who asks here, in whatever process, until this one has asked for many more.
+    """
     while True:
         port = _FIRST + secrets.randbelow(_PORTS)
-        if port_free(port, host):
+        if _claim(port) and port_free(port, host):
             return port
+
+
+def _claim(port: int) -> bool:
+    """Whether it was given to nobody lately. On Linux a name in the kernel says so, which goes with its process (unix(7), abstract)."""
+    if sys.platform != "linux":
+        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as claim:
+        try:
+            claim.bind(f"\0polis port {port}")
+        except OSError:
+            return False
+        _claims.append(claim.detach())
+    if len(_claims) > _CLAIMS:
+        os.close(_claims.popleft())
+    return True
 
 
 def port_free(port: int, host: str = LOOPBACK) -> bool:
