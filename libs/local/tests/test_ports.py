@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import subprocess
 import sys
 from collections import deque
@@ -41,6 +43,20 @@ def test_a_port_is_given_to_one_alone_though_nobody_listens_there_yet(monkeypatc
 
     assert (here, int(told.stdout)) == ([PLACE, PLACE + 2], PLACE + 1)
     assert len(claims) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port is free where nobody listens")
+def test_where_no_claim_is_allowed_a_port_is_free_where_nobody_listens(monkeypatch, claims):
+    class Barred(socket.socket):
+        def bind(self, address):
+            if self.family == socket.AF_UNIX:
+                raise PermissionError(errno.EPERM, "a sandbox")
+            super().bind(address)
+
+    monkeypatch.setattr(ports.socket, "socket", Barred)
+
+    assert ports.port_free(ports.free_port())
+    assert not claims
 
 
 def test_so_many_are_kept_and_no_more(monkeypatch, claims):

@@ -15,6 +15,7 @@ LOOPBACK = "127.0.0.1"
 _FIRST, _PORTS = 20_000, 12_000
 """Systems give connections that are opened ports from 32768 on, also one that was free until just now."""
 _CLAIMS = 64
+"""Of the ports that were given, the last so many are kept for whoever asked."""
 _claims: deque[int] = deque()
 
 
@@ -30,14 +31,17 @@ def free_port(host: str = LOOPBACK) -> int:
 
 
 def _claim(port: int) -> bool:
-    """Whether it was given to nobody lately. On Linux a name in the kernel says so, which goes with its process (unix(7), abstract)."""
+    """Whether it was given to nobody lately, as far as can be known.
+
+    On Linux a name in the kernel says so, which goes with its process (unix(7), abstract), unless a sandbox allows none.
+    """
     if sys.platform != "linux":
         return True
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as claim:
         try:
             claim.bind(f"\0polis port {port}")
-        except OSError:
-            return False
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
         _claims.append(claim.detach())
     if len(_claims) > _CLAIMS:
         os.close(_claims.popleft())
