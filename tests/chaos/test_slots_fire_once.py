@@ -15,6 +15,8 @@ from polis.testing import eventually
 from tests.chaos.mesh import Mesh
 
 LEASE_S = 1.0
+STREAM_LEASE_S = 120.0
+"""Longer than processes take to start again: an answer that is broken off then is another test's."""
 EVERY = timedelta(seconds=1)
 PRODUCTION = "production"
 
@@ -93,7 +95,7 @@ async def test_every_slot_and_every_event_starts_one_run_although_processes_are_
 async def test_every_message_to_an_agent_is_answered_once_although_processes_are_killed(
     mesh, runtimes, dice, full
 ):
-    messenger = await mesh.start("messaging", posts_per_second=1_000)
+    messenger = await mesh.start("messaging", posts_per_second=1_000, stream_lease_s=STREAM_LEASE_S)
     echo = await mesh.call(runtime.InstallAssistant("echo"), timeout_s=20)
     room = await mesh.call(messaging.OpenDirect(echo.agent_id))
 

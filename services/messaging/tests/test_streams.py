@@ -11,8 +11,10 @@ import msgspec
 import pytest
 
 from polis.bus.permissions import ADMIN
+from polis.messaging.own import Own
 from polis.messaging.service import service
 from polis.messaging.streams import ending
+from polis.messaging.streams.hearing import Hearing
 from polis.proto import Problem, Refused, runtime
 from polis.proto import messaging as m
 from polis.proto.contract import operation_of, operations
@@ -309,6 +311,38 @@ async def test_who_speaks_and_is_heard_no_more_leaves_a_partial_message(stage, r
     }
     seen = await room.ada.call(m.GetStream(long))
     assert seen.message_seq in {s.seq for s in said}
+
+
+async def test_who_could_not_be_heard_has_the_whole_lease_from_then_on(stage, room):
+    """An outage longer than the lease ends no answer: silence counts only where somebody listened."""
+    spoken = await room.begin()
+    await room.say(spoken, "The answer is", 0)
+    kernel = stage.running["messaging"].kernel
+    own = Own(stage.settings("messaging", stream_lease_s=0.3), kernel)
+    async with kernel.database.across_orgs() as tx:
+        await tx.execute(
+            "update messaging.streams set heard_at = heard_at - interval '1 second' where id = $1", spoken
+        )
+
+    await ending.sweep(own)
+    assert (await room.say(spoken, " 42", 13)).state == "open"
+
+    async def lost():
+        await ending.sweep(own)
+        return await room.said()
+
+    (said,) = await eventually(lost)
+    assert (said.text, said.stream.state) == ("The answer is 42", "partial")
+
+
+def test_a_listener_that_was_held_up_begins_to_listen_anew():
+    hearing, heeded = Hearing(lease_s=15.0), []
+    for now in (0, 4, 8, 12, 14, 15, 20, 26, 30, 35, 40, 41):
+        if hearing.heeds(now):
+            heeded.append(now)
+        hearing.heard(now)
+
+    assert heeded == [15, 20, 41]
 
 
 async def test_a_stream_that_cannot_end_holds_up_no_other(stage, room, monkeypatch):

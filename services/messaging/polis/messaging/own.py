@@ -20,6 +20,7 @@ from polis.messaging.messages.plain import PlainPosts
 from polis.messaging.notifications import clock as notifications
 from polis.messaging.search.words import Indexer
 from polis.messaging.streams import ending, saying
+from polis.messaging.streams.hearing import Hearing
 from polis.messaging.telling import Telling
 from polis.messaging.turns import clock as turns
 from polis.messaging.turns.rules import Bounds
@@ -43,6 +44,7 @@ class Own:
     def __init__(self, config: Config, kernel: Kernel) -> None:
         self.config = config
         self.database = kernel.database
+        self.bus = kernel.bus
         self.telling = Telling(kernel.bus)
         self.bounds = Bounds(config.agent_talk_turns, config.agent_talk_characters)
         self.posting = posting.Posting(self.telling, self.bounds)
@@ -52,6 +54,7 @@ class Own:
         self._posts_in_conversation = _bucket(config.conversation_posts_per_second)
         self.pieces = saying.group(kernel.database, saying.Saying(self.telling, config.stream_lease_s))
         self.saying_in_stream = _bucket(config.stream_pieces_per_second)
+        self.hearing = Hearing(config.stream_lease_s)
         self.stuck: Passing[UUID, float] = Passing(operator.le, most=10_000)
         """Conversations with streams that could not be ended, and until when they are left alone."""
         self.typing = Bucket(1.0, 2)

@@ -42,10 +42,11 @@ class Reach(Protocol):
         """
         ...
 
-    async def call(self, request: Request[A], *, key: str) -> A:
+    async def call(self, request: Request[A], *, key: str, timeout_s: float | None = None) -> A:
         """The answer of an operation, with the scopes that the run's components name and no others.
 
-        key: what the call is idempotent by. StepFailed names the problem of what is refused.
+        key: what the call is idempotent by. timeout_s: how long it is waited for, if that is not as long as for any call.
+        StepFailed names the problem of what is refused.
         """
         ...
 

@@ -41,7 +41,7 @@ class Within:
     async def tell(self, key: str, topic: str, data: object) -> None:
         self.told.append((key, topic, data))
 
-    async def call(self, request: object, *, key: str) -> object:
+    async def call(self, request: object, *, key: str, timeout_s: float | None = None) -> object:
         self.calls.append((request, key))
         return self.answer
 

@@ -14,6 +14,7 @@ HERE = "0190d3c4-1c2f-7a53-8a3e-2f6b7d1f0c11"
 RUN = "0190d3c4-1c2f-7a53-8a3e-2f6b7d1f0c22"
 ASKED = {"conversation_id": HERE, "seq": 7, "thread": None, "text": "Hello"}
 STREAM = UUID(int=5)
+LEASE_S = 15.0
 
 
 class Played:
@@ -26,10 +27,12 @@ class Played:
         self.state = "open"
         self.paused = 0
         self.requests = within.calls
+        self.waits = []
         within.call = self.call
 
-    async def call(self, request, *, key):
+    async def call(self, request, *, key, timeout_s=None):
         self.requests.append((request, key))
+        self.waits.append(timeout_s)
         match request:
             case m.ContinueStream(at=at, text=text) if self.state == "open":
                 assert at == len(self.text)
@@ -46,7 +49,7 @@ class Played:
                     raise failure
                 self.state = "complete"
         length, seq = len(self.text), 9 if self.state not in ("open", "paused") else None
-        return m.StreamStatus(STREAM, self.state, length, length, 15.0, message_seq=seq)
+        return m.StreamStatus(STREAM, self.state, length, length, LEASE_S, message_seq=seq)
 
 
 @pytest.fixture
@@ -100,6 +103,16 @@ async def test_an_attempt_after_a_crash_goes_on_behind_what_was_taken(say, withi
     await say("conversation.stream", ["one ", "two"])
 
     assert played.text == "xxxxtwo"
+
+
+async def test_a_lost_call_is_made_again_before_the_stream_is_taken_to_be_lost(say, within):
+    """Who dies with a call in its hands never answers it."""
+    played = Played(within)
+
+    await say("conversation.stream", ["one ", "two"])
+
+    assert len(played.waits) > 2
+    assert all(wait is not None and wait * 2 < LEASE_S for wait in played.waits)
 
 
 async def test_a_pause_is_waited_for_and_nothing_is_lost(say, within):

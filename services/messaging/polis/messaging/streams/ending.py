@@ -1,10 +1,12 @@
 """How streams end: their text becomes a message by the way of all messages, and says how it came about.
 
-Who speaks and is silent for too long is lost: what is shown stays, as a message that says so. Any process finds it.
+Who speaks and is silent for too long is lost: what is shown stays, as a message that says so. Any process finds it that
+could have heard them for as long.
 """
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -97,9 +99,11 @@ class _Overdue(Struct, frozen=True):
 
 async def sweep(own: Own) -> None:
     """End what nobody speaks in any more, or for too long, in one conversation after the other."""
+    await own.bus.round_trip(_LOOK_S)
     now = datetime.now(UTC)
-    silent = now - timedelta(seconds=own.config.stream_lease_s)
     oldest = now - timedelta(seconds=own.config.stream_seconds)
+    heeds = own.hearing.heeds(time.monotonic())
+    silent = now - timedelta(seconds=own.config.stream_lease_s) if heeds else oldest
     place, found = (UUID(int=0), UUID(int=0)), _AT_ONCE
     while found == _AT_ONCE:
         async with own.database.across_orgs() as tx:
@@ -116,6 +120,7 @@ async def sweep(own: Own) -> None:
                 _AT_ONCE,
                 *place,
             )
+        own.hearing.heard(time.monotonic())
         await each_by_itself(
             "streams",
             [each for each in overdue if own.stuck.get(each.conversation_id, 0.0) <= now.timestamp()],

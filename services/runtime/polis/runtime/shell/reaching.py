@@ -96,12 +96,12 @@ class RunReach:
         demand_hosts(lease.hosts, to(lease.value) if callable(to) else to)
         return lease.value
 
-    async def call(self, request: Request[A], *, key: str) -> A:
+    async def call(self, request: Request[A], *, key: str, timeout_s: float | None = None) -> A:
         shared, run = self._shared, self._run
         try:
             token = await shared.tokens.of(run, self._scopes)
             return await shared.kernel.caller.call(
-                request, token=token, org=str(run.org_id), idempotency_key=key
+                request, token=token, org=str(run.org_id), idempotency_key=key, timeout_s=timeout_s
             )
         except Refused as refusal:
             if isinstance(refusal.problem, Unauthenticated):

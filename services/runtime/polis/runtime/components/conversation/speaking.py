@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TOGETHER_S = 0.05
 """What is said within this goes out as one piece."""
+ANSWER_S = 5.0
+"""What has not answered by then has died with the call in its hands: it is made again while the stream is not yet lost."""
 _ASK_S = 0.1
 _ASK_AT_MOST_S = 1.0
 """How often a paused stream is asked whether it goes on, at first and in the end."""
@@ -51,7 +53,7 @@ class Speaking:
     ) -> Speaking:
         """Begin, or go on with what was begun by this name."""
         request = BeginStream(conversation_id, client_id, run_id=run_id, **place)
-        return cls(reach, await reach.call(request, key=""))
+        return cls(reach, await reach.call(request, key="", timeout_s=ANSWER_S))
 
     @property
     def goes_on(self) -> bool:
@@ -98,7 +100,7 @@ class Speaking:
 
     async def _end(self, request: EndStream) -> None:
         try:
-            self.status = await self._reach.call(request, key="")
+            self.status = await self._call(request)
         except StepFailed as failure:
             cause = failure.__cause__
             problem = cause.problem if isinstance(cause, Refused) else None
@@ -118,4 +120,7 @@ class Speaking:
 
     async def _tell(self, piece: str) -> None:
         request = ContinueStream(self.status.stream_id, self.status.at, piece)
-        self.status = await self._reach.call(request, key="")
+        self.status = await self._call(request)
+
+    async def _call(self, request: ContinueStream | EndStream) -> StreamStatus:
+        return await self._reach.call(request, key="", timeout_s=min(ANSWER_S, self.status.lease_s / 3))
