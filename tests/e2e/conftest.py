@@ -6,6 +6,7 @@ import pytest
 
 from polis.cli.api import Api
 from polis.proto.registry import SERVICES
+from tests.e2e.chromium import browsing
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +32,9 @@ async def ada(api):
     """A user with an org of her own."""
     await api.sign_up()
     return api
+
+
+@pytest.fixture(scope="module")
+async def browser():
+    async with browsing() as browser:
+        yield browser

@@ -5,26 +5,17 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-import shutil
 import struct
 import time
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from polis.cli.api import Api
 from polis.testing import eventually
+from tests.e2e.chromium import TIMEOUT_MS, needs_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine: `apt-get install chromium`"
-)
-
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-TIMEOUT_MS = 60_000
+pytestmark = needs_chromium
 FIRST, SECOND = "a long enough password", "another long password"
 STEP_S = 30
 RENEW = "fetch('/api/v1/session/refresh', { method: 'POST' }).then((answer) => answer.status)"
@@ -38,16 +29,6 @@ async def mesh(stage, tmp_path_factory):
     await stage.start("messaging")
     await stage.start("gateway")
     return stage
-
-
-@pytest.fixture(scope="module")
-async def browser():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        expect.set_options(timeout=TIMEOUT_MS)
-        yield browser
-        expect.set_options(timeout=None)
-        await browser.close()
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ And in conversations: asks that a reply answers, and those by which an agent han
 from __future__ import annotations
 
 import io
-import shutil
 
 import aiohttp
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 from rich.console import Console
 
 from polis.cli.api import Api, Problem
@@ -18,9 +17,9 @@ from polis.cli.asks import Said, answer, inbox
 from polis.messaging.asked import service as asked_service
 from polis.messaging.asked.words import AGAIN
 from polis.testing import eventually
+from tests.e2e.chromium import browsing, needs_chromium
 from tests.e2e.world import new_key
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FORM = {
     "type": "object",
     "properties": {
@@ -188,18 +187,14 @@ async def test_the_command_lists_and_answers(ada, start, asked, output):
     assert await output(run) == {"count": 2, "when": "now"}
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: `apt-get install chromium`")
+@needs_chromium
 async def test_a_link_opens_a_page_with_a_form_made_from_the_schema(ada, start, asked, output, address):
     run = await start(kind="input", title="What for {{to}}?", text="<b>Please</b>", form=FORM)
     ask = await asked(run)
     link = await ada.call("POST", f"/asks/{ask['id']}/links", {})
     complaints = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
+    async with browsing() as browser:
         page = await browser.new_page()
-        expect.set_options(timeout=60_000)
         page.on("pageerror", lambda e: complaints.append(str(e)))
         await page.goto(address + link["path"])
         await expect(page.get_by_role("heading", name="What for Tom?")).to_be_visible()
@@ -215,7 +210,6 @@ async def test_a_link_opens_a_page_with_a_form_made_from_the_schema(ada, start, 
         await page.goto("about:blank")
         await page.goto(address + link["path"])
         await expect(page.get_by_role("alert")).to_contain_text("not valid")
-        await browser.close()
 
     assert await output(run) == {"count": 3, "when": "later", "gift": True}
     assert complaints == []

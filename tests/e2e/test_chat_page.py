@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from polis.cli.api import Api
 from polis.testing import eventually
 from tests.chaos.proxy import Proxy
+from tests.e2e.chromium import TIMEOUT_MS, needs_chromium
 from tests.e2e.world import new_key
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine: `apt-get install chromium`"
-)
-
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
+pytestmark = needs_chromium
 DESK, PHONE = {"width": 1200, "height": 800}, {"width": 360, "height": 740}
-TIMEOUT_MS = 60_000
 LIST = {"name": "list.txt", "mimeType": "text/plain", "buffer": b"milk"}
 MARKUP = "**Hi** <img src=x onerror=document.title='broken'> [x](javascript:alert(1))"
 
@@ -36,16 +27,6 @@ async def mesh(stage):
         await stage.start(service)
     await stage.start("gateway", principal_rate=6000.0, principal_burst=1000)
     return stage
-
-
-@pytest.fixture(scope="module")
-async def browser():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        expect.set_options(timeout=TIMEOUT_MS)
-        yield browser
-        expect.set_options(timeout=None)
-        await browser.close()
 
 
 @pytest.fixture(scope="module")

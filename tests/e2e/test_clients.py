@@ -10,17 +10,16 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.async_api import async_playwright
 
 from polis.client import Polis, Problem
 from polis.proto.messaging import CreateConversation
 from polis.proto.runtime import GetRun, StartRun
 from polis.testing import eventually
 from tests.chaos.proxy import Proxy
+from tests.e2e.chromium import browsing, needs_chromium
 from tests.e2e.world import new_key
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NODE = shutil.which("node")
 INVALID = {"type": "/problems/invalid", "status": 422, "at": ["/graph"]}
 NO_RUN = {"type": "/problems/runtime/run-not-found", "status": 404, "at": []}
@@ -207,7 +206,7 @@ async def test_the_javascript_client_follows_a_run_through_a_cut_in_node(ada, pr
         await node.wait()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: `apt-get install chromium`")
+@needs_chromium
 async def test_the_javascript_client_follows_through_cuts_in_a_page_by_cookies_and_by_tickets(
     ada, proxy, graph
 ):
@@ -219,8 +218,7 @@ async def test_the_javascript_client_follows_through_cuts_in_a_page_by_cookies_a
         _, place, name = route.request.url.removeprefix(origin).split("/", 2)
         await route.fulfill(path=parts[f"/{place}"] / name, content_type="text/javascript")
 
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with browsing() as browser:
         page = await browser.new_page()
         for place in parts:
             await page.route(f"{origin}{place}/**", serve)
@@ -236,7 +234,6 @@ async def test_the_javascript_client_follows_through_cuts_in_a_page_by_cookies_a
                 "at": [],
             }
         await _by_tickets(page, ada.token, proxy, said)
-        await browser.close()
 
 
 async def _by_tickets(page, token: str, proxy, said: asyncio.Queue) -> None:
@@ -261,7 +258,6 @@ async def _by_tickets(page, token: str, proxy, said: asyncio.Queue) -> None:
     assert [url for url in asked if "live?" in url or token in url] == []
 
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"]
 IN_THE_PAGE = """async (given) => {
     const client = await import("/client/src/index.js");
     const { story } = await import("/story/story.js");

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine: `apt-get install chromium`"
-)
+from tests.e2e.chromium import TIMEOUT_MS, needs_chromium
 
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-TIMEOUT_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-async def browser():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        expect.set_options(timeout=TIMEOUT_MS)
-        yield browser
-        expect.set_options(timeout=None)
-        await browser.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture
