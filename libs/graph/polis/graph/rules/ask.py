@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct, convert
+from msgspec import Struct
 
+from polis.graph.reader import reader
 from polis.graph.schema import compiled, schema_faults
 from polis.proto.graph import JsonSchema
 from polis.proto.problems import Fault
@@ -35,6 +36,9 @@ class _Asking(Struct, frozen=True):
     escalate: tuple[_Later, ...] = ()
 
 
+_asking = reader(_Asking)
+
+
 def decisions(kind: AskKind, choices: tuple[Choice, ...], *, always: bool) -> tuple[Decision, ...]:
     """Everything that can be answered."""
     if kind in _CHOSEN:
@@ -47,7 +51,7 @@ def titled(choices: tuple[Choice | str, ...]) -> tuple[Choice, ...]:
 
 
 def faults(given: Mapping[str, object]) -> Iterator[Fault]:
-    config = convert(given, _Asking)
+    config = _asking(given)
     if bool(config.choices) is not (config.kind in _CHOSEN):
         yield Fault("/choices", "a choice or a vote has some, and nothing else")
     for key, count in Counter(choice.key for choice in titled(config.choices)).items():

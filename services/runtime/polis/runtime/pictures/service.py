@@ -34,6 +34,9 @@ class _Executed(msgspec.Struct, frozen=True):
     graph: Graph
 
 
+_executed = msgspec.json.Decoder(_Executed)
+
+
 @handlers.handles(runtime.GetRunPicture)
 async def get_run_picture(request: runtime.GetRunPicture, ctx: Context[Own]) -> runtime.RunPicture:
     row = await ctx.db.row(
@@ -55,7 +58,7 @@ async def get_run_picture(request: runtime.GetRunPicture, ctx: Context[Own]) -> 
 def _draw(row: _Row, form: str) -> runtime.RunPicture:
     drawing: Drawing = lay_out(
         f"{row.graph}: {row.state}",
-        msgspec.json.decode(row.content, type=_Executed).graph,
+        _executed.decode(row.content).graph,
         decode_steps(row.steps),
     )
     if form == "mermaid":

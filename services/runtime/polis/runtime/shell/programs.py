@@ -42,6 +42,10 @@ class Bundle(Struct, frozen=True, omit_defaults=True):
     graphs: dict[str, Graph] = {}
 
 
+_bundle = msgspec.json.Decoder(Bundle)
+"""Made before threads read bundles: see polis.graph.reader."""
+
+
 class Resolved(Struct, frozen=True):
     """A version of a component."""
 
@@ -95,7 +99,7 @@ class Programs:
 
     async def restored(self, digest: str, content: bytes) -> Bound:
         """A stored bundle. GraphFaults as `stored`."""
-        found = await self._get(digest, lambda: _bound(msgspec.json.decode(content, type=Bundle)))
+        found = await self._get(digest, lambda: _bound(_bundle.decode(content)))
         # Another version of the runtime may write the same bundle otherwise: what is stored keeps its name.
         return found if found.digest == digest else Bound(digest, content, found.program, found.straight)
 
