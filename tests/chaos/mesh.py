@@ -91,6 +91,7 @@ class Mesh:
     async def told(self) -> list[str]:
         """The orgs that the stream tells of, once all that is committed has been published."""
         await eventually(self.published, within_s=30)
+        await eventually(lambda: self.bus.connected, within_s=10)
         kind = ce_type("identity", event_type_of(identity.OrgCreated).fact)
         return [
             msgspec.json.decode(message.payload, type=identity.OrgCreated).org.name

@@ -20,6 +20,8 @@ from tests.chaos.runs import ACTS, ACTS_AT_ONCE, Runs, key, request
 _LOOK_S = 0.01
 TAKEN_OVER_S = 20.0
 """Of them a lease, and the time in which ten thousand outcomes are read and what lies between them is computed again."""
+GONE_ON_S = 10.0
+"""Until runs whose rows a frozen runtime has locked go on elsewhere."""
 GROWTH_BYTES = 48 * 1024 * 1024
 """Of a process that takes over a run of ten thousand outcomes."""
 IN_TRANSACTION = "state <> 'idle' and backend_xid is not null"
@@ -108,7 +110,10 @@ async def test_runs_whose_rows_a_frozen_runtime_has_locked_go_on_elsewhere_withi
             await eventually(
                 lambda frozen=frozen: frozen_in_mid_run(runs, frozen, IN_TRANSACTION), within_s=30
             )
-            await eventually(lambda frozen=frozen: none_held(runs, frozen), within_s=10, patience=1)
+            since = time.monotonic()
+            await eventually(lambda frozen=frozen: none_held(runs, frozen), within_s=GONE_ON_S)
+            # In the small form what else the machine does would be judged with it.
+            assert not full or time.monotonic() - since <= GONE_ON_S
             frozen.resume()
             await load.more(10)
 
@@ -167,10 +172,10 @@ async def all_wait(runs, count):
 
 
 async def test_a_run_of_very_many_steps_is_taken_over_in_bounded_time_and_memory(runs, full, capsys):
-    rounds = 10_000 if full else 200
+    rounds, before = (10_000, 5_000) if full else (1_000, 100)
     long = LongRun(runs, rounds)
     await long.start()
-    await long.has_outcomes(rounds // 2)
+    await long.has_outcomes(before)
     holder, taker = await long.holder()
     bytes_before, cpu_before = bytes_of(taker), cpu_s(taker)
 

@@ -33,7 +33,7 @@ from polis.telemetry import log
 
 PASSWORD, REASON, ROUNDS = "canary-password", "Because of a test", 12
 FAULTS = (DeadlineExceeded, Internal, Overloaded, Unavailable)
-ROUND_S = 8
+ROUND_S = 16
 """Far more than a round takes, and less than one whose calls wait for each other until their deadline."""
 
 

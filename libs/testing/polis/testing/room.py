@@ -68,10 +68,11 @@ class Room:
         self._kept.append(entry)
         self.bus.publish(self._subject, msgspec.json.encode(LiveConversation(entries=(entry,))))
 
-    def forget(self) -> None:
-        """Keep nothing of what was said so far."""
-        self._kept.clear()
-        self.forgotten = self.seq
+    def forget(self, seq: int) -> None:
+        """Keep nothing of what was said up to there."""
+        while self._kept and self._kept[0].seq <= seq:
+            self._kept.popleft()
+        self.forgotten = seq
 
     def _reply(self, answer: Callable[[bytes], object], message: BusMessage) -> None:
         self.bus.publish(message.reply, msgspec.json.encode(answer(message.payload)))
