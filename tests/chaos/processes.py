@@ -99,7 +99,9 @@ class Process:
         return time.monotonic() - started
 
     def last_words(self) -> str:
-        return self._log.read_bytes()[-3000:].decode(errors="replace") if self._log.exists() else "no log"
+        """Its exit code, which alone tells of a crash, and the end of its log."""
+        log = self._log.read_bytes()[-3000:].decode(errors="replace") if self._log.exists() else "no log"
+        return f"exit code {self.child and self.child.poll()}; {log}"
 
     def end(self) -> None:
         """Whatever state it is in."""
