@@ -14,7 +14,7 @@ from polis.bus.jetstream import store
 from polis.bus.permissions import ADMIN
 from polis.db import Database
 from polis.graph import builtin, digest
-from polis.proto import Refused, catalog
+from polis.proto import Refused, catalog, runtime
 from polis.proto.contract import operation_of
 from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
 from polis.proto.problems import Unauthenticated, Unavailable
@@ -22,6 +22,7 @@ from polis.runtime import component
 from polis.runtime.component import Implementation
 from polis.service import call, envelope, stream
 from polis.service.wire import encode_problem
+from polis.testing import eventually
 
 
 class FakeCatalog:
@@ -170,6 +171,32 @@ def ada(actors, running, caller):
     person = actors.person("member")
     person.caller = caller
     return person
+
+
+@pytest.fixture
+def start(ada, played):
+    """Start a run of a graph, under a name of its own."""
+
+    async def start(graph, x=1, **fields):
+        key = f"graph{len(played.graphs)}"
+        played.graphs[key] = graph
+        return await ada.call(runtime.StartRun(graph=key, input={"x": x}, **fields))
+
+    return start
+
+
+@pytest.fixture
+def ended(ada):
+    """A run, once it has ended."""
+
+    async def ended(run, within_s=15):
+        async def look():
+            found = await ada.call(runtime.GetRun(run_id=run.id))
+            return found if found.state in runtime.TERMINAL else None
+
+        return await eventually(look, within_s=within_s)
+
+    return ended
 
 
 @pytest.fixture

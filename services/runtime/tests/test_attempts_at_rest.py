@@ -66,16 +66,6 @@ def host(hosted, monkeypatch):
 
 
 @pytest.fixture
-def start(ada, played):
-    async def start(graph):
-        key = f"calls{len(played.graphs)}"
-        played.graphs[key] = graph
-        return await ada.call(runtime.StartRun(graph=key, input={"x": 1}))
-
-    return start
-
-
-@pytest.fixture
 def at_rest(admin):
     async def at_rest(run):
         async def look():
@@ -85,18 +75,6 @@ def at_rest(admin):
         await eventually(look, within_s=10)
 
     return at_rest
-
-
-@pytest.fixture
-def ended(ada):
-    async def ended(run, within_s=15):
-        async def look():
-            found = await ada.call(runtime.GetRun(run_id=run.id))
-            return found if found.state in runtime.TERMINAL else None
-
-        return await eventually(look, within_s=within_s)
-
-    return ended
 
 
 def calls(retry=HOURLY, **fields):

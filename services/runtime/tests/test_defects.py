@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
-import structlog
-from structlog.testing import capture_logs
 
 from polis.proto import runtime
 from polis.proto.graph import Compensation, Component, Edge, Graph, GraphInput, GraphOutput, Node, Port, Retry
@@ -52,28 +48,6 @@ def defect(monkeypatch):
         return runs
 
     return defect
-
-
-@pytest.fixture
-def told():
-    """What is logged, whatever level was chosen before in this process."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
-    with capture_logs() as told:
-        yield told
-    structlog.configure(**before)
-
-
-@pytest.fixture
-def ended(ada):
-    async def ended(run):
-        async def look():
-            found = await ada.call(runtime.GetRun(run_id=run.id))
-            return found if found.state in runtime.TERMINAL else None
-
-        return await eventually(look, within_s=10)
-
-    return ended
 
 
 async def signalled(person, *runs, times=2):

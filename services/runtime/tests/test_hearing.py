@@ -42,18 +42,6 @@ def emit(tell):
 
 
 @pytest.fixture
-def ended(ada):
-    async def ended(run):
-        async def look():
-            found = await ada.call(runtime.GetRun(run_id=run.id))
-            return found if found.state in runtime.TERMINAL else None
-
-        return await eventually(look, within_s=10)
-
-    return ended
-
-
-@pytest.fixture
 def heard(ada, ended):
     """What events a run has taken, by their number, and what came in their place."""
 

@@ -14,16 +14,6 @@ EFFECTS = 6
 
 
 @pytest.fixture
-def start(ada, played):
-    async def start(graph, x):
-        key = f"pause{len(played.graphs)}"
-        played.graphs[key] = graph
-        return await ada.call(runtime.StartRun(graph=key, input={"x": x}))
-
-    return start
-
-
-@pytest.fixture
 def state(ada):
     async def state(run, *wanted):
         async def look():

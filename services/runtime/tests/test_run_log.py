@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import msgspec
-import pytest
 
 from polis.proto import runtime
 from polis.proto.contract import Page
@@ -32,16 +31,6 @@ def says(*behind, schema=None, level="info", expression="item", **fields):
 
 def _config(level, expression):
     return {"message": "found", "level": level} | ({"expression": expression} if expression else {})
-
-
-@pytest.fixture
-def start(ada, played):
-    async def start(graph, x):
-        key = f"says{len(played.graphs)}"
-        played.graphs[key] = graph
-        return await ada.call(runtime.StartRun(graph=key, input={"x": x}))
-
-    return start
 
 
 async def end(ada, run):

@@ -15,16 +15,6 @@ from polis.testing import eventually
 
 
 @pytest.fixture
-def start(ada, played):
-    async def start(graph, x):
-        key = f"signal{len(played.graphs)}"
-        played.graphs[key] = graph
-        return await ada.call(runtime.StartRun(graph=key, input={"x": x}))
-
-    return start
-
-
-@pytest.fixture
 def output(ada):
     async def output(run):
         async def look():

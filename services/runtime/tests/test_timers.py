@@ -6,8 +6,6 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from polis.proto import runtime
 from polis.proto.graph import Edge, Graph, GraphInput, GraphOutput, Node
 from polis.testing import eventually
@@ -23,16 +21,6 @@ def later(**config):
         inputs={"x": GraphInput("n0.in")},
         outputs={"y": GraphOutput("n1.out", many=True)},
     )
-
-
-@pytest.fixture
-def start(ada, played):
-    async def start(graph, x):
-        key = f"timer{len(played.graphs)}"
-        played.graphs[key] = graph
-        return await ada.call(runtime.StartRun(graph=key, input={"x": x}))
-
-    return start
 
 
 async def end(ada, run):

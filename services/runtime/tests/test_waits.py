@@ -72,7 +72,7 @@ def ask(step, inputs):
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def ask_component(played):
     described = Component(
         "test.ask", "", inputs={"in": Port()}, outputs={"out": Port(), "late": Port()}, pure=False,
@@ -91,28 +91,6 @@ async def outside(stage, ada):
     yield Outside(database, admin, ada.org_id)
     await database.close()
     await admin.close()
-
-
-@pytest.fixture
-def start(ada, played, ask_component):
-    async def start(graph, x, **fields):
-        key = f"waits{len(played.graphs)}"
-        played.graphs[key] = graph
-        return await ada.call(runtime.StartRun(graph=key, input={"x": x}, **fields))
-
-    return start
-
-
-@pytest.fixture
-def ended(ada):
-    async def ended(run, within_s=6):
-        async def look():
-            found = await ada.call(runtime.GetRun(run_id=run.id))
-            return found if found.state in runtime.TERMINAL else None
-
-        return await eventually(look, within_s=within_s)
-
-    return ended
 
 
 def line(*nodes, **fields):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+from structlog.testing import capture_logs
 
 from polis.db.session import session
 from polis.testing.servers import postgres_server
 from polis.testing.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from polis.testing.servers import PostgresServer
 
@@ -89,6 +92,16 @@ async def first_day(postgres: PostgresServer) -> AsyncIterator[Any]:
     async with postgres.database() as database, session(database.admin_url, "first-day") as admin:
         await admin.execute("set plan_cache_mode = force_generic_plan; set enable_seqscan = off")
         yield admin
+
+
+@pytest.fixture
+def told() -> Iterator[list[Any]]:
+    """What is logged, whatever level was chosen before in this process."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    with capture_logs() as told:
+        yield told
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")
