@@ -3,7 +3,7 @@
 from polis.db.batch import Batch
 from polis.db.database import Database
 from polis.db.deadline import Deadline
-from polis.db.errors import CheckViolation, ConstraintViolation, ForeignKeyViolation, UniqueViolation
+from polis.db.errors import CheckViolation, ConstraintViolation, ForeignKeyViolation, UniqueViolation, lasting
 from polis.db.group import Caller, GroupCommit
 from polis.db.ids import new_id
 from polis.db.migrate import check_schema
@@ -25,5 +25,6 @@ __all__ = [
     "Transaction",
     "UniqueViolation",
     "check_schema",
+    "lasting",
     "new_id",
 ]

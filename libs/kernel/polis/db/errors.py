@@ -58,6 +58,20 @@ _CONTENTION = (
 )
 _MACHINE = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError, asyncpg.PostgresSystemError)
 """The server's machine has no more room, or its disk fails."""
+_OF_WHAT_IS_SAID = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    RecursionError,
+)
+"""A value that PostgreSQL cannot store, a row that breaks a rule, more than a row or an index holds."""
+_MAY_PASS = (
+    asyncpg.PostgresError,  # as what an older process meets in a newer schema
+    asyncpg.InterfaceError,
+    OSError,
+    MemoryError,
+    RuntimeError,  # as where there is no room for one more thread
+)
 _VIOLATIONS: dict[type[asyncpg.PostgresError], type[ConstraintViolation]] = {
     asyncpg.UniqueViolationError: UniqueViolation,
     asyncpg.ForeignKeyViolationError: ForeignKeyViolation,
@@ -84,6 +98,13 @@ def translated(error: Exception) -> Exception:
         return violation(str(getattr(error, "constraint_name", "") or ""))
     problem = _problem(error)
     return error if problem is None else Refused(problem, str(error))
+
+
+def lasting(error: Exception) -> bool:
+    """Whether it lies in what was said, or is a defect of ours: said once more it fails once more."""
+    if isinstance(error, Refused):
+        return not isinstance(error.problem, Unavailable | DeadlineExceeded | Overloaded)
+    return isinstance(error, _OF_WHAT_IS_SAID) or not isinstance(error, _MAY_PASS)
 
 
 def is_outage(refusal: Refused) -> bool:

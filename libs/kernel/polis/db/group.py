@@ -8,9 +8,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from polis.db.deadline import Deadline
+from polis.db.errors import lasting
 from polis.db.gather import Asked, Gathering
 from polis.proto import Refused
-from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
 from polis.telemetry import Trace, current
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ Ans = TypeVar("Ans")
 
 FLUSH_S = 10.0
 """For one group; a caller whose own deadline is nearer stops waiting, its record may still be written."""
-_NOT_THE_RECORD = (Unavailable, DeadlineExceeded, Overloaded)
 
 
 class Caller(Struct, frozen=True):
@@ -93,7 +92,7 @@ class GroupCommit(Generic[Rec, Ans]):
         try:
             answers = await self._at_once(callers, records)
         except Exception as error:  # noqa: BLE001 - every caller is told, here or by `_serve`
-            if isinstance(error, Refused) and isinstance(error.problem, _NOT_THE_RECORD):
+            if isinstance(error, Refused) and not lasting(error):
                 for asked in group:
                     asked.fail(error)
             else:
@@ -112,7 +111,7 @@ class GroupCommit(Generic[Rec, Ans]):
         try:
             answers = await self._store(group)
         except Exception as error:  # noqa: BLE001 - every caller is told
-            if len(group) == 1 or (isinstance(error, Refused) and isinstance(error.problem, _NOT_THE_RECORD)):
+            if len(group) == 1 or (isinstance(error, Refused) and not lasting(error)):
                 for asked in group:
                     asked.fail(error)
                 return

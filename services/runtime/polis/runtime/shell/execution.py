@@ -194,11 +194,15 @@ class Execution:
             graph=self.run.graph,
             exc_info=error,
         )
+        self.break_off(_BROKEN)
+
+    def break_off(self, failure: Failure) -> None:
+        """Have it fail, whatever its engine would say."""
         if not self.broken:
             self.broken = True
             self.outcomes += [each for each in self._take_requests() if isinstance(each, Record)]
             self.ended = self.handed_over = None
-            self._end(self.machine.break_off(_BROKEN))
+            self._end(self.machine.break_off(failure))
         self.owner.changed(self)
 
     # What steps may ask for (the engine's Host).

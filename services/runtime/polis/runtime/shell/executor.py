@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from polis.bus import Disconnected
-from polis.db import new_id
+from polis.db import lasting, new_id
 from polis.proto import Refused
 from polis.proto.runtime import RUN_LIVE, LiveTransitions, LogLine, Run, Step, Transition
 from polis.runtime import metrics
@@ -306,15 +306,6 @@ class Executor:
             ):
                 flush, activations = taken
                 if not await self.write(live, flush):
-                    self.lose(live)
-                    return
-                self.publish(flush.run, flush.transitions, flush.lines)
-                if ended(flush.run.state):
-                    self._end(live, flush)
-                    return
-                if flush.rest is not None:
-                    self.drop(run_id)
-                    self.look_for_work()
                     return
                 live.execution.durable(activations)
                 self._opened(live, flush)
@@ -333,26 +324,53 @@ class Executor:
                 self.peers.hear([flush.run.id])
 
     async def write(self, live: Live, flush: Flush) -> bool:
-        """Write it, however long the database is away; false when the run is not this process's any more."""
-        attempt = 0
+        """Write it, or that the run has failed if it never can be; whether the run goes on here."""
+        written = await self._write(live, flush)
+        if written is None:
+            self.lose(live)
+            return False
+        self.publish(written.run, written.transitions, written.lines)
+        if ended(written.run.state):
+            self._end(live, written)
+            return False
+        if written.rest is None:
+            return True
+        if self._runs.get(written.run.id) is live:
+            self.drop(written.run.id)
+        if live.stirred or live.execution.handed_over is not None:
+            self.look_for_work()
+        return False
+
+    async def _write(self, live: Live, flush: Flush) -> Flush | None:
+        """What is written by now, however long the database is away; None when the run is not this process's any more."""
+        attempt, unwritten = 0, flush
         while self._runs.get(flush.run.id) is live:
             try:
-                written = await self.journal.flush(flush)
-            except Refused as refusal:
-                log.warning(
-                    "run.unwritten", run_id=str(flush.run.id), problem=refusal.problem.type, attempt=attempt
-                )
-            except Exception as error:  # noqa: BLE001 - a defect of ours: the run is begun anew from its journal
-                log.error("run.unwritable", run_id=str(flush.run.id), exc_info=error)
-                return False
+                written = await self.journal.flush(unwritten)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the run would stand where it is
+                instead = self._instead(live, unwritten, error, attempt)
+                if instead is None:
+                    return None
+                if instead is unwritten:
+                    await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
+                unwritten = instead
+                attempt += 1
             else:
                 if written.paused and not live.execution.machine.paused:
                     live.pause(paused=True)  # before anything begins that waited for this
                     self.peers.hear([flush.run.id])
-                return written.own
-            await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
-            attempt += 1
-        return False
+                return unwritten if written.own else None
+        return None
+
+    def _instead(self, live: Live, flush: Flush, error: Exception, attempt: int) -> Flush | None:
+        """What is written next when this could not be; None: the run is begun anew from its journal."""
+        if isinstance(error, Refused) and not lasting(error):
+            log.warning(
+                "run.unwritten", run_id=str(flush.run.id), problem=error.problem.type, attempt=attempt
+            )
+            return flush
+        log.error("run.unwritable", org_id=str(flush.org_id), run_id=str(flush.run.id), exc_info=error)
+        return live.progress.instead(live.execution, flush) if lasting(error) else None
 
     def _end(self, live: Live, flush: Flush) -> None:
         run, machine = flush.run, live.execution.machine

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from polis.proto.runtime import Transition
-from polis.runtime.shell.records import Claimed, RunRow, decode_steps
+from polis.runtime.shell.records import Claimed, RunRow
 
 if TYPE_CHECKING:
     from polis.db import Database, Transaction
@@ -172,7 +172,7 @@ async def claim(
                 row.seq,
                 row.program,
                 row.input,
-                decode_steps(row.steps),
+                row.steps,
                 row.age_s,
                 row.lost,
                 row.paused_s,

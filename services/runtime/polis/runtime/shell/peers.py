@@ -96,7 +96,7 @@ class Peers:
             live = here[found.run_id]
             live.pause(paused=found.paused)
             if found.node is not None and found.item is not None and found.body is not None:
-                live.take(found.node, parse(found.item), _recorded.decode(found.body))
+                _bring(live, found.node, found.item, found.body)
         for run_id, live in here.items():
             if run_id not in own and self._executor.find(run_id) is live:
                 self._executor.drop(run_id)
@@ -138,3 +138,12 @@ class Peers:
             self.hear(_ids.decode(message.payload))
         except msgspec.DecodeError:
             return  # of another version
+
+
+def _bring(live: Live, node: str, item: str, body: bytes) -> None:
+    try:
+        place, outcome = parse(item), _recorded.decode(body)
+    except ValueError as error:  # what is no JSON of it, too: it is this run's end, and nobody else's
+        live.execution.broke(error)
+    else:
+        live.take(node, place, outcome)

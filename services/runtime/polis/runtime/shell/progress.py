@@ -10,6 +10,7 @@ import msgspec
 
 from polis.proto.runtime import LogLine, Run, RunState, Step, Transition
 from polis.runtime.engine import item as items
+from polis.runtime.engine.activation import Failure
 from polis.runtime.engine.undoing import END
 from polis.runtime.runs.lines import outcome as journaled
 from polis.runtime.shell.breaking import broken_off
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_UNWRITABLE = Failure(
+    "run.unwritable",
+    "what happened in it cannot be stored; the id of the run finds in the record what that is",
+)
 PROGRESS_S = 0.1
 """How often it is written what steps have done, while the run has not ended: what watchers see at the latest."""
 
@@ -42,7 +47,7 @@ class Progress:
     its log.
     """
 
-    __slots__ = ("_keep_at", "_tell_at", "epoch", "heard", "run", "said", "seq")
+    __slots__ = ("_keep_at", "_last", "_tell_at", "epoch", "heard", "run", "said", "seq")
 
     def __init__(self, run: Run, *, epoch: int, seq: int, heard: int = 0, said: int = 0) -> None:
         self.run = run
@@ -51,6 +56,8 @@ class Progress:
         self.heard = heard
         self.said = said
         self._tell_at = self._keep_at = 0.0
+        self._last: Flush | None = None
+        """What ends it, where it is broken."""
 
     def flush(self, execution: Execution) -> tuple[Flush, list[Activation]] | None:
         """All that is to be written now, and which outcomes wait for it; None when nothing has happened.
@@ -59,7 +66,41 @@ class Progress:
         all is written that is sure of it.
         """
         taken = None if execution.broken else self._asking(self._flush, execution)
-        return (self._broken_off(execution), []) if execution.broken else taken
+        if not execution.broken:
+            return taken
+        self._last = self._broken_off(execution)
+        return self._last, []
+
+    def instead(self, execution: Execution, unwritten: Flush) -> Flush | None:
+        """What is written of a run of which this never can be: that it has failed, with all that is told and done by then.
+
+        If that cannot be either, its end alone. None: nothing can.
+        """
+        if unwritten is not self._last:
+            execution.break_off(_UNWRITABLE)
+            self._last = self._joined(unwritten, execution)
+            return self._last
+        verdict = tuple(outcome for outcome in unwritten.outcomes if outcome.node == END[0])
+        if verdict == unwritten.outcomes:
+            return None
+        self._last = msgspec.structs.replace(unwritten, outcomes=verdict, lines=())
+        return self._last
+
+    def _joined(self, unwritten: Flush, execution: Execution) -> Flush:
+        """The end of a run that is broken, with what was to be written of it before."""
+        told = unwritten.transitions
+        if unwritten.run.ended_at is not None:
+            told, self.seq = told[:-1], self.seq - 1
+            self.run = msgspec.structs.replace(self.run, state="running", ended_at=None, error=None)
+        end = self._broken_off(execution)
+        return msgspec.structs.replace(
+            end,
+            steps=end.steps or unwritten.steps,
+            transitions=(*told, *end.transitions),
+            outcomes=(*unwritten.outcomes, *end.outcomes),
+            closed=(*unwritten.closed, *end.closed),
+            lines=(*unwritten.lines, *end.lines),
+        )
 
     def _asking(self, write: Callable[[Execution], T], execution: Execution) -> T | None:
         """What is to be written; where the engine fails to say it, nothing of that is told."""

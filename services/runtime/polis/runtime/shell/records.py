@@ -111,7 +111,7 @@ class Claimed(Struct, frozen=True):
     seq: int
     program: str
     input: bytes
-    steps: tuple[Step, ...]
+    steps: bytes
     age_s: float
     lost: int
     paused_s: float

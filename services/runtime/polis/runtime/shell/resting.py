@@ -40,12 +40,4 @@ class Resting:
             executor.start(self._lay_down(live, flush), name="rest")
 
     async def _lay_down(self, live: Live, flush: Flush) -> None:
-        executor, run_id = self._executor, live.execution.run.id
-        if not await executor.write(live, flush):
-            executor.lose(live)
-            return
-        executor.publish(flush.run, flush.transitions)
-        if executor.find(run_id) is live:
-            executor.drop(run_id)
-        if live.stirred:
-            executor.look_for_work()
+        await self._executor.write(live, flush)

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from polis.db import lasting
 from polis.graph import GraphFaults
 from polis.proto import Refused
-from polis.proto.runtime import RunError, Transition
+from polis.proto.runtime import RunError, Step
 from polis.runtime import metrics
 from polis.runtime.runs import store
 from polis.runtime.runs.lines import number
 from polis.runtime.shell import leases
+from polis.runtime.shell.breaking import broken_off
 from polis.runtime.shell.execution import Execution
 from polis.runtime.shell.progress import Progress
-from polis.runtime.shell.records import Flush
+from polis.runtime.shell.records import Flush, decode_steps
 from polis.runtime.waits.rows import places
 from polis.service.rounds import rounds
 from polis.telemetry import log
@@ -34,6 +36,7 @@ _RESUMED_AT_ONCE = 3
 """Each takes a connection, and waits for six answers of the database."""
 _MOST_OWNERS = 200
 """A run that takes its processes down with it must not take all of them down for ever."""
+_UNREADABLE = "what is kept of it cannot be read, so it cannot go on; the id of the run finds in the record what that is"
 
 
 class Watch:
@@ -111,9 +114,19 @@ class Watch:
                 if isinstance(failed, Refused) or not isinstance(failed, Exception | None):
                     raise failed
                 if failed is not None:
-                    # A defect of ours, or of what is stored of it: the others go on. It is claimed anew as one that was
-                    # lost, which is bounded.
-                    log.error("run.not_resumed", run_id=str(each.run.id), lost=each.lost, exc_info=failed)
+                    await self._not_resumed(each, failed)
+
+    async def _not_resumed(self, claimed: Claimed, error: Exception) -> None:
+        """A defect of ours, or of what is stored of it: the others go on. What may pass has it claimed anew, which is bounded."""
+        log.error(
+            "run.not_resumed",
+            org_id=str(claimed.run.org_id),
+            run_id=str(claimed.run.id),
+            lost=claimed.lost,
+            exc_info=error,
+        )
+        if lasting(error):
+            await self._fail(claimed, "run.unreadable", _UNREADABLE)
 
     async def _resume(self, claimed: Claimed) -> None:
         """Go on from the journal: recorded outcomes are replayed, pure steps computed again."""
@@ -145,7 +158,7 @@ class Watch:
             recorded=recorded,
             waits=waits,
         )
-        execution.machine.recall(claimed.steps)
+        execution.machine.recall(decode_steps(claimed.steps))
         execution.pause(paused=run.state == "paused")
         execution.machine.history.recall(claimed.attempts)
         said = number(counts.last_line)
@@ -159,10 +172,25 @@ class Watch:
         ended = msgspec.structs.replace(
             claimed.run, state="failed", error=error, ended_at=leases.now_of(claimed)
         )
-        transition = Transition(claimed.seq + 1, at_ms, "failed", error=error)
-        flush = Flush(ended, claimed.epoch, claimed.steps, (transition,), waits=True)
-        if (await self._executor.journal.flush(flush)).own:
-            self._executor.publish(ended, flush.transitions)
+        steps, transitions = broken_off(_steps(claimed), claimed.seq, at_ms, "failed", error)
+        flush = Flush(ended, claimed.epoch, steps, transitions, waits=True)
+        try:
+            own = (await self._executor.journal.flush(flush)).own
+        except Refused:
+            raise
+        except Exception as refused:  # noqa: BLE001 - the others go on
+            log.error("run.unwritable", run_id=str(ended.id), exc_info=refused)
+            return
+        if own:
+            self._executor.publish(ended, transitions)
+
+
+def _steps(claimed: Claimed) -> tuple[Step, ...]:
+    """What was told of them, if that can still be read."""
+    try:
+        return decode_steps(claimed.steps)
+    except msgspec.MsgspecError:
+        return ()
 
 
 def _name(config: Config, executor: Executor) -> str:
