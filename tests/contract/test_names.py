@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from polis.proto import catalog, identity
+from polis.proto import catalog, identity, messaging
 
 NAMES = (
     "Ada Lovelace",
@@ -38,7 +38,9 @@ REFUSED = (
 )
 
 
-@pytest.mark.parametrize("kind", [identity.NewName, catalog.NewTitle])
+@pytest.mark.parametrize(
+    "kind", [identity.NewName, catalog.NewTitle, catalog.NewFileName, messaging.NewTitle]
+)
 def test_a_name_is_of_any_script_and_shows_something(kind):
     assert [msgspec.convert(name, kind) for name in NAMES] == list(NAMES)
     for name in REFUSED:
@@ -47,11 +49,21 @@ def test_a_name_is_of_any_script_and_shows_something(kind):
 
 
 def test_what_may_have_no_name_has_none():
-    assert msgspec.convert("", catalog.NewTitle) == ""
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.convert("", identity.NewName)
+    for kind in (catalog.NewTitle, messaging.NewTitle):
+        assert msgspec.convert("", kind) == ""
+    for kind in (identity.NewName, catalog.NewFileName):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert("", kind)
 
 
-@pytest.mark.parametrize("kind", [identity.Name, catalog.Title])
+def test_a_file_is_named_without_its_path():
+    for name in ("a.txt", ".profile", "...", ". ."):
+        assert msgspec.convert(name, catalog.NewFileName) == name
+    for name in (".", "..", "a/b", "a\\b", "/"):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(name, catalog.NewFileName)
+
+
+@pytest.mark.parametrize("kind", [identity.Name, catalog.Title, catalog.FileName, messaging.Title])
 def test_a_name_of_before_is_told_as_it_is(kind):
     assert msgspec.convert("a\u202eb", kind) == "a\u202eb"

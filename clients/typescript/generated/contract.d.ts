@@ -1194,9 +1194,9 @@ export interface CreateChangeSet {
 /** Begin a group, a channel or a conversation of agents; the caller owns it. Only agents take part in one of agents, and who began it. visibility: of a channel `org` if nothing is said, of others always `private`. */
 export interface CreateConversation {
   kind: "agents" | "channel" | "group";
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters; or none. */
   name?: string;
-  /** A name for people to read. */
+  /** A name for people to read, with something to see and no control characters; or none. */
   topic?: string;
   visibility?: "org" | "private" | null;
   /** How sensitive data is, the least first. */
@@ -1268,7 +1268,7 @@ export interface CreateUnit {
 
 /** Announce a file; its parts follow one by one and may be repeated. */
 export interface CreateUpload {
-  /** Name of a file without a path. */
+  /** Name of a file without a path, with something to see and no control characters. */
   name: string;
   size: number;
   /** RFC 6838, without parameters. */
@@ -5384,7 +5384,7 @@ export interface Upload {
 
 /** Store the body as a file in one request; it is streamed, never held whole. */
 export interface UploadArtifact {
-  /** Name of a file without a path. */
+  /** Name of a file without a path, with something to see and no control characters. */
   name: string;
   content: Blob | ArrayBuffer | Uint8Array | string;
   /** RFC 6838, without parameters. */

@@ -10,8 +10,8 @@ from polis.proto.catalog import (
     MAX_ARTIFACT_BYTES,
     Artifact,
     Digest,
-    FileName,
     MediaType,
+    NewFileName,
     QuotaExceeded,
     UploadIncomplete,
 )
@@ -140,7 +140,7 @@ class IssueLiveTicket(Request[LiveTicket], frozen=True):
 class UploadArtifact(Request[Artifact], frozen=True):
     """Store the body as a file in one request; it is streamed, never held whole."""
 
-    name: FileName
+    name: NewFileName
     content: bytes
     media_type: MediaType = "application/octet-stream"
     sha256: Digest | None = None

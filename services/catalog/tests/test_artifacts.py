@@ -62,6 +62,17 @@ async def test_a_file_comes_back_as_it_was_stored(ada, facts):
     assert await facts(ada.org_id) == [("artifact_stored", str(artifact.id))]
 
 
+async def test_a_new_file_shows_its_name_and_one_of_before_is_told_as_it_is(ada, refused, sql):
+    for name in ("a\u202efdp.exe", "\u200b", "a\x85b", "a\u2029b"):
+        problem = await refused(ada.call(CreateUpload(name=name, size=1)))
+        assert [fault.pointer for fault in problem.faults] == ["/name"]
+    artifact = await store(ada, b"old")
+    await sql("update catalog.artifacts set name = $2 where id = $1", artifact.id, "a\u202efdp.exe")
+
+    assert (await ada.call(GetArtifact(artifact.id))).name == "a\u202efdp.exe"
+    assert [each.name for each in (await ada.call(ListArtifacts(limit=1))).items] == ["a\u202efdp.exe"]
+
+
 async def test_an_empty_file_and_one_of_whole_parts_are_files_too(ada):
     for data in (b"", bytes(2 * PART_BYTES)):
         artifact = await store(ada, data)

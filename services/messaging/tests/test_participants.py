@@ -10,6 +10,7 @@ import pytest
 
 from polis.bus.jetstream import store
 from polis.bus.permissions import ADMIN
+from polis.db.session import session
 from polis.proto import messaging as m
 from polis.proto.identity import MemberRemoved
 from polis.proto.problems import Forbidden, Invalid
@@ -34,6 +35,22 @@ async def begin(owner, *others, kind="group", **fields):
 async def roles(somebody, id_):
     found = await somebody.call(m.ListParticipants(id_))
     return {p.principal_id: p.role for p in found.items if p.state == "joined"}
+
+
+@pytest.mark.parametrize("field", ["name", "topic"])
+async def test_a_conversation_is_newly_called_what_shows_and_turns_nothing(people, refused, stage, field):
+    ada = people[0]
+    for called in ("\u202eeman", "\u200b", "a\x85b"):
+        given = {field: called}
+        for request in (m.CreateConversation("group", **given), m.ChangeConversation(uuid4(), **given)):
+            problem = await refused(ada.call(request))
+            assert [fault.pointer for fault in problem.faults] == [f"/{field}"]
+    id_ = await begin(ada, name="می\u200cنویسم", topic="")
+    assert (await ada.call(m.ChangeConversation(id_, name="", topic="\u200fשם"))).topic == "\u200fשם"
+
+    async with session(stage.database.admin_url, "names") as admin:
+        await admin.execute(f"update messaging.conversations set {field} = $2 where id = $1", id_, "\u202ea")
+    assert getattr(await ada.call(m.GetConversation(id_)), field) == "\u202ea"
 
 
 async def test_there_is_one_conversation_for_each_pair_whoever_begins_it(people, refused):

@@ -15,6 +15,7 @@ from polis.proto import catalog, identity, runtime
 from polis.proto.contract import operation_of
 from polis.proto.graph import Graph, GraphInput, GraphOutput, Node
 from polis.proto.problems import Forbidden
+from polis.runtime.shell.reaching import file_name
 from polis.service import call
 from polis.service.wire import encode_problem
 
@@ -151,6 +152,33 @@ async def test_a_step_writes_a_file_once(ended, peers):
 
     peers.completed = True
     assert (await ended(one("file.write", name="a.txt"), "abcdef")).state == "succeeded"
+
+
+async def test_a_file_is_stored_whatever_it_was_named_outside(ended, peers):
+    peers.completed = False
+    run = await ended(one("file.write", name="a\u202efdp.txt"), "abcdef")
+
+    assert run.state == "succeeded"
+    assert [r.name for r, _ in peers.asked if isinstance(r, catalog.CreateUpload)][-1] == "afdp.txt"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("Rechnung März.pdf", "Rechnung März.pdf"),
+        ("\u200fשם.pdf", "\u200fשם.pdf"),
+        ("../../etc/passwd", ".._.._etc_passwd"),
+        ("a\n\0b\u2028.txt", "ab.txt"),
+        ("\u200b", "file"),
+        ("\u202e", "file"),
+        ("", "file"),
+        ("..", "file"),
+        ("x" * 300, "x" * 255),
+    ],
+)
+def test_a_name_from_outside_is_made_one_that_the_catalog_takes(given, name):
+    assert file_name(given) == name
+    assert msgspec.convert(name, catalog.NewFileName) == name
 
 
 async def test_a_secret_is_leased_for_whom_the_run_acts_as_and_stands_nowhere(ended, ada, peers, rows):

@@ -23,6 +23,7 @@ from polis.proto.contract import (
     problem,
 )
 from polis.proto.identity import OverQuota
+from polis.proto.names import FILE
 
 FileName = Annotated[
     str,
@@ -31,6 +32,16 @@ FileName = Annotated[
         max_length=255,
         pattern=r"^(?!\.\.?$)[^/\\\x00-\x1f\x7f]+$(?!\n)",
         description="Name of a file without a path.",
+        examples=["inbox.mbox"],
+    ),
+]
+NewFileName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=FILE,
+        description="Name of a file without a path, with something to see and no control characters.",
         examples=["inbox.mbox"],
     ),
 ]
@@ -156,7 +167,7 @@ class StorageFreed(Event, frozen=True):
 class CreateUpload(Request[Upload], frozen=True):
     """Announce a file; its parts follow one by one and may be repeated."""
 
-    name: FileName
+    name: NewFileName
     size: Annotated[int, Meta(ge=0, le=MAX_ARTIFACT_BYTES)]
     media_type: MediaType = "application/octet-stream"
     sha256: Digest | None = None

@@ -14,6 +14,7 @@ from polis.proto.messaging.words import (
     ConversationVisibility,
     Days,
     MadeKind,
+    NewTitle,
     ParticipantRole,
     Title,
 )
@@ -106,8 +107,8 @@ class CreateConversation(Request[Conversation], frozen=True):
     """
 
     kind: MadeKind
-    name: Title = ""
-    topic: Title = ""
+    name: NewTitle = ""
+    topic: NewTitle = ""
     visibility: ConversationVisibility | None = None
     data_class: DataClass = "internal"
     participants: Others = ()
@@ -160,8 +161,8 @@ class ChangeConversation(Request[Conversation], frozen=True):
     """
 
     conversation_id: UUID
-    name: Title | None = None
-    topic: Title | None = None
+    name: NewTitle | None = None
+    topic: NewTitle | None = None
     visibility: ConversationVisibility | None = None
     data_class: DataClass | None = None
     retention_days: Days | None = None

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from polis.proto.names import TITLE
+
 MAX_SEQ = 2**53 - 1
 """What every JSON reader and a PostgreSQL bigint hold exactly."""
 MAX_TEXT = 32_768
@@ -20,6 +22,15 @@ Title = Annotated[
         max_length=120,
         pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)",
         description="A name for people to read.",
+        examples=["Release 2"],
+    ),
+]
+NewTitle = Annotated[
+    str,
+    Meta(
+        max_length=120,
+        pattern=TITLE,
+        description="A name for people to read, with something to see and no control characters; or none.",
         examples=["Release 2"],
     ),
 ]

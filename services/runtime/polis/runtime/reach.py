@@ -51,7 +51,10 @@ class Reach(Protocol):
         ...
 
     async def store(self, key: str, name: str, media_type: str, content: bytes) -> dict[str, object]:
-        """Make content a file of the org; the reference to it, as a port for files takes it. Once for each key."""
+        """Make content a file of the org; the reference to it, as a port for files takes it. Once for each key.
+
+        name: from wherever; what no name of a file may hold is left out of it.
+        """
         ...
 
     async def tell(self, key: str, topic: str, data: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 
 from polis.javascript import Pool
 from polis.proto import Refused, catalog, identity, runtime
+from polis.proto.names import FILE, HIDING
 from polis.proto.problems import DeadlineExceeded, Overloaded, Unauthenticated, Unavailable
 from polis.runtime.component import StepFailed
 from polis.runtime.egress.addresses import Allowed, covers
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 _SECRETS = 256
 _LATER = (Unavailable, DeadlineExceeded, Overloaded)
+_PATH, _HIDING, _FILE = re.compile(r"[/\\]"), re.compile(HIDING), re.compile(FILE)
+_MAX_NAME = 255
 MAX_STORED = 20 * 1024 * 1024
 """Bytes of a file that a step writes."""
 
@@ -114,7 +118,9 @@ class RunReach:
                 "file.too_large", f"a file of {len(content):,} bytes; {MAX_STORED:,} are the most"
             )
         digest = hashlib.sha256(content).hexdigest()
-        announced = catalog.CreateUpload(name=name, size=len(content), media_type=media_type, sha256=digest)
+        announced = catalog.CreateUpload(
+            name=file_name(name), size=len(content), media_type=media_type, sha256=digest
+        )
         upload = await self.call(announced, key=f"{key}#create")
         await self._put(upload, content)
         artifact = await self.call(catalog.CompleteUpload(upload.id, digest), key=f"{key}#complete")
@@ -170,6 +176,12 @@ class RunReach:
                 "folder.unknown", f"no folder `{name:.60}` is named for runs (POLIS_RUN_FOLDERS)"
             )
         return found
+
+
+def file_name(given: str) -> str:
+    """A name from outside as the catalog takes it: without a path, and without what hides or turns the text around it."""
+    name = _HIDING.sub("", _PATH.sub("_", given))[:_MAX_NAME]
+    return name if _FILE.search(name) else "file"
 
 
 def demand_hosts(hosts: tuple[str, ...], to: Place | None) -> None:
