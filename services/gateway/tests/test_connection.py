@@ -16,6 +16,7 @@ from polis.proto.contract import operation_of
 from polis.proto.identity import GetJwks
 from polis.service import serving
 from polis.specs.openapi import openapi
+from polis.telemetry import metrics
 from polis.testing import eventually
 
 TOKEN = "t"
@@ -386,6 +387,73 @@ async def test_beyond_so_many_connections_one_is_told_so(connect):
         return answered
 
     await eventually(room)
+
+
+async def test_who_is_told_so_does_not_keep_the_connection(mesh, monkeypatch):
+    monkeypatch.setattr(connection, "LINGER_S", 0.1)
+    async with serving(gateway, mesh.settings("gateway", connections=1)) as running:
+        first, beyond = [Client(*await asyncio.open_connection("127.0.0.1", running.port)) for _ in range(2)]
+        assert (await beyond.hear())[0] == 503
+
+        async def over():
+            beyond.say(b" ")
+            try:
+                await beyond.writer.drain()
+            except ConnectionError:
+                return True
+            return beyond.writer.transport.is_closing()
+
+        assert await eventually(over, within_s=10)
+        for client in (first, beyond):
+            client.writer.close()
+
+
+async def test_one_address_holds_so_many_connections_and_no_more(mesh, told):
+    def refused():
+        return metrics.registry.get_sample_value("polis_connections_refused_total", {"bound": "site"}) or 0
+
+    before = refused()
+    async with serving(gateway, mesh.settings("gateway", connections_per_address=3)) as running:
+
+        async def asked(address="127.0.0.1"):
+            """Who connects and asks, and what is answered."""
+            streams = await asyncio.open_connection("127.0.0.1", running.port, local_addr=(address, 0))
+            client = Client(*streams)
+            client.say(get(JWKS))
+            return client, (await client.hear())[0]
+
+        held = [await asked() for _ in range(3)]
+        beyond = [await asked() for _ in range(3)]
+        other = await asked("127.0.0.2")
+
+        assert [status for _, status in held] == [200] * 3
+        assert [status for _, status in beyond] == [0] * 3
+        assert other[1] == 200
+        assert refused() - before == 3
+        lines = [line for line in told if line["event"] == "connections.refused"]
+        assert [(line["site_pii"], line["most"], line["refused"]) for line in lines] == [("127.0.0.1", 3, 1)]
+
+        held[0][0].writer.close()
+
+        async def room():
+            client, status = await asked()
+            client.writer.close()
+            return status == 200
+
+        assert await eventually(room)
+        for client, _ in (*held, *beyond, other):
+            client.writer.close()
+
+
+async def test_a_trusted_proxy_holds_as_many_as_there_may_be(mesh):
+    settings = mesh.settings("gateway", connections_per_address=1, trusted_proxies="127.0.0.1")
+    async with serving(gateway, settings) as running:
+        clients = [Client(*await asyncio.open_connection("127.0.0.1", running.port)) for _ in range(3)]
+        for client in clients:
+            client.say(get(JWKS))
+            assert (await client.hear())[0] == 200
+        for client in clients:
+            client.writer.close()
 
 
 async def test_many_pipelined_requests_end_the_connection_behind_a_bounded_number(client):

@@ -19,6 +19,7 @@ from polis.gateway.certificate import BadCertificate, Certificate
 from polis.gateway.handshakes import Handshakes
 from polis.gateway.proxies import Proxies
 from polis.gateway.service import service
+from polis.gateway.sites import Sites
 from polis.service import serving
 from polis.service.tasks import Tasks
 from polis.testing import eventually
@@ -122,7 +123,7 @@ async def test_who_never_begins_a_handshake_is_left(alone, monkeypatch):
 
 @pytest.mark.parametrize(
     "bounds",
-    [{"sockets_per_address": 2}, {"connections": 2, "trusted_proxies": "127.0.0.1"}],
+    [{"connections_per_address": 2}, {"connections": 2, "trusted_proxies": "127.0.0.1"}],
     ids=["of one address", "in all"],
 )
 async def test_so_many_handshakes_are_under_way_and_no_more(alone, issued, monkeypatch, bounds):
@@ -144,6 +145,43 @@ async def test_so_many_handshakes_are_under_way_and_no_more(alone, issued, monke
     silent[0][1].close()
     assert await eventually(served)
     silent[1][1].close()
+
+
+async def test_connections_that_are_open_count_beside_handshakes(alone, issued):
+    """A client that has agreed on TLS and says nothing holds its place; one that leaves gives it back."""
+    port, _ = await alone(connections_per_address=2)
+    context = issued.trusted()
+    silent = [await asyncio.open_connection("127.0.0.1", port, ssl=context) for _ in range(2)]
+
+    with pytest.raises((ConnectionError, ssl.SSLError)):
+        await asyncio.open_connection("127.0.0.1", port, ssl=context)
+
+    silent[0][1].close()
+
+    async def served():
+        try:
+            return await shown(port) == issued.der
+        except OSError:
+            return False
+
+    assert await eventually(served)
+    silent[1][1].close()
+
+
+async def test_a_live_socket_is_bounded_as_such_and_no_connection_any_more(alone, https, issued):
+    async with https.post("/api/v1/sign-up", json=ACCOUNT | {"email": "tom@example.org"}) as answered:
+        token = (await answered.json())["access_token"]
+    port, _ = await alone(connections_per_address=1)
+    origin, headers = f"https://127.0.0.1:{port}", {"Authorization": f"Bearer {token}"}
+
+    async with (
+        aiohttp.ClientSession(origin, connector=aiohttp.TCPConnector(ssl=issued.trusted())) as session,
+        session.ws_connect("/api/v1/live", headers=headers, protocols=["polis.v1.json"]) as live,
+    ):
+        async with session.get("/health/live") as answered:
+            assert answered.status == 200
+        await live.send_json({"op": "ping"})
+        assert (await live.receive_json(timeout=30))["op"] == "pong"
 
 
 async def test_what_is_said_with_the_last_word_of_the_handshake_is_answered(port, issued):
@@ -176,9 +214,10 @@ class Greeting(asyncio.Protocol):
 
 async def greeted(issued):
     async with Tasks() as tasks:
-        edge = SimpleNamespace(connection=lambda **_: Greeting(), connections=set())
+        sites = Sites(Proxies(""), most=1)
+        edge = SimpleNamespace(connection=lambda **_: Greeting(), connections=set(), sites=sites)
         context = Certificate(issued.chain, issued.key).context
-        agreed = Handshakes(edge, context, Proxies(""), tasks, most=1, most_of_site=1)  # type: ignore[arg-type]
+        agreed = Handshakes(edge, context, tasks, most=1)  # type: ignore[arg-type]
         state = SimpleNamespace(connections=set())
         server = await asyncio.get_running_loop().create_server(
             lambda: agreed.connection(server_state=state), "127.0.0.1", 0
@@ -214,10 +253,10 @@ async def test_who_has_not_agreed_yet_is_let_go_when_the_port_closes(alone, monk
 async def test_who_comes_in_the_moment_in_which_the_port_closes_is_let_go(issued):
     plain, client = socket.socketpair()
     context = Certificate(issued.chain, issued.key).context
-    edge = SimpleNamespace(connections=set())
+    edge = SimpleNamespace(connections=set(), sites=Sites(Proxies(""), most=1))
     with client:
         async with Tasks() as tasks:
-            agreed = Handshakes(edge, context, Proxies(""), tasks, most=1, most_of_site=1)  # type: ignore[arg-type]
+            agreed = Handshakes(edge, context, tasks, most=1)  # type: ignore[arg-type]
             task = agreed.begin("192.0.2.1", plain, Greeting)
             task.cancel()
             await asyncio.wait([task])

@@ -100,6 +100,12 @@ live_open = Gauge("polis_live_open", "WebSockets that are open.", registry=regis
 live_closed = Counter(
     "polis_live_closed", "WebSockets that this side closed, by code.", ("code",), registry=registry
 )
+connections_refused = Counter(
+    "polis_connections_refused",
+    "Connections that were not let in at the public port: one site had as many as it may, or there were too many in all.",
+    ("bound",),
+    registry=registry,
+)
 
 certificate_ends = Gauge(
     "polis_tls_certificate_ends_timestamp_seconds",

@@ -27,6 +27,7 @@ from polis.gateway.proxies import Proxies
 from polis.gateway.proxy import Proxy
 from polis.gateway.routes import LIVE, Routes
 from polis.gateway.runs import RunByName, Runs
+from polis.gateway.sites import Sites
 from polis.gateway.static import pages
 from polis.gateway.tickets import Tickets
 from polis.proto.catalog import DownloadArtifact
@@ -75,17 +76,13 @@ class Gateway:
         self._live = Live(
             kernel, settings, credentials, actors, proxy=self._proxy, proxies=proxies, tickets=self.tickets
         )
-        edge = Edge(self._proxy, self._live, connections=settings.connections)
+        sites = Sites(proxies, most=settings.connections_per_address)
+        edge = Edge(self._proxy, self._live, sites, connections=settings.connections)
         self.connection = (
             edge.connection
             if self.certificate is None
             else Handshakes(
-                edge,
-                self.certificate.context,
-                proxies,
-                kernel.tasks,
-                most=settings.connections,
-                most_of_site=settings.sockets_per_address,
+                edge, self.certificate.context, kernel.tasks, most=settings.connections
             ).connection
         )
         self._health = Health(kernel, Operators(settings.metrics_from, proxies))

@@ -34,6 +34,7 @@ class GatewaySettings(Settings, frozen=True, kw_only=True):
     trusted_proxies: str = ""
     metrics_from: str = ""
     connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    connections_per_address: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
     sockets: Annotated[int, Meta(ge=1, le=100_000)] = 5_000
     sockets_per_principal: Annotated[int, Meta(ge=1, le=100_000)] = 50
     sockets_per_address: Annotated[int, Meta(ge=1, le=100_000)] = 1_000

@@ -52,6 +52,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(**given)
         self._edge = edge
         self._proxy = edge.proxy
+        self.site = ""
         self._phase = _IDLE
         self._head_bytes = 0
         self._arriving = 0
@@ -72,11 +73,20 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._until = self.loop.time() + HEAD_S
-        if not self._edge.opened(self):
-            self._reject(503, "there are too many connections")
+        self.site = self._edge.sites.of(self.client[0] if self.client else "")
+        self._edge.opened(self)
+
+    def turn_away(self) -> None:
+        """There are too many connections."""
+        self._reject(503, "there are too many connections")
+
+    def cut_off(self) -> None:
+        """As many as there may be, without a word."""
+        self._last = self._deaf = True
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._edge.connections.discard(self)
+        self._edge.closed(self)
         self._phase = _CLOSING
         current, self._current = self._current, None
         self._queue.clear()
@@ -164,7 +174,7 @@ class Connection(HttpToolsProtocol):
     def _hand_over(self, protocol: asyncio.Protocol, head: bytes, rest: bytes) -> None:
         """From the answer's head on the connection is another protocol's, and this one forgets it."""
         transport, self._current = self.transport, None
-        self._edge.connections.discard(self)
+        self._edge.closed(self)
         self._edge.live.sockets.belong_to(self.server_state.connections)
         self.server_state.connections.discard(self)
         self.parser = None  # type: ignore[assignment]  # it holds this connection, as uvicorn's do when they end

@@ -10,14 +10,13 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from polis.gateway.proxies import site_of
+from polis.telemetry import metrics
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
     from polis.gateway.edge import Edge
-    from polis.gateway.proxies import Proxies
     from polis.service.tasks import Tasks
 
 HANDSHAKE_S = 10.0
@@ -27,24 +26,20 @@ _GOODBYE_S = 2.0
 
 
 class Handshakes:
-    """Those under way: they and the connections that are open are `most` together. Trusted proxies are no site."""
+    """Those under way: they and the connections that are open are `most` together, and of one site as many as it may have."""
 
     def __init__(
         self,
         edge: Edge,
         context: ssl.SSLContext,
-        proxies: Proxies,
         tasks: Tasks,
         *,
         most: int,
-        most_of_site: int,
     ) -> None:
         self.edge = edge
         self._context = context
-        self._proxies = proxies
         self._tasks = tasks
         self._most = most
-        self._most_of_site = most_of_site
         self._sites: Counter[str] = Counter()
         self._total = 0
 
@@ -56,10 +51,13 @@ class Handshakes:
         self, peer: str, plain: socket.socket, make: Callable[[], asyncio.Protocol]
     ) -> asyncio.Task[None] | None:
         """Its task, which has the socket from now on; None where there is no room for it."""
-        site = "" if self._proxies.trusts(peer) else site_of(peer)
-        if self._total + len(self.edge.connections) >= self._most:
+        sites = self.edge.sites
+        site = sites.of(peer)
+        if not sites.has_room(site, besides=self._sites[site]):
+            sites.refused(site)
             return None
-        if site and self._sites[site] >= self._most_of_site:
+        if self._total + len(self.edge.connections) >= self._most:
+            metrics.connections_refused.labels("all").inc()
             return None
         self._sites[site] += 1
         self._total += 1
