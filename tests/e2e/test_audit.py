@@ -48,6 +48,24 @@ async def test_the_command_names_the_broken_record(busy, told, mesh):
     assert told.file.getvalue().startswith("Record 2 is not what was written")
 
 
+async def test_who_announced_something_is_told_and_not_what(busy):
+    me = await busy.call("GET", "/me")
+    not_told = [me["principal"]["id"]]
+    made = await busy.call("POST", "/announcements", {"text": "We are back.", "except_for": not_told})
+
+    async def look():
+        return (await busy.call("GET", "/audit?action=announcement.made"))["items"]
+
+    (record,) = await eventually(look, within_s=10)
+    told = {name: record[name] for name in ("actor_id", "subject", "detail", "at")}
+    assert told == {
+        "actor_id": not_told[0],
+        "subject": made["id"],
+        "detail": {"except_for": "1"},
+        "at": made["announced_at"],
+    }
+
+
 async def test_an_export_is_lines_of_json(busy, address):
     async with (
         aiohttp.ClientSession() as http,

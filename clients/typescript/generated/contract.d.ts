@@ -247,7 +247,7 @@ export interface Always {
   subject?: string | null;
 }
 
-/** Tell something to all who follow the live topic `org` at this moment and may read messages, except for some principals. It is kept nowhere, and who is not there is not told: what is to be read later is posted as a message. It counts like one. */
+/** Tell something to all who follow the live topic `org` at this moment and may read messages, except for some principals. It is kept nowhere, and who is not there is not told: what is to be read later is posted as a message. It counts like one. That somebody announced something stands in the audit log. */
 export interface Announce {
   /** What is announced, for people to read. */
   text: string;

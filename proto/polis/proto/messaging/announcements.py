@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from polis.proto.contract import Request, Time, live, operation
+from polis.proto.contract import Event, Request, Time, event, live, operation
 
 MAX_ANNOUNCED_BYTES = 4_096
 """Of an announcement's data."""
@@ -50,11 +50,22 @@ class LiveAnnouncement(Struct, frozen=True):
 LIVE_ANNOUNCEMENT = live(LiveAnnouncement, topic="announcement", entity="org_id")
 
 
+@event(entity="announcement_id", listeners=("identity",))
+class AnnouncementMade(Event, frozen=True):
+    """Somebody announced something in the org; `except_for`: to how many it was not told."""
+
+    announcement_id: UUID
+    by: UUID
+    at: Time
+    except_for: int = 0
+
+
 @operation(http="POST /announcements", scope="messaging:announce", idempotent=False)
 class Announce(Request[Announcement], frozen=True):
     """Tell something to all who follow the live topic `org` at this moment and may read messages, except for some principals.
 
     It is kept nowhere, and who is not there is not told: what is to be read later is posted as a message. It counts like one.
+    That somebody announced something stands in the audit log.
     """
 
     text: AnnouncedText

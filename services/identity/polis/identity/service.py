@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polis.identity import asks, handoffs, notifications
+from polis.identity import announcements, asks, handoffs, notifications
 from polis.identity.access import service as access
 from polis.identity.audit import service as audit
 from polis.identity.config import Config
@@ -26,6 +26,7 @@ service.include(
     audit.handlers,
     asks.handlers,
     handoffs.handlers,
+    announcements.handlers,
     notifications.handlers,
     vault.handlers,
 )

@@ -20,6 +20,7 @@ from polis.proto.messaging import (
     MAX_ANNOUNCED_BYTES,
     TYPING_S,
     Announcement,
+    AnnouncementMade,
     ConversationSnapshot,
     LiveAnnouncement,
     LiveConversation,
@@ -176,6 +177,11 @@ async def announce(request: messaging.Announce, ctx: Context[Own]) -> Announceme
     actor = ctx.actor
     ctx.own.demand_rate(actor)
     made = Announcement(ctx.new_id(), request.text, actor.principal_id, ctx.now(), request.data)
+    async with ctx.transaction() as tx:
+        except_for = len(request.except_for)
+        await tx.emit(
+            AnnouncementMade(actor.org_id, made.id, made.announced_by, made.announced_at, except_for)
+        )
     ctx.own.telling.announcement(actor.org_id, LiveAnnouncement(made, request.except_for))
     return made
 
