@@ -1,4 +1,4 @@
-"""What can never be written of a run, or read of it again, is its end at once; what was done is kept, and others go on."""
+"""What can never be written of a run, or read of it again, is its end; what was done is kept, and others go on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from polis.proto import runtime
 from polis.proto.graph import Compensation, Component, Edge, Graph, GraphInput, GraphOutput, Node, Port
 from polis.runtime import component
 from polis.runtime.component import Implementation, Wait
-from polis.runtime.shell import progress, resting
+from polis.runtime.shell import progress, resting, watch
 from polis.runtime.shell.progress import Progress
 from polis.testing import eventually
 
@@ -135,8 +135,9 @@ async def test_a_run_that_cannot_be_laid_to_rest_fails_at_once(
 
 @pytest.mark.parametrize("what", ["journal.body", "runs.steps", "runs.attempts", "runs.input"])
 async def test_a_run_of_which_what_is_kept_cannot_be_read_fails_when_it_is_taken_up_and_others_go_on(
-    ada, played, effects, admin, ended, what
+    ada, played, effects, admin, ended, what, monkeypatch
 ):
+    monkeypatch.setattr(watch, "_UNREAD_OWNERS", 1)
     played.graphs["unreadable"] = GO
     before, run, behind = runs = [
         await ada.call(runtime.StartRun(graph="unreadable", input={"x": 1})) for _ in range(3)

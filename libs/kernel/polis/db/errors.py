@@ -62,16 +62,11 @@ _OF_WHAT_IS_SAID = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
+    ValueError,
+    OverflowError,
     RecursionError,
 )
-"""A value that PostgreSQL cannot store, a row that breaks a rule, more than a row or an index holds."""
-_MAY_PASS = (
-    asyncpg.PostgresError,  # as what an older process meets in a newer schema
-    asyncpg.InterfaceError,
-    OSError,
-    MemoryError,
-    RuntimeError,  # as where there is no room for one more thread
-)
+"""A value that PostgreSQL cannot store, a row that breaks a rule, more than a row or an index holds, text that is none."""
 _VIOLATIONS: dict[type[asyncpg.PostgresError], type[ConstraintViolation]] = {
     asyncpg.UniqueViolationError: UniqueViolation,
     asyncpg.ForeignKeyViolationError: ForeignKeyViolation,
@@ -101,10 +96,10 @@ def translated(error: Exception) -> Exception:
 
 
 def lasting(error: Exception) -> bool:
-    """Whether it lies in what was said, or is a defect of ours: said once more it fails once more."""
+    """Whether it lies in what was said: said once more it fails once more. Whatever else went wrong may go well then."""
     if isinstance(error, Refused):
         return not isinstance(error.problem, Unavailable | DeadlineExceeded | Overloaded)
-    return isinstance(error, _OF_WHAT_IS_SAID) or not isinstance(error, _MAY_PASS)
+    return isinstance(error, _OF_WHAT_IS_SAID)
 
 
 def is_outage(refusal: Refused) -> bool:

@@ -36,6 +36,8 @@ _RESUMED_AT_ONCE = 3
 """Each takes a connection, and waits for six answers of the database."""
 _MOST_OWNERS = 200
 """A run that takes its processes down with it must not take all of them down for ever."""
+_UNREAD_OWNERS = 30
+"""About a minute: in a rolling upgrade, what an older process cannot read is taken up by a newer one meanwhile."""
 _UNREADABLE = "what is kept of it cannot be read, so it cannot go on; the id of the run finds in the record what that is"
 
 
@@ -117,7 +119,7 @@ class Watch:
                     await self._not_resumed(each, failed)
 
     async def _not_resumed(self, claimed: Claimed, error: Exception) -> None:
-        """A defect of ours, or of what is stored of it: the others go on. What may pass has it claimed anew, which is bounded."""
+        """A defect of ours, or of what is stored of it: the others go on. It is claimed anew, which is bounded."""
         log.error(
             "run.not_resumed",
             org_id=str(claimed.run.org_id),
@@ -125,7 +127,7 @@ class Watch:
             lost=claimed.lost,
             exc_info=error,
         )
-        if lasting(error):
+        if lasting(error) and claimed.lost >= _UNREAD_OWNERS:
             await self._fail(claimed, "run.unreadable", _UNREADABLE)
 
     async def _resume(self, claimed: Claimed) -> None:
