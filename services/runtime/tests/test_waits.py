@@ -13,6 +13,7 @@ from polis.proto.graph import Component, Edge, Graph, GraphInput, GraphOutput, N
 from polis.runtime import component, waits
 from polis.runtime.component import Implementation, StepFailed, Wait
 from polis.runtime.engine.activation import Failure, Recorded
+from polis.runtime.shell import watch
 from polis.runtime.waits import kinds
 from polis.testing import eventually
 
@@ -260,9 +261,10 @@ async def test_a_wait_that_cannot_be_completed_holds_no_other_up(ada, outside, s
 
 
 async def test_runs_that_cannot_be_resumed_hold_up_none_that_are_taken_over_with_them(
-    ada, outside, start, ended
+    ada, outside, start, ended, monkeypatch
 ):
     """As many as are resumed at a time are before one that is as it should be, in one claim."""
+    monkeypatch.setattr(watch, "_UNREAD_OWNERS", 0)
     broken = [await start(line("test.ask"), f"broken {n}") for n in range(3)]
     fine = await start(line("test.ask"), "fine")
     for run in (*broken, fine):

@@ -60,6 +60,7 @@ _MACHINE = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError, asyncpg.PostgresSys
 """The server's machine has no more room, or its disk fails."""
 _OF_WHAT_IS_SAID = (
     asyncpg.DataError,
+    ConstraintViolation,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
     ValueError,
