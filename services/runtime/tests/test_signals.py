@@ -95,11 +95,13 @@ async def test_a_signal_and_the_time_to_wait_for_it_that_meet_have_one_outcome(a
     runs = [await start(graph, n) for n in range(12)]
 
     async def send(run, after):
+        """Whether it was taken; None for one that is kept, as one that comes before the run asks for it."""
         await asyncio.sleep(after)
         try:
-            return (await ada.call(runtime.SignalRun(run_id=run.id, name="go", payload="signal"))).taken
+            became = await ada.call(runtime.SignalRun(run_id=run.id, name="go", payload="signal"))
         except Refused:
             return False
+        return became.taken or None
 
     taken = await asyncio.gather(*(send(run, n * 0.02) for n, run in enumerate(runs)))
 
@@ -110,8 +112,9 @@ async def test_a_signal_and_the_time_to_wait_for_it_that_meet_have_one_outcome(a
 
         await eventually(look, within_s=6)
         values = (await ada.call(runtime.GetOutput(run_id=run.id))).values
-        assert (values["y"] == "signal") == was_taken
-        assert (values["late"] is None) == was_taken
+        assert (values["y"], values["late"] is None) in (("signal", True), (None, False))
+        if was_taken is not None:
+            assert (values["y"] == "signal") == was_taken
 
 
 async def test_a_run_tells_its_status(ada, start, output):
