@@ -57,14 +57,14 @@ class Mesh:
                 process.kill()
             await process.wait()
 
-    async def ask(self, request):
+    async def ask(self, request, timeout_s=0.5):
         """A request may reach a process that is dying or frozen: it is repeated, under one key, until one answers."""
         key = uuid4().hex
 
         async def look():
             try:
                 return await self.person.caller.call(
-                    request, token=self.person.token, idempotency_key=key, timeout_s=0.5
+                    request, token=self.person.token, idempotency_key=key, timeout_s=timeout_s
                 )
             except Refused as refusal:
                 if not isinstance(refusal.problem, DeadlineExceeded | Unavailable | InFlight):
@@ -89,7 +89,11 @@ class Mesh:
         return Counter(line.split()[0] for line in self.lines())
 
     async def start(self, items=ITEMS):
-        return await self.ask(runtime.StartRun(graph="slow", input={"x": list(range(items))}))
+        return await self.begin("slow", list(range(items)))
+
+    async def begin(self, graph, x):
+        """A start that is given up while it commits leaves a run to nobody, until its admission is taken for lost."""
+        return await self.ask(runtime.StartRun(graph=graph, input={"x": x}), timeout_s=20)
 
     def hold(self):
         """From now on runs do no more than their first items."""
@@ -222,7 +226,7 @@ async def test_attempts_are_counted_on_when_a_run_rests_between_them_and_its_pro
     async with mesh.process("one") as first, mesh.process("two") as second:
         await mesh.seen("one")
         await mesh.seen("two")
-        run = await mesh.ask(runtime.StartRun(graph="moody", input={"x": 1}))
+        run = await mesh.begin("moody", 1)
         await mesh.under_way(lines=3)
         first.kill()
         await first.wait()
@@ -261,7 +265,7 @@ async def test_a_graph_in_a_graph_goes_on_where_it_was_when_its_process_is_kille
     mesh.hold()
     async with mesh.process("one") as first:
         await mesh.seen("one")
-        run = await mesh.ask(runtime.StartRun(graph="outer", input={"x": list(range(ITEMS))}))
+        run = await mesh.begin("outer", list(range(ITEMS)))
         await mesh.has_recorded(run, HELD)
         first.kill()
         await first.wait()
@@ -300,7 +304,7 @@ async def test_what_falls_due_and_what_is_told_while_no_process_runs_is_there_on
     )
     async with mesh.process("one") as first:
         await mesh.seen("one")
-        run = await mesh.ask(runtime.StartRun(graph="timers", input={"x": list(range(TIMERS))}))
+        run = await mesh.begin("timers", list(range(TIMERS)))
         await eventually(lambda: mesh.timers(run, "true"), within_s=10)
         first.kill()
         await first.wait()
