@@ -20,6 +20,7 @@ async def running(stage, actors):
         conversation_posts_per_second=100_000,
         stream_pieces_per_second=100_000,
         notify_every_s=3600,
+        turn_window_s=2.0,  # claims that are made together are in time, however slow the machine is
     )
 
 
