@@ -15,7 +15,7 @@ from polis.proto.catalog import CreateUpload, QuotaExceeded
 from polis.proto.identity import QuotaSet, ReserveUsage, Subject
 from polis.proto.problems import DeadlineExceeded, Unavailable
 from polis.service import envelope
-from polis.service.quotas import Quotas
+from polis.service.ledger import Ledger
 from polis.testing import eventually
 from polis.testing.usage import PlayedUsage
 
@@ -79,7 +79,7 @@ async def test_what_was_set_aside_by_a_process_that_died_before_it_opened_the_up
     opened = await ada.call(UPLOAD)
     # As a process that is killed: identity has counted, and nobody hears or tells anything any more.
     usage.silent = True
-    monkeypatch.setattr(Quotas, "settle", lambda *_: None)
+    monkeypatch.setattr(Ledger, "settle", lambda *_: None)
     await refused(ada.call(UPLOAD))
     left = usage.reserved[-1].reservation_id
 

@@ -18,7 +18,8 @@ from polis.proto.identity import (
     Subject,
 )
 from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
-from polis.service.quotas import WAIT_S, Quotas
+from polis.service.bounded import Bounded
+from polis.service.ledger import WAIT_S
 from polis.testing import eventually
 from polis.testing.usage import PlayedUsage
 
@@ -82,8 +83,8 @@ async def test_a_run_counts_for_whom_it_acts_as_for_who_started_it_and_for_the_k
     ]
     await eventually(lambda: usage.told() == {run.id: 1})
     # What another replica knows when it starts.
-    fresh = Quotas(running.kernel, "runs")
-    assert await fresh.bound(ada.org_id, Deadline.after(5))
+    fresh = Bounded(running.kernel, "runs")
+    assert await fresh.has(ada.org_id, Deadline.after(5))
 
 
 async def test_a_quota_that_is_removed_is_asked_for_no_more(ada, usage, bound, start, tell):

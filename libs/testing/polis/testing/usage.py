@@ -42,6 +42,7 @@ class PlayedUsage:
         """Have room again, and forget what was reserved."""
         self.left, self.silent = ROOM, False
         self.reserved: list[ReserveUsage] = []
+        self._set_aside: dict[UUID, int] = {}
         self.unanswered: list[Message] = []
 
     def told(self) -> dict[UUID, int]:
@@ -66,11 +67,17 @@ class PlayedUsage:
     def _answer(self, message: Message, asked: ReserveUsage) -> None:
         if self.left < asked.amount:
             headers = {call.ERROR_CODE: "429", call.ERROR: self.over.title}
+            self.over = msgspec.structs.replace(self.over, left=max(0, self.left))
             self.bus.publish(message.reply, encode_problem(self.over), headers=headers)
             return
         self.left -= asked.amount
+        self._set_aside[asked.reservation_id] = asked.amount
         self.bus.publish(message.reply, msgspec.json.encode(Reservation(asked.reservation_id, RESETS_AT)))
 
     def _settle(self, message: Message) -> None:
-        self.settled.append(msgspec.json.decode(message.payload, type=SettleUsage))
+        settled = msgspec.json.decode(message.payload, type=SettleUsage)
+        self.settled.append(settled)
+        set_aside = self._set_aside.pop(settled.reservation_id, None)
+        if set_aside is not None:
+            self.left += set_aside - settled.used
         self.bus.publish(message.reply, b"")

@@ -88,12 +88,12 @@ async def cancel_child(event: runtime.ChildAbandoned, ctx: EventContext[Own]) ->
 
 @service.on(identity.QuotaSet)
 async def keep_quota(event: identity.QuotaSet, ctx: EventContext[Own]) -> None:
-    await ctx.own.quotas.keep(ctx.tx, event)
+    await ctx.own.quotas.bounded.keep(ctx.tx, event)
 
 
 @service.on(identity.QuotaRemoved)
 async def drop_quota(event: identity.QuotaRemoved, ctx: EventContext[Own]) -> None:
-    await ctx.own.quotas.drop(ctx.tx, event)
+    await ctx.own.quotas.bounded.drop(ctx.tx, event)
 
 
 async def _cancel_runs_of(agent_id: UUID, why: runtime.RunError, ctx: EventContext[Own]) -> None:

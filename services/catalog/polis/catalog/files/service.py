@@ -157,9 +157,9 @@ async def change_artifact(request: catalog.ChangeArtifact, ctx: Context[Own]) ->
 
 @handlers.on(identity.QuotaSet)
 async def keep_quota(event: identity.QuotaSet, ctx: EventContext[Own]) -> None:
-    await ctx.own.metered.keep(ctx.tx, event)
+    await ctx.own.metered.bounded.keep(ctx.tx, event)
 
 
 @handlers.on(identity.QuotaRemoved)
 async def drop_quota(event: identity.QuotaRemoved, ctx: EventContext[Own]) -> None:
-    await ctx.own.metered.drop(ctx.tx, event)
+    await ctx.own.metered.bounded.drop(ctx.tx, event)
