@@ -104,7 +104,7 @@ async def told(api: Api, mesh, org: str) -> None:
     unit = await api.call("POST", "/units", {"kind": "project", "key": "told", "name": "Told"})
     await api.call("POST", "/agents", {"key": "placed", "name": "Placed", "unit_id": unit["id"]})
     await eventually(lambda: _known(mesh, "catalog", "placements", org))
-    for meter, service in (("runs", "runtime"), ("storage", "catalog")):
+    for meter, service in (("runs", "runtime"), ("storage", "catalog"), ("messages", "messaging")):
         quota = {"subject": {"kind": "org"}, "meter": meter, "period": "total", "most": 1_000_000}
         await api.call("PUT", "/quotas", quota)
         await eventually(lambda service=service: _known(mesh, service, "quotas", org))

@@ -23,30 +23,32 @@ MIGRATIONS = Path(next(iter(polis.identity.__path__))) / "migrations"
 
 
 @pytest.fixture
-async def early(postgres, tmp_path):
-    """A database from before other services listened to quotas."""
+async def early(postgres, tmp_path, request):
+    """A database from before a migration: from before a service listened to quotas."""
     server = postgres
     database = Database(server.url, f"upgrade_{uuid4().hex[:8]}", server.passwords)
     await create_database(server.url, database.name)
     await provision(database.admin_url, owners(), server.passwords)
     for file in MIGRATIONS.glob("*.sql"):
-        if file.name < "0026":
+        if file.name < request.param:
             shutil.copy(file, tmp_path)
     await migrate(database.url(MIGRATOR), "identity", tmp_path)
     yield database
     await drop_database(server.url, database.name)
 
 
-async def test_quotas_that_were_set_are_told_to_those_who_listen_by_now(early):
+@pytest.mark.parametrize(("early", "meter"), [("0026", "runs"), ("0037", "messages")], indirect=["early"])
+async def test_quotas_that_were_set_are_told_to_those_who_listen_by_now(early, meter):
     org, quota = uuid4(), uuid4()
     connection = await asyncpg.connect(early.admin_url)
     await connection.execute(
         "insert into identity.orgs (org_id, name, created_at) values ($1, 'Org', now())", org
     )
     await connection.execute(
-        "insert into identity.quotas values ($1, $2, 'org', null, 'runs', 'day', 7, false, $1, now())",
+        "insert into identity.quotas values ($1, $2, 'org', null, $3, 'day', 7, false, $1, now())",
         org,
         quota,
+        meter,
     )
 
     await migrate(early.url(MIGRATOR), "identity")
@@ -54,6 +56,6 @@ async def test_quotas_that_were_set_are_told_to_those_who_listen_by_now(early):
     told = await connection.fetchrow("select subject, fact, entity, payload from identity.outbox")
     event = msgspec.json.decode(told["payload"], type=QuotaSet)
     kind = event_type_of(QuotaSet)
-    assert event == QuotaSet(org, quota, Subject("org"), "runs", "day", 7)
+    assert event == QuotaSet(org, quota, Subject("org"), meter, "day", 7)
     assert (told["subject"], told["fact"], told["entity"]) == (kind.subject(event), kind.fact, str(quota))
     await connection.close()

@@ -26,7 +26,7 @@ Meter = Annotated[
     Literal["requests", "messages", "runs", "tokens", "money", "storage"],
     Meta(
         description="What is counted: money in millionths of the org's currency, storage in bytes, tokens of models."
-        " By now `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it."
+        " By now `messages`, `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it."
     ),
 ]
 Period = Annotated[
@@ -100,7 +100,7 @@ class SubjectNotFound(Problem, frozen=True):
     subject: Subject
 
 
-@event(entity="quota_id", listeners=("catalog", "runtime"))
+@event(entity="quota_id", listeners=("catalog", "messaging", "runtime"))
 class QuotaSet(Event, frozen=True):
     """A subject may use so much from now on."""
 
@@ -111,7 +111,7 @@ class QuotaSet(Event, frozen=True):
     most: int
 
 
-@event(entity="quota_id", listeners=("catalog", "runtime"))
+@event(entity="quota_id", listeners=("catalog", "messaging", "runtime"))
 class QuotaRemoved(Event, frozen=True):
     """A quota bounds nothing any more."""
 

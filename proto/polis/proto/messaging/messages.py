@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from polis.proto.contract import INTERNAL, Cursor, Limit, Page, Problem, Request, Time, operation, problem
+from polis.proto.identity import OverQuota
 from polis.proto.messaging.conversations import ConversationArchived, ConversationFull, ConversationNotFound
 from polis.proto.messaging.words import MAX_MENTIONS, MAX_PARTS, Alias, ClientId, Emoji, Seq, Text, Title
 
@@ -175,6 +176,7 @@ class AgentTalkBound(Problem, frozen=True):
         MutedInConversation,
         NotYourTurn,
         AgentTalkBound,
+        OverQuota,
     ),
     on_socket=True,
 )

@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from polis.proto.contract import Problem, Request, Time, operation, problem
+from polis.proto.identity import OverQuota
 from polis.proto.messaging.conversations import ConversationArchived, ConversationFull, ConversationNotFound
 from polis.proto.messaging.messages import (
     AgentTalkBound,
@@ -140,6 +141,7 @@ class StreamIncomplete(Problem, frozen=True):
         NotYourTurn,
         AgentTalkBound,
         RunNotFound,
+        OverQuota,
     ),
     idempotent=False,
     on_socket=True,

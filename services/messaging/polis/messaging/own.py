@@ -24,6 +24,8 @@ from polis.messaging.streams.hearing import Hearing
 from polis.messaging.telling import Telling
 from polis.messaging.turns import clock as turns
 from polis.messaging.turns.rules import Bounds
+from polis.service.blocks import Blocks, Unit, User
+from polis.service.bounded import Bounded
 from polis.service.passing import Passing
 from polis.service.rounds import rounds
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from polis.messaging.config import Config
-    from polis.service import Actor, Kernel
+    from polis.service import Actor, Context, Kernel
 
 _BURST_S = 5.0
 """So many seconds' worth may come at once."""
@@ -64,6 +66,9 @@ class Own:
         self.indexer = Indexer(kernel.database)
         self.telling.on_posted.append(self.indexer.heed)
         self.exporting = asyncio.Semaphore(config.exports)
+        self.bounded = Bounded(kernel, "messages")
+        self.blocks = Blocks(kernel, "messages")
+        self.bounded.on_change.append(self.blocks.forget)
 
     def demand_rate(self, actor: Actor, conversation_id: UUID | None = None) -> None:
         """Whatever is told to everybody in a conversation counts like a message. Refused(Overloaded)."""
@@ -72,6 +77,15 @@ class Own:
         self._posts_of_principal.demand((org, actor.principal_id.int))
         if conversation_id is not None:
             self._posts_in_conversation.demand((org, conversation_id.int))
+
+    @asynccontextmanager
+    async def counted(self, ctx: Context[Own]) -> AsyncIterator[Unit]:
+        """What is said counts as one of the org's messages, if it is said in this block and a quota bounds them."""
+        if not await self.bounded.has(ctx.actor.org_id, ctx.deadline):
+            yield Unit()
+            return
+        async with self.blocks.one(User.of(ctx.actor), ctx.deadline) as unit:
+            yield unit
 
 
 def _bucket(rate: float) -> Bucket:
@@ -89,7 +103,10 @@ async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     kernel.tasks.start(settling.keep(kernel, own), name="replies to asks")
     kernel.tasks.start(notifications.keep(kernel.database, config), name="notifications")
     kernel.tasks.start(rounds("sweep", lambda: _sweep(own), every_s=config.sweep_every_s), name="sweep")
-    yield own
+    try:
+        yield own
+    finally:
+        await own.blocks.close()
 
 
 async def _sweep(own: Own) -> None:

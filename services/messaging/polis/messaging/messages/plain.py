@@ -103,7 +103,9 @@ def _said(post: Post) -> tuple[UUID, UUID]:
 
 def _may_be_plain(post: Post) -> bool:
     message = post.message
-    return not (post.began or message.parts or message.reply_to or message.thread or message.stream)
+    return not (
+        post.began or post.beyond or message.parts or message.reply_to or message.thread or message.stream
+    )
 
 
 def _event(caller: Caller, post: Post) -> Emitted:

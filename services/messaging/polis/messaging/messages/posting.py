@@ -34,6 +34,7 @@ class Post(Struct, frozen=True):
     """A message to be posted; its number and moment are not known yet.
 
     began: whether it was admitted when its stream began. sent_on: files of others that it opens to who may read it.
+    beyond: why it may not be said even if the rules let it, unless it is there already.
     """
 
     org_id: UUID
@@ -42,6 +43,7 @@ class Post(Struct, frozen=True):
     size: int
     began: bool = False
     sent_on: frozenset[UUID] = frozenset()
+    beyond: Refused | None = None
 
 
 class _Look(Struct, frozen=True):
@@ -85,10 +87,15 @@ class _Numbered(Struct, frozen=True):
 
 
 def post_of(
-    org_id: UUID, message: Message, *, began: bool = False, sent_on: frozenset[UUID] = frozenset()
+    org_id: UUID,
+    message: Message,
+    *,
+    began: bool = False,
+    sent_on: frozenset[UUID] = frozenset(),
+    beyond: Refused | None = None,
 ) -> Post:
     more = more_of(message)
-    return Post(org_id, message, more, size_of(message.text, more), began, sent_on)
+    return Post(org_id, message, more, size_of(message.text, more), began, sent_on, beyond)
 
 
 def group(database: Database, posting: Posting, plain: PlainPosts) -> GroupCommit[Post, Posted]:
@@ -185,6 +192,8 @@ def _judged(post: Post, look: _Look, now: datetime) -> Posted | None:
     for seq, found in ((message.reply_to, look.reply_found), (message.thread, look.thread_found)):
         if seq is not None and not found:
             raise Refused(messaging.MessageNotFound(seq=seq))
+    if post.beyond is not None:
+        raise post.beyond
     return None
 
 

@@ -19,10 +19,10 @@ from polis.messaging.messages.content import Carried
 from polis.messaging.messages.posting import Post, post_of
 from polis.messaging.messages.rows import Found
 from polis.messaging.own import Own
-from polis.proto import Page, Refused, messaging
+from polis.proto import Page, Refused, identity, messaging
 from polis.proto.messaging import MAX_SEQ, Message, Posted
 from polis.proto.problems import Fault, Forbidden, Invalid, StaleCursor
-from polis.service import Context, Handlers
+from polis.service import Context, EventContext, Handlers
 from polis.telemetry import trace
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from polis.db import Transaction
     from polis.messaging.access import ConversationRow
+    from polis.messaging.asked.replies import AskedRow
     from polis.messaging.messages.judged import Place
 
 handlers = Handlers()
@@ -51,9 +52,11 @@ def post_message(request: messaging.PostMessage, ctx: Context[Own]) -> asyncio.F
     said = (ctx.actor.org_id.int, ctx.actor.principal_id.int, request.conversation_id.int)
     ctx.own.demand_rate(ctx.actor, request.conversation_id)
     content.demand_bounds(request.text, request.parts, request.attributes)
-    if said in ctx.own.judged or not _is_all_known(request, ctx):
+    if said in ctx.own.judged or not (
+        ctx.own.bounded.is_free(ctx.actor.org_id) and _is_all_known(request, ctx)
+    ):
         return ctx.own.judged.go_on(said, lambda place: _post(request, ctx, place))
-    return _send(request, ctx, Carried(content.without_files(request.parts)))
+    return _send(_post_of(request, ctx, Carried(content.without_files(request.parts))), ctx)
 
 
 def _is_all_known(request: messaging.PostMessage, ctx: Context[Own]) -> bool:
@@ -67,10 +70,7 @@ def _is_all_known(request: messaging.PostMessage, ctx: Context[Own]) -> bool:
     )
 
 
-def _send(
-    request: messaging.PostMessage, ctx: Context[Own], carried: Carried, mentions: tuple[UUID, ...] = ()
-) -> asyncio.Future[Posted]:
-    post = _post_of(request, ctx, carried, mentions)
+def _send(post: Post, ctx: Context[Own]) -> asyncio.Future[Posted]:
     return ctx.own.posts.send(Caller(ctx.actor.org_id, ctx.trace), post, deadline=ctx.deadline)
 
 
@@ -79,27 +79,42 @@ async def _post(request: messaging.PostMessage, ctx: Context[Own], place: Place)
     carried = await content.looked_up(ctx, request.parts, request.conversation_id)
     mentions = await content.mentions(ctx, request.text, request.mentions)
     ask = await replies.asked_by(ctx, request)
-    await place.comes()
-    if not ctx.keyed and ask is None:
-        posting = _send(request, ctx, carried, mentions)
-        place.leave()
-        return await posting
-    async with ctx.transaction() as tx:
-        post = _post_of(request, ctx, carried, mentions)
-        [answer] = await ctx.own.posting.write(tx, [Caller.here(ctx.actor.org_id)], [post])
-        if isinstance(answer, Refused):
-            raise answer
-        if ask is not None:
-            await replies.begin(tx, ask, answer)
-        posted = tx.answer(answer)
-    place.leave()
+    async with ctx.own.counted(ctx) as unit:
+        if request.client_id is None and not ctx.keyed:
+            unit.demand()
+        await place.comes()
+        post = _post_of(request, ctx, carried, mentions, beyond=unit.refusal)
+        if ctx.keyed or ask is not None:
+            posted = await _post_alone(post, ctx, ask)
+            place.leave()
+        else:
+            posting = _send(post, ctx)
+            place.leave()
+            posted = await posting
+        if posted.repeated:
+            unit.spare()
     if ask is not None:
         await asked.heed(request, posted, ask, ctx)
     return posted
 
 
+async def _post_alone(post: Post, ctx: Context[Own], ask: AskedRow | None) -> Posted:
+    """In a transaction of its own: with the answer that a repeat has, or with what is due to an ask."""
+    async with ctx.transaction() as tx:
+        [answer] = await ctx.own.posting.write(tx, [Caller.here(ctx.actor.org_id)], [post])
+        if isinstance(answer, Refused):
+            raise answer
+        if ask is not None:
+            await replies.begin(tx, ask, answer)
+        return tx.answer(answer)
+
+
 def _post_of(
-    request: messaging.PostMessage, ctx: Context[Own], carried: Carried, mentions: tuple[UUID, ...]
+    request: messaging.PostMessage,
+    ctx: Context[Own],
+    carried: Carried,
+    mentions: tuple[UUID, ...] = (),
+    beyond: Refused | None = None,
 ) -> Post:
     """What is to be posted; where and when it will stand is not known yet."""
     message = Message(
@@ -115,7 +130,7 @@ def _post_of(
         request.attributes,
         request.client_id,
     )
-    return post_of(ctx.actor.org_id, message, sent_on=carried.sent_on)
+    return post_of(ctx.actor.org_id, message, sent_on=carried.sent_on, beyond=beyond)
 
 
 @handlers.handles(messaging.ListMessages)
@@ -276,3 +291,13 @@ async def _lock(
 
 def _turn(tx: Transaction, ctx: Context[Own], row: ConversationRow) -> Turn:
     return Turn(tx, ctx.own.telling, row, actor_id=ctx.actor.principal_id, at=ctx.now())
+
+
+@handlers.on(identity.QuotaSet)
+async def keep_quota(event: identity.QuotaSet, ctx: EventContext[Own]) -> None:
+    await ctx.own.bounded.keep(ctx.tx, event)
+
+
+@handlers.on(identity.QuotaRemoved)
+async def drop_quota(event: identity.QuotaRemoved, ctx: EventContext[Own]) -> None:
+    await ctx.own.bounded.drop(ctx.tx, event)

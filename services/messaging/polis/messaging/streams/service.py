@@ -31,13 +31,15 @@ async def begin_stream(request: messaging.BeginStream, ctx: Context[Own]) -> Str
     own.demand_rate(ctx.actor, request.conversation_id)
     if request.run_id is not None:
         await _demand_own_run(ctx, request.run_id)
-    async with ctx.transaction() as tx:
+    async with own.counted(ctx) as unit, ctx.transaction() as tx:
         row = await access.lock(tx, ctx, request.conversation_id)
         row.demand_joined()
         known = await _known(tx, ctx, request)
         if known is not None:
+            unit.spare()
             return tx.answer(known)
         row.demand_speaking(ctx.now())
+        unit.demand()
         await beginning.demand(tx, row.id, ctx.actor, request.reply_to, bounds=own.bounds, now=ctx.now())
         begun = await _begin(tx, ctx, request)
         told = StreamChange(begun.id, me, 0, reply_to=begun.reply_to)
