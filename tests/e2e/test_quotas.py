@@ -1,4 +1,7 @@
-"""What an org bounds is counted by identity and refused by who would do it: runs by the runtime, bytes by the catalog."""
+"""What an org bounds is counted by identity and refused by who would do it.
+
+Runs by the runtime, bytes by the catalog, messages by messaging, requests by the gateway.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ import pytest
 
 from polis.catalog.files import uploads
 from polis.catalog.files.blobs import Rows
-from polis.cli.api import Problem
+from polis.cli.api import Api, Problem
 from polis.testing import eventually
+from tests.e2e.test_calls import socket_of
 
 PASSING = {
     "nodes": {"pass": {"component": "passthrough"}},
@@ -28,21 +32,31 @@ def store(ada, tmp_path):
 
 
 @pytest.fixture
-def bind(ada, mesh):
-    """Set a quota of the org; back when the one that enforces it knows."""
+async def quota(ada):
+    """Set a quota of the org."""
+
+    async def quota(meter, period, most):
+        subject = {"kind": "org"}
+        bound = {"subject": subject, "meter": meter, "period": period, "most": most}
+        return await ada.call("PUT", "/quotas", bound)
+
+    return quota
+
+
+@pytest.fixture
+async def bind(quota, mesh):
+    """Set a quota of the org; back when the service that enforces it knows."""
+    bus, told = await mesh.bus("admin"), []
 
     async def bind(meter, period, most, service):
-        quota = await ada.call(
-            "PUT", "/quotas", {"subject": {"kind": "org"}, "meter": meter, "period": period, "most": most}
+        # Who hears the word before a request hears it before that request in the service's processes, too.
+        word = await bus.subscribe(
+            f"peer.{service}.quotas", lambda message: told.append(message.payload.decode())
         )
-        table = f"select q.id from {service}.quotas q where q.id = $1"
-
-        async def known():
-            async with mesh.running[service].kernel.database.across_orgs() as tx:
-                return await tx.value(table, quota["id"])
-
-        await eventually(known)
-        return quota
+        made = await quota(meter, period, most)
+        await eventually(lambda: made["org_id"] in "".join(told))
+        word.unsubscribe()
+        return made
 
     return bind
 
@@ -126,3 +140,71 @@ async def test_bytes_count_while_they_are_there_and_once_however_many_files_have
     for file, left in ((first, 300), (before, 300), (same, 0)):
         await ada.call("DELETE", f"/artifacts/{file['id']}")
         await used(left, 0)
+
+
+async def test_messages_end_with_the_quota_by_http_and_by_socket(ada, bind, used):
+    room = (await ada.call("POST", "/conversations", {"kind": "group", "name": "Room"}))["id"]
+    path = f"/conversations/{room}/messages"
+    await bind("messages", "month", 4, "messaging")
+
+    await ada.call("POST", path, {"text": "one", "client_id": "1"})
+    again = await ada.call("POST", path, {"text": "one", "client_id": "1"})
+    async with socket_of(ada) as caller:
+        two = await caller.call("PostMessage", {"conversation_id": room, "text": "two"}, key="k")
+        repeated = await caller.call("PostMessage", {"conversation_id": room, "text": "two"}, key="k")
+        stream = await ada.call("POST", f"/conversations/{room}/streams", {"client_id": "s"})
+        await ada.call("POST", path, {"text": "four"})
+        beyond = await caller.call("PostMessage", {"conversation_id": room, "text": "five"})
+    problem = await over(ada.call("POST", path, {"text": "five"}))
+
+    assert again["repeated"]
+    assert repeated["data"] == two["data"]
+    assert beyond["problem"]["type"] == problem["type"] == "/problems/identity/over-quota"
+    assert (problem["status"], problem["meter"], problem["most"]) == (429, "messages", 4)
+    await ada.call("POST", f"/streams/{stream['stream_id']}/text", {"at": 0, "text": "three"})
+    await ada.call("POST", f"/streams/{stream['stream_id']}/end", {})
+    said = (await ada.call("GET", path))["items"]
+    assert {message["text"] for message in said} == {"one", "two", "three", "four"}
+    await used(4, 0)
+
+
+async def test_requests_end_with_the_quota_and_who_has_none_left_can_still_change_that(
+    ada, quota, used, address
+):
+    made = await quota("requests", "month", 30)
+
+    async def asked():
+        """Once the gateway knows."""
+        await ada.call("GET", "/resources")
+        [found] = (await ada.call("GET", "/quotas"))["items"]
+        return found["used"] + found["reserved"]
+
+    await eventually(asked)
+
+    async def refused():
+        try:
+            await ada.call("GET", "/resources")
+        except Problem as problem:
+            return problem.content
+        return None
+
+    problem = await eventually(refused)
+    assert (problem["type"], problem["status"], problem["meter"]) == (
+        "/problems/identity/over-quota", 429, "requests",
+    )  # fmt: skip
+    assert problem["resets_at"] == made["resets_at"]
+    async with ada._http.get(f"{address}/api/v1/resources", headers=ada._headers) as answer:
+        assert answer.status == 429
+        assert int(answer.headers["Retry-After"]) > 0
+    async with Api(address) as eve:
+        await eve.sign_up(name="Eve")
+        await eve.call("GET", "/resources")
+
+    assert (await ada.call("GET", "/me"))["org_id"] == made["org_id"]
+    await used(30, 0)
+    await ada.call("DELETE", f"/quotas/{made['id']}")
+
+    async def answered():
+        return await refused() is None
+
+    await eventually(answered)

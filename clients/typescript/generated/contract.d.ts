@@ -3446,7 +3446,7 @@ export interface OverQuota {
   /** The trace id. */
   instance?: string;
   quota_id: string;
-  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. By now `messages`, `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it. */
+  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. By now `requests`, `messages`, `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it. A request is a call of an operation by HTTP or a live socket, but for those of identity and of one's own session. A message is what is said by PostMessage, or as a stream. */
   meter: "messages" | "money" | "requests" | "runs" | "storage" | "tokens";
   /** Counted from its beginning in UTC; `total` never begins anew. */
   period: "day" | "hour" | "minute" | "month" | "total";
@@ -3821,7 +3821,7 @@ export interface Quota {
   id: string;
   org_id: string;
   subject: Subject;
-  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. By now `messages`, `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it. */
+  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. By now `requests`, `messages`, `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it. A request is a call of an operation by HTTP or a live socket, but for those of identity and of one's own session. A message is what is said by PostMessage, or as a stream. */
   meter: "messages" | "money" | "requests" | "runs" | "storage" | "tokens";
   /** Counted from its beginning in UTC; `total` never begins anew. */
   period: "day" | "hour" | "minute" | "month" | "total";
@@ -4581,7 +4581,7 @@ export interface SetNotificationPreferences {
 /** Bound what a subject may use of something in a period, or change that bound; what was used stays counted. Only who administers the mesh imposes quotas; of those that apply the tightest counts. */
 export interface SetQuota {
   subject: Subject;
-  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. By now `messages`, `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it. */
+  /** What is counted: money in millionths of the org's currency, storage in bytes, tokens of models. By now `requests`, `messages`, `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it. A request is a call of an operation by HTTP or a live socket, but for those of identity and of one's own session. A message is what is said by PostMessage, or as a stream. */
   meter: "messages" | "money" | "requests" | "runs" | "storage" | "tokens";
   /** Counted from its beginning in UTC; `total` never begins anew. */
   period: "day" | "hour" | "minute" | "month" | "total";

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from polis.db import Database
+from polis.identity.access import quotas
 from polis.identity.access.quotas import end_of
 from polis.identity.sweep import sweep_once
 from polis.identity.tokens.keys import utc_now
@@ -20,6 +21,7 @@ from polis.proto.identity import (
     CreateUnit,
     DeleteAgent,
     DeleteUnit,
+    ListOrgQuotas,
     ListQuotas,
     OverQuota,
     QuotaNotFound,
@@ -250,3 +252,31 @@ def test_periods_end_where_the_next_begins():
     assert end_of("month", datetime(2028, 12, 1, tzinfo=UTC)) == datetime(2029, 1, 1, tzinfo=UTC)
     assert end_of("hour", start) == start + timedelta(hours=1)
     assert end_of("total", start) is None
+
+
+async def test_which_orgs_have_a_quota_of_a_meter_is_told_to_the_gateway_page_by_page(
+    ada, ben, as_service, refused, monkeypatch
+):
+    monkeypatch.setattr(quotas, "METER_PAGE", 2)
+    gateway = await as_service("gateway")
+    made = [
+        await person.call(SetQuota(ORG, "requests", period, 9))
+        for person in (ada, ben)
+        for period in ("day", "month")
+    ]
+    await ada.call(SetQuota(ORG, "tokens", "day", 9))
+
+    found, page = {}, ListOrgQuotas("requests")
+    while True:
+        told = await gateway.call(page)
+        assert len(told.quotas) <= 2
+        found |= {quota.quota_id: quota.org_id for quota in told.quotas}
+        if told.next_after is None:
+            break
+        page = ListOrgQuotas("requests", after=told.next_after)
+
+    assert found.items() >= {quota.id: quota.org_id for quota in made}.items()
+    assert not any(
+        quota.id in found for quota in (await ada.call(ListQuotas())).items if quota.meter != "requests"
+    )
+    assert await refused(ada.call(ListOrgQuotas("requests"))) == Forbidden(scope="internal")

@@ -8,6 +8,7 @@ from uuid import UUID
 from polis.proto.identity import (
     CheckAccess,
     GetStanding,
+    ListOrgQuotas,
     ReleaseUsage,
     ReserveUsage,
     SettleUsage,
@@ -85,7 +86,7 @@ def on_waiting_grant(*, approved: bool):
     return row
 
 
-QUOTA = {"subject": {"kind": "org"}, "meter": "messages", "period": "day", "most": 10}
+QUOTA = {"subject": {"kind": "org"}, "meter": "tokens", "period": "day", "most": 10}
 
 
 async def remove_quota(world: World):
@@ -129,6 +130,7 @@ ROWS: dict[str, Any] = {
     "set_quota": fixed("/quotas", QUOTA),
     "list_quotas": fixed("/quotas"),
     "remove_quota": remove_quota,
+    "list_org_quotas": lambda world: ListOrgQuotas(meter="requests"),
     "reserve_usage": lambda world: ReserveUsage(
         org_id=UUID(new_id()),
         reservation_id=UUID(new_id()),
@@ -177,7 +179,7 @@ async def live(api: Api, mesh: Stage) -> None:
         org_id=UUID(me["org_id"]),
         reservation_id=UUID(new_id()),
         principal_id=UUID(me["principal"]["id"]),
-        meter="messages",
+        meter="tokens",
         amount=1,
     )
     await caller.call(reserve, token=token.access_token)

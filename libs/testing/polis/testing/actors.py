@@ -26,8 +26,11 @@ from polis.proto.identity import (
     GetStanding,
     Jwk,
     Jwks,
+    ListOrgQuotas,
     ListRevocations,
     Opened,
+    OrgQuota,
+    OrgQuotas,
     PrincipalNotFound,
     Revocations,
     SignInClient,
@@ -78,11 +81,13 @@ class Actors:
         """Orgs whose people need a second factor."""
         self.gone: set[UUID] = set()
         """Principals that nobody can act for any more."""
+        self.quotas: list[OrgQuota] = []
 
     async def play(self, bus: Bus) -> None:
         """Answer what services ask of identity."""
         answers: dict[type, Callable[[bytes], object]] = {
             GetJwks: lambda _: Jwks(keys=(_jwk(self._key),)),
+            ListOrgQuotas: lambda _: OrgQuotas(tuple(self.quotas)),
             ListRevocations: lambda _: Revocations(revocations=()),
             SignInClient: self._sign_in,
             Delegate: self._delegate,

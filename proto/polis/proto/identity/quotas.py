@@ -26,7 +26,10 @@ Meter = Annotated[
     Literal["requests", "messages", "runs", "tokens", "money", "storage"],
     Meta(
         description="What is counted: money in millionths of the org's currency, storage in bytes, tokens of models."
-        " By now `messages`, `runs` and `storage` are; a bound of another meter holds nobody back before its service counts it."
+        " By now `requests`, `messages`, `runs` and `storage` are;"
+        " a bound of another meter holds nobody back before its service counts it. A request is a call of an operation by HTTP"
+        " or a live socket, but for those of identity and of one's own session. A message is what is said by PostMessage, or as"
+        " a stream."
     ),
 ]
 Period = Annotated[
@@ -146,6 +149,28 @@ class RemoveQuota(Request[None], frozen=True):
     """Lift a quota; an imposed one is lifted by who administers the mesh."""
 
     quota_id: UUID
+
+
+class OrgQuota(Struct, frozen=True):
+    """That an org has a quota, for whomever."""
+
+    quota_id: UUID
+    org_id: UUID
+
+
+class OrgQuotas(Struct, frozen=True):
+    """Quotas of several orgs; `next_after` where there are more."""
+
+    quotas: tuple[OrgQuota, ...]
+    next_after: UUID | None = None
+
+
+@operation(scope=INTERNAL, callers=("gateway",))
+class ListOrgQuotas(Request[OrgQuotas], frozen=True):
+    """List which orgs have quotas of a meter, by the ids of these: for who keeps no rows of its own."""
+
+    meter: Meter
+    after: UUID | None = None
 
 
 @operation(scope=INTERNAL, callers=(EVERY_SERVICE,), problems=(OverQuota,))

@@ -25,6 +25,7 @@ from polis.gateway.live import Live
 from polis.gateway.peers import Peers
 from polis.gateway.proxies import Proxies
 from polis.gateway.proxy import Proxy
+from polis.gateway.requests import Requests
 from polis.gateway.routes import LIVE, Routes
 from polis.gateway.runs import RunByName, Runs
 from polis.gateway.sites import Sites
@@ -63,12 +64,14 @@ class Gateway:
         admission = Admission(settings, proxies)
         self.peers = Peers(kernel, *admission.buckets)
         self.tickets = Tickets(kernel, credentials)
+        self.requests = Requests(kernel)
         actors = Actors(kernel, credentials)
         self._proxy = Proxy(
             kernel,
             Routes(operations(), facades()),
             actors,
             admission,
+            self.requests,
             cors=Cors(settings.cors_origins),
             local=_local(kernel, Browser(kernel.caller, credentials, cookies, proxies), self.tickets),
             streamed=_streamed(kernel),

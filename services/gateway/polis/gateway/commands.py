@@ -6,6 +6,7 @@ answer within the gateway's own bound. What is still in hand when the socket goe
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 
 class Speaker(Protocol):
-    """Whoever calls on a socket. in_hand: how many calls of this one have no answer yet."""
+    """Whoever calls on a socket. in_hand: how many calls of this one have no answer yet. turn: of those that wait."""
 
     codec: Codec
     in_hand: int
+    turn: Turn | None
 
     @property
     def actor(self) -> Actor:
@@ -64,10 +66,13 @@ class Commands:
             self._proxy.refuse(command, refusal)
             return
         actor = speaker.actor
-        if self._kernel.keys.known(actor.token, speaker.org) is None:
-            self._kernel.tasks.start(self._verified(command, operation, body), name="command")
-        else:
+        known = self._kernel.keys.known(actor.token, speaker.org) is not None
+        if known and speaker.turn is None and not self._proxy.counts(actor):
             self._proxy.call(command, operation, body, actor)
+            return
+        turn = speaker.turn = speaker.turn or Turn()
+        turn.waiting += 1
+        self._kernel.tasks.start(self._in_turn(command, operation, body, turn), name="command")
 
     def _checked(self, call: Call, speaker: Speaker) -> tuple[Operation, bytes]:
         operation = self._operations.get(call.name)
@@ -83,13 +88,30 @@ class Commands:
             raise Refused(TooLarge(max_bytes=operation.max_body))
         return operation, body
 
-    async def _verified(self, command: Command, operation: Operation, body: bytes) -> None:
-        """The token has come to its end; there may be another behind the same key."""
-        actor = await command.speaker.verified()
-        if actor is None:
-            self._proxy.refuse(command, Refused(Unauthenticated()))
-        else:
-            self._proxy.call(command, operation, body, actor)
+    async def _in_turn(self, command: Command, operation: Operation, body: bytes, turn: Turn) -> None:
+        """The token has come to its end, and there may be another behind the same key; or the request is counted first."""
+        speaker = command.speaker
+        try:
+            async with turn.lock:
+                actor = await speaker.verified()
+                if actor is None:
+                    self._proxy.refuse(command, Refused(Unauthenticated()))
+                else:
+                    await self._proxy.call_counted(command, operation, body, actor)
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                speaker.turn = None
+
+
+class Turn:
+    """Calls of one socket that wait for something: they go on in the order in which they came, and all behind them too."""
+
+    __slots__ = ("lock", "waiting")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = 0
 
 
 class Command(Exchange):

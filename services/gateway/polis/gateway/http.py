@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from datetime import datetime
 from functools import cache
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -233,10 +235,13 @@ def _headers_of_problem(status: int, body: bytes, scheme: bytes) -> list[Header]
     headers = []
     if status == 401:
         headers.append((b"www-authenticate", scheme + b' realm="polis"'))
-    if b'"retry_after_s"' in body or b'"allowed"' in body:
+    if b'"retry_after_s"' in body or b'"allowed"' in body or b'"resets_at"' in body:
         facts = msgspec.json.decode(body, type=_Facts)
         if facts.retry_after_s is not None:
             headers.append((b"retry-after", str(max(1, round(facts.retry_after_s))).encode()))
+        if facts.resets_at is not None and status == 429:
+            left = facts.resets_at.timestamp() - time.time()
+            headers.append((b"retry-after", str(max(1, ceil(left))).encode()))
         if facts.allowed is not None and status == 405:
             headers.append((b"allow", ", ".join(facts.allowed).encode()))
     return headers
@@ -244,6 +249,7 @@ def _headers_of_problem(status: int, body: bytes, scheme: bytes) -> list[Header]
 
 class _Facts(msgspec.Struct):
     retry_after_s: float | None = None
+    resets_at: datetime | None = None
     allowed: tuple[str, ...] | None = None
 
 

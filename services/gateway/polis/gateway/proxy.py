@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from polis.gateway.admission import Admission
     from polis.gateway.cors import Cors
     from polis.gateway.http import Receive, Scope, Send
+    from polis.gateway.requests import Requests
     from polis.gateway.routes import Routes
     from polis.service import Kernel
 
@@ -67,6 +68,7 @@ class Proxy:
         routes: Routes,
         actors: Actors,
         admission: Admission,
+        requests: Requests,
         *,
         cors: Cors,
         local: dict[type, Local],
@@ -77,6 +79,7 @@ class Proxy:
         self._actors = actors
         self._cors = cors
         self._admission = admission
+        self._requests = requests
         self._local = local
         self._streamed = streamed
         self._wait_s = kernel.settings.call_timeout_s
@@ -135,7 +138,10 @@ class Proxy:
             self.broken(exchange, error)
 
     def call(self, exchange: Exchange, operation: Operation, body: bytes, actor: Actor) -> None:
-        """An operation that came by another way than as a request of HTTP, with all of its fields in its body."""
+        """An operation that came by another way than as a request of HTTP, with all of its fields in its body.
+
+        Of an actor whose requests are counted by `call_counted`.
+        """
         exchange.actor = actor
         exchange.name = operation.name
         try:
@@ -146,6 +152,22 @@ class Proxy:
             self._refuse(exchange, refusal)
         except Exception as error:  # noqa: BLE001 - the last wall
             self.broken(exchange, error)
+
+    async def call_counted(self, exchange: Exchange, operation: Operation, body: bytes, actor: Actor) -> None:
+        """The same, when it has been counted; on its way when this returns."""
+        exchange.actor = actor
+        exchange.name = operation.name
+        try:
+            await self._let_in(exchange, operation, actor)
+            self._ask(exchange, operation, whole(operation, body))
+        except Refused as refusal:
+            self._refuse(exchange, refusal)
+        except Exception as error:  # noqa: BLE001 - the last wall
+            self.broken(exchange, error)
+
+    def counts(self, actor: Actor) -> bool:
+        """Whether a quota bounds requests of the actor's org: then they wait for being counted."""
+        return actor.org_id.int in self._requests.bound
 
     def refuse(self, exchange: Exchange, refusal: Refused) -> None:
         """Answer such a one with a refusal."""
@@ -161,13 +183,15 @@ class Proxy:
             self.failed(asked, error)
 
     def _admitted(self, exchange: Direct, operation: Operation) -> bool:
-        """Whether the actor is known without a wait, and let in. Refused as in `_actor`."""
+        """Whether the actor is known without a wait, not counted, and let in. Refused as in `_actor`."""
         actor = ANONYMOUS
         if operation.scope != PUBLIC:
             known = self._actors.known(exchange)
             if known is None:
                 return False
             exchange.actor = actor = known
+            if actor.org_id.int in self._requests.bound:
+                return False
         self._admission.take(exchange, operation, actor)
         admit(operation, actor)
         return True
@@ -280,8 +304,14 @@ class Proxy:
             self._admission.take(exchange, operation, ANONYMOUS)
             raise
         exchange.actor = actor
+        await self._let_in(exchange, operation, actor)
+
+    async def _let_in(self, exchange: Exchange, operation: Operation, actor: Actor) -> None:
+        """By the buckets, the operation's scope, and the quotas of requests where the org has some."""
         self._admission.take(exchange, operation, actor)
         admit(operation, actor)
+        if self.counts(actor):
+            await self._requests.count(operation, actor)
 
     async def _handle(self, exchange: Exchange, operation: Operation, path: dict[str, str]) -> None:
         said = said_in_headers(exchange, operation)

@@ -19,8 +19,12 @@ async def _open(settings: GatewaySettings, kernel: Kernel) -> AsyncIterator[Gate
     if gateway.certificate is not None:
         kernel.tasks.start(gateway.certificate.keep(), name="certificate")
     await gateway.tickets.listen()
+    await gateway.requests.listen()
     kernel.tasks.start(gateway.peers.run(), name="peers")
-    yield gateway
+    try:
+        yield gateway
+    finally:
+        await gateway.requests.close()
 
 
 service = Service(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from polis.gateway.audience import Follower
     from polis.gateway.codecs import Codec
+    from polis.gateway.commands import Turn
     from polis.gateway.live import Holder, Live
     from polis.gateway.topics import Following
     from polis.gateway.websocket.spread import Line
@@ -63,6 +64,7 @@ class Session:
         "actor",
         "codec",
         "in_hand",
+        "turn",
     )
 
     def __init__(self, live: Live, socket: Socket, holder: Holder, actor: Actor, codec: Codec) -> None:
@@ -74,6 +76,7 @@ class Session:
         self.actor = actor
         self.codec = codec
         self.in_hand = 0
+        self.turn: Turn | None = None
         self._told_at = 0.0
 
     # What the socket tells

@@ -58,6 +58,14 @@ async def remove_quota(request: identity.RemoveQuota, ctx: Context[Own]) -> None
         return tx.answer(None)
 
 
+@handlers.handles(identity.ListOrgQuotas)
+async def list_org_quotas(request: identity.ListOrgQuotas, ctx: Context[Own]) -> identity.OrgQuotas:
+    async with ctx.across_orgs() as tx:
+        found = await quotas.of_meter(tx, request.meter, request.after)
+    more = len(found) == quotas.METER_PAGE
+    return identity.OrgQuotas(tuple(found), found[-1].quota_id if more else None)
+
+
 @handlers.handles(identity.ReserveUsage)
 async def reserve_usage(request: identity.ReserveUsage, ctx: Context[Own]) -> identity.Reservation:
     org_id, at = request.org_id, ctx.now()

@@ -11,6 +11,7 @@ from msgspec import Struct
 from polis.proto import Refused
 from polis.proto.identity import (
     Meter,
+    OrgQuota,
     Period,
     Quota,
     QuotaNotFound,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
     from polis.proto.identity import SetQuota
 
+METER_PAGE = 5_000
 _EXISTS = {
     "unit": ("select true from identity.units where org_id = $1 and id = $2 for key share",),
     "key": ("select true from identity.api_keys where org_id = $1 and id = $2 for key share",),
@@ -153,6 +155,22 @@ async def get(db: Tenant | Transaction, org_id: UUID, quota_id: UUID, at: dateti
     if row is None:
         raise Refused(QuotaNotFound(quota_id=quota_id))
     return row.quota
+
+
+async def of_meter(tx: Transaction, meter: Meter, after: UUID | None) -> list[OrgQuota]:
+    """The quotas of a meter behind that one, of any org, by id: a page of them. Asked across orgs."""
+    return await tx.rows(
+        OrgQuota,
+        """
+        select q.id as quota_id, q.org_id from identity.quotas q
+        where q.meter = $1 and q.id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
+        order by q.id
+        limit $3
+        """,
+        meter,
+        after,
+        METER_PAGE,
+    )
 
 
 async def remove(tx: Transaction, org_id: UUID, quota_id: UUID) -> None:
