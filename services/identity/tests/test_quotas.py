@@ -7,6 +7,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from polis.db import Database
@@ -252,6 +253,16 @@ def test_periods_end_where_the_next_begins():
     assert end_of("month", datetime(2028, 12, 1, tzinfo=UTC)) == datetime(2029, 1, 1, tzinfo=UTC)
     assert end_of("hour", start) == start + timedelta(hours=1)
     assert end_of("total", start) is None
+
+
+async def test_a_reservation_tells_what_the_tightest_quota_leaves(ada, runtime):
+    asked = ReserveUsage(ada.org_id, uuid4(), ada.id, "tokens", 20)
+    assert (await runtime.call(msgspec.structs.replace(asked, reservation_id=uuid4()))).left is None
+    await ada.call(SetQuota(ORG, "tokens", "day", 100))
+    await ada.call(SetQuota(Subject("principal", ada.id), "tokens", "total", 50))
+
+    assert (await runtime.call(asked)).left == 30
+    assert (await runtime.call(asked)).left is None
 
 
 async def test_which_orgs_have_a_quota_of_a_meter_is_told_to_the_gateway_page_by_page(

@@ -169,6 +169,19 @@ async def test_however_many_processes_there_are_as_many_are_said_as_may_and_one_
     assert len(await texts(people[0], id_)) == 40
 
 
+async def test_near_the_end_of_a_quota_nothing_is_set_aside_that_others_could_use(room, bound, usage):
+    [ada, tom], id_ = await room(others=1)
+    await bound(ada)
+    usage.left = 12
+
+    for n in range(6):
+        await ada.call(m.PostMessage(id_, text=f"{n}"))
+    for n in range(6):
+        await tom.call(m.PostMessage(id_, text=f"{n}"))
+
+    assert len(await texts(ada, id_)) == 12
+
+
 async def test_what_is_refused_leaves_nothing_behind(room, bound, usage, refused, admin):
     [ada], id_ = await room()
     await bound(ada)
@@ -245,25 +258,48 @@ async def test_a_stream_counts_once_when_it_begins(room, bound, usage):
     await eventually(lambda: list(usage.told().values()) == [1], within_s=20)
 
 
+@pytest.fixture
+def set_aside_more(usage):
+    """Say something until more is set aside than was said; how often."""
+
+    async def set_aside_more(person, conversation_id):
+        async def said():
+            await person.call(m.PostMessage(conversation_id, text="x"))
+            return usage.reserved[-1].amount > 1
+
+        await eventually(said)
+        return len(await texts(person, conversation_id))
+
+    return set_aside_more
+
+
 async def test_what_is_set_aside_is_given_back_when_another_quota_is_set(
-    room, bound, usage, refused, monkeypatch
+    room, bound, usage, refused, monkeypatch, set_aside_more
 ):
     monkeypatch.setattr(blocks, "LIFE_S", 3600.0)
     [ada], id_ = await room()
     await bound(ada)
-
-    async def more_is_set_aside():
-        await ada.call(m.PostMessage(id_, text="x"))
-        return usage.reserved[-1].amount > 1
-
-    await eventually(more_is_set_aside)
+    said = await set_aside_more(ada, id_)
     usage.left = -1_000  # of the other one, whatever is given back to this
 
     await bound(ada)
 
-    said = len(await texts(ada, id_))
     await eventually(lambda: sum(usage.told().values()) == said)
     assert isinstance(await refused(ada.call(m.PostMessage(id_, text="beyond"))), OverQuota)
+
+
+async def test_what_is_set_aside_in_a_period_is_given_back_at_its_end(
+    room, bound, usage, monkeypatch, set_aside_more
+):
+    monkeypatch.setattr(blocks, "LIFE_S", 3600.0)
+    monkeypatch.setattr(blocks, "_MINUTE_S", 5.0)
+    [ada], id_ = await room()
+    await bound(ada)
+
+    said = await set_aside_more(ada, id_)
+
+    await eventually(lambda: usage.told().keys() == {r.reservation_id for r in usage.reserved}, within_s=20)
+    assert sum(usage.told().values()) == said
 
 
 async def test_an_org_whose_quotas_are_removed_is_asked_about_no_more(room, bound, usage, tell):

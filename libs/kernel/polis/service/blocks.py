@@ -1,8 +1,8 @@
 """Quotas of what happens often: set aside in blocks of many, taken one by one, settled with what was used (ADR 55).
 
 A block is one user's, lives for two seconds at the most and in one minute of the clock, as every period of a quota begins
-with one. It grows while it is used up, and is made smaller until it fits into what a quota leaves: identity alone counts,
-so no number of processes exceeds it. What a process leaves behind when it dies counts as used.
+with one. It grows while it is used up, and is a small share of what a quota leaves: identity alone counts, so no number of
+processes exceeds it. What a process leaves behind when it dies counts as used.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LIFE_S = 2.0
 MOST = 100
 """Of a block."""
+_SHARE = 8
+"""A block is no more than such a part of what a quota leaves, so that others find something until the end."""
 REFUSED_S = 1.0
 """How long who was refused is so without another look: others may give back what they have not used."""
 _TTL_S = 120
@@ -54,7 +56,7 @@ class User(NamedTuple):
 
 
 class Block:
-    """What is set aside for a user. until: in the loop's time."""
+    """What is set aside for a user, until then in the loop's time."""
 
     __slots__ = ("_ledger", "_open", "_under_way", "amount", "id", "org_id", "until", "used")
 
@@ -67,8 +69,8 @@ class Block:
         self.used = 0
 
     def take(self) -> bool:
-        """One of it, until that is `spent` or `given_back`; false when nothing is left."""
-        if not self._open or self.used >= self.amount:
+        """One of it, until that is `spent` or `given_back`; false when nothing is left, or its time is over."""
+        if not self._open or self.used >= self.amount or self.until <= asyncio.get_running_loop().time():
             return False
         self.used += 1
         self._under_way += 1
@@ -80,6 +82,7 @@ class Block:
 
     def given_back(self) -> None:
         self.used -= 1
+        self._open = self._open and self.used > 0  # one of which nothing is used keeps it from nobody
         self.spent()
 
     def close(self) -> None:
@@ -97,14 +100,14 @@ class Block:
 
 
 class Unit:
-    """One of what is counted, as far as something bounds it."""
+    """One of what is counted, as far as something bounds it. refusal: why it may not be used."""
 
-    __slots__ = ("block", "refusal", "spared")
+    __slots__ = ("_block", "_spared", "refusal")
 
     def __init__(self, block: Block | None = None, refusal: Refused | None = None) -> None:
-        self.block = block
+        self._block = block
+        self._spared = False
         self.refusal = refusal
-        self.spared = False
 
     def demand(self) -> None:
         """Refused(OverQuota), or Unavailable, unless it may be used. Behind the look for a stored answer."""
@@ -113,7 +116,16 @@ class Unit:
 
     def spare(self) -> None:
         """It is not used: what was wanted was there already."""
-        self.spared = True
+        self._spared = True
+
+    def end(self, *, failed: bool) -> None:
+        """Whatever it was for is over."""
+        if self._block is None:
+            return
+        if failed or self._spared:
+            self._block.given_back()
+        else:
+            self._block.spent()
 
 
 class _Line:
@@ -122,6 +134,7 @@ class _Line:
     def __init__(self) -> None:
         self.block: Block | None = None
         self.next = 1
+        self.left: int | None = None
         self.waiting = 0
         self.changes = 0
         self.coming: asyncio.Task[None] | None = None
@@ -145,24 +158,18 @@ class Blocks:
     @asynccontextmanager
     async def one(self, user: User, deadline: Deadline) -> AsyncIterator[Unit]:
         """A unit for a block of code that uses it; given back when that has certainly failed, or has spared it."""
+        block, refusal = None, None
         try:
             block = await self.take(user, deadline)
-        except Refused as refusal:
-            yield Unit(refusal=refusal)
-            return
-        unit = Unit(block)
+        except Refused as refused:
+            refusal = refused
+        unit = Unit(block, refusal)
         try:
             yield unit
         except BaseException as error:
-            if may_have_happened(error):
-                block.spent()
-            else:
-                block.given_back()
+            unit.end(failed=not may_have_happened(error))
             raise
-        if unit.spared:
-            block.given_back()
-        else:
-            block.spent()
+        unit.end(failed=False)
 
     async def take(self, user: User, deadline: Deadline) -> Block:
         """A block of which one is taken. Refused(OverQuota), or Refused(Unavailable) while identity says nothing."""
@@ -218,7 +225,7 @@ class Blocks:
     async def _fetch(self, user: User, line: _Line) -> None:
         changes = line.changes
         try:
-            block = await self._reserve(user, min(MOST, max(line.next, line.waiting)))
+            block = await self._reserve(user, line, min(MOST, max(line.next, line.waiting)))
         except Refused as refusal:
             if changes == line.changes:
                 line.refused, line.refused_until = refusal.problem, self._loop.time() + REFUSED_S
@@ -233,28 +240,29 @@ class Blocks:
         finally:
             line.coming = None
 
-    async def _reserve(self, user: User, amount: int) -> Block:
+    async def _reserve(self, user: User, line: _Line, amount: int) -> Block:
         """Refused as `Ledger.reserve` has it, when not even one is left."""
         while True:
-            until = self._loop.time() + min(LIFE_S, _MINUTE_S - time.time() % _MINUTE_S)
+            minute_ends = self._loop.time() + _MINUTE_S - time.time() % _MINUTE_S
             request = ReserveUsage(
                 user.org_id,
                 new_id(),
                 user.principal_id,
                 self._meter,
-                amount,
+                amount if line.left is None else max(1, min(amount, line.left // _SHARE)),
                 key_id=user.key_id,
                 ttl_s=_TTL_S,
             )
             try:
-                await self._ledger.reserve(request)
+                made = await self._ledger.reserve(request)
             except Refused as refusal:
                 problem = refusal.problem
-                if amount == 1 or not isinstance(problem, OverQuota) or not problem.left:
+                if request.amount == 1 or not isinstance(problem, OverQuota) or not problem.left:
                     raise
-                amount = max(1, min(amount, problem.left) // 2)
+                line.left = problem.left
             else:
-                return Block(self._ledger, request, until)
+                line.left = made.left
+                return Block(self._ledger, request, min(minute_ends, self._loop.time() + LIFE_S))
 
     def _look(self, user: User, line: _Line) -> None:
         """Close what has had its time, and forget who uses nothing any more."""

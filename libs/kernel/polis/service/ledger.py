@@ -13,6 +13,7 @@ from polis.telemetry import log
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from polis.proto.identity import Reservation
     from polis.service.kernel import Kernel
 
 WAIT_S = 2.0
@@ -30,13 +31,13 @@ class Ledger:
         self._kernel = kernel
         self._settling: set[asyncio.Task[None]] = set()
 
-    async def reserve(self, request: ReserveUsage, wait_s: float = WAIT_S) -> None:
+    async def reserve(self, request: ReserveUsage, wait_s: float = WAIT_S) -> Reservation:
         """Refused(OverQuota), or Refused(Unavailable) where identity does not say anything."""
         wait = min(WAIT_S, wait_s)
         try:
             async with asyncio.timeout(wait):
                 token = await self._kernel.keys.own_token()
-                await self._kernel.caller.call(request, token=token, timeout_s=wait)
+                return await self._kernel.caller.call(request, token=token, timeout_s=wait)
         except (Refused, TimeoutError) as error:
             if isinstance(error, Refused) and not isinstance(error.problem, _UNSURE):
                 raise

@@ -72,7 +72,9 @@ class PlayedUsage:
             return
         self.left -= asked.amount
         self._set_aside[asked.reservation_id] = asked.amount
-        self.bus.publish(message.reply, msgspec.json.encode(Reservation(asked.reservation_id, RESETS_AT)))
+        self.bus.publish(
+            message.reply, msgspec.json.encode(Reservation(asked.reservation_id, RESETS_AT, self.left))
+        )
 
     def _settle(self, message: Message) -> None:
         settled = msgspec.json.decode(message.payload, type=SettleUsage)

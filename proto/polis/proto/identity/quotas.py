@@ -71,10 +71,14 @@ class Quota(Struct, frozen=True):
 
 
 class Reservation(Struct, frozen=True):
-    """An amount set aside until it is settled; when it expires unsettled, all of it counts as used."""
+    """An amount set aside until it is settled; when it expires unsettled, all of it counts as used.
+
+    left: what the tightest quota leaves beside it; absent where none applies, and for one that was made before.
+    """
 
     id: UUID
     expires_at: Time
+    left: int | None = None
 
 
 @problem(status=429)

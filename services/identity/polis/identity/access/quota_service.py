@@ -69,7 +69,7 @@ async def list_org_quotas(request: identity.ListOrgQuotas, ctx: Context[Own]) ->
 @handlers.handles(identity.ReserveUsage)
 async def reserve_usage(request: identity.ReserveUsage, ctx: Context[Own]) -> identity.Reservation:
     org_id, at = request.org_id, ctx.now()
-    until = at + timedelta(seconds=request.ttl_s)
+    until, left = at + timedelta(seconds=request.ttl_s), None
     async with ctx.own.database.transaction((org_id,), deadline=ctx.deadline) as tx:
         if await usages.claim(tx, org_id, request.reservation_id, request.amount, until):
             principals = [p for p in (request.principal_id, request.behalf_id) if p is not None]
@@ -78,7 +78,8 @@ async def reserve_usage(request: identity.ReserveUsage, ctx: Context[Own]) -> id
             )
             usages.demand_room(uses, request.amount)
             await usages.set_aside(tx, org_id, request.reservation_id, uses, request.amount)
-    return identity.Reservation(request.reservation_id, until)
+            left = min((use.left - request.amount for use in uses), default=None)
+    return identity.Reservation(request.reservation_id, until, left)
 
 
 @handlers.handles(identity.SettleUsage)
