@@ -35,6 +35,13 @@ def header_lines(headers: Mapping[str, str]) -> str:
     return lines
 
 
+def one_line(value: str) -> str:
+    """The value of a header that is written by hand. ValueError as in `header_lines`."""
+    if "\n" in value or "\r" in value:
+        raise ValueError(f"the header's value {value!r} holds a line break")
+    return value
+
+
 def header_block(lines: str) -> bytes:
     """lines: as `header_lines` makes them."""
     return f"NATS/1.0\r\n{lines}\r\n".encode()

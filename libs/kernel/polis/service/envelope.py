@@ -10,7 +10,7 @@ from msgspec import to_builtins
 
 from polis.bus.jetstream import MSG_ID
 from polis.bus.message import parse_headers
-from polis.bus.protocol import header_block, header_lines
+from polis.bus.protocol import header_block, header_lines, one_line
 from polis.proto.contract import Event, EventType, ce_source, ce_type, event_type_of, events
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def encode(event: Event, id: UUID, time: datetime, trace: str = "") -> tuple[str
     """Subject, headers and payload of an event. trace: the `traceparent` of the request that caused it."""
     kind = event_type_of(type(event))
     entity = str(getattr(event, kind.entity))
-    lines = lines_of(kind.service, kind.fact, id=id, entity=entity, time=time, trace=trace)
+    lines = lines_of(kind.service, kind.fact, id=str(id), entity=entity, time=time, trace=trace)
     headers = {**parse_headers(header_block(lines)), MSG_ID: str(id)}
     return kind.subject(event), headers, msgspec.json.encode(event)
 
@@ -39,7 +39,7 @@ def lines_of(
     service: str,
     fact: str,
     *,
-    id: UUID,  # noqa: A002 - CloudEvents' word
+    id: str,  # noqa: A002 - CloudEvents' word
     entity: str,
     time: datetime,
     trace: str = "",
@@ -48,10 +48,10 @@ def lines_of(
 
     ValueError when the entity or the trace holds a line break.
     """
-    own = {"ce-id": to_builtins(id), "ce-subject": entity, "ce-time": to_builtins(time)}
+    own = f"ce-id: {id}\r\nce-subject: {one_line(entity)}\r\nce-time: {to_builtins(time)}\r\n"
     if trace:
-        own["traceparent"] = trace
-    return _lines_of_all(service, fact) + header_lines(own)
+        own += f"traceparent: {one_line(trace)}\r\n"
+    return _lines_of_all(service, fact) + own
 
 
 @cache

@@ -150,15 +150,16 @@ class Relay:
         return position
 
     def _entry(self, row: Row) -> Entry:
+        event_id = to_builtins(row.id)
         lines = lines_of(
             self._kernel.service,
             row.fact,
-            id=row.id,
+            id=event_id,
             entity=row.entity,
             time=row.created_at,
             trace=row.trace or "",
         )
-        return Entry(row.subject, row.payload, lines, to_builtins(row.id))
+        return Entry(row.subject, row.payload, lines, event_id)
 
     async def _reconcile(self, lead: Lead, position: Position | None = None) -> Position:
         """Agree with the stream on what it holds: mark what it has and we did not know, publish again what it lost."""

@@ -44,7 +44,7 @@ def test_the_trace_goes_along_when_there_is_one():
 @pytest.mark.parametrize("told", [{"entity": "a\r\nce-type: b"}, {"entity": "a", "trace": "b\nce-type: c"}])
 def test_what_is_told_of_an_event_cannot_forge_a_header(told):
     with pytest.raises(ValueError, match="line break"):
-        lines_of("identity", "session_ended", id=ID, time=NOW, **told)
+        lines_of("identity", "session_ended", id=str(ID), time=NOW, **told)
 
 
 def test_cloudevents_reads_the_headers_as_binary_mode():
