@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,7 +23,7 @@ from polis.service.wire import encode_problem
 from polis.telemetry import log, metrics, spans, trace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from polis.bus import Message
     from polis.service.actor import Actor
@@ -39,11 +40,12 @@ _MAX_KEY = 255
 class Endpoint:
     """An operation with its handler and what `$SRV.STATS` tells of it."""
 
-    __slots__ = ("errors", "handler", "last_error", "operation", "promptly", "requests", "seconds")
+    __slots__ = ("decode", "errors", "handler", "last_error", "operation", "promptly", "requests", "seconds")
 
     def __init__(self, operation: Operation, handler: Callable[..., Any], *, promptly: bool = False) -> None:
         self.operation = operation
         self.handler = handler
+        self.decode = call.request_decoder(operation).decode
         self.promptly = promptly
         self.requests = 0
         self.errors = 0
@@ -54,13 +56,16 @@ class Endpoint:
 class Call:
     """One request in hand. `task` is what it waits for: the task of its handler, or the answer of a prompt one."""
 
-    __slots__ = ("actor", "begun", "deadline", "endpoint", "message", "overdue", "started", "task", "trace")
+    __slots__ = (
+        "actor", "begun", "deadline", "endpoint", "headers", "message", "overdue", "started", "task", "trace",
+    )  # fmt: skip
 
-    def __init__(self, endpoint: Endpoint, message: Message, deadline: Deadline, here: Trace) -> None:
+    def __init__(self, endpoint: Endpoint, message: Message, deadline: Deadline) -> None:
         self.endpoint = endpoint
         self.message = message
+        self.headers = message.headers
         self.deadline = deadline
-        self.trace = here
+        self.trace: Trace = trace.parse(self.headers.get(call.TRACE))
         self.started = time.monotonic()
         self.actor: Actor = ANONYMOUS
         self.task: asyncio.Future[Any] | None = None
@@ -82,14 +87,21 @@ class Dispatcher:
 
     def accept(self, endpoint: Endpoint, message: Message) -> None:
         """Start, queue or refuse a request; called by the bus for each message, so it never waits."""
-        deadline = _deadline(message, self._kernel.settings.call_timeout_s)
-        received = Call(endpoint, message, deadline, trace.parse(message.headers.get(call.TRACE)))
+        received = Call(endpoint, message, self._deadline(message.headers))
         if len(self._running) < self._kernel.settings.slots:
             self._start(received)
         elif len(self._waiting) < self._kernel.settings.queue:
             self._waiting.append(received)
         else:
             self._refuse(received, Overloaded(retry_after_s=1.0))
+
+    def _deadline(self, headers: Mapping[str, str]) -> Deadline:
+        given = headers.get(call.DEADLINE)
+        if given is None or not given.isdecimal():
+            seconds = self._kernel.settings.call_timeout_s
+        else:
+            seconds = min(int(given) / 1000 - time.time(), _MAX_DEADLINE_S)
+        return Deadline(self._loop.time() + seconds)
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until everything accepted is answered, for a bounded time; how many are left."""
@@ -120,7 +132,7 @@ class Dispatcher:
             received.task = self._loop.create_task(self._answer(received))
 
     def _known(self, received: Call) -> Actor | None:
-        headers = received.message.headers
+        headers = received.headers
         return self._kernel.keys.known(headers.get(call.ACTOR, ""), headers.get(call.ORG))
 
     def _answer_promptly(self, received: Call, actor: Actor) -> None:
@@ -132,7 +144,7 @@ class Dispatcher:
             return
         received.begun = True
         received.task = answer
-        answer.add_done_callback(lambda answered: self._answered(received, answered))
+        answer.add_done_callback(partial(self._answered, received))
 
     def _answered(self, received: Call, answer: asyncio.Future[object]) -> None:
         try:
@@ -170,7 +182,7 @@ class Dispatcher:
     async def _handle(self, received: Call) -> None:
         actor = self._known(received)
         if actor is None:
-            headers = received.message.headers
+            headers = received.headers
             actor = await self._kernel.keys.actor(headers.get(call.ACTOR, ""), headers.get(call.ORG))
         answer = received.endpoint.handler(*self._opened(received, actor))
         if received.endpoint.operation.streams:
@@ -180,10 +192,10 @@ class Dispatcher:
 
     def _opened(self, received: Call, actor: Actor) -> tuple[object, Context[Any]]:
         """The request and the context of a call that its actor may make. Refused otherwise."""
-        operation, headers = received.endpoint.operation, received.message.headers
+        operation, headers = received.endpoint.operation, received.headers
         received.actor = actor
         admit(operation, actor)
-        request = _decode(operation, received.message.payload)
+        request = _decoded(received.endpoint, received.message.payload)
         context = Context(
             self._kernel,
             self._own,
@@ -254,7 +266,7 @@ class Dispatcher:
                 status=status,
                 seconds=seconds,
                 here=received.trace,
-                request_id=received.message.headers.get(call.REQUEST_ID, ""),
+                request_id=received.headers.get(call.REQUEST_ID, ""),
                 principal_id="" if received.actor is ANONYMOUS else received.actor.principal_id,
                 org_id="" if received.actor is ANONYMOUS else received.actor.org_id,
                 problem=problem,
@@ -283,26 +295,19 @@ def _which(received: Call) -> dict[str, str]:
     return {"operation": received.endpoint.operation.name, "trace_id": received.trace.trace_id}
 
 
-def _deadline(message: Message, default_s: float) -> Deadline:
-    given = message.headers.get(call.DEADLINE)
-    if given is None or not given.isdecimal():
-        return Deadline.after(default_s)
-    return Deadline.after(min(int(given) / 1000 - time.time(), _MAX_DEADLINE_S))
-
-
 _MAX_DEADLINE_S = 600.0
 
 
-def _decode(operation: Operation, payload: bytes) -> object:
+def _decoded(endpoint: Endpoint, payload: bytes) -> object:
     try:
-        request = call.request_decoder(operation).decode(payload)
+        request = endpoint.decode(payload)
     except msgspec.ValidationError as error:
         raise Refused(invalid_from_msgspec(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(Malformed(reason=str(error))) from None
     except RecursionError:
         raise Refused(Malformed(reason="nested too deeply")) from None
-    moments.demand(operation, request)
+    moments.demand(endpoint.operation, request)
     return request
 
 

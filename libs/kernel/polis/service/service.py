@@ -7,6 +7,7 @@ import gc
 import signal
 import sys
 from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from polis.bus import BusError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
-    from polis.bus import Message
     from polis.proto import Event, Request
 
     ASGI = Callable[..., Awaitable[None]]
@@ -247,7 +247,7 @@ class _Serving:
             for request, handler in service.handlers.items()
         ]
         subscriptions = [
-            await kernel.bus.subscribe(e.operation.subject, _receiver(dispatcher, e), queue=service.name)
+            await kernel.bus.subscribe(e.operation.subject, partial(dispatcher.accept, e), queue=service.name)
             for e in endpoints
         ]
         discovery = Discovery(kernel.bus, service.name, endpoints)
@@ -276,10 +276,3 @@ class _Serving:
             log.info("service.stopped", unanswered=left)
 
         return drain
-
-
-def _receiver(dispatcher: Dispatcher, endpoint: Endpoint) -> Callable[[Message], None]:
-    def receive(message: Message) -> None:
-        dispatcher.accept(endpoint, message)
-
-    return receive

@@ -34,21 +34,28 @@ class Trace(Struct, frozen=True):
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
 
     def child(self) -> Trace:
-        return Trace(self.trace_id, f"{_seeded.getrandbits(64):016x}", self.sampled, self.span_id)
+        return Trace(self.trace_id, _span_id(), self.sampled, self.span_id)
 
 
 def parse(header: str | None) -> Trace:
     """The caller's `traceparent` with a new span id below it, or a new trace (W3C Trace Context level 1)."""
     found = _FORM.fullmatch(header) if header else None
-    if found is None or found[1] == _NO_TRACE:
+    if found is None:
         return start()
-    return Trace(found[1], f"{_seeded.getrandbits(64):016x}", found[3] in "13579bdf", found[2])
+    trace_id, parent_id, flags = found.groups()
+    if trace_id == _NO_TRACE:
+        return start()
+    return Trace(trace_id, _span_id(), flags in "13579bdf", parent_id)
 
 
 def start() -> Trace:
     """A new trace; whether it is sampled is decided here, once."""
     digits = _seeded.getrandbits(192).to_bytes(24, "big").hex()
     return Trace(digits[:32], digits[32:], _seeded.random() < sample_ratio)
+
+
+def _span_id() -> str:
+    return _seeded.getrandbits(64).to_bytes(8, "big").hex()
 
 
 def current() -> Trace | None:

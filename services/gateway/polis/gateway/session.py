@@ -131,7 +131,7 @@ class Session:
         return await self._live.renewed(self._holder, self.actor)
 
     def say(self, payload: bytes) -> None:
-        self._told_at = asyncio.get_running_loop().time()
+        self._told_at = self._live.sockets.loop.time()
         self._socket.write(frames.frame(BINARY if self.codec.binary else TEXT, payload))
 
     # Topics

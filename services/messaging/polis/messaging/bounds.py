@@ -31,7 +31,8 @@ class Bucket:
     def wait(self, key: Hashable) -> float:
         """Seconds until one is admitted; 0 when one is, and counted."""
         now = time.monotonic()
-        owed = max(self._arrivals.get(key, 0.0) - now, 0.0) + self._interval
+        full_at = self._arrivals.get(key, 0.0)
+        owed = full_at - now + self._interval if full_at > now else self._interval
         if owed > self._tolerance:
             return owed - self._tolerance
         self._arrivals.keep(key, now + owed, now)
