@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from polis.db import UniqueViolation
 from polis.proto import Refused, runtime
 from polis.runtime.own import Own
 from polis.runtime.runs import start, store
@@ -46,7 +47,14 @@ async def start_child(request: runtime.StartChild, ctx: Context[Own]) -> runtime
             "update runtime.runs set depth = $3 where org_id = $1 and id = $2", tx.org_id, run.id, depth
         )
 
-    return await start.once(ctx, lambda: _wanted(request, ctx, run_id), request.input, within)
+    try:
+        return await start.once(ctx, lambda: _wanted(request, ctx, run_id), request.input, within)
+    except UniqueViolation:
+        # An attempt of an owner before has committed since the look.
+        started = await store.find(ctx.db, run_id)
+        if started is None:
+            raise
+        return started
 
 
 def child_id(parent_id: UUID, key: str) -> UUID:

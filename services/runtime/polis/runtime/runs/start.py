@@ -105,8 +105,9 @@ def _demand(prepared: tuple[Started, Held] | Refused) -> tuple[Started, Held]:
 
 def _counted(run: runtime.Run, ctx: Context[Own]) -> AbstractAsyncContextManager[Held]:
     """The run, set aside from quotas: of whom it acts as and of whoever started it."""
+    attempt = run.id if run.parent_id is None else ctx.new_id()  # attempts to start a child share its id
     return ctx.own.quotas.set_aside(
-        1, actor=ctx.actor, reservation_id=run.id, deadline=ctx.deadline, principal_id=run.actor_id
+        1, actor=ctx.actor, reservation_id=attempt, deadline=ctx.deadline, principal_id=run.actor_id
     )
 
 
