@@ -7,9 +7,9 @@ from playwright.async_api import expect
 
 from polis.testing import eventually
 from services.identity.tests.test_mail import listening
-from tests.e2e.test_account_page import FIRST, browser, is_in, page, pytestmark, sign_in
+from tests.e2e.test_account_page import FIRST, is_in, page, pytestmark, sign_in
 
-__all__ = ["browser", "page", "pytestmark"]
+__all__ = ["page", "pytestmark"]
 
 
 @pytest.fixture(scope="module")
