@@ -83,25 +83,6 @@ async def test_a_run_waits_for_the_runs_that_it_started(
     assert len(effects.keys) == len(set(effects.keys))
 
 
-async def test_a_child_that_two_owners_of_its_parent_start_in_the_same_moment_is_one(
-    start, publish, end, children, monkeypatch
-):
-    """Who has lost the parent may still be starting it; the look at what the key has done is from before that commits."""
-    once = service.start.once
-
-    async def behind_another(ctx, *given):
-        key, ctx._key = ctx._key, ""
-        await once(ctx, *given)
-        ctx._key = key
-        return await once(ctx, *given)
-
-    monkeypatch.setattr(service.start, "once", behind_another)
-    run = await start(parent(publish(one("passthrough"))), [1, 2])
-
-    assert (await end(run)).state == "succeeded"
-    assert len(await children(run)) == 2
-
-
 async def test_what_becomes_of_a_child_that_fails_is_for_the_error_port(ada, start, publish, end):
     failing = publish(one("fail", kind="no.luck", message="not today"))
 

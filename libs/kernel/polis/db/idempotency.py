@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from polis.db.errors import UniqueViolation
 from polis.proto import Refused
 from polis.proto.problems import InFlight, KeyReused
 
@@ -62,42 +61,39 @@ class Claim:
 async def claim(lease: Lease, service: str, wanted: Claim) -> bytes | None:
     """The stored answer, or None with the key locked for this transaction. Refused(InFlight | KeyReused).
 
-    A commit between this statement's snapshot and its lock goes unseen; then `store` finds the row and nothing commits.
+    The look is a statement of its own behind the lock: one that does both looks at what was there before it had the lock.
     """
+    ours = await lease.fetch("select pg_try_advisory_xact_lock($1)", (wanted.lock,))
     found = await lease.fetch(
         f"""
-        select pg_try_advisory_xact_lock($1) as ours, i.fingerprint, i.answer
-        from (select 1) as once left join {service}.idempotency i
-            on i.org_id = $2 and i.principal_id = $3 and i.operation = $4 and i.key_hash = $5
+        select i.fingerprint, i.answer from {service}.idempotency i
+        where i.org_id = $1 and i.principal_id = $2 and i.operation = $3 and i.key_hash = $4
         """,
-        (wanted.lock, wanted.org_id, wanted.principal_id, wanted.operation, wanted.key_hash),
+        (wanted.org_id, wanted.principal_id, wanted.operation, wanted.key_hash),
     )
-    ours, fingerprint, answer = found[0]
-    if fingerprint is None:
-        if not ours:
+    if not found:
+        if not ours[0][0]:
             raise Refused(InFlight())
         return None
+    fingerprint, answer = found[0]
     if fingerprint != wanted.fingerprint:
         raise Refused(KeyReused())
     return wanted.opened(answer)
 
 
 async def store(lease: Lease, service: str, done: Claim, answer: bytes) -> None:
-    """Keep the answer, to commit with the effect. Refused(InFlight) when the same key has committed since the claim."""
-    try:
-        await lease.execute(
-            f"""
-            insert into {service}.idempotency (org_id, principal_id, operation, key_hash, fingerprint, answer)
-            values ($1, $2, $3, $4, $5, $6)
-            """,
-            (
-                done.org_id,
-                done.principal_id,
-                done.operation,
-                done.key_hash,
-                done.fingerprint,
-                done.seal(answer),
-            ),
-        )
-    except UniqueViolation:
-        raise Refused(InFlight()) from None
+    """Keep the answer, to commit with the effect of what has claimed the key."""
+    await lease.execute(
+        f"""
+        insert into {service}.idempotency (org_id, principal_id, operation, key_hash, fingerprint, answer)
+        values ($1, $2, $3, $4, $5, $6)
+        """,
+        (
+            done.org_id,
+            done.principal_id,
+            done.operation,
+            done.key_hash,
+            done.fingerprint,
+            done.seal(answer),
+        ),
+    )

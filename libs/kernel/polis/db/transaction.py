@@ -117,7 +117,7 @@ class Transaction:
         return await idempotency.claim(await self._begun(), self._database.service, self._claim)
 
     async def store_answer(self, answer: bytes) -> None:
-        """Keep the answer to the claimed key, to commit with the effect. Refused(InFlight) when another was faster."""
+        """Keep the answer to the claimed key, to commit with the effect."""
         if self._claim is not None:
             await idempotency.store(await self._begun(), self._database.service, self._claim, answer)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from uuid import uuid4
+from uuid import uuid4, uuid5
 
 import asyncpg
 import pytest
 
-from polis.db import idempotency, retention
+from polis.db import retention
+from polis.db.connections import Lease
 from polis.proto import Refused
 from polis.proto.problems import InFlight, KeyReused
 
@@ -90,26 +91,48 @@ async def test_what_failed_may_be_tried_again(attempt, database, org, principal,
     assert await effects() == 1
 
 
-async def test_a_commit_that_the_claim_could_not_see_undoes_the_second(
-    database, org, principal, effects, monkeypatch
+async def test_a_repeat_that_comes_as_the_first_commits_has_its_answer(database, org, principal, monkeypatch):
+    """What commits between the repeat's try of the lock and its look is seen by that."""
+    first = database.transaction([org])
+    tx = await first.__aenter__()
+    assert await tx.claim("create", principal, "key", b"f") is None
+    await tx.store_answer(b"first")
+    fetch = Lease.fetch
+
+    async def fetch_and_commit(lease, sql, args=()):
+        found = await fetch(lease, sql, args)
+        if "advisory" in sql:
+            assert not found[0][0]
+            await first.__aexit__(None, None, None)
+        return found
+
+    monkeypatch.setattr(Lease, "fetch", fetch_and_commit)
+    async with database.transaction([org]) as repeat:
+        assert await repeat.claim("create", principal, "key", b"f") == b"first"
+
+
+async def test_repeats_whose_effect_is_there_once_by_its_id_are_never_refused_for_that(
+    database, org, principal
 ):
-    """The claim's snapshot may be older than its lock: then the row itself stops the second."""
-    async with database.transaction([org]) as tx:
-        await tx.claim("create", principal, "key", b"f")
-        await tx.store_answer(b"first")
-    row = await database.tenant(org).value("select i.key_hash from notebook.idempotency i")
+    """Whoever has the lock sees what was done under it before, however near that was."""
 
-    async def unseen():
-        async with database.transaction([org]) as tx:
-            tx._claim = idempotency.Claim(org, principal, "create", "key", b"f")
-            await tx.execute("insert into notebook.notes (org_id, id, title) values ($1, $1, 'second')", org)
-            await tx.store_answer(b"second")
+    async def attempt(key):
+        note = uuid5(org, key)
+        try:
+            async with database.transaction([org]) as tx:
+                if (stored := await tx.claim("create", principal, key, b"f")) is not None:
+                    return stored
+                await tx.execute(
+                    "insert into notebook.notes (org_id, id, title) values ($1, $2, $3)", org, note, key
+                )
+                await tx.store_answer(SECRET)
+                return SECRET
+        except Refused as refused:
+            return refused.problem
 
-    with pytest.raises(Refused) as refused:
-        await unseen()
-    assert row is not None
-    assert refused.value.problem == InFlight()
-    assert await effects() == 0
+    for number in range(20):
+        answers = await asyncio.gather(*(attempt(f"key {number}") for _ in range(8)))
+        assert all(answer in (SECRET, InFlight()) for answer in answers)
 
 
 async def test_neither_key_nor_answer_lies_in_the_database(attempt, admin, org):

@@ -9,7 +9,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from polis.db import UniqueViolation
 from polis.proto import Refused, runtime
 from polis.runtime.own import Own
 from polis.runtime.runs import start, store
@@ -47,14 +46,7 @@ async def start_child(request: runtime.StartChild, ctx: Context[Own]) -> runtime
             "update runtime.runs set depth = $3 where org_id = $1 and id = $2", tx.org_id, run.id, depth
         )
 
-    try:
-        return await start.once(ctx, lambda: _wanted(request, ctx, run_id), request.input, within)
-    except UniqueViolation:
-        # An attempt of an owner before has committed since the look.
-        started = await store.find(ctx.db, run_id)
-        if started is None:
-            raise
-        return started
+    return await start.once(ctx, lambda: _wanted(request, ctx, run_id), request.input, within)
 
 
 def child_id(parent_id: UUID, key: str) -> UUID:
