@@ -14,7 +14,7 @@ from polis.graph import builtin, config_faults
 from polis.proto import catalog, identity, runtime
 from polis.proto.contract import operation_of
 from polis.proto.graph import Graph, GraphInput, GraphOutput, Node
-from polis.proto.problems import Forbidden
+from polis.proto.problems import Forbidden, InFlight
 from polis.runtime.shell.reaching import file_name
 from polis.service import call
 from polis.service.wire import encode_problem
@@ -38,6 +38,8 @@ class Peers:
         self.asked = []
         self.parts: dict[int, bytes] = {}
         self.completed = False
+        self.at_work = 0
+        """Attempts that come while one before is still being answered."""
 
     async def play(self):
         for request in (
@@ -56,13 +58,14 @@ class Peers:
         match request:
             case catalog.ListResources():
                 found = {"items": []}
+            case catalog.CreateUpload() if self.at_work:
+                self.at_work -= 1
+                self._refuse(message, InFlight())
+                return
             case catalog.CreateUpload():
                 found = catalog.Upload(id=uuid4(), part_bytes=4, expires_at=datetime.now(UTC))
             case catalog.PutPart() if self.completed:
-                problem = catalog.UploadNotFound(upload_id=request.upload_id)
-                self.bus.publish(
-                    message.reply, encode_problem(problem), headers={call.ERROR_CODE: "404", call.ERROR: "x"}
-                )
+                self._refuse(message, catalog.UploadNotFound(upload_id=request.upload_id))
                 return
             case catalog.PutPart():
                 self.parts[request.number] = request.content
@@ -75,6 +78,10 @@ class Peers:
             case identity.LeaseSecret():
                 found = identity.SecretLease(request.secret_id, 1, "s3cret", datetime.now(UTC) + timedelta(minutes=1))  # fmt: skip
         self.bus.publish(message.reply, msgspec.json.encode(found))
+
+    def _refuse(self, message, problem):
+        headers = {call.ERROR_CODE: str(problem.status), call.ERROR: "x"}
+        self.bus.publish(message.reply, encode_problem(problem), headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +159,17 @@ async def test_a_step_writes_a_file_once(ended, peers):
 
     peers.completed = True
     assert (await ended(one("file.write", name="a.txt"), "abcdef")).state == "succeeded"
+
+
+async def test_what_an_attempt_before_is_still_at_work_on_is_asked_for_again(ended, peers):
+    """Its answer was lost, or whoever made it has lost the run: the same key has the answer a moment later."""
+    peers.completed, peers.at_work = False, 1
+    run = await ended(one("file.write", name="a.txt"), "abcdef")
+
+    assert run.state == "succeeded"
+    keys = [h[call.IDEMPOTENCY_KEY] for r, h in peers.asked if isinstance(r, catalog.CreateUpload)]
+    assert len({key for key in keys if key.startswith(f"{run.id}/")}) == 1
+    assert keys[-2] == keys[-1]
 
 
 async def test_a_file_is_stored_whatever_it_was_named_outside(ended, peers):

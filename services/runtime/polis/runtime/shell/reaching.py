@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections import OrderedDict
@@ -15,7 +16,7 @@ import msgspec
 from polis.javascript import Pool
 from polis.proto import Refused, catalog, identity, runtime
 from polis.proto.names import FILE, HIDING
-from polis.proto.problems import DeadlineExceeded, Overloaded, Unauthenticated, Unavailable
+from polis.proto.problems import DeadlineExceeded, InFlight, Overloaded, Unauthenticated, Unavailable
 from polis.runtime.component import StepFailed
 from polis.runtime.egress.addresses import Allowed, covers
 from polis.runtime.egress.client import Egress
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 _SECRETS = 256
-_LATER = (Unavailable, DeadlineExceeded, Overloaded)
+_LATER = (Unavailable, DeadlineExceeded, Overloaded, InFlight)
+"""Another attempt may go well."""
+_AT_WORK_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 4.0)
+"""Between looks at what an attempt before is at work on, whose answer was lost: for as long as a call takes at the most."""
 _PATH, _HIDING, _FILE = re.compile(r"[/\\]"), re.compile(HIDING), re.compile(FILE)
 _MAX_NAME = 255
 MAX_STORED = 20 * 1024 * 1024
@@ -101,16 +105,27 @@ class RunReach:
         return lease.value
 
     async def call(self, request: Request[A], *, key: str, timeout_s: float | None = None) -> A:
+        waits = iter(_AT_WORK_S)
+        while True:
+            try:
+                return await self._call(request, key, timeout_s)
+            except Refused as refusal:
+                wait_s = next(waits, None) if isinstance(refusal.problem, InFlight) else None
+                if wait_s is None:
+                    raise _failed(refusal) from refusal
+            await asyncio.sleep(wait_s)
+
+    async def _call(self, request: Request[A], key: str, timeout_s: float | None) -> A:
         shared, run = self._shared, self._run
+        token = await shared.tokens.of(run, self._scopes)
         try:
-            token = await shared.tokens.of(run, self._scopes)
             return await shared.kernel.caller.call(
                 request, token=token, org=str(run.org_id), idempotency_key=key, timeout_s=timeout_s
             )
         except Refused as refusal:
             if isinstance(refusal.problem, Unauthenticated):
                 shared.tokens.forget(run, self._scopes)
-            raise _failed(refusal) from refusal
+            raise
 
     async def store(self, key: str, name: str, media_type: str, content: bytes) -> dict[str, object]:
         if len(content) > MAX_STORED:
