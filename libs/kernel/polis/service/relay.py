@@ -36,7 +36,7 @@ ADOPTED = 100
 """Messages that are looked up in the stream at a time."""
 POLL_S = 0.5
 """The longest an event waits of which nobody told the relay: its process died, or its word was lost."""
-PACE_S = 0.02
+PACE_S = 0.01
 """From one look to the next, unless more waits than a window holds: what is committed in between shares a look and a record.
 
 From one word to the leader to the next, too.
