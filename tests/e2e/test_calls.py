@@ -168,7 +168,9 @@ async def test_what_happens_in_an_org_is_told_to_those_who_may_read_it(ada, addr
         reader.token = key["secret"]
         async with socket_of(ada) as mine, socket_of(reader) as narrow, socket_of(eve) as foreign:
             for caller in (mine, narrow, foreign):
-                await caller.say(op="subscribe", topic="org", fields=["kind", "data.agent_id"])
+                # What was done before may be told behind the subscription.
+                kinds, fields = ["identity.agent_created"], ["kind", "data.agent_id"]
+                await caller.say(op="subscribe", topic="org", kinds=kinds, fields=fields)
                 assert (await caller.hear())["op"] == "snapshot"
             made = await ada.call("POST", "/agents", {"key": "sarah", "name": "Sarah"})
             told = await mine.hear()

@@ -54,11 +54,12 @@ class Denials:
 
     async def _tell(self) -> None:
         try:
-            await asyncio.sleep(_EVERY_S)
-            counts, self._counts = self._counts, {}
-            denials = [Denial(*key, count) for key, count in counts.items()]
-            for n in range(0, len(denials), DENIALS):
-                await self._send(tuple(denials[n : n + DENIALS]))
+            while self._counts:  # also by what is refused while others are told of
+                await asyncio.sleep(_EVERY_S)
+                counts, self._counts = self._counts, {}
+                denials = [Denial(*key, count) for key, count in counts.items()]
+                for n in range(0, len(denials), DENIALS):
+                    await self._send(tuple(denials[n : n + DENIALS]))
         finally:
             self._telling = False
 
