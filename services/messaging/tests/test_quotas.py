@@ -228,6 +228,20 @@ async def test_a_repeat_does_not_count_and_has_its_answer_when_nothing_is_left(r
     assert sum(usage.told().values()) == 3
 
 
+async def test_what_is_on_its_way_back_is_waited_for_before_anybody_is_refused(room, bound, usage, refused):
+    [ada], id_ = await room()
+    await bound(ada)
+    await ada.call(m.PostMessage(id_, text="x", client_id="c"))
+    await eventually(lambda: len(usage.told()) == len(usage.reserved))
+    usage.left, usage.settles_after_s = 1, 0.2
+
+    assert (await ada.call(m.PostMessage(id_, text="x", client_id="c"))).repeated
+    await ada.call(m.PostMessage(id_, text="y"))
+
+    assert await refused(ada.call(m.PostMessage(id_, text="z"))) == usage.over
+    assert await texts(ada, id_) == ["x", "y"]
+
+
 async def repeated_with_room(usage, repeated):
     """Whether the repeats had something set aside."""
     before = len(usage.reserved)

@@ -41,6 +41,8 @@ _USERS = 10_000
 """Who use something at a time, at most."""
 _MINUTE_S = 60.0
 _CLOSING_S = 3.0
+_TELLING_S = 1.0
+"""How long a refusal waits for what is on its way to identity."""
 
 
 class User(NamedTuple):
@@ -241,7 +243,8 @@ class Blocks:
             line.coming = None
 
     async def _reserve(self, user: User, line: _Line, amount: int) -> Block:
-        """Refused as `Ledger.reserve` has it, when not even one is left."""
+        """Refused as `Ledger.reserve` has it, when not even one is left with all that this process gives back."""
+        all_told = False
         while True:
             minute_ends = self._loop.time() + _MINUTE_S - time.time() % _MINUTE_S
             request = ReserveUsage(
@@ -257,9 +260,15 @@ class Blocks:
                 made = await self._ledger.reserve(request)
             except Refused as refusal:
                 problem = refusal.problem
-                if request.amount == 1 or not isinstance(problem, OverQuota) or not problem.left:
+                if not isinstance(problem, OverQuota):
                     raise
-                line.left = problem.left
+                if request.amount > 1 and problem.left:
+                    line.left = problem.left
+                elif all_told or not self._ledger.is_settling:
+                    raise
+                else:
+                    await self._ledger.settled(_TELLING_S)
+                    all_told = True
             else:
                 line.left = made.left
                 return Block(self._ledger, request, min(minute_ends, self._loop.time() + LIFE_S))

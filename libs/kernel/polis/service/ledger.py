@@ -55,6 +55,11 @@ class Ledger:
         self._settling.add(settling)
         settling.add_done_callback(self._settling.discard)
 
+    @property
+    def is_settling(self) -> bool:
+        """Whether identity has not heard yet what something came to."""
+        return bool(self._settling)
+
     async def settled(self, within_s: float) -> None:
         """Wait until everything is told."""
         if self._settling:

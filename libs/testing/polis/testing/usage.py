@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
@@ -28,6 +29,8 @@ class PlayedUsage:
         self.bus = bus
         self.over = OverQuota(UUID(int=1), meter, "day", 7, 0, RESETS_AT)
         self.settled: list[SettleUsage] = []
+        self.reserved: list[ReserveUsage] = []
+        self._before: set[UUID] = set()
         self.begin()
 
     @classmethod
@@ -39,9 +42,11 @@ class PlayedUsage:
         return played
 
     def begin(self) -> None:
-        """Have room again, and forget what was reserved."""
+        """Have room again, and forget what was reserved, with what orgs of before may still be reserving."""
+        self._before |= {asked.org_id for asked in self.reserved}
         self.left, self.silent = ROOM, False
-        self.reserved: list[ReserveUsage] = []
+        self.settles_after_s = 0.0
+        self.reserved = []
         self._set_aside: dict[UUID, int] = {}
         self.unanswered: list[Message] = []
 
@@ -52,6 +57,10 @@ class PlayedUsage:
 
     def _reserve(self, message: Message) -> None:
         asked = msgspec.json.decode(message.payload, type=ReserveUsage)
+        if asked.org_id in self._before:
+            made = Reservation(asked.reservation_id, RESETS_AT, ROOM)
+            self.bus.publish(message.reply, msgspec.json.encode(made))
+            return
         self.reserved.append(asked)
         if self.silent:
             self.unanswered.append(message)
@@ -77,6 +86,9 @@ class PlayedUsage:
         )
 
     def _settle(self, message: Message) -> None:
+        asyncio.get_running_loop().call_later(self.settles_after_s, self._settled, message)
+
+    def _settled(self, message: Message) -> None:
         settled = msgspec.json.decode(message.payload, type=SettleUsage)
         self.settled.append(settled)
         set_aside = self._set_aside.pop(settled.reservation_id, None)
