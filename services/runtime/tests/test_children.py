@@ -29,18 +29,6 @@ def start(ada, publish):
 
 
 @pytest.fixture
-def end(ada):
-    async def end(run, within_s=8):
-        async def look():
-            found = await ada.call(runtime.GetRun(run_id=run.id))
-            return found if found.state in runtime.TERMINAL else None
-
-        return await eventually(look, within_s=within_s)
-
-    return end
-
-
-@pytest.fixture
 def children(ada):
     async def children(run):
         return (await ada.call(runtime.ListRuns(parent_id=run.id))).items
@@ -69,11 +57,11 @@ def parent(child, *, port="out", **config):
 
 @pytest.mark.parametrize("component", ["passthrough", "test.effect"])
 async def test_a_run_waits_for_the_runs_that_it_started(
-    ada, start, publish, end, children, effects, component
+    ada, start, publish, ended, children, effects, component
 ):
     run = await start(parent(publish(one(component))), [1, 2, 3])
 
-    assert (await end(run)).state == "succeeded"
+    assert (await ended(run)).state == "succeeded"
 
     output = await ada.call(runtime.GetOutput(run_id=run.id))
     assert output.values == {"y": [{"y": 1}, {"y": 2}, {"y": 3}]}
@@ -83,29 +71,29 @@ async def test_a_run_waits_for_the_runs_that_it_started(
     assert len(effects.keys) == len(set(effects.keys))
 
 
-async def test_what_becomes_of_a_child_that_fails_is_for_the_error_port(ada, start, publish, end):
+async def test_what_becomes_of_a_child_that_fails_is_for_the_error_port(ada, start, publish, ended):
     failing = publish(one("fail", kind="no.luck", message="not today"))
 
     caught = await start(parent(failing, port="error"), [1])
     failed = await start(parent(failing), [1])
 
-    assert (await end(caught)).state == "succeeded"
+    assert (await ended(caught)).state == "succeeded"
     (error,) = (await ada.call(runtime.GetOutput(run_id=caught.id))).values["y"]
     assert (error["step"], error["kind"]) == ("run", "no.luck")
     assert "not today" in error["message"]
-    assert (await end(failed)).error.kind == "no.luck"
+    assert (await ended(failed)).error.kind == "no.luck"
 
 
-async def test_a_child_may_do_no_more_than_its_parent_was_given(start, publish, end):
+async def test_a_child_may_do_no_more_than_its_parent_was_given(start, publish, ended):
     wide = publish(parent(publish(one("passthrough")), scopes=["runtime:read"]))
 
-    error = (await end(await start(parent(wide), [[1]]))).error
+    error = (await ended(await start(parent(wide), [[1]]))).error
 
     assert (error.step, error.kind) == ("run", "forbidden")
 
 
 async def test_a_run_that_is_begun_again_starts_no_child_twice(
-    ada, start, publish, end, children, effects, admin
+    ada, start, publish, ended, children, effects, admin
 ):
     effects.gate.clear()
     run = await start(parent(publish(one("test.effect"))), [1, 2])
@@ -126,12 +114,12 @@ async def test_a_run_that_is_begun_again_starts_no_child_twice(
         await eventually(taken_up, within_s=5)
     effects.gate.set()
 
-    assert (await end(run)).state == "succeeded"
+    assert (await ended(run)).state == "succeeded"
     assert len(await children(run)) == 2
 
 
 async def test_a_cancel_goes_down_the_tree_within_two_seconds(
-    ada, start, publish, end, children, effects, admin
+    ada, start, publish, ended, children, effects, admin
 ):
     effects.gate.clear()
     leaf = publish(one("test.effect"))
@@ -154,25 +142,25 @@ async def test_a_cancel_goes_down_the_tree_within_two_seconds(
 
 
 async def test_a_child_that_takes_too_long_is_cancelled_and_fails_its_step(
-    ada, start, publish, end, children, effects
+    ada, start, publish, ended, children, effects
 ):
     effects.gate.clear()
     run = await start(parent(publish(one("test.effect")), timeout_s=1.0), [1])
 
-    assert (await end(run)).error.kind == "wait.timeout"
+    assert (await ended(run)).error.kind == "wait.timeout"
 
     (child,) = await children(run)
-    assert (await end(child)).state == "cancelled"
+    assert (await ended(child)).state == "cancelled"
 
 
 async def test_a_run_has_a_bounded_number_of_children_and_of_runs_above_it(
-    start, publish, end, monkeypatch, effects
+    start, publish, ended, monkeypatch, effects
 ):
     monkeypatch.setattr(service, "MAX_CHILDREN", 2)
-    error = (await end(await start(parent(publish(one("passthrough"))), [1, 2, 3]))).error
+    error = (await ended(await start(parent(publish(one("passthrough"))), [1, 2, 3]))).error
     assert error.kind == "runtime.too_many_children"
 
     monkeypatch.setattr(service, "MAX_DEPTH", 1)
     deep = parent(publish(parent(publish(one("passthrough")))))
-    error = (await end(await start(deep, [[1]]))).error
+    error = (await ended(await start(deep, [[1]]))).error
     assert error.kind == "runtime.too_many_children"
