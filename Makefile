@@ -31,8 +31,8 @@ check: ## format, lint, types, layers, documents, spelling
 fix: ## format and mend what can be mended
 	@$(install) $(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format --quiet .
 
-chaos: ## the long fault-injection and fuzz runs
-	@$(install) $(PY) -m pytest tests/chaos tests/e2e/test_openapi_fuzz.py --chaos=full --timeout=1800 $(T)
+chaos: ## the long fault-injection and fuzz runs (T=path or -k expression narrows them)
+	@$(install) $(PY) -m pytest $(if $(filter tests/%,$(T)),,tests/chaos tests/e2e/test_openapi_fuzz.py) --chaos=full --timeout=1800 $(T)
 
 bench: ## measure beside peers; only=B6,B10 runs a part
 	@$(install) $(PY) -m tests.bench $(only)
