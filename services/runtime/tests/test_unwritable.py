@@ -184,6 +184,23 @@ async def test_a_run_of_which_what_is_kept_cannot_be_read_fails_when_it_is_taken
     assert await _kept(admin, run)
 
 
+async def test_of_attempts_that_cannot_be_read_any_more_the_timeline_tells_how_many_there_were(
+    ada, played, effects, admin, ended
+):
+    played.graphs["unreadable.attempts"] = GO
+    run = await ada.call(runtime.StartRun(graph="unreadable.attempts", input={"x": 1}))
+    await ada.call(runtime.SignalRun(run_id=run.id, name="go"))
+    await ended(run)
+    whole = await ada.call(runtime.GetTimeline(run_id=run.id))
+    await admin.execute("update runtime.runs set attempts = '{' where id = $1", run.id)
+
+    told = await ada.call(runtime.GetTimeline(run_id=run.id))
+
+    counted = tuple(msgspec.structs.replace(step, attempts=()) for step in whole.attempts)
+    assert {step.node for step in counted} == {"act", "go"}
+    assert told == msgspec.structs.replace(whole, attempts=counted)
+
+
 async def test_an_outcome_from_outside_that_cannot_be_read_ends_the_run_that_it_was_for_alone(
     ada, played, running, effects, admin, ended, monkeypatch
 ):

@@ -22,6 +22,7 @@ from polis.runtime.shell.breaking import broken_off
 from polis.runtime.shell.journal import end_events
 from polis.runtime.shell.records import RunRow, decode_steps, decode_transitions
 from polis.runtime.waits import kinds, rows
+from polis.telemetry import log
 
 if TYPE_CHECKING:
     from polis.db import Tenant, Transaction
@@ -105,8 +106,19 @@ async def timeline(db: Tenant, run_id: UUID) -> runtime.Timeline:
     )
     if row is None:
         raise Refused(runtime.RunNotFound(run_id=run_id))
-    attempts = () if row.attempts is None else _attempts.decode(row.attempts)
-    return runtime.Timeline(row.run, decode_steps(row.steps), attempts)
+    steps = decode_steps(row.steps)
+    return runtime.Timeline(row.run, steps, _attempts_of(row, steps))
+
+
+def _attempts_of(row: _TimelineRow, steps: Sequence[Step]) -> tuple[runtime.AttemptsOfStep, ...]:
+    """What was kept of them; of what cannot be read any more, how many there were."""
+    if row.attempts is None:
+        return ()
+    try:
+        return _attempts.decode(row.attempts)
+    except msgspec.MsgspecError:
+        log.warning("attempts.unreadable", run_id=str(row.id))
+    return tuple(runtime.AttemptsOfStep(step.node, step.attempts, ()) for step in steps if step.attempts)
 
 
 async def output(db: Tenant, run_id: UUID) -> runtime.Output:
