@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from polis.proto.contract import events
 from polis.runtime.asks import clock, opening
 from polis.runtime.asks.links import Signer
+from polis.runtime.jobs.silence import Silence
 from polis.runtime.jobs.waiting import Waiting
 from polis.runtime.notifications.posting import Posts
 from polis.runtime.retention.policy import policy_of
@@ -43,7 +44,8 @@ class Own:
         self.retention = retention
         self.graphs = Graphs(changes, executor.programs)
         self.jobs = Waiting(kernel)
-        self.jobs.hear()
+        self.silence = Silence()
+        self.jobs.hear(self.silence)
         self.latecomers = Latecomers(kernel.database, executor)
         self.posts = Posts(kernel, executor.reaching)
 
@@ -52,18 +54,19 @@ class Own:
 async def open_own(config: Config, kernel: Kernel) -> AsyncIterator[Own]:
     async with Tasks() as tasks:
         executor = Executor(config, kernel, tasks)
+        retention = policy_of(config)
+        own = Own(kernel, executor, await _follow_changes(kernel), retention)
         opening.register()
         watch = Watch(config, kernel.database, executor)
         await executor.peers.listen()
         await watch.begin()
         watching = tasks.start(watch.keep(), name="watch")
-        retention = policy_of(config)
         tasks.start(Sweep(kernel.database, retention).keep(), name="retention")
         tasks.start(Observe(config, kernel.database, executor).keep(), name="observe")
         tasks.start(executor.peers.keep(), name="peers")
         tasks.start(executor.turn.keep(), name="waits")
         tasks.start(clock.keep(kernel.database), name="asks")
-        own = Own(kernel, executor, await _follow_changes(kernel), retention)
+        tasks.start(own.silence.keep(kernel), name="silence")
         tasks.start(own.latecomers.keep(), name="latecomers")
         tasks.start(own.posts.keep(), name="notifications")
         try:

@@ -50,6 +50,13 @@ class _Claim(Struct, frozen=True):
     cost: int
 
 
+class Overdue(Struct, frozen=True):
+    """A job whose time has come. silent: not because it has taken too long, but as nothing was heard of its last worker."""
+
+    id: UUID
+    silent: bool
+
+
 class Held(Struct, frozen=True):
     """A job that is still its claimer's. cost: of the attempts that were given back."""
 
@@ -175,6 +182,43 @@ async def keep(tx: Transaction, held: Held) -> datetime:
         held.offer.lease_s,
     )
     return until
+
+
+async def overdue(tx: Transaction, job_ids: Sequence[UUID]) -> list[Overdue]:
+    """Those of these jobs whose time has come, and was not moved on meanwhile; locked."""
+    return await tx.rows(
+        Overdue,
+        """
+        select w.id, coalesce(j.token >= j.attempts and coalesce(j.due_at, 'infinity') > clock_timestamp(), false) as silent
+        from runtime.waits w left join runtime.jobs j on j.org_id = w.org_id and j.id = w.id
+        where w.id = any($1::uuid[]) and w.closed_at is null and w.due_at <= clock_timestamp()
+        order by w.id for update of w
+        """,
+        list(job_ids),
+    )
+
+
+def lease_s_of(wait: OpenWait) -> float:
+    return _offer.decode(wait.data).lease_s
+
+
+async def put_off(tx: Transaction, left_s: dict[UUID, float]) -> None:
+    """Have locked jobs be their claimers' for so many seconds more."""
+    await tx.execute(
+        """
+        with kept as (
+            update runtime.jobs j set free_at = clock_timestamp() + make_interval(secs => l.left_s)
+            from unnest($1::uuid[], $2::float8[]) as l (id, left_s)
+            join runtime.waits w on w.id = l.id
+            where j.org_id = w.org_id and j.id = w.id
+            returning j.org_id, j.id, j.free_at, j.due_at
+        )
+        update runtime.waits w set due_at = least(k.due_at, k.free_at)
+        from kept k where w.org_id = k.org_id and w.id = k.id
+        """,
+        list(left_s),
+        list(left_s.values()),
+    )
 
 
 async def give_back(tx: Transaction, held: Held, cost: int) -> None:

@@ -14,6 +14,7 @@ from polis.service.word import Word
 
 if TYPE_CHECKING:
     from polis.db import Transaction
+    from polis.runtime.jobs.silence import Silence
     from polis.runtime.waits import OpenWait
     from polis.service import Kernel
 
@@ -32,9 +33,9 @@ class Waiting:
         self._woken: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._count = 0
 
-    def hear(self) -> None:
-        """Learn of jobs as they open."""
-        register(KIND, Kind(opened=self._opened))
+    def hear(self, silence: Silence) -> None:
+        """Learn of jobs as they open, and have those whose worker could not be heard wait for it."""
+        register(KIND, Kind(opened=self._opened, due=silence.over))
 
     async def wait(self, org_id: UUID, within_s: float) -> bool:
         """Wait for a reason to look again; false when there is no room to wait here."""
