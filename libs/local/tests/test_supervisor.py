@@ -98,10 +98,12 @@ async def test_a_service_whose_port_was_taken_since_comes_up_at_another_one(mesh
     before = mesh.home.state()
     port = before.ports["alpha"]
     first = psutil.Process(before.children["alpha"].pid)
+    mesh.process.send_signal(signal.SIGSTOP)  # or the service may be there again before the port is taken
     first.kill()
-    psutil.wait_procs([first])
+    await eventually(lambda: first.status() == psutil.STATUS_ZOMBIE)
 
     with socket.create_server(("127.0.0.1", port)):
+        mesh.process.send_signal(signal.SIGCONT)
         mesh.says("starts again in 0.2 s")
         await eventually(lambda: mesh.home.state().ports["alpha"] != port, within_s=5)
         moved = mesh.home.state().ports["alpha"]
@@ -209,7 +211,7 @@ def test_detached_it_stays_up_and_down_ends_it(mesh):
         env=os.environ | {"POLIS_HOME": str(mesh.home.root)},
         check=False,
         capture_output=True,
-        timeout=15,
+        timeout=60,
     )
 
     assert again == 0
