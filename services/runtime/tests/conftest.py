@@ -158,7 +158,8 @@ async def actors(stage, played):
 
 @pytest.fixture(scope="module")
 async def running(stage, actors):
-    return await stage.start("runtime", lease_s=1.0)
+    # However slow the machine is, that is none of the facts.
+    return await stage.start("runtime", lease_s=1.0, slow_after_s=600.0)
 
 
 @pytest.fixture(scope="module")
