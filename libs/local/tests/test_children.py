@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from polis.local.children import ProcessId, end_left_over, ended, identify, spawn, stop, working_in
 from polis.testing import eventually
@@ -74,6 +75,19 @@ async def test_what_was_left_over_is_ended_and_killed_when_it_does_not_listen():
     assert not left.alive()
     assert process.wait() == -signal.SIGKILL
     process.stdout.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl")
+def test_a_process_may_be_woken_as_late_as_it_was_started_with():
+    code = "import ctypes; print(ctypes.CDLL(None).prctl(30, 0, 0, 0, 0))"
+
+    told = []
+    for late_by_ns in (0, 700_000):
+        process = spawn([sys.executable, "-c", code], output=subprocess.PIPE, late_by_ns=late_by_ns)
+        told.append(int(process.communicate()[0]))
+
+    assert told[1] == 700_000
+    assert told[0] != 700_000
 
 
 def test_a_zombie_does_not_count_as_alive():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import nats
 import pytest
 from nats.js.errors import NotFoundError
 
+from polis.bus import Bus
 from polis.bus.admin import consumers
 from polis.bus.config import SYSTEM, Broker, render_config
 from polis.bus.permissions import ADMIN, inbox_prefix, users
@@ -62,6 +64,21 @@ async def test_its_streams_are_there_whatever_the_folder_is_called(make, tmp_pat
     await client.close()
     assert (tmp_path / 'a "quoted" földer' / "store").is_dir()
     assert (tmp_path / 'a "quoted" földer' / "nats.conf").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (5, 2), (8, 4)])
+async def test_it_takes_half_of_the_cores(make, monkeypatch, cores, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.delenv("GOMAXPROCS", raising=False)
+    server = make()
+    await server.start()
+
+    bus = await Bus.connect(server.url, name="test", user=SYSTEM, password=PASSWORDS[SYSTEM])
+    told = json.loads((await bus.request("$SYS.REQ.SERVER.PING.VARZ", b"", timeout_s=5)).payload)
+
+    assert told["data"]["gomaxprocs"] == threads
+    await bus.close()
 
 
 async def test_after_kill_9_it_comes_back_on_its_port_with_what_was_stored(make):

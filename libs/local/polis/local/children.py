@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import IO
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK = 1, 29
 _POLL_S = 0.05
 _KILLED_S = 5.0
 """How long the kernel may take to end what was killed; only a stuck disk takes that long."""
@@ -76,11 +76,12 @@ def spawn(
     output: int | IO[bytes] = subprocess.DEVNULL,
     death_signal: int = signal.SIGTERM,
     cwd: Path | None = None,
+    late_by_ns: int = 0,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own; the kernel sends it `death_signal` when this one dies, however it dies.
 
-    user: uid and gid to drop to. Called from the main thread only: the kernel takes the thread that starts a process
-    for its parent.
+    user: uid and gid to drop to. late_by_ns: how late the kernel may wake it from a sleep; 0 for as late as this one.
+    Called from the main thread only: the kernel takes the thread that starts a process for its parent.
     """
     return subprocess.Popen(  # noqa: S603 - commands are made here, never taken from input
         list(command),
@@ -90,15 +91,17 @@ def spawn(
         stderr=subprocess.STDOUT,
         start_new_session=True,
         cwd=cwd,
-        preexec_fn=partial(_die_with, os.getpid(), death_signal),  # noqa: PLW1509 - two system calls
+        preexec_fn=partial(_prepare, os.getpid(), death_signal, late_by_ns),  # noqa: PLW1509 - three system calls
         user=user[0] if user else None,
         group=user[1] if user else None,
         extra_groups=[] if user else None,
     )
 
 
-def _die_with(parent: int, number: int) -> None:
+def _prepare(parent: int, number: int, late_by_ns: int) -> None:
     if _libc is not None and hasattr(_libc, "prctl"):
+        if late_by_ns:
+            _libc.prctl(_PR_SET_TIMERSLACK, late_by_ns, 0, 0, 0)
         _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
         if os.getppid() != parent:  # it died before the kernel was told
             os.kill(os.getpid(), signal.SIGKILL)
