@@ -50,7 +50,7 @@ class Batch(Generic[K, R]):
 
     async def get(self, org_id: UUID, key: K, *, deadline: Deadline | None = None) -> R | None:
         """The row of this key in this org; None without one. Refused as any read, or Overloaded when too many wait."""
-        return await self._gathering.ask(Asked(org_id, key, deadline))
+        return await self._gathering.ask(org_id, key, deadline)
 
     async def _serve(self, group: list[Asked[K, R | None]]) -> None:
         try:

@@ -41,14 +41,14 @@ class Watch:
     """One timer for all that waits: a timer each would cost more than the wait. It rests while nothing waits."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._watched: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, watched: Watched) -> None:
         self._watched.add(watched)
         if self._timer is None:
-            self._timer = self._loop.call_later(SWEEP_S, self._sweep)
+            self._timer = self.loop.call_later(SWEEP_S, self._sweep)
 
     def discard(self, watched: Watched) -> None:
         self._watched.discard(watched)
@@ -57,8 +57,8 @@ class Watch:
         return iter(tuple(self._watched))
 
     def _sweep(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         for watched in [w for w in self._watched if w.deadline.at <= now]:
             self._watched.discard(watched)
             watched.overdue()
-        self._timer = self._loop.call_later(SWEEP_S, self._sweep) if self._watched else None
+        self._timer = self.loop.call_later(SWEEP_S, self._sweep) if self._watched else None

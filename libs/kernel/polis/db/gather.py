@@ -28,11 +28,11 @@ class Asked(Generic[Q, A]):
 
     __slots__ = ("answer", "deadline", "org_id", "question")
 
-    def __init__(self, org_id: UUID, question: Q, deadline: Deadline | None) -> None:
+    def __init__(self, org_id: UUID, question: Q, deadline: Deadline, answer: asyncio.Future[A]) -> None:
         self.org_id = org_id
         self.question = question
-        self.deadline = deadline or Deadline.after(DEFAULT_DEADLINE_S)
-        self.answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self.deadline = deadline
+        self.answer = answer
 
     def resolve(self, answer: A) -> None:
         if not self.answer.done():
@@ -68,13 +68,16 @@ class Gathering(Generic[Q, A]):
         self._largest = largest
         self._bound = bound
         self._key = key
+        self._loop = watch.loop  # to find out which one runs is a system call
         self._waiting: deque[Asked[Q, A]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, asked: Asked[Q, A]) -> asyncio.Future[A]:
+    def ask(self, org_id: UUID, question: Q, deadline: Deadline | None) -> asyncio.Future[A]:
         """The answer, or why there is none: DeadlineExceeded on time. Refused(Overloaded) at once when too many wait."""
         if len(self._waiting) >= self._bound:
             raise overloaded("too much waits for the database")
+        until = deadline or Deadline(self._loop.time() + DEFAULT_DEADLINE_S)
+        asked: Asked[Q, A] = Asked(org_id, question, until, self._loop.create_future())
         self._waiting.append(asked)
         self._watch.add(asked)
         if self._free:
@@ -95,7 +98,7 @@ class Gathering(Generic[Q, A]):
 
     def _begin(self) -> None:
         self._free -= 1
-        task = asyncio.get_running_loop().create_task(self._run())
+        task = self._loop.create_task(self._run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

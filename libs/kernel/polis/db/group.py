@@ -83,7 +83,7 @@ class GroupCommit(Generic[Rec, Ans]):
         """As `put`, without waiting: whatever is sent later stands behind it. Refused(Overloaded) at once."""
         if getattr(record, "org_id", caller.org_id) != caller.org_id:
             raise ValueError("the record names another org than its caller was verified for")
-        return self._gathering.ask(Asked(caller.org_id, (caller, record), deadline))
+        return self._gathering.ask(caller.org_id, (caller, record), deadline)
 
     async def _serve_quickly(self, group: list[Asked[tuple[Caller, Rec], Ans]]) -> None:
         """What can be is written by one statement; when that fails for a record's sake, nothing was, and all go the other way."""

@@ -16,6 +16,7 @@ _counter = 0
 _blank = UUID.__new__
 _say_int = UUID.int.__set__  # type: ignore[misc, attr-defined] # a slot
 _say_safe = UUID.is_safe.__set__  # type: ignore[misc, attr-defined]
+_UNKNOWN = SafeUUID.unknown  # each look at the enumeration costs as much as saying it
 
 _pool: list[int] = []
 os.register_at_fork(after_in_child=_pool.clear)  # or both would make the same ids
@@ -47,5 +48,5 @@ def new_id() -> UUID:
         made,
         (_last_ms << 80) | (0x7 << 76) | (_counter << 64) | (0b10 << 62) | (random >> 10 & (1 << 62) - 1),
     )
-    _say_safe(made, SafeUUID.unknown)
+    _say_safe(made, _UNKNOWN)
     return made

@@ -63,7 +63,7 @@ class Pages(Generic[R]):
     async def get(self, org_id: UUID, place: Place, *, deadline: Deadline | None = None) -> list[R]:
         """The page at this place of this org, in its order. Refused as any read, or Overloaded when too many wait."""
         if not self._gathering.enter():
-            return await self._gathering.ask(Asked(org_id, place, deadline))
+            return await self._gathering.ask(org_id, place, deadline)
         try:
             return await self._one(org_id, place, deadline)
         finally:

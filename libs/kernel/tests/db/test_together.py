@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 
 from polis.db import Batch, CheckViolation, Deadline, GroupCommit, UniqueViolation
-from polis.db.gather import Asked, Gathering
+from polis.db.gather import Gathering
 from polis.proto import Refused
 from polis.proto.catalog import KeyTaken
 from polis.proto.problems import DeadlineExceeded, Overloaded, Unavailable
@@ -337,11 +337,11 @@ async def test_a_group_of_which_nobody_waits_any_more_is_not_served(database, or
             asked.resolve(None)
 
     gathering = Gathering(serve, database.connections.watch, lanes=1, largest=8, bound=8)
-    first = gathering.ask(Asked(org, "first", None))
+    first = gathering.ask(org, "first", None)
     await asyncio.sleep(0)
-    gathering.ask(Asked(org, "gone", None)).cancel()
+    gathering.ask(org, "gone", None).cancel()
     going.set()
     await first
-    await gathering.ask(Asked(org, "last", None))
+    await gathering.ask(org, "last", None)
 
     assert groups == [["first"], ["last"]]

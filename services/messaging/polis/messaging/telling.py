@@ -41,11 +41,15 @@ class Telling:
 
     def posted(self, said: Iterable[tuple[UUID, Message]]) -> None:
         """Messages that have committed, each with its org."""
-        by_conversation: dict[tuple[UUID, UUID], list[Entry]] = {}
+        # Of numbers, for a UUID takes its time to be hashed.
+        by_conversation: dict[tuple[int, int], tuple[UUID, UUID, list[Entry]]] = {}
         for org_id, made in said:
+            place = (org_id.int, made.conversation_id.int)
+            if place not in by_conversation:
+                by_conversation[place] = (org_id, made.conversation_id, [])
             entry = Entry(made.seq, made.sent_at, "posted", made.sender_id, made)
-            by_conversation.setdefault((org_id, made.conversation_id), []).append(entry)
-        for (org_id, conversation_id), entries in by_conversation.items():
+            by_conversation[place][2].append(entry)
+        for org_id, conversation_id, entries in by_conversation.values():
             self.entries(org_id, conversation_id, entries)
             for callback in self.on_posted:
                 callback(org_id, conversation_id)

@@ -117,6 +117,8 @@ async def looked_up(ctx: Context[Own], parts: Sequence[MessagePart], into: UUID)
 
 def without_files(parts: Sequence[MessagePart]) -> tuple[MessagePart, ...]:
     """Parts that bring no file: what they say of one is not so."""
+    if not parts:
+        return ()
     return tuple(msgspec.structs.replace(part, name="", media_type="", size=0) for part in parts)
 
 

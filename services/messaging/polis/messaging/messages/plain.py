@@ -63,7 +63,7 @@ class PlainPosts:
         messages = [post.message for post in posts]
         subject = event_type_of(MessagePosted).subject
         seqs: list[int | None] = await self._database.write_at_once(
-            list(dict.fromkeys(orgs)),
+            list({org_id.int: org_id for org_id in orgs}.values()),
             """
             select messaging.post_plainly($1::timestamptz, $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
                 $7::text[], $8::integer[], $9::uuid[], $10::text[], $11::text[], $12::text[]) as seqs

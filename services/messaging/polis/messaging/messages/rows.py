@@ -93,7 +93,11 @@ def more_of(message: Message) -> str | None:
 
 def size_of(text: str, *more: str | None) -> int:
     """Bytes on the wire, about: JSON writes some characters as six. more: what is JSON already."""
-    return _OVERHEAD + len(msgspec.json.encode(text)) + sum(len(each.encode()) for each in more if each)
+    size = _OVERHEAD + len(msgspec.json.encode(text))
+    for each in more:
+        if each:
+            size += len(each.encode())
+    return size
 
 
 COLUMNS = """
