@@ -96,12 +96,17 @@ class Database:
                 raise
         return found[0][0] if found else None
 
-    def snapshot(self, org_id: UUID, *, deadline: Deadline | None = None) -> Transaction:
-        """A transaction that reads the rows of an org as they were at one moment, however many statements it takes."""
+    def snapshot(self, org_id: UUID, *, deadline: Deadline) -> Transaction:
+        """A transaction that reads the rows of an org as they were at one moment, however many statements it takes.
+
+        Between two of them it may wait, as for who reads what it has found, until its deadline.
+        """
+        idle_ms = max(1, int(deadline.remaining() * 1000))
         return Transaction(
             self,
             [org_id],
             "begin isolation level repeatable read read only; "
+            f"set local idle_in_transaction_session_timeout = {idle_ms}; "
             f"select set_config('polis.orgs', '{{{_org(org_id)}}}', true)",
             deadline,
         )

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from polis.db import CheckViolation, ForeignKeyViolation, UniqueViolation, new_id
+from polis.db import CheckViolation, Deadline, ForeignKeyViolation, UniqueViolation, connections, new_id
+from polis.testing import eventually
 
 INSERT = "insert into notebook.notes (org_id, id, title) values ($1, $2, $3)"
 TITLES = "select n.title from notebook.notes n where n.org_id = $1 order by n.title"
@@ -35,6 +36,20 @@ async def test_what_a_transaction_wrote_is_there_after_it(database, org, titles)
         assert await titles() == []
 
     assert await titles() == ["a", "b"]
+
+
+async def test_a_snapshot_outlives_pauses_between_its_statements(open_database, org, monkeypatch):
+    """Who reads what it has found may be slow: 4 MB of an export can take longer than others may be idle."""
+    monkeypatch.setitem(connections._SETTINGS, "idle_in_transaction_session_timeout", "100ms")
+    database = await open_database(size=1)
+    other = await asyncpg.connect(database.url, server_settings=connections._SETTINGS)
+
+    async with database.snapshot(org, deadline=Deadline.after(60)) as tx:
+        await tx.value("select 1")
+        await other.execute("begin")
+        await eventually(other.is_closed)
+
+        assert await tx.value("select 1") == 1
 
 
 async def test_an_error_in_the_block_undoes_it_and_frees_the_connection(database, org, titles):
