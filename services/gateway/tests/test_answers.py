@@ -431,7 +431,15 @@ async def test_a_file_is_read_in_parts_and_a_download_goes_on_where_it_broke_off
         pass
     async with http.head(path, headers={"Range": "bytes=1-2"}) as head:
         pass
+    async with http.get(path, params={"offset": 1_000_000, "length": 600_000}) as named:
+        assert await named.read() == content[1_000_000:1_600_000]
+    async with http.get(path, params={"offset": 2_559_000}, headers={"Range": "bytes=-10"}) as both:
+        assert await both.read() == content[-10:]
+    async with http.get(path, params={"offset": 2_560_000}) as outside:
+        pass
 
+    assert (named.status, both.status, outside.status) == (200, 206, 416)
+    assert both.headers["content-range"] == "bytes 990-999/1000"
     assert (middle.status, changed.status, beyond.status, again.status) == (206, 200, 416, 304)
     assert (anything.status, head.status) == (304, 200)
     assert head.headers["content-length"] == str(len(content))

@@ -24,6 +24,7 @@ from polis.proto.catalog import (
     DownloadArtifact,
     GetArtifact,
     PutPart,
+    RangeOutside,
     Upload,
 )
 from polis.proto.gateway import LengthRequired, UploadArtifact
@@ -109,19 +110,20 @@ class Files:
         artifact = await self._caller.call(
             GetArtifact(artifact_id=request.artifact_id), token=actor.token, org=org
         )
-        part = await self._begin(exchange, artifact)
+        part = await self._begin(exchange, artifact, _wanted(request, artifact.size))
         if part is None:
             return
-        if exchange.method != "HEAD":
-            asked = DownloadArtifact(artifact.id, part.start, (part.end - part.start) or None)
+        if exchange.method != "HEAD" and part.start < part.end:
+            asked = DownloadArtifact(artifact.id, part.start, part.end - part.start)
             contents = self._caller.stream(asked, token=actor.token, org=org)
             async with aclosing(cast("AsyncGenerator[bytes, None]", contents)) as wanted:
                 async for content in wanted:
                     await exchange.part(content)
         await exchange.part(b"", more=False)
 
-    async def _begin(self, exchange: AsgiExchange, artifact: Artifact) -> Part | None:
-        """Begin the answer with what of the file is asked for; None when that is nothing, and all is said."""
+    async def _begin(self, exchange: AsgiExchange, artifact: Artifact, whole: Part) -> Part | None:
+        """Begin the answer with what is asked for of `whole`; None when that is nothing, and all is said."""
+        size = whole.end - whole.start
         tag = f'"{artifact.sha256}"'
         exchange.cache = STORED
         exchange.extra += ((b"etag", tag.encode()), VARY, (b"accept-ranges", b"bytes"))
@@ -131,16 +133,16 @@ class Files:
         part = None
         if exchange.method == "GET" and exchange.header(b"if-range") in ("", tag):
             try:
-                part = part_of(exchange.header(b"range"), artifact.size)
+                part = part_of(exchange.header(b"range"), size)
             except Unsatisfiable:
-                exchange.extra.append((b"content-range", b"bytes */%d" % artifact.size))
+                exchange.extra.append((b"content-range", b"bytes */%d" % size))
                 await exchange.answer(
                     416, blank_problem(416, "no byte of the file lies in this range"), PROBLEM
                 )
                 return None
-        status, sent = (200, Part(0, artifact.size)) if part is None else (206, part)
+        status, sent = (200, Part(0, size)) if part is None else (206, part)
         if part is not None:
-            said = b"bytes %d-%d/%d" % (part.start, part.end - 1, artifact.size)
+            said = b"bytes %d-%d/%d" % (part.start, part.end - 1, size)
             exchange.extra.append((b"content-range", said))
         name = quote(artifact.name, safe="")
         await exchange.start(
@@ -150,7 +152,15 @@ class Files:
             (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),
             (b"content-security-policy", b"sandbox"),
         )
-        return sent
+        return Part(whole.start + sent.start, whole.start + sent.end)
+
+
+def _wanted(request: DownloadArtifact, size: int) -> Part:
+    """What the query asks for of a file of this size; a `Range` is one of that. Refused(RangeOutside)."""
+    if request.offset and request.offset >= size:
+        raise Refused(RangeOutside(size=size))
+    end = size if request.length is None else min(size, request.offset + request.length)
+    return Part(request.offset, end)
 
 
 async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
