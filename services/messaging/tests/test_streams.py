@@ -272,6 +272,20 @@ async def test_who_is_preempted_or_cancelled_is_told_and_what_was_shown_stays(ro
     assert [e for e in room.heard if isinstance(e, m.Entry) and e.seq > question.seq] == list(entries)
 
 
+async def test_who_is_removed_puts_nothing_beside_what_it_has_said(room):
+    stream = await room.begin()
+    await room.say(stream, "Well", 0)
+    await room.ada.call(m.RemoveParticipant(room.id, room.sarah.principal_id))
+
+    card = m.MessagePart("card", content={"price": 7})
+    for at_its_end in (m.EndStream(stream, parts=(card,)), m.EndStream(stream)):
+        assert await room.refused(room.sarah.call(at_its_end)) == m.StreamNotFound(stream)
+
+    assert (await room.sarah.call(m.AbandonStream(stream))).state == "partial"
+    [left] = await room.said()
+    assert (left.text, left.parts, left.stream.state) == ("Well", (), "partial")
+
+
 async def test_a_run_that_is_not_the_callers_to_cancel_is_not_cancelled_by_a_stream(room, runs):
     run = uuid4()
     runs[run] = room.sarah.principal_id
