@@ -211,6 +211,22 @@ async def test_when_the_last_owner_leaves_the_first_admin_or_member_owns_it(peop
     assert await roles(tom, id_) == {tom.principal_id: "owner"}
 
 
+async def test_an_only_owner_who_would_be_less_hands_it_to_somebody_else_and_stays_where_nobody_can(people):
+    ada, tom, eve, _ = people
+    id_ = await begin(ada, tom, eve)
+    await ada.call(m.ChangeParticipant(id_, eve.principal_id, role="observer"))
+
+    assert (await ada.call(m.ChangeParticipant(id_, ada.principal_id, role="admin"))).role == "admin"
+    assert await roles(eve, id_) == {
+        ada.principal_id: "admin",
+        tom.principal_id: "owner",
+        eve.principal_id: "observer",
+    }
+    await tom.call(m.ChangeParticipant(id_, ada.principal_id, role="observer"))
+    assert (await tom.call(m.ChangeParticipant(id_, tom.principal_id, role="member"))).role == "owner"
+    assert (await roles(eve, id_))[tom.principal_id] == "owner"
+
+
 async def test_among_agents_people_only_look_on(people, actors, refused):
     ada, tom, _, _ = people
     sarah = actors.agent(ada.org_id, "sarah")

@@ -31,7 +31,7 @@ _PAGE = f"""
 _HEIR = f"""
     select {_COLUMNS} from messaging.participants p
     where p.org_id = $1 and p.conversation_id = $2 and p.state = 'joined' and p.role in ('owner', 'admin', 'member')
-    order by array_position(array['owner', 'admin', 'member'], p.role), p.since, p.principal_id limit 1
+    order by p.principal_id = $3, array_position(array['owner', 'admin', 'member'], p.role), p.since, p.principal_id limit 1
 """  # noqa: S608 - the parts are constants
 FIRST = UUID(int=0)
 
@@ -109,19 +109,20 @@ async def end(turn: Turn, participant: Participant, state: ParticipantState) -> 
     )
     await put(turn, ended)
     if participant.state == "joined" and participant.role == "owner":
-        await succeed(turn)
+        await succeed(turn, ended)
     return ended
 
 
-async def succeed(turn: Turn) -> None:
-    next_one = await heir(turn.tx, turn.row.id)
+async def succeed(turn: Turn, former: Participant) -> None:
+    """Let somebody else own it when no owner is left; who did does so again where nobody else can."""
+    next_one = await heir(turn.tx, turn.row.id, former.principal_id)
     if next_one is not None and next_one.role != "owner":
         await put(turn, msgspec.structs.replace(next_one, role="owner"))
 
 
-async def heir(tx: Transaction, conversation_id: UUID) -> Participant | None:
-    """Who owns a conversation, or would: the first of its owners, admins and members who have joined."""
-    return await tx.row(Participant, _HEIR, tx.org_id, conversation_id)
+async def heir(tx: Transaction, conversation_id: UUID, last: UUID = FIRST) -> Participant | None:
+    """Who owns a conversation, or would: the first of its owners, admins and members who have joined; `last` behind all others."""
+    return await tx.row(Participant, _HEIR, tx.org_id, conversation_id, last)
 
 
 def found(participant: Participant | None, principal_id: UUID) -> Participant:

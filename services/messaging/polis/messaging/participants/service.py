@@ -86,7 +86,8 @@ async def change_participant(request: messaging.ChangeParticipant, ctx: Context[
             return tx.answer(there)
         await rows.put(turn, changed)
         if there.role == "owner" and role != "owner":
-            await rows.succeed(turn)
+            await rows.succeed(turn, changed)
+            changed = await rows.get(tx, row.id, there.principal_id) or changed
         await turn.close()
         return tx.answer(changed)
 
