@@ -336,6 +336,19 @@ async def test_signs_are_counted_once_by_each_and_pins_are_listed(group):
     assert now.head_seq == head + 5  # one sign was there already
 
 
+async def test_who_puts_too_many_signs_on_a_message_is_told_how_many_there_may_be(group, refused):
+    ada, tom, id_ = group
+    posted = await ada.call(m.PostMessage(id_, text="x"))
+    for number in range(20):
+        await tom.call(m.ReactToMessage(id_, posted.seq, f"s{number}"))
+
+    problem = await refused(ada.call(m.ReactToMessage(id_, posted.seq, "more")))
+
+    assert (problem.what, problem.most) == ("signs on a message", 20)
+    again = await ada.call(m.ReactToMessage(id_, posted.seq, "s0"))
+    assert again.reactions[0].principal_ids == (tom.principal_id, ada.principal_id)
+
+
 async def test_an_idempotency_key_and_a_conversation_of_another_org_are_what_they_are_elsewhere(
     group, person, refused
 ):

@@ -115,7 +115,9 @@ def _reacted(
         if any(each.emoji == emoji and principal_id in each.principal_ids for each in there):
             return there
         signs.setdefault(emoji, []).append(principal_id)
-    if len(signs) > MAX_SIGNS or sum(map(len, signs.values())) > MAX_REACTIONS:
+    if len(signs) > MAX_SIGNS:
+        raise Refused(ConversationFull(what="signs on a message", most=MAX_SIGNS))
+    if sum(map(len, signs.values())) > MAX_REACTIONS:
         raise Refused(ConversationFull(what="reactions", most=MAX_REACTIONS))
     return tuple(Reaction(sign, tuple(ids)) for sign, ids in signs.items() if ids)
 
