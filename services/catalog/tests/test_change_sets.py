@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import pytest
+
 from polis.catalog.access import Viewer
 from polis.catalog.changes import engine, sets
 from polis.catalog.versions import rows as versions
@@ -88,7 +90,10 @@ async def test_one_bad_change_undoes_all_of_them(ada, propose, refused, facts):
     for problem, bad in cases.items():
         proposed = await propose(put("rule"), bad)
         assert isinstance(await refused(ada.call(ApplyChangeSet(proposed.id))), problem)
-        assert isinstance(await refused(ada.call(PlanChangeSet(proposed.id))), problem)
+        with pytest.raises(Refused) as planned:
+            await ada.call(PlanChangeSet(proposed.id))
+        assert isinstance(planned.value.problem, problem)
+        assert planned.value.detail == f"{bad.type}/{bad.key}", "which of them is refused"
 
     assert (await own(ada), await facts(ada.org_id)) == ({}, told)
 

@@ -65,7 +65,7 @@ async def bring(api: Api, folder: Path, wish: Wish, console: Console) -> int:
         changes = difference(held, files.read(folder), prune=wish.prune)
         if not changes or not await _brought(api, held, changes, wish, console):
             console.print("nothing to change")
-    except (Problem, BadFiles, graph.GraphFaults) as error:
+    except (Problem, BadFiles) as error:
         console.print(Text.assemble(("refused, nothing was changed: ", "red"), str(error)), soft_wrap=True)
         return 1
     return 0
@@ -103,7 +103,7 @@ def difference(held: list[Change], wanted: list[Change], *, prune: bool) -> list
         now = before.get(name, [])
         # Nothing takes a signature away, and one that is there needs not be brought.
         changes += [change for change in state if change.action == "sign" and change not in now]
-        if _told(now) == _told(state):
+        if _told(now) == _written(name, state):
             continue
         environments = {change.environment for change in state}
         changes += [change for change in state if change.action != "sign"]
@@ -131,6 +131,14 @@ def _states(changes: list[Change]) -> dict[Name, list[Change]]:
 def _told(state: list[Change]) -> list[bytes]:
     """What compares two states, signatures apart."""
     return [graph.canonical(msgspec.to_builtins(change)) for change in state if change.action != "sign"]
+
+
+def _written(name: Name, state: list[Change]) -> list[bytes]:
+    """The same of what files say. BadFiles names the resource whose content is none."""
+    try:
+        return _told(state)
+    except graph.GraphFaults as faults:
+        raise BadFiles(f"{name[0]}/{name[1]}: {faults}") from None
 
 
 async def _propose(api: Api, changes: list[Change], wish: Wish) -> str:

@@ -46,6 +46,13 @@ class _Head(Struct, frozen=True, forbid_unknown_fields=True):
 
 def write(folder: Path, changes: Iterable[Change]) -> list[Path]:
     """Make the folder hold these changes and no other resources; the files that became other ones. BadFiles."""
+    try:
+        return _put_into(folder, changes)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFiles(f"{folder}: {error}") from None
+
+
+def _put_into(folder: Path, changes: Iterable[Change]) -> list[Path]:
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).is_file():
         raise BadFiles(
             f"{folder} holds something else: an export goes into an empty folder, or over an export"
@@ -174,7 +181,7 @@ def _signed(place: Path) -> list[Change]:
             ),
             key=lambda change: (str(change.digest), str(change.public_key)),
         )
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, graph.GraphFaults) as error:
         raise BadFiles(f"{file}: {error}") from None
 
 

@@ -8,6 +8,7 @@ uses is known only while it is made; and towards single requests resources are l
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,7 +27,7 @@ from polis.proto.names import TITLE
 from polis.proto.problems import Fault, Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -202,6 +203,10 @@ class _Work:
         return await state.states(self.tx, self.viewer.org_id, there)
 
     async def make(self, change: Change) -> PlannedStep:
+        with _naming(change.type, change.key):
+            return await self._made(change)
+
+    async def _made(self, change: Change) -> PlannedStep:
         match change.action:
             case "put":
                 return await self._put(change)
@@ -352,7 +357,8 @@ class _Work:
         removed = [name for name, environment in self.cleared if not environment]
         for name, number, form in self.published:
             if name not in removed:
-                await uses.record(self.tx, self.viewer, self.known[name], number, form)
+                with _naming(*name):
+                    await uses.record(self.tx, self.viewer, self.known[name], number, form)
         for name, environment in self.cleared:
             if environment and name not in removed:
                 users = await uses.users(self.tx, self.viewer, self.known[name], environment)
@@ -361,6 +367,16 @@ class _Work:
         ids = [self.known[name].id for name in removed]
         for name in removed:
             await life.delete(self.tx, self.viewer, self.known.pop(name), along_with=ids)
+
+
+@contextmanager
+def _naming(kind: str, key: str) -> Iterator[None]:
+    """Say of a refusal which resource it is about: a set has many."""
+    try:
+        yield
+    except Refused as refusal:
+        about = f"{kind}/{key}"
+        raise Refused(refusal.problem, f"{about}: {refusal.detail}" if refusal.detail else about) from refusal
 
 
 def _environment(change: Change) -> str:
