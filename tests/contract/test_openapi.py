@@ -52,6 +52,15 @@ def test_every_declared_problem_is_told_under_its_status(operation):
         assert f"#/components/schemas/{problem.__name__}" in str(told)
 
 
+@sweep([o for o in ROUTED if o.path.startswith("/oauth/")], lambda o: o.name)
+def test_clients_of_oauth2_send_forms_and_are_refused_in_plain_json(operation):
+    told = item(operation)
+
+    assert "application/x-www-form-urlencoded" in told["requestBody"]["content"]
+    refused = [answer for status, answer in told["responses"].items() if not status.startswith("2")]
+    assert all("application/json" in answer["content"] for answer in refused)
+
+
 @sweep(ROUTED, lambda o: o.name)
 def test_only_public_operations_need_no_credential_and_changes_by_cookie_need_the_csrf_token(operation):
     security = item(operation)["security"]

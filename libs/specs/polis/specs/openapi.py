@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PREFIX = "/api/v1"
 PROBLEM_JSON = "application/problem+json"
 OCTETS = "application/octet-stream"
+_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
+_ANY_REFUSAL = "What any operation may be refused with."
 _REF = "#/components/schemas/{name}"
 _BLANK = "BlankProblem"
 _BLANK_SCHEMA: Json = {
@@ -63,9 +65,7 @@ def openapi(service: str) -> Json:
         "paths": _paths(routed),
         "components": {
             "schemas": _schemas(routed),
-            "responses": {
-                "Refused": _problem_response(MESH_PROBLEMS, "What any operation may be refused with.")
-            },
+            "responses": {"Refused": _problem_response(MESH_PROBLEMS, _ANY_REFUSAL)},
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
             "securitySchemes": _SECURITY_SCHEMES,
@@ -123,6 +123,8 @@ def _answers(operation: Operation) -> Json:
     answers = {str(success_status(operation)): _success(operation)}
     if operation.may_be_accepted:
         answers["202"] = {**_success(operation), "description": "Taken: it goes on behind the answer."}
+    if operation.answer is bytes and operation.streams:
+        answers["206"] = {**_success(operation), "description": "The bytes of the range that `Range` names."}
     return answers
 
 
@@ -180,7 +182,9 @@ def _body(operation: Operation) -> Json | None:
     required = any(f.required for f in _struct(operation).fields if f.encode_name in fields)
     shown = {name: value for name, value in example(operation.request).items() if name in fields}
     schema = {"$ref": _REF.format(name=_body_name(operation))}
-    return {"required": required, "content": {"application/json": {"schema": schema, "example": shown}}}
+    said: Json = {"schema": schema, "example": shown}
+    forms: Json = {_FORM: said} if _for_clients(operation) else {}
+    return {"required": required, "content": forms | {_JSON: said}}
 
 
 def _success(operation: Operation) -> Json:
@@ -197,7 +201,7 @@ def _success(operation: Operation) -> Json:
             "content": content | {"*/*": {}},
         }
     (schema,), _ = components([operation.answer], _REF)
-    media_type = "application/jsonl" if operation.streams else "application/json"
+    media_type = "application/jsonl" if operation.streams else _JSON
     content = {media_type: {"schema": schema, "example": example(operation.answer)}}
     return {"description": summary(operation.answer), "headers": headers, "content": content}
 
@@ -205,22 +209,34 @@ def _success(operation: Operation) -> Json:
 def _refusals(operation: Operation) -> Json:
     """Declared problems by status, each status with the mesh's own problems of that status; `default` for the others."""
     declared = (*operation.problems, *((PreconditionFailed,) if operation.takes_revision else ()))
+    told = (_JSON, PROBLEM_JSON) if _for_clients(operation) else (PROBLEM_JSON,)
     refusals: Json = {}
     for status in sorted({problem.status for problem in declared}):
         own = [p for p in declared if p.status == status]
         text = " ".join(p.title for p in own)
         refusals[str(status)] = _problem_response(
-            [*own, *(p for p in MESH_PROBLEMS if p.status == status and p not in own)], text
+            [*own, *(p for p in MESH_PROBLEMS if p.status == status and p not in own)], text, told
         )
-    return refusals | {"default": {"$ref": "#/components/responses/Refused"}}
+    refused: Json = {"$ref": "#/components/responses/Refused"}
+    if _for_clients(operation):
+        refused = _problem_response(MESH_PROBLEMS, _ANY_REFUSAL, told)
+    return refusals | {"default": refused}
 
 
-def _problem_response(problems: Iterable[type[Problem]], text: str) -> Json:
+def _for_clients(operation: Operation) -> bool:
+    """Whether clients of OAuth2 know it: they send forms, and are refused in plain JSON (RFC 6749 5.2), but by HTTP itself."""
+    return (operation.path or "").startswith("/oauth/")
+
+
+def _problem_response(
+    problems: Iterable[type[Problem]], text: str, media_types: tuple[str, ...] = (PROBLEM_JSON,)
+) -> Json:
     refs = [{"$ref": _REF.format(name=name)} for name in [*(p.__name__ for p in problems), _BLANK]]
     headers: Json = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
     if any("retry_after_s" in problem.__struct_fields__ for problem in problems):
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
-    return {"description": text, "headers": headers, "content": {PROBLEM_JSON: {"schema": {"oneOf": refs}}}}
+    content = {media_type: {"schema": {"oneOf": refs}} for media_type in media_types}
+    return {"description": text, "headers": headers, "content": content}
 
 
 def _schemas(routed: list[Operation]) -> Json:
