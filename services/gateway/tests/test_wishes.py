@@ -78,23 +78,51 @@ def test_every_kind_by_which_changes_are_sifted_can_be_asked_for():
         assert {kind_of(change) for change in told} <= set(known[name])
 
 
-async def test_both_ways_of_following_refuse_it_and_the_socket_lives_on(stage):
+@pytest.fixture(scope="module")
+async def following(stage):
+    """A gateway's address, and a client that is signed in."""
     actors = await stage.actors()
     await stage.start("messaging")
     gateway = await stage.start("gateway")
-    url = f"http://127.0.0.1:{gateway.port}/api/v1/live"
     headers = {"Authorization": f"Bearer {actors.person().token}"}
     async with aiohttp.ClientSession(headers=headers) as http:
-        async with http.get(f"{url}?topic=presence&kinds=presence,typing") as answer:
-            problem = await answer.json(content_type=None)
-        async with http.ws_connect(url) as ws:
-            await ws.send_json({"op": "subscribe", "topic": "presence", "fields": ["presence.mood"]})
-            refused = await ws.receive_json(timeout=30)
-            await ws.send_json({"op": "subscribe", "topic": "presence", "kinds": ["presence"]})
-            followed = await ws.receive_json(timeout=30)
+        yield f"http://127.0.0.1:{gateway.port}", http
+
+
+async def test_both_ways_of_following_refuse_it_and_the_socket_lives_on(following):
+    address, http = following
+    url = f"{address}/api/v1/live"
+    async with http.get(f"{url}?topic=presence&kinds=presence,typing") as answer:
+        problem = await answer.json(content_type=None)
+    async with http.ws_connect(url) as ws:
+        await ws.send_json({"op": "subscribe", "topic": "presence", "fields": ["presence.mood"]})
+        refused = await ws.receive_json(timeout=30)
+        await ws.send_json({"op": "subscribe", "topic": "presence", "kinds": ["presence"]})
+        followed = await ws.receive_json(timeout=30)
 
     assert answer.status == 422
     assert [fault["pointer"] for fault in problem["faults"]] == ["/kinds/1"]
     assert (refused["op"], refused["topic"], refused["problem"]["status"]) == ("problem", "presence", 422)
     assert [fault["pointer"] for fault in refused["problem"]["faults"]] == ["/fields/0"]
     assert (followed["op"], followed["topic"]) == ("snapshot", "presence")
+
+
+@pytest.mark.parametrize(
+    ("asked", "headers", "wrong"),
+    [
+        ("/api/v1/live?topic=presence&after=x", {}, "/after"),
+        ("/api/v1/live?topic=presence&after=-1", {}, "/after"),
+        ("/api/stream?kinds=runtime.run_started", {}, "/npc"),
+        ("/api/v1/live?topic=presence&after=", {}, None),
+        ("/api/v1/live?topic=presence", {"Last-Event-ID": "of another"}, None),
+    ],
+)
+async def test_events_behind_what_is_no_number_or_of_nobody_are_refused_by_the_name_that_was_sent(
+    following, asked, headers, wrong
+):
+    address, http = following
+    async with http.get(f"{address}{asked}", headers=headers) as answer:
+        assert answer.status == (422 if wrong else 200)
+        faults = (await answer.json(content_type=None))["faults"] if wrong else []
+
+    assert [fault["pointer"] for fault in faults] == ([wrong] if wrong else [])

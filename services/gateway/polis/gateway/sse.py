@@ -13,7 +13,7 @@ from polis.gateway.slow import Slow
 from polis.gateway.views import StreamView
 from polis.proto import Refused
 from polis.proto.live import Subscribe
-from polis.proto.problems import NotFound
+from polis.proto.problems import Fault, Invalid, NotFound
 from polis.service.faults import invalid_from_msgspec
 from polis.telemetry import log
 
@@ -53,14 +53,17 @@ def _wanted(exchange: AsgiExchange) -> Subscribe:
     pairs = parse_qsl(exchange.query.decode("latin-1"))
     query = dict(pairs)
     if exchange.path == STREAM:
-        query["topic"] = f"agent/{query.get('npc', '')}"
-    last = exchange.header(b"last-event-id") or query.get("after", "")
+        if not query.get("npc"):
+            raise Refused(Invalid(faults=(Fault("/npc", "Required, and missing"),)))
+        query["topic"] = f"agent/{query['npc']}"
+    last = exchange.header(b"last-event-id")
     lists: dict[str, list[str]] = {
         name: [each for key, value in pairs if key == name for each in value.split(",")]
         for name in ("kinds", "fields")
         if name in query
     }
-    after = last if last.isdecimal() else None
+    # What a browser sends by itself may be of another stream; what a query says is meant.
+    after = (last if last.isdecimal() else None) if last else query.get("after") or None
     said = {"op": "subscribe", "topic": query.get("topic", ""), "after": after, **lists}
     try:
         wanted: Subscribe = msgspec.convert(said, Subscribe, strict=False)
