@@ -146,6 +146,15 @@ def test_a_query_parameter_cannot_stand_twice():
     assert isinstance(refused(runtime.WatchRun, path={"run_id": ID}, query=b"after=1&after=2"), Malformed)
 
 
+@pytest.mark.parametrize(
+    ("request_type", "path"), [(identity.SignIn, {}), (runtime.WatchRun, {"run_id": ID})]
+)
+def test_each_query_parameter_that_means_nothing_is_named(request_type, path):
+    problem = refused(request_type, path=path, query=b"draft&a/b=1", body=b"{}")
+
+    assert [fault.pointer for fault in problem.faults] == ["/draft", "/a~1b"]
+
+
 def post(text: bytes, more: bytes = b"") -> bytes:
     return b'{"conversation_id":"%b","text":%b%b}' % (ID.encode(), text, more)
 

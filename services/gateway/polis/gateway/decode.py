@@ -69,14 +69,9 @@ def to_request(
         return _convert(operation, values, body)
     if operation.verb in ("GET", "DELETE"):
         return _convert(operation, {**_query(operation, query), **path}, None)
-    if query:
-        raise Refused(
-            Invalid(
-                faults=tuple(
-                    Fault(f"/{n}", "takes no query parameters") for n, _ in parse_qsl(query.decode("latin-1"))
-                )
-            )
-        )
+    if query and (given := _pairs(query)):
+        faults = (Fault(pointer(name), "takes no query parameters") for name in dict(given))
+        raise Refused(Invalid(faults=tuple(faults)))
     if media_type.startswith(FORM) and for_clients(operation):
         return _convert(operation, {**_form(operation, body), **path}, None)
     return _from_json(operation, path, body, media_type)
@@ -215,18 +210,23 @@ def _each_wrong(operation: Operation, values: dict[str, object]) -> Iterator[Fau
             yield from invalid_from_msgspec(error, pointer(name)).faults
 
 
-def _query(operation: Operation, query: bytes) -> dict[str, object]:
-    if not query:
-        return {}
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    """Names and values of a query. Refused(Malformed)."""
     try:
-        pairs = parse_qsl(
+        return parse_qsl(
             query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_QUERY_FIELDS
         )
     except ValueError as error:
         raise Refused(Malformed(reason=f"query: {error}")) from None
+
+
+def _query(operation: Operation, query: bytes) -> dict[str, object]:
+    if not query:
+        return {}
+    pairs = _pairs(query)
     unknown = [name for name, _ in pairs if name not in _query_fields(operation)]
     if unknown:
-        raise Refused(Invalid(faults=tuple(Fault(f"/{name}", "unknown field") for name in unknown)))
+        raise Refused(Invalid(faults=tuple(Fault(pointer(name), "unknown field") for name in unknown)))
     if len({name for name, _ in pairs}) < len(pairs):
         raise Refused(Malformed(reason="query: a parameter stands twice"))
     return dict(pairs)
