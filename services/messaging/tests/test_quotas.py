@@ -11,11 +11,12 @@ import pytest
 
 from polis.bus.jetstream import store
 from polis.bus.permissions import ADMIN
+from polis.messaging.service import service
 from polis.proto import Refused
 from polis.proto import messaging as m
 from polis.proto.identity import OverQuota, QuotaRemoved, QuotaSet, Subject
 from polis.proto.problems import Unavailable
-from polis.service import blocks, envelope
+from polis.service import blocks, envelope, serving
 from polis.testing import eventually
 from polis.testing.usage import PlayedUsage
 
@@ -140,33 +141,34 @@ async def test_however_many_processes_there_are_as_many_are_said_as_may_and_one_
     room, stage, bound, usage
 ):
     people, id_ = await room(others=2)
-    await stage.start("messaging")
-    await bound(people[0])
-    usage.left = 40
+    # It ends with the test: others are about what one process knows of what it gives back.
+    async with serving(service, stage.settings("messaging")):
+        await bound(people[0])
+        usage.left = 40
 
-    answers = await asyncio.gather(
-        *(
-            people[n % 3].call(m.PostMessage(id_, text=f"{n}", attributes={"n": n} if n % 2 else {}))
-            for n in range(120)
-        ),
-        return_exceptions=True,
-    )
-    assert {type(problem_of(answer)) for answer in answers} <= {type(None), OverQuota}
-    said = sum(isinstance(answer, m.Posted) for answer in answers)
-    assert 0 < said <= 40
+        answers = await asyncio.gather(
+            *(
+                people[n % 3].call(m.PostMessage(id_, text=f"{n}", attributes={"n": n} if n % 2 else {}))
+                for n in range(120)
+            ),
+            return_exceptions=True,
+        )
+        assert {type(problem_of(answer)) for answer in answers} <= {type(None), OverQuota}
+        said = sum(isinstance(answer, m.Posted) for answer in answers)
+        assert 0 < said <= 40
 
-    async def the_rest():
-        nonlocal said
-        rest = people[0].call(m.PostMessage(id_, text="rest"))
-        [answer] = await asyncio.gather(rest, return_exceptions=True)
-        said += isinstance(answer, m.Posted)
-        return said >= 40
+        async def the_rest():
+            nonlocal said
+            rest = people[0].call(m.PostMessage(id_, text="rest"))
+            [answer] = await asyncio.gather(rest, return_exceptions=True)
+            said += isinstance(answer, m.Posted)
+            return said >= 40
 
-    await eventually(the_rest, within_s=30)
-    with pytest.raises(Refused) as caught:
-        await people[0].call(m.PostMessage(id_, text="one more"))
-    assert isinstance(caught.value.problem, OverQuota)
-    assert len(await texts(people[0], id_)) == 40
+        await eventually(the_rest, within_s=30)
+        with pytest.raises(Refused) as caught:
+            await people[0].call(m.PostMessage(id_, text="one more"))
+        assert isinstance(caught.value.problem, OverQuota)
+        assert len(await texts(people[0], id_)) == 40
 
 
 async def test_near_the_end_of_a_quota_nothing_is_set_aside_that_others_could_use(room, bound, usage):
@@ -228,12 +230,16 @@ async def test_a_repeat_does_not_count_and_has_its_answer_when_nothing_is_left(r
     assert sum(usage.told().values()) == 3
 
 
-async def test_what_is_on_its_way_back_is_waited_for_before_anybody_is_refused(room, bound, usage, refused):
+@pytest.mark.parametrize("denies_after_s", (0.0, 0.4))
+async def test_what_is_on_its_way_back_is_waited_for_before_anybody_is_refused(
+    room, bound, usage, refused, denies_after_s
+):
+    """Also where identity says no when what comes back has just been settled."""
     [ada], id_ = await room()
     await bound(ada)
     await ada.call(m.PostMessage(id_, text="x", client_id="c"))
     await eventually(lambda: len(usage.told()) == len(usage.reserved))
-    usage.left, usage.settles_after_s = 1, 0.2
+    usage.left, usage.settles_after_s, usage.denies_after_s = 1, 0.2, denies_after_s
 
     assert (await ada.call(m.PostMessage(id_, text="x", client_id="c"))).repeated
     await ada.call(m.PostMessage(id_, text="y"))

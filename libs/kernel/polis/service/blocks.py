@@ -256,6 +256,7 @@ class Blocks:
                 key_id=user.key_id,
                 ttl_s=_TTL_S,
             )
+            on_its_way = self._ledger.is_settling
             try:
                 made = await self._ledger.reserve(request)
             except Refused as refusal:
@@ -264,7 +265,7 @@ class Blocks:
                     raise
                 if request.amount > 1 and problem.left:
                     line.left = problem.left
-                elif all_told or not self._ledger.is_settling:
+                elif all_told or not (on_its_way or self._ledger.is_settling):
                     raise
                 else:
                     await self._ledger.settled(_TELLING_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
@@ -45,7 +46,7 @@ class PlayedUsage:
         """Have room again, and forget what was reserved, with what orgs of before may still be reserving."""
         self._before |= {asked.org_id for asked in self.reserved}
         self.left, self.silent = ROOM, False
-        self.settles_after_s = 0.0
+        self.settles_after_s = self.denies_after_s = 0.0
         self.reserved = []
         self._set_aside: dict[UUID, int] = {}
         self.unanswered: list[Message] = []
@@ -77,7 +78,8 @@ class PlayedUsage:
         if self.left < asked.amount:
             headers = {call.ERROR_CODE: "429", call.ERROR: self.over.title}
             self.over = msgspec.structs.replace(self.over, left=max(0, self.left))
-            self.bus.publish(message.reply, encode_problem(self.over), headers=headers)
+            say = partial(self.bus.publish, message.reply, encode_problem(self.over), headers=headers)
+            asyncio.get_running_loop().call_later(self.denies_after_s, say)
             return
         self.left -= asked.amount
         self._set_aside[asked.reservation_id] = asked.amount
