@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import msgspec
@@ -272,18 +272,46 @@ async def test_who_is_preempted_or_cancelled_is_told_and_what_was_shown_stays(ro
     assert [e for e in room.heard if isinstance(e, m.Entry) and e.seq > question.seq] == list(entries)
 
 
-async def test_who_is_removed_puts_nothing_beside_what_it_has_said(room):
+async def test_what_somebody_is_saying_ends_with_their_right_to_say_it_and_nothing_is_put_beside_it(room):
+    sarah, later = room.sarah.principal_id, datetime.now(UTC) + timedelta(hours=1)
+    rights = {
+        "only looks on": m.ChangeParticipant(room.id, sarah, role="observer"),
+        "muted": m.ChangeParticipant(room.id, sarah, role="member", muted_until=later),
+        "archived": m.ChangeConversation(room.id, archived=True),
+        "removed": m.RemoveParticipant(room.id, sarah),
+    }
+    again = [
+        m.ChangeParticipant(room.id, sarah, role="member"),
+        m.ChangeParticipant(room.id, sarah, muted_until=datetime.now(UTC)),
+        m.ChangeConversation(room.id, archived=False),
+    ]
+    for number, (reason, taken) in enumerate(rights.items()):
+        stream = await room.begin(str(number))
+        await room.say(stream, "Well", 0)
+        shown_nothing = await room.begin(f"{number}-too")
+
+        await room.ada.call(taken)
+
+        card = m.MessagePart("card", content={"price": 7})
+        for each in (stream, shown_nothing):
+            assert (await room.sarah.call(m.EndStream(each, parts=(card,)))).state == "preempted"
+        left = (await room.said())[0]
+        told = (left.text, left.parts, left.stream.state, left.stream.reason, left.stream.by)
+        assert told == ("Well", (), "preempted", reason, room.ada.principal_id)
+        if again:
+            await room.ada.call(again.pop(0))
+    assert len(await room.said()) == len(rights)
+    assert isinstance(await room.refused(room.say(stream, "x", 4)), m.StreamNotFound)
+
+
+async def test_what_others_are_saying_goes_on(room, actors):
+    other = actors.agent(room.ada.org_id, "tom")
+    await room.ada.call(m.AddParticipant(room.id, other.id))
     stream = await room.begin()
-    await room.say(stream, "Well", 0)
-    await room.ada.call(m.RemoveParticipant(room.id, room.sarah.principal_id))
 
-    card = m.MessagePart("card", content={"price": 7})
-    for at_its_end in (m.EndStream(stream, parts=(card,)), m.EndStream(stream)):
-        assert await room.refused(room.sarah.call(at_its_end)) == m.StreamNotFound(stream)
+    await room.ada.call(m.BanParticipant(room.id, other.id))
 
-    assert (await room.sarah.call(m.AbandonStream(stream))).state == "partial"
-    [left] = await room.said()
-    assert (left.text, left.parts, left.stream.state) == ("Well", (), "partial")
+    assert (await room.say(stream, "Well", 0)).state == "open"
 
 
 async def test_a_run_that_is_not_the_callers_to_cancel_is_not_cancelled_by_a_stream(room, runs):
@@ -308,12 +336,10 @@ async def test_who_speaks_and_is_heard_no_more_leaves_a_partial_message(stage, r
     await room.say(lost, " held", 13)
     await room.say(ended, "Done", 0)
     await room.sarah.call(m.EndStream(ended))
-    await room.ada.call(m.RemoveParticipant(room.id, room.sarah.principal_id))
     async with stage.running["messaging"].kernel.database.across_orgs() as tx:
         await tx.execute(
             "update messaging.streams set began_at = began_at - interval '2 hours' where id = $1", long
         )
-    assert isinstance(await room.refused(room.say(lost, "x", 13)), m.StreamNotFound)
 
     async with serving(service, stage.settings("messaging", stream_lease_s=0.1)):
         said = await eventually(lambda: _three(room))

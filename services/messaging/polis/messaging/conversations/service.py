@@ -13,6 +13,7 @@ from polis.messaging.conversations.turn import Turn
 from polis.messaging.own import Own
 from polis.messaging.participants import rows as participants
 from polis.messaging.participants.service import demand_fitting
+from polis.messaging.streams import ending
 from polis.proto import Page, Refused, messaging
 from polis.proto.messaging import Conversation, ConversationChanged, ConversationCreated, Participant
 from polis.proto.problems import StaleCursor
@@ -115,6 +116,8 @@ async def change_conversation(request: messaging.ChangeConversation, ctx: Contex
             )
         )
         await turn.close()
+        if changed.archived_at is not None:
+            await ending.silence(tx, ctx.own, row.id, "archived", by=turn.actor_id)
         return tx.answer(msgspec.structs.replace(changed, head_seq=seq, last_at=at))
 
 

@@ -14,6 +14,7 @@ from polis.messaging.handoff import passing
 from polis.messaging.notifications import rows as wanted
 from polis.messaging.own import Own
 from polis.messaging.participants import rows
+from polis.messaging.streams import ending
 from polis.proto import Page, Refused, identity, messaging
 from polis.proto.messaging import Participant
 from polis.proto.problems import Fault, Forbidden, Invalid
@@ -89,6 +90,10 @@ async def change_participant(request: messaging.ChangeParticipant, ctx: Context[
             await rows.succeed(turn, changed)
             changed = await rows.get(tx, row.id, there.principal_id) or changed
         await turn.close()
+        if changed.muted_until is not None:
+            await _silence(turn, ctx.own, changed, "muted")
+        elif changed.role == "observer":
+            await _silence(turn, ctx.own, changed, "only looks on")
         return tx.answer(changed)
 
 
@@ -99,8 +104,9 @@ async def remove_participant(request: messaging.RemoveParticipant, ctx: Context[
         if there.state in _GONE:
             raise Refused(messaging.ParticipantNotFound(principal_id=request.principal_id))
         turn = _turn(tx, ctx, row)
-        await _end(turn, there, "removed")
+        gone = await _end(turn, there, "removed")
         await turn.close()
+        await _silence(turn, ctx.own, gone, gone.state)
         return tx.answer(None)
 
 
@@ -113,6 +119,7 @@ async def ban_participant(request: messaging.BanParticipant, ctx: Context[Own]) 
         turn = _turn(tx, ctx, row)
         banned = await _end(turn, there, "banned")
         await turn.close()
+        await _silence(turn, ctx.own, banned, banned.state)
         return tx.answer(banned)
 
 
@@ -158,8 +165,9 @@ async def leave_conversation(request: messaging.LeaveConversation, ctx: Context[
         if there is None or there.state not in ("joined", "invited"):
             return tx.answer(None)
         turn = _turn(tx, ctx, row)
-        await _end(turn, there, "left")
+        gone = await _end(turn, there, "left")
         await turn.close()
+        await _silence(turn, ctx.own, gone, gone.state)
         return tx.answer(None)
 
 
@@ -196,6 +204,7 @@ async def _let_go(principal_id: UUID, ctx: EventContext[Own]) -> None:
         else:
             await _end(turn, there, "removed")
         await turn.close()
+        await _silence(turn, ctx.own, there, "removed")
 
 
 async def _end(turn: Turn, there: Participant, state: ParticipantState) -> Participant:
@@ -203,6 +212,13 @@ async def _end(turn: Turn, there: Participant, state: ParticipantState) -> Parti
     ended = await rows.end(turn, there, state)
     await passing.gone(turn, there.principal_id)
     return ended
+
+
+async def _silence(turn: Turn, own: Own, participant: Participant, reason: str) -> None:
+    """What somebody is saying ends with their right to say it: behind the closed turn that took it."""
+    await ending.silence(
+        turn.tx, own, turn.row.id, reason, by=turn.actor_id, producer_id=participant.principal_id
+    )
 
 
 async def _other(

@@ -69,6 +69,23 @@ async def end(tx: Transaction, own: Own, row: StreamRow, outcome: Outcome) -> in
     return seq
 
 
+async def silence(
+    tx: Transaction,
+    own: Own,
+    conversation_id: UUID,
+    reason: str,
+    *,
+    by: UUID,
+    producer_id: UUID | None = None,
+) -> None:
+    """End what somebody is saying in a locked conversation, or everybody, who may say nothing there from now on."""
+    said = await rows.open_in(tx, conversation_id)
+    ids = [stream.id for stream in said if producer_id in (None, stream.producer_id)]
+    for stream in await rows.lock(tx, ids) if ids else ():
+        if stream.is_open:
+            await end(tx, own, stream, Outcome("preempted", reason, by))
+
+
 async def _post(tx: Transaction, own: Own, row: StreamRow, text: str, outcome: Outcome) -> int:
     message = Message(
         row.conversation_id,

@@ -9,7 +9,6 @@ from polis.messaging import access
 from polis.messaging.messages import content
 from polis.messaging.messages import rows as messages
 from polis.messaging.own import Own
-from polis.messaging.participants import rows as participants
 from polis.messaging.streams import ending, rows
 from polis.messaging.streams.ending import ABANDONED, Outcome
 from polis.messaging.streams.rows import StreamRow
@@ -121,18 +120,10 @@ async def end_stream(request: messaging.EndStream, ctx: Context[Own]) -> StreamS
     async with ctx.transaction() as tx:
         row = await _lock(tx, ctx, said)
         if row.is_open:
-            await _demand_part(tx, row)
             _demand_ready(row, request)
             outcome = Outcome("complete", carried=carried, mentions=mentions, attributes=request.attributes)
             await ending.end(tx, ctx.own, row, outcome)
         return tx.answer(await _status(tx, ctx, row.id))
-
-
-async def _demand_part(tx: Transaction, row: StreamRow) -> None:
-    """Refused(StreamNotFound) for who takes part no more: what is shown stays, and nothing is put beside it."""
-    there = await participants.get(tx, row.conversation_id, row.producer_id)
-    if there is None or there.state != "joined":
-        raise Refused(messaging.StreamNotFound(stream_id=row.id))
 
 
 def _demand_ready(row: StreamRow, request: messaging.EndStream) -> None:
