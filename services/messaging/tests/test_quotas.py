@@ -230,7 +230,7 @@ async def test_a_repeat_does_not_count_and_has_its_answer_when_nothing_is_left(r
     assert sum(usage.told().values()) == 3
 
 
-@pytest.mark.parametrize("denies_after_s", (0.0, 0.4))
+@pytest.mark.parametrize("denies_after_s", [0.0, 0.4])
 async def test_what_is_on_its_way_back_is_waited_for_before_anybody_is_refused(
     room, bound, usage, refused, denies_after_s
 ):
