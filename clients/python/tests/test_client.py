@@ -220,6 +220,7 @@ async def test_nobody_listens_where_the_gateway_should_be():
             with pytest.raises(Problem) as away:
                 await attempt
             assert away.value.status == 0
+        assert "Nobody answers" in str(away.value)  # a stream that has not begun has not broken off
 
 
 async def test_fields_stand_where_the_contract_says():

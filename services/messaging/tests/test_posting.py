@@ -336,6 +336,21 @@ async def test_signs_are_counted_once_by_each_and_pins_are_listed(group):
     assert now.head_seq == head + 5  # one sign was there already
 
 
+async def test_a_sign_shows_and_turns_nothing_around_and_one_of_before_may_be_taken_off(group, refused):
+    ada, _, id_ = group
+    posted = await ada.call(m.PostMessage(id_, text="x"))
+    for sign in ("\u200b", "\u202eok", "\ufe0f"):
+        problem = await refused(ada.call(m.ReactToMessage(id_, posted.seq, sign)))
+        assert [fault.pointer for fault in problem.faults] == ["/emoji"]
+    for sign in ("❤\ufe0f", "👩\u200d💻", "1\ufe0f⃣", "🏴\U000e0067\U000e007f"):
+        shown = await ada.call(m.ReactToMessage(id_, posted.seq, sign))
+
+    assert len(shown.reactions) == 4
+    assert (
+        await ada.call(m.ReactToMessage(id_, posted.seq, "\u202eok", on=False))
+    ).reactions == shown.reactions
+
+
 async def test_who_puts_too_many_signs_on_a_message_is_told_how_many_there_may_be(group, refused):
     ada, tom, id_ = group
     posted = await ada.call(m.PostMessage(id_, text="x"))

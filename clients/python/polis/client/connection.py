@@ -87,6 +87,8 @@ class Connection:
                     *whole, rest = (rest + part).split(b"\n")
                     for line in whole:
                         yield line
+        except aiohttp.ClientConnectorError as error:
+            raise Problem({"title": f"Nobody answers at {self.address}: {error.strerror}"}) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Problem({"title": f"The answer of {self.address} broke off: {error}"}) from None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import msgspec
@@ -18,6 +19,8 @@ from polis.proto.messaging import (
     MessageRemoved,
     Reaction,
 )
+from polis.proto.names import NAME
+from polis.proto.problems import Fault, Invalid
 
 if TYPE_CHECKING:
     from polis.messaging.conversations.turn import Turn
@@ -26,6 +29,7 @@ MAX_REVISIONS = 50
 MAX_SIGNS = 20
 MAX_REACTIONS = 200
 MAX_PINS = 100
+_SHOWN: Final = re.compile(NAME)
 
 
 async def edit(turn: Turn, message: Message, said: Message) -> Message:
@@ -87,6 +91,13 @@ async def delete(turn: Turn, message: Message) -> Message:
     seq = turn.add("deleted", message=gone)
     await tx.emit(MessageRemoved(row.org_id, row.id, seq, message.seq, turn.actor_id))
     return gone
+
+
+def demand_shown(emoji: str) -> None:
+    """Refused(Invalid) for a sign that nobody sees, or that turns what stands beside it around; those of before are taken off."""
+    if not _SHOWN.search(emoji):
+        fault = Fault("/emoji", "Expected a sign that shows, and that does not turn the text around it")
+        raise Refused(Invalid(faults=(fault,)))
 
 
 async def react(turn: Turn, message: Message, emoji: str, *, on: bool) -> Message:

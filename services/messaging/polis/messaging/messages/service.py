@@ -258,6 +258,8 @@ async def delete_message(request: messaging.DeleteMessage, ctx: Context[Own]) ->
 @handlers.handles(messaging.ReactToMessage)
 async def react_to_message(request: messaging.ReactToMessage, ctx: Context[Own]) -> Message:
     ctx.own.demand_rate(ctx.actor, request.conversation_id)
+    if request.on:
+        changes.demand_shown(request.emoji)
     async with ctx.transaction() as tx:
         row, message = await _lock(tx, ctx, request.conversation_id, request.seq)
         row.demand_speaking(ctx.now())
