@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct, inspect
 
 from polis.proto.contract import fields_of
+from polis.proto.names import IN_WORDS
 from polis.proto.problems import Fault, Invalid
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ MAX_FAULTS = 100
 _HOLDS: dict[type, tuple[type, ...]] = {dict: (Struct, dict), list: (list, tuple)}
 _UNKNOWN = "No such field"
 _MISSING = "Required, and missing"
+_MATCHING = "`str` matching regex "
+_RULES = {f"{_MATCHING}{pattern!r}": words for pattern, words in IN_WORDS.items()}
 
 
 def faults_in(kind: Any, data: object) -> list[Fault]:
@@ -38,6 +41,9 @@ def invalid_from_msgspec(error: msgspec.ValidationError, prefix: str = "") -> In
         text, place = place, "$`"
     place = place.removesuffix("`").removeprefix("key` in `")
     steps, unsaid = _steps(place)
+    if _MATCHING in text:
+        rule = text.removeprefix("Expected ")
+        text = f"Expected {_RULES.get(rule, rule)}"
     if unsaid:
         text = f"{text} (in a value: `{unsaid}`)"
     for missing in ("Object missing required field `", "Object contains unknown field `"):

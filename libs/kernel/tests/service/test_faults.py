@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from polis.proto import catalog, graph
+from polis.proto import catalog, graph, names
 from polis.proto.problems import Fault
 from polis.service.faults import faults_in, invalid_from_msgspec, unknown_fields
 
@@ -179,3 +179,16 @@ def test_a_real_request_is_told_all_that_is_wrong_with_it():
 
 def test_faults_of_a_huge_input_are_bounded():
     assert len(faults_in(Outer, {"inner": {"count": 1}, "many": [{}] * 10_000})) == 100
+
+
+@pytest.mark.parametrize("rule", names.IN_WORDS)
+def test_rules_of_names_are_told_in_words_and_other_patterns_as_they_are(rule):
+    bad = {"a": "\u202e", "b": "?"}
+    kind = msgspec.defstruct(
+        "Named", [("a", Annotated[str, Meta(pattern=rule)]), ("b", Annotated[str, Meta(pattern="^x$")])]
+    )
+
+    assert faults_in(kind, bad) == [
+        Fault("/a", f"Expected {names.IN_WORDS[rule]}"),
+        Fault("/b", "Expected `str` matching regex '^x$'"),
+    ]
