@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 
 import aiohttp
 import pytest
@@ -62,6 +63,16 @@ async def test_what_a_client_has_already_is_not_sent_again(ada, http):
     assert again.headers["etag"] == tag
     assert "content-length" not in again.headers
     assert first.headers["cache-control"] == "private, no-cache"
+
+
+async def test_a_body_that_was_compressed_is_refused_by_what_it_should_be(http):
+    body = gzip.compress(json.dumps({"type": "context", "key": "coded", "content": {}}).encode())
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    async with http.post("/api/v1/resources", data=body, headers=headers) as coded:
+        problem = await coded.json(content_type=None)
+
+    assert (coded.status, coded.headers["accept-encoding"]) == (415, "identity")
+    assert "Content-Encoding" in problem["detail"]
 
 
 async def test_a_change_is_made_on_the_revision_that_if_match_names(ada, http):

@@ -101,6 +101,13 @@ def test_a_field_of_the_path_cannot_be_given_in_the_body_too():
     )
 
 
+@pytest.mark.parametrize("body", [b"grant_type=%ff", b"grant_type=\xff"])
+def test_a_form_that_is_no_text_is_told_what_it_should_be(body):
+    told = refused(identity.TradeCredentials, body=body, media_type="application/x-www-form-urlencoded")
+
+    assert told == Malformed(reason="form: Expected percent-encoded UTF-8")
+
+
 @pytest.mark.parametrize(
     "body", [b"{", b"\xff\xfe", b'{"name": "\xff"}', b'{"a": 1}{"b": 2}', b"[" * 100_000]
 )

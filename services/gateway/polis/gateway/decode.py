@@ -81,6 +81,8 @@ def _form(operation: Operation, body: bytes) -> dict[str, object]:
     """Fields of a form; what is not recognised is ignored, and nothing may stand twice (RFC 6749 3.2)."""
     try:
         pairs = parse_qsl(body.decode("ascii"), errors="strict", max_num_fields=_MAX_QUERY_FIELDS)
+    except UnicodeError:
+        raise Refused(Malformed(reason="form: Expected percent-encoded UTF-8")) from None
     except ValueError as error:
         raise Refused(Malformed(reason=f"form: {error}")) from None
     if len({name for name, _ in pairs}) < len(pairs):

@@ -10,7 +10,7 @@ from polis.gateway.credentials import client_of
 from polis.gateway.decode import to_payload, to_request
 from polis.proto import Operation, Refused
 from polis.proto.contract import fields_of
-from polis.proto.problems import Fault, Invalid, Malformed
+from polis.proto.problems import Fault, Invalid, Malformed, UnsupportedMedia
 
 if TYPE_CHECKING:
     from polis.gateway.direct import Direct
@@ -22,6 +22,7 @@ async def read(exchange: Exchange, operation: Operation, path: dict[str, str]) -
     body = b""
     if operation.verb not in ("GET", "DELETE"):
         body = await exchange.body(operation.max_body)
+        _demand_uncoded(exchange)
     try:
         return to_request(operation, path, exchange.query, body, exchange.header(b"content-type"))
     except Refused as refused:
@@ -32,7 +33,10 @@ def payload_of(exchange: Direct, operation: Operation) -> bytes:
     """The same as it travels, where the body is there already."""
     if exchange.fault is not None:
         raise exchange.fault
-    body = b"" if operation.verb in ("GET", "DELETE") else exchange.content()
+    body = b""
+    if operation.verb not in ("GET", "DELETE"):
+        body = exchange.content()
+        _demand_uncoded(exchange)
     media_type = exchange.header(b"content-type")
     values = exchange.values
     if said := said_in_headers(exchange, operation):
@@ -41,6 +45,15 @@ def payload_of(exchange: Direct, operation: Operation) -> bytes:
         return to_payload(operation, values, exchange.query, body, media_type)
     except Refused as refused:
         raise oauth.refusal(operation, refused) from None
+
+
+def _demand_uncoded(exchange: Exchange) -> None:
+    """Refused(UnsupportedMedia) for a body that was compressed: it is taken as it is (RFC 9110 12.5.3)."""
+    if b"content-encoding" in exchange.headers and exchange.header(b"content-encoding").lower() != "identity":
+        exchange.extra.append((b"accept-encoding", b"identity"))
+        raise Refused(
+            UnsupportedMedia(accepted="application/json"), "a body is taken without a Content-Encoding"
+        )
 
 
 _NOTHING: dict[str, str] = {}
