@@ -364,6 +364,7 @@ def test_a_pattern_that_would_allow_everybody_is_refused():
 async def test_an_api_key_opens_what_it_is_for_by_either_header_until_it_is_revoked(ada, address):
     made = await ada.call("POST", "/keys", {"name": "ci", "scopes": ["catalog:read"]})
     key, key_id = made["secret"], made["key"]["id"]
+    mistyped = key[:-1] + ("x" if key[-1] != "x" else "y")
     async with aiohttp.ClientSession() as http:
 
         async def status(path: str, **headers: str) -> int:
@@ -373,7 +374,7 @@ async def test_an_api_key_opens_what_it_is_for_by_either_header_until_it_is_revo
         bearer = {"Authorization": f"Bearer {key}"}
         allowed = [await status("/resources", **bearer), await status("/resources", **{"X-API-Key": key})]
         refused = [
-            await status("/resources", **{"X-API-Key": key[:-1] + "x"}),
+            await status("/resources", **{"X-API-Key": mistyped}),
             await status("/resources", **{"X-API-Key": key}, **bearer),
             await status("/resources", **{"X-API-Key": "a"}),
             await status("/invitations", **bearer),
