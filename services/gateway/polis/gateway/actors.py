@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from polis.gateway import oauth
-from polis.gateway.credentials import client_of
+from polis.gateway.credentials import bearer_of, client_of, is_key
 from polis.proto import Refused
 from polis.proto.identity import InvalidClient, SignInClient, SignInKey, WrongCredentials
 from polis.proto.problems import Invalid, Unauthenticated
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from polis.gateway.http import Exchange
     from polis.service import Actor, Kernel
 
-KEY_PREFIX = "pk_"
 _KEPT = 10_000
-_BEARER = b"Bearer "
 
 
 class Actors:
@@ -40,17 +38,16 @@ class Actors:
 
     def known(self, exchange: Exchange) -> Actor | None:
         """The actor of a token or key that was verified before and still holds; None: ask `actor`."""
-        headers = exchange.headers
-        given = headers.get(b"authorization", b"")
-        if given[:7] != _BEARER or b"x-api-key" in headers:
+        bearer = exchange.bearer or bearer_of(exchange.headers)
+        if bearer is None:
             return None
-        token = given[7:].decode("latin-1")
-        if token.startswith(KEY_PREFIX):
+        token, org = bearer
+        if is_key(token):
             kept = self._traded.get(_digest(token))
             if kept is None or kept[1] <= time.monotonic():
                 return None
             token = kept[0]
-        return self._kernel.keys.known(token, exchange.header(b"x-org-id") or None)
+        return self._kernel.keys.known(token, org)
 
     async def actor(self, exchange: Exchange) -> Actor:
         """The verified actor; ANONYMOUS without credentials. Refused(Unauthenticated | InvalidClient | Forbidden)."""
@@ -61,7 +58,7 @@ class Actors:
 
     async def of(self, token: str, org: str | None) -> Actor:
         """The same for a token or key that was read before."""
-        if not token.startswith(KEY_PREFIX):
+        if not is_key(token):
             return await self._kernel.keys.actor(token, org)
         return await self._of_traded(SignInKey(key=token), org)
 

@@ -40,7 +40,7 @@ _MAX_PIPELINED = 64
 _DISCARDED_BYTES = 64 * 1024
 """Up to this size the rest of a refused body is taken, and the connection kept."""
 _PREFIX = b"/api/"
-_ASGI = frozenset(path.encode() for path in (LIVE, STREAM, *OPEN, SYSTEM))
+_ASGI = frozenset((LIVE, STREAM, *OPEN, SYSTEM))
 """What is answered below it without being an operation."""
 _IDLE, _HEAD, _BODY, _CLOSING = range(4)
 
@@ -56,6 +56,8 @@ class Connection(HttpToolsProtocol):
         self._phase = _IDLE
         self._head_bytes = 0
         self._arriving = 0
+        self._whole = b""
+        """What has arrived just now, where it begins with a head that is not read to its end."""
         self._until = 0.0
         self._body_until = 0.0
         self._unread_since = 0.0
@@ -142,6 +144,11 @@ class Connection(HttpToolsProtocol):
             return
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
+        self._whole = b""
+        if self._phase == _IDLE:
+            if self._take(data):
+                return
+            self._whole = data
         self._arriving = len(data)
         try:
             self.parser.feed_data(data)
@@ -154,6 +161,24 @@ class Connection(HttpToolsProtocol):
                 self._in_head(len(data))
             elif self._phase == _BODY and self._reading is not None:
                 self._until = min(self.loop.time() + BODY_PAUSE_S, self._body_until)
+
+    def _take(self, data: bytes) -> bool:
+        """Whether this is one request, all there and with headers that were read before: it needs no parser."""
+        read = self._edge.sections.read(data)
+        if read is None or self._last or self._current is not None or self._queue or self._asgi_has_it():
+            return False
+        method, path, query, section, body = read
+        exchange = self._made(method, path, query, section.headers, keep_alive=True)
+        if path in _ASGI or not self._proxy.route(exchange):
+            return False
+        exchange.bearer = section.bearer
+        self._last = self._leaving
+        self._until = 0.0
+        self._begin(exchange)
+        if body:
+            exchange.feed(body)
+        self._complete(exchange)
+        return True
 
     def _in_head(self, size: int) -> None:
         self._head_bytes += size
@@ -209,6 +234,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._phase = _BODY
         self._until = 0.0
+        whole, self._whole = self._whole, b""
         version = self.parser.get_http_version()
         headers = check(version, self.url, self._headers, self._head_bytes + self._arriving)
         if self._last or len(self._queue) >= _MAX_PIPELINED:
@@ -221,6 +247,8 @@ class Connection(HttpToolsProtocol):
         if exchange is None:
             self._fall_through(headers)
             return
+        if whole:
+            self._edge.sections.learn(whole, exchange)
         self._reading = exchange
         self._body_until = self.loop.time() + BODY_S
         if self._current is None:
@@ -231,13 +259,14 @@ class Connection(HttpToolsProtocol):
 
     def _direct(self, version: str, headers: dict[bytes, bytes]) -> Direct | None:
         """The exchange, unless it streams, or stands behind one that ASGI is answering: their order is uvicorn's."""
-        asgi = self._held is not None or (self.cycle is not None and not self.cycle.response_complete)
-        if asgi or self.parser.should_upgrade():
-            return None
-        if self.url.partition(b"?")[0] in _ASGI:
+        if self._asgi_has_it() or self.parser.should_upgrade():
             return None
         exchange = self._exchange(headers, keep_alive=version == "1.1" and self.parser.should_keep_alive())
-        return exchange if self._proxy.route(exchange) else None
+        return exchange if exchange.path not in _ASGI and self._proxy.route(exchange) else None
+
+    def _asgi_has_it(self) -> bool:
+        """Whether ASGI is still answering a request."""
+        return self._held is not None or (self.cycle is not None and not self.cycle.response_complete)
 
     def _upgrade_of(self, version: str, headers: dict[bytes, bytes]) -> Direct:
         """A handshake, which is the last that is said in HTTP."""
@@ -248,16 +277,15 @@ class Connection(HttpToolsProtocol):
 
     def _exchange(self, headers: dict[bytes, bytes], *, keep_alive: bool) -> Direct:
         path, _, query = self.url.partition(b"?")
-        return Direct(
-            self,
-            self.parser.get_method().decode("ascii"),
-            path.decode("latin-1"),
-            query,
-            headers,
-            peer=self.client[0] if self.client else "",
-            secure=self.scheme == "https",
-            keep_alive=keep_alive,
-        )
+        method = self.parser.get_method().decode("ascii")
+        return self._made(method, path.decode("latin-1"), query, headers, keep_alive=keep_alive)
+
+    def _made(
+        self, method: str, path: str, query: bytes, headers: dict[bytes, bytes], *, keep_alive: bool
+    ) -> Direct:
+        peer = self.client[0] if self.client else ""
+        secure = self.scheme == "https"
+        return Direct(self, method, path, query, headers, peer=peer, secure=secure, keep_alive=keep_alive)
 
     def _begin(self, exchange: Direct) -> None:
         self._current = exchange
@@ -306,6 +334,10 @@ class Connection(HttpToolsProtocol):
             return
         self._until = 0.0
         self._reading = None
+        self._complete(exchange)
+
+    def _complete(self, exchange: Direct) -> None:
+        """The whole body is there."""
         exchange.done()
         if exchange is self._current:
             self._proxy.complete(exchange)

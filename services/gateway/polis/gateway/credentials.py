@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
 from polis.gateway.cookies import ACCESS
@@ -17,8 +17,31 @@ if TYPE_CHECKING:
     from polis.gateway.cookies import Cookies
     from polis.gateway.http import Exchange
 
+_KEY_PREFIX = "pk_"
+_BEARER = b"Bearer "
 CSRF_HEADER = b"x-csrf-token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Bearer(NamedTuple):
+    """By what somebody is known: a token or an API key, and the org that is chosen among its orgs."""
+
+    credential: str
+    org: str | None
+
+
+def bearer_of(headers: dict[bytes, bytes]) -> Bearer | None:
+    """Who asks, as most requests say it; None: `Credentials.token` looks closer."""
+    given = headers.get(b"authorization", b"")
+    if given[:7] != _BEARER or b"x-api-key" in headers:
+        return None
+    org = headers.get(b"x-org-id")
+    return Bearer(given[7:].decode("latin-1"), org.decode("latin-1") if org else None)
+
+
+def is_key(token: str) -> bool:
+    """Whether it is an API key, which is traded for a token."""
+    return token.startswith(_KEY_PREFIX)
 
 
 def client_of(exchange: Exchange) -> dict[str, str]:
@@ -51,7 +74,7 @@ class Credentials:
         """
         given, key = exchange.header(b"authorization"), exchange.header(b"x-api-key")
         if key:
-            if given or not key.startswith("pk_"):
+            if given or not is_key(key):
                 raise Refused(Unauthenticated(), "X-API-Key holds an API key (pk_...) and stands alone")
             return key
         if given:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from polis.gateway.connection import Connection
+from polis.gateway.sections import Sections
 from polis.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Edge:
         self.proxy = proxy
         self.live = live
         self.sites = sites
+        self.sections = Sections()
         self.connections: set[Connection] = set()
         self._turned_away: set[Connection] = set()
         self._max = connections

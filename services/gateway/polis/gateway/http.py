@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
     from polis.gateway.buckets import Left
+    from polis.gateway.credentials import Bearer
     from polis.service.actor import Actor
 
     Scope = MutableMapping[str, Any]
@@ -57,11 +58,12 @@ class Exchange:
     """A request and its one answer. How the bytes come and go is its subclasses' part.
 
     `extra` are headers of the answer beside the shared ones; `actor` and `name` (of the operation) are for the record; `left`
-    is what the bucket holds that let the request in.
+    is what the bucket holds that let the request in. `bearer` is known where the headers were read before.
     """
 
     __slots__ = (
         "actor",
+        "bearer",
         "began",
         "cache",
         "extra",
@@ -91,6 +93,7 @@ class Exchange:
         self.cache = b"no-store"
         self.status = 0
         self.left: Left | None = None
+        self.bearer: Bearer | None = None
         self.name = "unrouted"
         self.actor: Actor = ANONYMOUS
         self.began = time.monotonic()

@@ -14,12 +14,13 @@ from msgspec import Struct
 from polis.gateway.codecs import chosen
 from polis.gateway.commands import Commands
 from polis.gateway.cors import Cors
+from polis.gateway.credentials import Bearer
 from polis.gateway.direct import blank_problem
 from polis.gateway.http import PROBLEM
 from polis.gateway.occupancy import Occupancy
 from polis.gateway.routes import LIVE
 from polis.gateway.session import Session
-from polis.gateway.tickets import Bearer, shown
+from polis.gateway.tickets import shown
 from polis.gateway.topics import Topics
 from polis.gateway.websocket import handshake
 from polis.gateway.websocket.handshake import BadHandshake

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from polis.bus import BusError
+from polis.gateway.credentials import Bearer
 from polis.proto import Refused
 from polis.proto.gateway import TICKET_PROTOCOL, LiveTicket
 from polis.proto.problems import Overloaded, Unauthenticated
@@ -31,13 +32,6 @@ VALID_S = 30
 _ASK_S = 1.0
 _ISSUED = 10_000
 _SHOWN, _ANSWERED = "peer.gateway.ticket", "peer.gateway.holder"
-
-
-class Bearer(NamedTuple):
-    """For whom a ticket is: a token or an API key, and the org that was chosen."""
-
-    credential: str
-    org: str | None
 
 
 class _Shown(msgspec.Struct):
