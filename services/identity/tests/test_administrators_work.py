@@ -20,6 +20,7 @@ from polis.proto.identity import (
     LastAdministrator,
     ListAccounts,
     ListAudit,
+    ListKeys,
     ListMails,
     ListMembers,
     ListSessions,
@@ -105,6 +106,15 @@ class TestOtherOrgs:
         assert await refused(inside.call(ListMembers(), org=ben.org_id)) == Forbidden(scope="org")
         assert await refused(inside.call(SwitchOrg(ada.org_id))) == OrgNotFound(org_id=ada.org_id)
         assert (await anybody.call(Refresh(root.refresh_token))).me.org_id == root.org_id
+
+    async def test_a_key_is_not_made_there_since_it_would_open_nothing(self, root, ada, anybody, refused):
+        token = await root.call(CrossOrg(ada.org_id, REASON))
+        inside = anybody.using(token.access_token)
+
+        assert await refused(inside.call(CreateKey("laptop", ("identity:read",)))) == Forbidden(
+            scope="member"
+        )
+        assert (await inside.call(ListKeys())).items == ()
 
     async def test_an_org_that_is_none_is_told(self, root, refused):
         nowhere = uuid4()
