@@ -1369,9 +1369,10 @@ export interface DeleteMessage {
   seq: number;
 }
 
-/** Delete a resource with its versions. Refused while it is active anywhere or something uses it. */
+/** Delete a resource with its versions, with `type` one of that type alone. Refused while it is active anywhere or something uses it. */
 export interface DeleteResource {
   resource_id: string;
+  type?: "assistant" | "component" | "context" | "executor" | "graph" | "integration" | "place" | "policy" | "ruleset" | null;
 }
 
 /** Delete a role that nobody has and nobody is invited to, with its grants. */
@@ -1706,9 +1707,10 @@ export interface GetConversation {
   conversation_id: string;
 }
 
-/** Read the draft of a resource of the org. */
+/** Read the draft of a resource of the org; with `type`, of one of that type alone. */
 export interface GetDraft {
   resource_id: string;
+  type?: "assistant" | "component" | "context" | "executor" | "graph" | "integration" | "place" | "policy" | "ruleset" | null;
 }
 
 /** Read one handoff: of a conversation that the caller sees, or one that it may claim. */
@@ -3785,13 +3787,14 @@ export interface PullMissed {
   limit?: number;
 }
 
-/** Replace the draft. `revision` is the one that was read; another one in between is a conflict. */
+/** Replace the draft, with `type` of one of that type alone. `revision` is the one that was read; another one in between is a conflict. */
 export interface PutDraft {
   resource_id: string;
   /** Counts the changes of a resource's draft. */
   revision: number;
   /** The resource itself; its shape depends on the type (`Graph`, `Component`). */
   content: { [name: string]: unknown };
+  type?: "assistant" | "component" | "context" | "executor" | "graph" | "integration" | "place" | "policy" | "ruleset" | null;
 }
 
 /** Store one part (numbered from 0). The same part again replaces it. */
@@ -5682,7 +5685,7 @@ export interface Operations {
   DeleteArtifact: { request: DeleteArtifact; answer: null };
   /** Delete what the caller has said, or, as an owner or admin of the conversation, what anybody has. */
   DeleteMessage: { request: DeleteMessage; answer: null };
-  /** Delete a resource with its versions. */
+  /** Delete a resource with its versions, with `type` one of that type alone. */
   DeleteResource: { request: DeleteResource; answer: null };
   /** Delete a role that nobody has and nobody is invited to, with its grants. */
   DeleteRole: { request: DeleteRole; answer: null };
@@ -5732,7 +5735,7 @@ export interface Operations {
   GetChangeSet: { request: GetChangeSet; answer: ChangeSet };
   /** Read one conversation. */
   GetConversation: { request: GetConversation; answer: Conversation };
-  /** Read the draft of a resource of the org. */
+  /** Read the draft of a resource of the org; with `type`, of one of that type alone. */
   GetDraft: { request: GetDraft; answer: Draft };
   /** Read one handoff: of a conversation that the caller sees, or one that it may claim. */
   GetHandoff: { request: GetHandoff; answer: Handoff };
@@ -5910,7 +5913,7 @@ export interface Operations {
   PublishVersion: { request: PublishVersion; answer: Version };
   /** Read what one device of the caller missed, in the conversations that it takes part in: the 2,000 where something happened last. */
   PullMissed: { request: PullMissed; answer: Missed };
-  /** Replace the draft. */
+  /** Replace the draft, with `type` of one of that type alone. */
   PutDraft: { request: PutDraft; answer: Draft };
   /** Store one part (numbered from 0). */
   PutPart: { request: PutPart; answer: Part };

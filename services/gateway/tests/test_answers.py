@@ -505,6 +505,14 @@ async def test_workflows_are_graphs_and_a_modification_is_a_change_set(ada, http
     await resource(ada, "no-flow")
     async with http.get("/api/workflows?text=flow&type=context") as listed:
         keys = [item["key"] for item in (await listed.json())["items"]]
+    no_flow = f"/api/workflows/{(await resource(ada, 'context-of-it'))['id']}"
+    body = {"revision": 1, "content": {"text": "other"}}
+    for method, said in (("GET", None), ("PUT", body), ("DELETE", None)):
+        async with http.request(method, no_flow, json=said) as unseen:
+            assert (unseen.status, (await unseen.json())["type"]) == (
+                404,
+                "/problems/catalog/resource-not-found",
+            ), method
     async with http.post("/api/system/modify", json={"title": "Try", "changes": []}) as proposed:
         assert (await proposed.json())["status"] == "open"
     async with http.post("/api/system/rollback", json={"at": flow["created_at"]}) as back:

@@ -165,9 +165,10 @@ class GetResource(Request[Resource], frozen=True):
     problems=(ResourceNotFound, ForeignResource),
 )
 class GetDraft(Request[Draft], frozen=True):
-    """Read the draft of a resource of the org."""
+    """Read the draft of a resource of the org; with `type`, of one of that type alone."""
 
     resource_id: UUID
+    type: ResourceType | None = None
 
 
 @operation(
@@ -177,11 +178,12 @@ class GetDraft(Request[Draft], frozen=True):
     max_body=MAX_BODY,
 )
 class PutDraft(Request[Draft], frozen=True):
-    """Replace the draft. `revision` is the one that was read; another one in between is a conflict."""
+    """Replace the draft, with `type` of one of that type alone. `revision` is the one that was read; another one in between is a conflict."""
 
     resource_id: UUID
     revision: Revision
     content: Content
+    type: ResourceType | None = None
 
 
 @operation(
@@ -227,9 +229,10 @@ class Reinstate(Request[Resource], frozen=True):
     problems=(ResourceNotFound, ForeignResource, InUse),
 )
 class DeleteResource(Request[None], frozen=True):
-    """Delete a resource with its versions. Refused while it is active anywhere or something uses it."""
+    """Delete a resource with its versions, with `type` one of that type alone. Refused while it is active anywhere or something uses it."""
 
     resource_id: UUID
+    type: ResourceType | None = None
 
 
 @operation(http="GET /search", scope="catalog:read")

@@ -73,9 +73,6 @@ _OPERATIONS: tuple[tuple[str, str, type], ...] = (
     ("POST", "/api/tasks/{run_id}/cancel", CancelRun),
     ("POST", "/api/tasks/{run_id}/pause", PauseRun),
     ("POST", "/api/tasks/{run_id}/resume", ResumeRun),
-    ("GET", "/api/workflows/{resource_id}", GetDraft),
-    ("PUT", "/api/workflows/{resource_id}", PutDraft),
-    ("DELETE", "/api/workflows/{resource_id}", DeleteResource),
     ("POST", "/api/sync", PullMissed),
     ("POST", "/api/system/modify", CreateChangeSet),
     ("POST", "/api/system/rollback", RestoreMoment),
@@ -83,6 +80,9 @@ _OPERATIONS: tuple[tuple[str, str, type], ...] = (
 _SAYING: tuple[tuple[str, str, type, dict[str, str]], ...] = (
     ("GET", "/api/workflows", SearchResources, {"type": "graph"}),
     ("POST", "/api/workflows", CreateResource, {"type": "graph"}),
+    ("GET", "/api/workflows/{resource_id}", GetDraft, {"type": "graph"}),
+    ("PUT", "/api/workflows/{resource_id}", PutDraft, {"type": "graph"}),
+    ("DELETE", "/api/workflows/{resource_id}", DeleteResource, {"type": "graph"}),
     ("GET", "/api/agents/{agent}/status", ListRuns, {"limit": "1"}),
 )
 

@@ -40,6 +40,7 @@ class Position(Struct, frozen=True):
 
 class _DraftRow(Struct, frozen=True):
     resource_id: UUID
+    type: str
     revision: int
     content: str
 
@@ -269,12 +270,12 @@ async def lock_whole(tx: Transaction, *locked: Resource) -> None:
         )
 
 
-async def draft(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> Draft:
-    """The draft of a resource of the org. Refused as `lock`."""
+async def draft(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID, only: str | None) -> Draft:
+    """The draft of a resource of the org, with `only` of one of that type. Refused as `lock`."""
     row = await db.row(
         _DraftRow,
         """
-        select d.resource_id, r.revision, d.content
+        select d.resource_id, r.type, r.revision, d.content
         from catalog.resources r
         join catalog.drafts d on d.org_id = r.org_id and d.resource_id = r.id
         where r.org_id = $1 and r.id = $2 and (r.visibility <> 'private' or r.created_by = $3 or r.type || '/' || r.key ~ $4::text)
@@ -286,6 +287,7 @@ async def draft(db: Tenant | Transaction, viewer: Viewer, resource_id: UUID) -> 
     )
     if row is None:
         raise await _not_ours(db, viewer, resource_id)
+    demand_type(resource_id, row.type, only)
     return Draft(row.resource_id, row.revision, msgspec.json.decode(row.content, type=dict[str, object]))
 
 
@@ -321,6 +323,12 @@ async def put_draft(tx: Transaction, resource: Resource, content: str, *, at: da
         at,
     )
     return resource.revision + 1
+
+
+def demand_type(resource_id: UUID, found: str, asked: str | None) -> None:
+    """Refused(ResourceNotFound) when a resource of another type was asked for; None: any."""
+    if asked not in (None, found):
+        raise Refused(ResourceNotFound(resource=str(resource_id)))
 
 
 def demand_revision(resource: Resource, expected: int | None) -> None:

@@ -79,7 +79,8 @@ async def get_resource(request: catalog.GetResource, ctx: Context[Own]) -> catal
 
 @handlers.handles(catalog.GetDraft)
 async def get_draft(request: catalog.GetDraft, ctx: Context[Own]) -> catalog.Draft:
-    return await resources.draft(ctx.db, await ctx.own.grants.viewer(ctx.actor), request.resource_id)
+    viewer = await ctx.own.grants.viewer(ctx.actor)
+    return await resources.draft(ctx.db, viewer, request.resource_id, request.type)
 
 
 @handlers.handles(catalog.PutDraft)
@@ -87,6 +88,7 @@ async def put_draft(request: catalog.PutDraft, ctx: Context[Own]) -> catalog.Dra
     viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
         resource = await resources.lock(tx, viewer, request.resource_id)
+        resources.demand_type(resource.id, resource.type, request.type)
         resources.demand_revision(resource, request.revision)
         draft = await content.written(resource.type, request.content)
         await content.check(tx, viewer, resource.type, resource.key, draft, scripts=ctx.own.scripts)
@@ -131,6 +133,7 @@ async def delete_resource(request: catalog.DeleteResource, ctx: Context[Own]) ->
     viewer = await ctx.own.grants.viewer(ctx.actor)
     async with ctx.transaction() as tx:
         resource = await resources.lock(tx, viewer, request.resource_id)
+        resources.demand_type(resource.id, resource.type, request.type)
         await life.delete(tx, viewer, resource)
         return tx.answer(None)
 
