@@ -73,7 +73,9 @@ def to_request(
         faults = (Fault(pointer(name), "takes no query parameters") for name in dict(given))
         raise Refused(Invalid(faults=tuple(faults)))
     if media_type.startswith(FORM) and for_clients(operation):
-        return _convert(operation, {**_form(operation, body), **path}, None)
+        form = _form(operation, body)
+        _demand_one_way(form, path)
+        return _convert(operation, {**form, **path}, None)
     return _from_json(operation, path, body, media_type)
 
 
@@ -88,6 +90,14 @@ def _form(operation: Operation, body: bytes) -> dict[str, object]:
     if len({name for name, _ in pairs}) < len(pairs):
         raise Refused(Malformed(reason="form: a parameter stands twice"))
     return {name: value for name, value in pairs if name in _query_fields(operation)}
+
+
+def _demand_one_way(form: dict[str, object], said: dict[str, str]) -> None:
+    """A client that is known by its headers is no other one in the form, and has no secret there (RFC 6749 2.3)."""
+    if "client_id" in said and (
+        "client_secret" in form or form.get("client_id", said["client_id"]) != said["client_id"]
+    ):
+        raise Refused(Malformed(reason="form: the client's credentials stand in the headers already"))
 
 
 def to_payload(
