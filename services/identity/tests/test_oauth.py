@@ -127,6 +127,16 @@ class TestIntrospection:
         assert (await worth(runtime, ada.token)).sub == str(ada.id)
         assert (await worth(runtime, ada.refresh_token)).token_type == "refresh_token"
 
+    async def test_a_refresh_token_is_told_to_end_when_it_does_and_not_with_its_session(
+        self, ada, worth, rows
+    ):
+        [due] = await rows(
+            "select expires_at from identity.refresh_tokens where hash = sha256($1::text::bytea)",
+            ada.refresh_token,
+        )
+
+        assert (await worth(ada, ada.refresh_token)).exp == int(due["expires_at"].timestamp())
+
     async def test_a_used_refresh_token_is_worth_nothing(self, ada, anybody, worth):
         assert (await worth(ada, ada.refresh_token)).active
         renewed = await anybody.call(Refresh(ada.refresh_token))

@@ -205,6 +205,14 @@ async def judge(
     return Outcome.RACED if token.used_since <= config.refresh_grace else Outcome.REUSED
 
 
+async def expiry(tx: Transaction, refresh_token: str) -> datetime:
+    """When a token that is worth something ends by itself, which is before its session does."""
+    expires_at: datetime = await tx.value(
+        "select expires_at from identity.refresh_tokens where hash = $1", digest(refresh_token)
+    )
+    return expires_at
+
+
 async def rotate(
     tx: Transaction, refresh_token: str, session: Session, config: Config, *, client: Client, at: datetime
 ) -> Opened:

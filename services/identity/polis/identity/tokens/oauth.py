@@ -104,7 +104,7 @@ async def _refresh_token(tx: Transaction, ctx: Context[Own], token: str) -> Intr
     return Introspection(
         active=True,
         token_type="refresh_token",  # noqa: S106 - its kind
-        exp=int(session.expires_at.timestamp()),
+        exp=int((await sessions.expiry(tx, token)).timestamp()),
         sub=str(session.account_id),
         iss=ISSUER,
         org=str(session.current_org),
