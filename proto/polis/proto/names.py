@@ -23,7 +23,7 @@ FILE = rf"^(?!\.\.?$)[{_UNSEEN}]*[^{_UNSEEN}{_REFUSED}/\\][^{_REFUSED}/\\]*$(?!\
 HIDING = rf"[{_REFUSED}]"
 """What no name holds."""
 IN_WORDS = {
-    NAME: "a name that shows, and in which nothing breaks the line or turns the text around",
+    NAME: "words that show, and in which nothing breaks the line or turns the text around",
     TITLE: "a title that shows, or none, and in which nothing breaks the line or turns the text around",
     FILE: "the name of a file that shows, without a path, and in which nothing breaks the line or turns the text around",
 }

@@ -92,6 +92,12 @@ class TestOtherOrgs:
         assert by_root == ["org.entered", "audit.read", "audit.verified"]
         assert ("audit.read", ada.id) not in done
 
+    @pytest.mark.parametrize("blank", [" " * 10, "\N{NO-BREAK SPACE}\u200b" * 5, "why\u202ethen it is so"])
+    async def test_what_shows_nothing_is_no_reason(self, root, ada, refused, blank):
+        problem = await refused(root.call(CrossOrg(ada.org_id, blank)))
+
+        assert [fault.pointer for fault in problem.faults] == ["/reason"]
+
     async def test_it_ends_with_the_session(self, root, ada, anybody, ended):
         token = await root.call(CrossOrg(ada.org_id, REASON))
 

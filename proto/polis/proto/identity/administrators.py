@@ -23,13 +23,14 @@ from polis.proto.identity.orgs import OrgNotFound
 from polis.proto.identity.people import EmailTaken, Session
 from polis.proto.identity.tokens import AccessToken
 from polis.proto.identity.words import Email, GivenEmail, NewName, Password, Token
+from polis.proto.names import NAME
 
 Reason = Annotated[
     str,
     Meta(
         min_length=8,
         max_length=500,
-        pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)",
+        pattern=NAME,
         description="Why; kept in the audit log, where the org reads it.",
         examples=["Ticket 4711: runs of this org do not start"],
     ),
