@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from polis.catalog.changes import moments, sets
 from polis.proto.catalog import (
     Activate,
     ApplyChangeSet,
     Change,
+    ChangeSetTooLarge,
     Deactivate,
     DeleteResource,
     ListMoves,
@@ -83,3 +85,18 @@ async def test_a_moment_with_what_was_deleted_since_is_restored_without_it_when_
 
     assert await refused(ada.call(RestoreMoment(moment))) == RemovedSince(resource_ids=(there["a"].id,))
     assert (await ada.call(RestoreMoment(moment, without_removed=True))).size == 1
+
+
+async def test_what_is_too_much_for_a_set_is_measured_in_bytes_and_nothing_is_left_out(
+    ada, make, propose, refused, monkeypatch
+):
+    long = {"text": "\N{EURO SIGN}" * 1000}
+    await make(*(put(key, long) for key in "abc"))
+    moment = datetime.now(UTC)
+    await make(*(put(key) for key in "abc"))
+    for module in (moments, sets):
+        monkeypatch.setattr(module, "MAX_SET_BYTES", 4000)
+
+    assert isinstance(await refused(propose(put("d", long), put("e", long))), ChangeSetTooLarge)
+    assert (await propose(put("d", long))).size == 1
+    assert isinstance(await refused(ada.call(RestoreMoment(moment))), ChangeSetTooLarge)

@@ -143,7 +143,7 @@ async def _earlier(tx: Transaction, org_id: UUID, moment: datetime) -> list[_Ear
         MAX_SET_BYTES,
         MAX_CHANGES + 1,
     )
-    if len(found) > MAX_CHANGES or sum(len(earlier.before) for earlier in found) > MAX_SET_BYTES:
+    if len(found) > MAX_CHANGES or sum(len(earlier.before.encode()) for earlier in found) > MAX_SET_BYTES:
         raise _too_large()
     return found
 

@@ -103,7 +103,7 @@ async def create(
 
 async def add(tx: Transaction, found: ChangeSet, changes: Sequence[Change]) -> ChangeSet:
     """Add changes behind those of a locked set. Refused(ChangeSetTooLarge)."""
-    texts = [msgspec.json.encode(change).decode() for change in changes]
+    texts = [msgspec.json.encode(change) for change in changes]
     private = found.private or await _private(tx, found.org_id, changes)
     grown = await tx.execute(
         """
@@ -128,7 +128,7 @@ async def add(tx: Transaction, found: ChangeSet, changes: Sequence[Change]) -> C
         found.org_id,
         found.id,
         found.size,
-        texts,
+        [text.decode() for text in texts],
     )
     return msgspec.structs.replace(found, size=found.size + len(texts), private=private)
 
