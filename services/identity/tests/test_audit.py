@@ -33,6 +33,11 @@ SWAP = """
     update identity.audit a set subject = t.subject from two t where a.org_id = $1 and a.n = 5 - t.n
 """
 
+FORGED = """
+    insert into identity.audit (org_id, n, at, action, actor_id, subject, detail, hash)
+    select org_id, 9, at, 'thing.done', actor_id, 'never', detail, hash from identity.audit where org_id = $1 and n = 6
+"""
+
 
 @pytest.fixture
 async def database(app_url):
@@ -196,7 +201,9 @@ class TestVerification:
             ("delete from identity.audit where org_id = $1 and n = 1", BrokenLink(1, "missing")),
             ("delete from identity.audit where org_id = $1 and n >= 5", BrokenLink(5, "cut")),
             ("delete from identity.audit where org_id = $1", BrokenLink(1, "cut")),
-(SWAP, BrokenLink(2, "changed")),
+            ("delete from identity.audit_heads where org_id = $1", BrokenLink(1, "changed")),
+            (FORGED, BrokenLink(9, "changed")),
+            (SWAP, BrokenLink(2, "changed")),
         ],
     )  # fmt: skip
     async def test_the_first_broken_link_is_named(self, org, state, tampering, change, broken):

@@ -49,8 +49,8 @@ async def verify(
             fault = BrokenLink(at.n + 1, "cut")
         else:
             at, fault = follow(at, kept)
-    if fault is None and at.n == head.n and at.hash != head.hash:
-        fault = BrokenLink(at.n, "changed")
+    if fault is None and at.n == head.n:
+        fault = BrokenLink(at.n, "changed") if at.hash != head.hash else await _unchained(tx, org_id, head)
     more = fault is None and at.n < head.n
     return AuditState(start.shown, at.shown, fault, at.n if more else None)
 
@@ -70,6 +70,12 @@ async def _head(tx: Transaction, org_id: UUID) -> Link:
     """Where the chain ends: this is read first, so that what is written meanwhile is not missed."""
     head = await tx.row(Link, "select n, hash from identity.audit_heads where org_id = $1", org_id)
     return head or ORIGIN
+
+
+async def _unchained(tx: Transaction, org_id: UUID, head: Link) -> BrokenLink | None:
+    """A record behind the end of the chain, which is listed like any other: nobody wrote it there."""
+    behind = await log.behind(tx, org_id, head.n, 1)
+    return BrokenLink(behind[0].n, "changed") if behind else None
 
 
 async def _start(tx: Transaction, org_id: UUID, after: int | None) -> Link:
