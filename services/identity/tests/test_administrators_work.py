@@ -12,6 +12,7 @@ from polis.proto.identity import (
     AccountNotFound,
     AppointAdministrator,
     CreateKey,
+    CreateSecret,
     CrossOrg,
     Delegate,
     DismissAdministrator,
@@ -20,7 +21,6 @@ from polis.proto.identity import (
     LastAdministrator,
     ListAccounts,
     ListAudit,
-    ListKeys,
     ListMails,
     ListMembers,
     ListSessions,
@@ -113,14 +113,22 @@ class TestOtherOrgs:
         assert await refused(inside.call(SwitchOrg(ada.org_id))) == OrgNotFound(org_id=ada.org_id)
         assert (await anybody.call(Refresh(root.refresh_token))).me.org_id == root.org_id
 
-    async def test_a_key_is_not_made_there_since_it_would_open_nothing(self, root, ada, anybody, refused):
+    @pytest.mark.parametrize(
+        "ones_own",
+        [
+            CreateKey("laptop", ("identity:read",)),
+            CreateSecret("own", "canary", ("runtime",), "personal"),
+            CreateSecret("own", "canary", ("runtime",), "sealed", "long enough"),
+        ],
+    )
+    async def test_nothing_of_ones_own_is_kept_there_since_it_would_open_nothing(
+        self, root, ada, anybody, refused, ones_own
+    ):
         token = await root.call(CrossOrg(ada.org_id, REASON))
         inside = anybody.using(token.access_token)
 
-        assert await refused(inside.call(CreateKey("laptop", ("identity:read",)))) == Forbidden(
-            scope="member"
-        )
-        assert (await inside.call(ListKeys())).items == ()
+        assert await refused(inside.call(ones_own)) == Forbidden(scope="member")
+        assert await inside.call(CreateSecret("common", "canary", ("runtime",)))
 
     async def test_an_org_that_is_none_is_told(self, root, refused):
         nowhere = uuid4()

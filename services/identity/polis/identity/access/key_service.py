@@ -13,6 +13,7 @@ from polis.identity.access.telling import tell
 from polis.identity.own import Own
 from polis.identity.people import sessions
 from polis.identity.principals import active
+from polis.identity.tenancy import orgs
 from polis.proto import Page, Refused, identity
 from polis.proto.problems import Forbidden
 from polis.service import Context, Handlers
@@ -32,7 +33,7 @@ EVERYONES = "identity:members"
 @handlers.handles(identity.CreateKey)
 async def create_key(request: identity.CreateKey, ctx: Context[Own]) -> identity.NewKey:
     _in_person(ctx)
-    _of_the_org(ctx)
+    orgs.demand_belonging(ctx.actor)
     for scope in request.scopes:
         ctx.actor.demand(scope)
     at, key_id = ctx.now(), ctx.new_id()
@@ -144,9 +145,3 @@ def _in_person(ctx: Context[Own]) -> None:
     """A key makes no further keys, which would outlive it; nor does who acts for somebody. Refused(Forbidden)."""
     if ctx.actor.acting:
         raise Refused(Forbidden(scope="session"), "a key is made by whom it is for")
-
-
-def _of_the_org(ctx: Context[Own]) -> None:
-    """A key is worth what its owner's role in the org is, and who came as an administrator has none. Refused(Forbidden)."""
-    if ctx.actor.role == "administrator":
-        raise Refused(Forbidden(scope="member"), "a key of an org is made by whoever belongs to it")

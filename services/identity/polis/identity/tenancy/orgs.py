@@ -264,6 +264,15 @@ def demand(scopes: frozenset[str], *needed: str) -> None:
             raise Refused(Forbidden(scope=scope))
 
 
+def demand_belonging(actor: Actor) -> None:
+    """Refused(Forbidden) for who came into the org as an administrator of the mesh.
+
+    What is somebody's own there, keys and secrets, is worth what their role in the org is, and they have none.
+    """
+    if actor.role == "administrator":
+        raise Refused(Forbidden(scope="member"), "this is for whoever belongs to the org")
+
+
 async def member(tx: Transaction, org_id: UUID, account_id: UUID) -> Member:
     """Refused(MemberNotFound)."""
     found = await tx.row(

@@ -13,6 +13,7 @@ import msgspec
 from polis.identity.audit.log import record
 from polis.identity.own import Own
 from polis.identity.principals import active
+from polis.identity.tenancy import orgs
 from polis.identity.vault import envelope, rows
 from polis.identity.vault.cipher import Place, Unreadable
 from polis.proto import Page, Refused, identity
@@ -44,6 +45,8 @@ async def create_secret(request: identity.CreateSecret, ctx: Context[Own]) -> id
         hosts=tuple(sorted(set(request.hosts))),
     )
     owner = None if secret.protection == "org" else ctx.actor.principal_id
+    if owner is not None:
+        orgs.demand_belonging(ctx.actor)
     closed = await _close(ctx, secret, request.value, request.passphrase)
     async with ctx.transaction() as tx:
         await rows.create(tx, secret, closed, owner)
@@ -55,6 +58,7 @@ async def create_secret(request: identity.CreateSecret, ctx: Context[Own]) -> id
 async def make_notification_secret(
     request: identity.MakeNotificationSecret, ctx: Context[Own]
 ) -> identity.NotificationSecret:
+    orgs.demand_belonging(ctx.actor)
     owner_id, value = ctx.actor.principal_id, f"whsec_{b64encode(token_bytes(32)).decode()}"
     made = identity.Secret(
         id=ctx.new_id(),
