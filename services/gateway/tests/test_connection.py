@@ -160,6 +160,29 @@ async def test_a_chunked_body_is_taken_and_its_trailers_are_not(client):
     assert headers["x-request-id"] != "from-a-trailer"
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [(SIGN_IN, 431), (b"/api/v1/artifacts", 401)], ids=["refused", "answered"]
+)
+@pytest.mark.parametrize("behind", [b"0\r\nX-One: ", b"0\r\n" + b"X-One: a\r\n" * 50, b"2;"])
+async def test_trailers_without_an_end_are_not_kept(client, path, status, behind):
+    client.say(post(path, b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
+    client.say(behind)
+    client.say(b"a" * 200_000)
+
+    assert (await client.hear())[0] == status
+    assert await client.ended()
+
+
+async def test_a_body_may_come_in_many_parts_and_with_much_of_each(client):
+    parts = [b" " * 1000] * 190 + [WRONG]
+    client.say(post(SIGN_IN, b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
+    for part in parts:
+        client.say(b"%x;a=%b\r\n%b\r\n" % (len(part), b"b" * 1000, part))
+    client.say(b"0\r\n\r\n" + get(JWKS))
+
+    assert [(await client.hear())[0] for _ in range(2)] == [401, 200]
+
+
 async def test_who_expects_100_continue_gets_it_only_when_the_body_is_wanted(connect):
     client, unwanted = await connect(), await connect()
     head, _, body = post(SIGN_IN, WRONG, b"Expect: 100-continue").partition(b"\r\n\r\n")

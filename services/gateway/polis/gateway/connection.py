@@ -36,6 +36,7 @@ READ_S = 30.0
 LINGER_S = 2.0
 """How long what is no longer wanted is still taken, so that the answer to it is not lost with the connection."""
 MAX_HEAD_BYTES: Final = 64 * 1024
+"""Of what stands before a body, and between and behind its parts: trailers are kept until they end, whoever reads them."""
 _MAX_PIPELINED = 64
 _DISCARDED_BYTES = 64 * 1024
 """Up to this size the rest of a refused body is taken, and the connection kept."""
@@ -55,6 +56,7 @@ class Connection(HttpToolsProtocol):
         self.site = ""
         self._phase = _IDLE
         self._head_bytes = 0
+        self._behind_bytes = 0
         self._arriving = 0
         self._whole = b""
         """What has arrived just now, where it begins with a head that is not read to its end."""
@@ -159,8 +161,8 @@ class Connection(HttpToolsProtocol):
         else:
             if self._phase == _HEAD:
                 self._in_head(len(data))
-            elif self._phase == _BODY and self._reading is not None:
-                self._until = min(self.loop.time() + BODY_PAUSE_S, self._body_until)
+            elif self._phase == _BODY:
+                self._in_body(len(data))
 
     def _take(self, data: bytes) -> bool:
         """Whether this is one request, all there and with headers that were read before: it needs no parser."""
@@ -184,6 +186,17 @@ class Connection(HttpToolsProtocol):
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
             self._reject(431, f"the head is longer than {MAX_HEAD_BYTES} bytes")
+
+    def _in_body(self, size: int) -> None:
+        self._behind_bytes += size
+        if self._reading is not None:
+            self._until = min(self.loop.time() + BODY_PAUSE_S, self._body_until)
+        if self._behind_bytes <= MAX_HEAD_BYTES:
+            return
+        if self._answered_early():
+            self.transport.abort()
+        else:
+            self._reject(431, f"what stands beside the body is longer than {MAX_HEAD_BYTES} bytes")
 
     def _upgrade(self, rest: bytes) -> None:
         """The client wants to speak another protocol behind this request. rest: what it has said in that already."""
@@ -233,6 +246,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._phase = _BODY
+        self._behind_bytes = -self._arriving  # what arrives now is not all behind it
         self._until = 0.0
         whole, self._whole = self._whole, b""
         version = self.parser.get_http_version()
@@ -312,6 +326,7 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def on_body(self, body: bytes) -> None:
+        self._behind_bytes = -self._arriving
         exchange = self._reading
         if exchange is None:
             if self._upgrading is None:
