@@ -277,6 +277,10 @@ async def test_what_is_in_use_is_removed_together_with_its_users_and_not_without
         Change("remove", "policy", "rule"),
         Change("deactivate", "policy", "rule", environment="production"),
     ):
+        with pytest.raises(Refused) as planned:
+            await ada.call(PlanChangeSet((await propose(alone)).id))
+        assert isinstance(planned.value.problem, InUse)
+        assert planned.value.detail == "policy/rule", "which of them is refused"
         assert isinstance(await refused(ada.call(ApplyChangeSet((await propose(alone)).id))), InUse)
 
     await make(Change("remove", "policy", "rule"), Change("remove", "policy", "user"))

@@ -361,12 +361,17 @@ class _Work:
                     await uses.record(self.tx, self.viewer, self.known[name], number, form)
         for name, environment in self.cleared:
             if environment and name not in removed:
-                users = await uses.users(self.tx, self.viewer, self.known[name], environment)
-                if users.any:
-                    raise Refused(InUse(users=users.named, environments=(environment,)))
+                with _naming(*name):
+                    await self._demand_unused(name, environment)
         ids = [self.known[name].id for name in removed]
         for name in removed:
-            await life.delete(self.tx, self.viewer, self.known.pop(name), along_with=ids)
+            with _naming(*name):
+                await life.delete(self.tx, self.viewer, self.known.pop(name), along_with=ids)
+
+    async def _demand_unused(self, name: Name, environment: str) -> None:
+        users = await uses.users(self.tx, self.viewer, self.known[name], environment)
+        if users.any:
+            raise Refused(InUse(users=users.named, environments=(environment,)))
 
 
 @contextmanager
