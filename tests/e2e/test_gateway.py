@@ -224,6 +224,10 @@ async def test_an_older_client_runs_a_graph_by_its_name_as_an_agent(ada, address
             assert (await found.json())["actor_id"] == run["actor_id"] != run["started_by"]
         async with http.post("/api/run/nothing", json={}, headers={"Idempotency-Key": "other"}) as unknown:
             pass
+        for environment, status in (("staging", 404), ("Not One", 422)):
+            elsewhere = {"Idempotency-Key": environment, "X-Env": environment}
+            async with http.post("/api/run/email-digest", json=asked, headers=elsewhere) as refused:
+                assert refused.status == status, await refused.text()
         async with http.post("/api/run/email-digest", json={"input": {}}) as wrong:
             assert "/input" in await wrong.text()
         steered = []

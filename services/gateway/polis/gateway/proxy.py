@@ -322,7 +322,7 @@ class Proxy:
             await streamed(exchange, operation, path, exchange.actor)
             return
         if local is not None:
-            await local(exchange, operation, path, exchange.actor)
+            await local(exchange, operation, path | said, exchange.actor)
             return
         payload = call.encode(operation, await read(exchange, operation, path | said))
         reply = await self._offer(operation, payload, self._headers(exchange, operation))

@@ -8,7 +8,7 @@ import msgspec
 
 from polis.gateway.incoming import read
 from polis.proto import Request
-from polis.proto.catalog import ResourceKey
+from polis.proto.catalog import Environment, ResourceKey
 from polis.proto.contract import operation_of
 from polis.proto.identity import AgentRef
 from polis.proto.runtime import GraphInputs, Run, StartRun
@@ -26,6 +26,7 @@ class RunByName(Request[Run], frozen=True):
     graph: ResourceKey
     payload: GraphInputs = {}  # noqa: RUF012 - msgspec copies it
     npc: AgentRef | None = None
+    environment: Environment = "production"
 
 
 RUN_BY_NAME = msgspec.structs.replace(operation_of(StartRun), request=RunByName, local=True)
@@ -44,7 +45,7 @@ class Runs:
         asked = await read(exchange, operation, path)
         assert isinstance(asked, RunByName)  # noqa: S101 - read() decodes what the operation declares
         run = await self._caller.call(
-            StartRun(graph=asked.graph, input=asked.payload, agent=asked.npc),
+            StartRun(graph=asked.graph, input=asked.payload, agent=asked.npc, environment=asked.environment),
             token=actor.token,
             org=str(actor.org_id),
             idempotency_key=exchange.header(b"idempotency-key"),
