@@ -128,7 +128,16 @@ def test_an_address_cannot_forge_a_header():
 
 @pytest.mark.parametrize(
     "to",
-    ["a,b@example.org", "<b@example.org>", "a<b@example.org>", "b@example.org;c.org", "(a)b@example.org"],
+    [
+        *(
+            "a,b@example.org",
+            "<b@example.org>",
+            "a<b@example.org>",
+            "b@example.org;c.org",
+            "(a)b@example.org",
+        ),
+        *("a:;@example.org", '(>@example."org', "-0:;@_,.,<", ")u\\#]a=]@',.b<", '(,@a">b).)'),
+    ],
 )
 def test_an_address_is_one_mailbox_and_the_one_it_says(to):
     """Else whoever signs up mails somebody else, under as many names as there are limits by address."""

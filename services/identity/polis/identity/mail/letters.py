@@ -75,10 +75,20 @@ def unread(count: int, link: str, account: str) -> Letter:
 def message(letter: Letter, *, sender: str, to: str) -> EmailMessage:
     """A mail as it is sent. ValueError when an address would forge a header, or is read as another or as several."""
     mail = EmailMessage()
-    mail["From"], mail["To"], mail["Subject"] = sender, to, letter.subject
-    if [address.addr_spec for address in mail["To"].addresses] != [to]:
+    mail["From"], mail["Subject"] = sender, letter.subject
+    if _address(mail, to) != to:
         raise ValueError("the address is not one that mail can be sent to")
     mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2].strip("> "))
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(letter.text)
     return mail
+
+
+def _address(mail: EmailMessage, to: str) -> str | None:
+    """Address a mail; the one mailbox that is read in what it is to. None where there is none, or several."""
+    try:
+        mail["To"] = to
+        read = [address.addr_spec for address in mail["To"].addresses]
+    except (AttributeError, IndexError, TypeError):  # the library's parser stumbles over some that are none
+        return None
+    return read[0] if len(read) == 1 else None
