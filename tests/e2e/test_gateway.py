@@ -18,6 +18,7 @@ MALFORMED = [
     ("POST", "/sign-up", b'{"email": 1}', "application/json", 422, "/problems/invalid"),
     ("GET", "/nothing", None, None, 404, "/problems/not-found"),
     ("PUT", "/runs", None, None, 405, "/problems/method-not-allowed"),
+    ("POST", "/live", None, None, 405, "/problems/method-not-allowed"),
     ("GET", "/me", None, None, 401, "/problems/unauthenticated"),
 ]
 

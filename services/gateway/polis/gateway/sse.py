@@ -13,7 +13,7 @@ from polis.gateway.slow import Slow
 from polis.gateway.views import StreamView
 from polis.proto import Refused
 from polis.proto.live import Subscribe
-from polis.proto.problems import Fault, Invalid, NotFound
+from polis.proto.problems import Fault, Invalid, MethodNotAllowed
 from polis.service.faults import invalid_from_msgspec
 from polis.telemetry import log
 
@@ -38,7 +38,7 @@ async def events(live: Live, exchange: AsgiExchange) -> None:
         return
     try:
         if exchange.method != "GET":
-            raise Refused(NotFound())  # noqa: TRY301 - one place answers refusals
+            raise Refused(MethodNotAllowed(allowed=("GET",)))  # noqa: TRY301 - one place answers refusals
         holder, actor = await live.admit(exchange)
         try:
             await _Events(live, exchange, holder, actor).send()
