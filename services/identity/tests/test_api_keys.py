@@ -164,8 +164,13 @@ async def test_a_rotated_key_has_two_secrets_for_the_overlap(ada, trade, rows, r
     first = await ada.call(CreateKey("ci", READ))
 
     second = await ada.call(RotateKey(first.key.id, 60))
+    await rows(
+        "update identity.api_keys set previous_until = now() + interval '20 s' where id = $1", first.key.id
+    )
 
     assert second.key.rotated_at is not None
+    assert (await trade(first.secret)).expires_in_s <= 20
+    assert (await trade(second.secret)).expires_in_s == 60
     assert await trade(first.secret)
     assert await trade(second.secret)
     await rows("update identity.api_keys set previous_until = now() where id = $1", first.key.id)

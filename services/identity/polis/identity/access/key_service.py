@@ -119,7 +119,7 @@ async def sign_in_key(request: identity.SignInKey, ctx: Context[Own]) -> identit
         at,
         scope=" ".join(sorted(rights(found, bearer))),
         acting=f"{BY_KEY}{found.id}",
-        ttl_s=_lifetime_s(found, at),
+        ttl_s=_lifetime_s(keys.ends_at(found, request.key), at),
     )
 
 
@@ -129,11 +129,11 @@ def rights(found: keys.Found, bearer: Bearer) -> frozenset[str]:
     return effective(frozenset(found.scopes), bearer.rights, org)
 
 
-def _lifetime_s(found: keys.Found, at: datetime) -> int:
-    """A minute, or what is left of the key."""
-    if found.expires_at is None:
+def _lifetime_s(ends_at: datetime | None, at: datetime) -> int:
+    """A minute, or what is left of the key or of its rotated secret."""
+    if ends_at is None:
         return identity.KEY_TOKEN_S
-    return max(1, min(identity.KEY_TOKEN_S, int((found.expires_at - at).total_seconds())))
+    return max(1, min(identity.KEY_TOKEN_S, int((ends_at - at).total_seconds())))
 
 
 def _whose(ctx: Context[Own]) -> UUID | None:

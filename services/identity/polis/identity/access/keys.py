@@ -84,6 +84,14 @@ def fits(found: Found, text: str, at: datetime) -> bool:
     return hmac.compare_digest(found.hash, given) or is_previous
 
 
+def ends_at(found: Found, text: str) -> datetime | None:
+    """When a text that fits does so no more by itself: with the key, or with the overlap that it was rotated away with."""
+    ends = [found.expires_at]
+    if not hmac.compare_digest(found.hash, digest(text)):
+        ends.append(found.previous_until)
+    return min((end for end in ends if end is not None), default=None)
+
+
 async def create(tx: Transaction, key: ApiKey, secret: Opaque, *, sid: UUID, at: datetime) -> None:
     """Store a new key, and tell. Refused(TooManyKeys)."""
     await tx.value("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"keys {key.principal_id}")
