@@ -12,6 +12,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from polis.telemetry import metrics
 from polis.testing import eventually
 
 
@@ -30,7 +31,14 @@ async def held(mesh, ada):
     await connection.close()
 
 
+def uploads(status):
+    """How many ended so, as the gateway counts them."""
+    labels = {"operation": "upload_artifact", "status": status}
+    return metrics.registry.get_sample_value("polis_requests_total", labels) or 0
+
+
 async def test_a_client_that_goes_away_leaves_no_open_upload(ada, address, held):
+    left, failed = uploads("499"), uploads("500")
     host, port = address.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
     head = f"POST /api/v1/artifacts?name=x HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {ada.token}\r\n"
@@ -47,6 +55,8 @@ async def test_a_client_that_goes_away_leaves_no_open_upload(ada, address, held)
         return await held() == (0, 0)
 
     await eventually(freed)
+    await eventually(lambda: uploads("499") == left + 1)
+    assert uploads("500") == failed, "whoever goes away is no failure of ours"
 
 
 async def test_a_file_with_a_wrong_checksum_holds_nothing(ada, address, held):

@@ -12,7 +12,7 @@ import msgspec
 from polis.gateway.decode import to_request
 from polis.gateway.direct import blank_problem
 from polis.gateway.finish import STORED, VARY, holds
-from polis.gateway.http import PROBLEM
+from polis.gateway.http import PROBLEM, Disconnect
 from polis.gateway.ranges import Part, Unsatisfiable, part_of
 from polis.proto import Operation, Refused
 from polis.proto.catalog import (
@@ -98,8 +98,8 @@ class Files:
                     await slots.acquire()
                     group.create_task(put(number, content))
                     number += 1
-        except* Refused as refusals:
-            raise _first(refusals) from None
+        except* (Refused, Disconnect) as reasons:
+            raise _first(reasons) from None
 
     async def download(
         self, exchange: AsgiExchange, operation: Operation, path: dict[str, str], actor: Actor
@@ -175,9 +175,9 @@ async def _parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield bytes(buffer)
 
 
-def _first(group: BaseExceptionGroup[Refused]) -> Refused:
+def _first(group: BaseExceptionGroup[Refused | Disconnect]) -> Refused | Disconnect:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, Refused)  # noqa: S101 - except* let nothing else in
+    assert isinstance(error, Refused | Disconnect)  # noqa: S101 - except* let nothing else in
     return error
