@@ -278,6 +278,18 @@ async def test_whom_a_message_addresses_is_found_by_id_key_or_number(group, acto
     assert (await tom.call(m.GetMessage(id_, posted.seq))).mentions == posted.mentions
 
 
+async def test_who_may_not_look_up_agents_hides_none_from_others(group, actors):
+    ada, tom, id_ = group
+    named = (ada.org_id, "hidden")
+    actors.agents[named] = Forbidden(scope="identity:read")
+    assert not (await tom.call(m.PostMessage(id_, text="@hidden"))).mentions
+
+    del actors.agents[named]
+    hidden = actors.agent(*named)
+
+    assert (await ada.call(m.PostMessage(id_, text="@hidden"))).mentions == (hidden.id,)
+
+
 async def test_replies_threads_and_attributes_stay_with_a_message(group):
     ada, tom, id_ = group
     root = await ada.call(m.PostMessage(id_, text="root", attributes={"mood_at_time": "calm"}))

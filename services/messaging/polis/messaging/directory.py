@@ -62,11 +62,17 @@ class Directory:
         known = self._known.get(key)
         if known is not None and not _is_old(known, now):
             return known.id
-        found = await self._look(ctx, alias)
+        try:
+            found = await self._look(ctx, alias)
+        except Refused as refusal:
+            if isinstance(refusal.problem, Forbidden):
+                return None  # it is the caller who may not look, so nothing is known of the alias
+            raise
         self._known.keep(key, _Found(now, found), now)
         return found
 
     async def _look(self, ctx: Context[Any], alias: str) -> UUID | None:
+        """Refused(Forbidden) for a caller who may not look up agents."""
         try:
             return (await self.standing(ctx, UUID(alias))).principal_id
         except ValueError:
@@ -78,6 +84,6 @@ class Directory:
         try:
             return (await ctx.call(GetAgent(agent=alias))).id
         except Refused as refusal:
-            if isinstance(refusal.problem, (AgentNotFound, Forbidden)):
+            if isinstance(refusal.problem, AgentNotFound):
                 return None
             raise
