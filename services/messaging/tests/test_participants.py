@@ -180,6 +180,21 @@ async def test_who_was_made_an_observer_stays_one_until_who_manages_says_otherwi
     await tom.call(m.PostMessage(id_, text="Hello"))
 
 
+async def test_who_is_invited_to_manage_it_is_made_less_by_an_owner_alone(people):
+    ada, tom, eve, max_ = people
+    id_ = await begin(ada, tom, max_, kind="channel", name="All")
+    await ada.call(m.ChangeParticipant(id_, tom.principal_id, role="admin"))
+
+    for role, others in (("owner", (tom, max_)), ("admin", (tom, max_))):
+        for other in others:
+            await ada.call(m.AddParticipant(id_, eve.principal_id, role, invite=True))
+            assert (await other.call(m.AddParticipant(id_, eve.principal_id))).role == role
+            await ada.call(m.RemoveParticipant(id_, eve.principal_id))
+
+    await ada.call(m.AddParticipant(id_, eve.principal_id, "admin", invite=True))
+    assert (await ada.call(m.AddParticipant(id_, eve.principal_id, "observer"))).role == "observer"
+
+
 async def test_a_channel_is_found_read_and_joined_by_everybody_in_the_org(people, person, refused):
     ada, tom, eve, _ = people
     names = ("General", "general talk", "Games")

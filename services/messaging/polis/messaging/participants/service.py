@@ -53,11 +53,10 @@ async def add_participant(request: messaging.AddParticipant, ctx: Context[Own]) 
         if there is None or there.state in _GONE:
             await rows.demand_room(tx, row.id, row.kind)
         turn = _turn(tx, ctx, row)
-        looked_on = there is not None and there.role == "observer"
         added = Participant(
             request.principal_id,
             kind=standing.kind,
-            role="observer" if looked_on and not row.manages else request.role,
+            role=request.role if there is None or _may_give_another_role(row, there) else there.role,
             state="invited" if request.invite else "joined",
             since=turn.at,
             by_id=turn.actor_id,
@@ -241,6 +240,13 @@ def _demand_adding(row: ConversationRow, role: str) -> None:
         raise Refused(Forbidden(scope=access.OWNING))
     if not (row.kind == "channel" and row.role != "observer" and role in ("member", "observer")):
         row.demand_managing()
+
+
+def _may_give_another_role(row: ConversationRow, there: Participant) -> bool:
+    """Whether the caller, who brings somebody in, may say what they are: of who is invited to manage it an owner alone."""
+    if there.role in ("owner", "admin"):
+        return row.owns
+    return row.manages or there.role != "observer"
 
 
 def demand_fitting(conversation: str, principal: str, role: str) -> None:
