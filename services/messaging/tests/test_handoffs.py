@@ -235,13 +235,15 @@ async def test_an_agent_hands_a_person_over_to_people_and_gets_them_back(person,
         sarah.principal_id,
     )
     assert await carl.call(m.ClaimHandoff(begun.id)) == claimed
-    assert await refused(ben.call(m.ClaimHandoff(begun.id))) == m.HandoffEnded(state="claimed")
+    for request in (m.ClaimHandoff(begun.id), m.ReturnHandoff(begun.id)):
+        assert await refused(ben.call(request)) == m.HandoffEnded(state="claimed")
     await carl.call(m.PostMessage(made.id, text="I see to it."))
 
     returned = await carl.call(m.ReturnHandoff(begun.id, note="Refunded"))
     now = await tom.call(m.GetConversation(made.id))
     assert (returned.state, returned.note) == ("returned", "Refunded")
     assert now.responsible_id == sarah.principal_id
+    assert await refused(ben.call(m.ReturnHandoff(begun.id))) == m.HandoffEnded(state="returned")
     # He came for the handoff alone.
     assert await refused(carl.call(m.GetConversation(made.id))) == m.ConversationNotFound(
         conversation_id=made.id

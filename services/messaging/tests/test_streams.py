@@ -478,6 +478,34 @@ async def test_a_conversation_is_routed_and_handed_off_by_control_too(room, pers
     assert handed.seq == entries[2].seq
 
 
+async def test_to_be_routed_where_a_conversation_is_already_changes_nothing(room):
+    there = m.RouteControl(room.sarah.principal_id)
+    await room.control(there)
+    now = await room.ada.call(m.GetConversation(room.id))
+
+    assert (await room.control(there)).seq is None
+
+    assert await room.ada.call(m.GetConversation(room.id)) == now
+    handed = m.HandoffControl(Addressee("principal", id=room.ada.principal_id), "A refund")
+    await room.control(handed)
+    assert (await room.control(there)).seq is not None  # it waits for nobody any more
+    assert not (await room.ada.call(m.ListHandoffs())).items
+
+
+async def test_who_may_say_nothing_is_not_asked_to_answer(room, person):
+    vic = person("viewer", of=room.ada)
+    to_vic = Addressee("principal", id=vic.principal_id)
+
+    for request, pointer in (
+        (m.HandOff(room.id, to_vic, "A refund"), "/to/id"),
+        (m.ControlConversation(room.id, m.HandoffControl(to_vic, "A refund")), "/control/to/id"),
+        (m.ControlConversation(room.id, m.RouteControl(vic.principal_id)), "/control/to"),
+        (m.ControlConversation(room.id, m.HandoffControl(Addressee("role"), "A refund")), "/control/to"),
+    ):
+        problem = await room.refused(room.ada.call(request))
+        assert [fault.pointer for fault in problem.faults] == [pointer]
+
+
 async def test_streams_are_bounded(room, stage):
     streams = [await room.begin(str(number)) for number in range(m.MAX_OPEN_STREAMS)]
     assert (await room.refused(room.begin("more"))).what == "streams"

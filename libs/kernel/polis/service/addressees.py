@@ -24,9 +24,9 @@ def addressee_of(key: str) -> Addressee:
     return Addressee("grant", resource=name)
 
 
-def demand_form(to: Addressee) -> None:
-    """Refused(Invalid) unless an addressee names what its kind is named by, and nothing else."""
+def demand_form(to: Addressee, at: str = "/to") -> None:
+    """Refused(Invalid) unless an addressee names what its kind is named by, and nothing else. at: where it stands in the request."""
     named = {"principal": to.id, "role": to.role, "grant": to.resource}
     if any((value is not None) is not (kind == to.kind) for kind, value in named.items()):
         detail = "Expected `id` of a principal, `role` of a role, or `resource` of a grant"
-        raise Refused(Invalid(faults=(Fault(pointer="/to", detail=detail),)))
+        raise Refused(Invalid(faults=(Fault(pointer=at, detail=detail),)))

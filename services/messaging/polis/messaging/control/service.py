@@ -8,6 +8,7 @@ from uuid import UUID
 from polis.messaging import access
 from polis.messaging.control import moving, rights, speaking
 from polis.messaging.conversations.turn import Turn
+from polis.messaging.handoff import passing
 from polis.messaging.own import Own
 from polis.messaging.streams import rows
 from polis.messaging.streams.rows import StreamRow
@@ -123,6 +124,8 @@ async def _move(
     async with ctx.transaction() as tx:
         row = await access.lock(tx, ctx, request.conversation_id)
         await rights.demand(ctx, row, control)
+        if isinstance(control, RouteControl) and await passing.is_routed(tx, row, control.to):
+            return tx.answer(ControlAnswer(row.id, None))
         seq = await _record(tx, ctx, row, Controlled(control), move)
         return tx.answer(ControlAnswer(row.id, seq))
 

@@ -21,6 +21,7 @@ from polis.proto.problems import Forbidden
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from polis.db import Transaction
     from polis.messaging.access import ConversationRow
     from polis.messaging.conversations.turn import Turn
     from polis.proto.identity import PrincipalKind
@@ -53,6 +54,13 @@ async def route(turn: Turn, principal_id: UUID, kind: PrincipalKind) -> None:
     await responsible.pass_to(turn, principal_id, kind)
     for handoff in await rows.active(turn.tx, turn.row.id):
         await _end(turn, handoff, "passed")
+
+
+async def is_routed(tx: Transaction, row: ConversationRow, principal_id: UUID) -> bool:
+    """Whether routing a locked conversation to somebody would change nothing."""
+    return (
+        row.archived_at is None and row.responsible_id == principal_id and not await rows.active(tx, row.id)
+    )
 
 
 async def hand_off(turn: Turn, wanted: Wanted) -> Handoff:

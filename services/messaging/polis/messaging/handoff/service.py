@@ -13,7 +13,7 @@ from polis.messaging.handoff import passing, rows
 from polis.messaging.handoff.access import claimer, keys
 from polis.messaging.own import Own
 from polis.proto import Page, Refused, messaging
-from polis.proto.messaging import Handoff, HandoffNotFound
+from polis.proto.messaging import Handoff, HandoffEnded, HandoffNotFound
 from polis.proto.problems import Fault, Forbidden, Invalid, StaleCursor
 from polis.service import Context, Handlers
 from polis.service.addressees import demand_form
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from polis.db import Transaction
     from polis.messaging.access import ConversationRow
     from polis.messaging.handoff.access import Claimer
+    from polis.proto.identity import Standing
     from polis.proto.runtime import Addressee
 
 handlers = Handlers()
@@ -104,6 +105,8 @@ async def return_handoff(request: messaging.ReturnHandoff, ctx: Context[Own]) ->
         handoff, row = await _lock(tx, ctx, request.handoff_id)
         waits = handoff.state == "waiting"
         if not (_may_claim(handoff, who) if waits else handoff.claimed_by == who.id or row.manages):
+            if _may_claim(handoff, who):
+                raise Refused(HandoffEnded(state=handoff.state))
             if not row.joined:
                 raise Refused(HandoffNotFound(handoff_id=handoff.id))
             raise Refused(Forbidden(scope=access.STEERING))
@@ -127,17 +130,29 @@ async def cancel_handoff(request: messaging.CancelHandoff, ctx: Context[Own]) ->
         return tx.answer(ended)
 
 
-async def demand_reachable(ctx: Context[Own], to: Addressee) -> None:
-    """Refused(Invalid | RecipientUnknown) unless somebody can be handed a conversation so. Before a transaction: it asks identity."""
-    demand_form(to)
+async def demand_reachable(ctx: Context[Own], to: Addressee, at: str = "/to") -> None:
+    """Refused(Invalid | RecipientUnknown) unless somebody can be handed a conversation so. Before a transaction: it asks identity.
+
+    at: where the addressee stands in the request.
+    """
+    demand_form(to, at)
     if to.id is not None:
-        await ctx.own.directory.standing(ctx, to.id)
+        await who_may_answer(ctx, to.id, f"{at}/id")
 
 
-def demand_another(row: ConversationRow, to: Addressee) -> None:
+async def who_may_answer(ctx: Context[Own], principal_id: UUID, at: str) -> Standing:
+    """Refused(RecipientUnknown), and Refused(Invalid) for who may say nothing anywhere: they would answer for it and could not."""
+    standing = await ctx.own.directory.standing(ctx, principal_id)
+    if access.WRITE not in standing.scopes:
+        fault = Fault(at, "Expected somebody who may say something in conversations")
+        raise Refused(Invalid(faults=(fault,)))
+    return standing
+
+
+def demand_another(row: ConversationRow, to: Addressee, at: str = "/to") -> None:
     """Refused(Invalid) for who is responsible already."""
     if to.id is not None and to.id == row.responsible_id:
-        fault = Fault("/to/id", "Expected somebody else than who is responsible already")
+        fault = Fault(f"{at}/id", "Expected somebody else than who is responsible already")
         raise Refused(Invalid(faults=(fault,)))
 
 
