@@ -188,6 +188,29 @@ async def test_who_is_read_late_can_be_chosen_and_where_one_is_added_or_removed_
     await expect(page.get_by_role("link", name="Added")).to_have_count(0)
 
 
+async def test_of_many_conversations_the_one_is_found_where_something_happened_first(chat, address):
+    async with Api(address) as eve:
+        eve.email, eve.password = await eve.sign_up(name="Eve")
+        for name in ("Beginnings", *("Later" for _ in range(50))):
+            await asyncio.gather(
+                *(
+                    eve.call("POST", "/conversations", {"kind": "group", "name": name})
+                    for _ in range(1 if name == "Beginnings" else 10)
+                )
+            )
+        page = await chat(eve, DESK)
+        listed = page.get_by_role("navigation", name="Conversations").get_by_role("link")
+        await expect(listed).to_have_count(50)
+
+        find = page.get_by_label("Find conversations, or search messages")
+        await find.fill("begin")
+
+        await expect(listed).to_have_count(1)
+        await find.fill("")
+        await expect(listed).to_have_count(50)
+        assert not broken(page)
+
+
 async def test_who_may_write_nowhere_in_the_org_reads_and_is_told_why(ada, tom, group, chat, address):
     invited = {"email": f"{new_key()}@example.org", "role": "viewer"}
     invitation = await ada.call("POST", "/invitations", invited)

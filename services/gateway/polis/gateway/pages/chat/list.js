@@ -7,7 +7,8 @@ import { titleOf } from "./people.js";
 import { full, short } from "./times.js";
 
 const PAGE = 50;
-const MOST = 500;
+const AT_ONCE = 200;
+const MOST = 2_000;
 const SETTLED_MS = 300;
 const TOGETHER_MS = 100;
 const KINDS = { direct: "", group: "Group", channel: "Channel", agents: "Agents" };
@@ -32,8 +33,11 @@ export class List {
     this.#nearby = new Nearby(chat.polis, (...told) => this.#heard(...told));
     at("further").addEventListener("click", () => chat.attempt(() => this.more()));
     at("find").addEventListener("input", () => {
+      const looked = Boolean(this.#filter);
       this.#filter = at("find").value.trim().toLowerCase();
       this.draw();
+      // Who looks for one looks among all; behind that as many are shown as before.
+      if (looked !== Boolean(this.#filter) && (this.#next || this.#items.size > this.#wanted)) chat.attempt(() => this.read());
     });
   }
 
@@ -93,12 +97,13 @@ export class List {
   async #all() {
     const come = [...this.#come];
     const found = new Map();
+    const wanted = this.#filter ? MOST : this.#wanted;
     let after;
     do {
-      const page = await this.#chat.polis.call("ListConversations", { limit: PAGE, after });
+      const page = await this.#chat.polis.call("ListConversations", { limit: Math.min(AT_ONCE, wanted - found.size), after });
       for (const item of page.items) found.set(item.conversation.id, item);
       after = this.#next = page.next_cursor ?? null;
-    } while (after && found.size < this.#wanted);
+    } while (after && found.size < wanted);
     this.#greet(come, found);
     for (const [id, now] of found) found.set(id, this.#newer(this.#items.get(id), now));
     this.#items = found;
