@@ -20,6 +20,7 @@ from polis.proto import Refused
 from polis.proto import messaging as m
 from polis.proto.problems import Forbidden
 from polis.proto.runtime import Addressee
+from polis.testing import eventually
 from polis.testing.actors import SERVICE_ORG
 
 SEED = 11
@@ -394,6 +395,26 @@ async def test_a_turn_goes_to_the_next_who_claimed_it_and_lapses_when_nobody_ans
         [True, True],
     )
     await third.call(m.PostMessage(asked.conversation_id, text="Free again"))
+
+
+async def test_a_turn_is_nobodys_who_may_say_nothing_any_more(agents):
+    ada, (one, other, third), asked = await agents(3)
+    here = (asked.conversation_id, asked.seq)
+    held, *_ = await asyncio.gather(
+        one.call(m.ClaimTurn(*here, justification="Mine", confidence=0.9)),
+        other.call(m.ClaimTurn(*here, justification="Else I", confidence=0.4)),
+        third.call(m.ClaimTurn(*here, justification="Or I", confidence=0.2)),
+    )
+    assert held.holder_id == one.principal_id
+
+    await ada.call(m.ChangeParticipant(here[0], other.principal_id, role="observer"))
+    await ada.call(m.RemoveParticipant(here[0], one.principal_id))
+
+    async def next_one():
+        return (await ada.call(m.GetTurn(*here))).holder_id == third.principal_id
+
+    await eventually(next_one)
+    await third.call(m.PostMessage(here[0], text="I do", reply_to=asked.seq))
 
 
 async def test_a_turn_that_cannot_be_decided_holds_up_no_other(agents, running, database, monkeypatch):

@@ -15,6 +15,7 @@ from polis.messaging.notifications import rows as wanted
 from polis.messaging.own import Own
 from polis.messaging.participants import rows
 from polis.messaging.streams import ending
+from polis.messaging.turns import rows as turns
 from polis.proto import Page, Refused, identity, messaging
 from polis.proto.messaging import Participant
 from polis.proto.problems import Fault, Forbidden, Invalid
@@ -214,10 +215,11 @@ async def _end(turn: Turn, there: Participant, state: ParticipantState) -> Parti
 
 
 async def _silence(turn: Turn, own: Own, participant: Participant, reason: str) -> None:
-    """What somebody is saying ends with their right to say it: behind the closed turn that took it."""
+    """What somebody is saying, or was to answer, ends with their right to say it: behind the closed turn that took it."""
     await ending.silence(
         turn.tx, own, turn.row.id, reason, by=turn.actor_id, producer_id=participant.principal_id
     )
+    await turns.give_up(turn.tx, turn.row.id, participant.principal_id)
 
 
 async def _other(

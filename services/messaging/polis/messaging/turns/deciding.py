@@ -31,7 +31,7 @@ async def advance(log: Turn, turn: AnswerTurn, hold_s: float) -> AnswerTurn:
     talk = await rows.talk(tx, turn.conversation_id)
     other = talk.turn_seq != turn.message_seq and talk.until is not None and talk.until > log.at
     # While another message is being answered, one whose time is over is not taken up again.
-    best = None if other else winner(turn.claims, log.responsible_id)
+    best = None if other else winner(await rows.of_speakers(tx, turn, log.at), log.responsible_id)
     if best is None:
         turn = msgspec.structs.replace(turn, state="lapsed", holder_id=None, due_at=None)
     else:

@@ -127,6 +127,39 @@ async def say(tx: Transaction, turn: AnswerTurn, claim: TurnClaim) -> AnswerTurn
     return msgspec.structs.replace(turn, claims=(*others, claim))
 
 
+async def give_up(tx: Transaction, conversation_id: UUID, principal_id: UUID) -> None:
+    """Let a turn be due at once whose holder may say nothing any more."""
+    await tx.execute(
+        """
+        update messaging.turns t set due_at = clock_timestamp()
+        from messaging.conversations c
+        where c.org_id = $1 and c.id = $2 and c.turn_holder_id = $3
+            and t.org_id = c.org_id and t.conversation_id = c.id and t.seq = c.turn_seq and t.state = 'held'
+        """,
+        tx.org_id,
+        conversation_id,
+        principal_id,
+    )
+
+
+async def of_speakers(tx: Transaction, turn: AnswerTurn, now: datetime) -> list[TurnClaim]:
+    """The claims of those who may say something in the conversation by now."""
+    speakers = await tx.rows(
+        UUID,
+        """
+        select p.principal_id from messaging.participants p
+        where p.org_id = $1 and p.conversation_id = $2 and p.principal_id = any($3::uuid[]) and p.state = 'joined'
+            and p.role <> 'observer' and (p.muted_until is null or p.muted_until <= $4)
+        order by p.principal_id
+        """,
+        tx.org_id,
+        turn.conversation_id,
+        [claim.principal_id for claim in turn.claims],
+        now,
+    )
+    return [claim for claim in turn.claims if claim.principal_id in speakers]
+
+
 async def speaks(tx: Transaction, turn: AnswerTurn) -> bool:
     """Whether the holder of a turn is saying something, as a stream."""
     return bool(
