@@ -87,7 +87,13 @@ class Wire {
 
   async call(name, request, key, signal, timeoutMs) {
     if (signal?.aborted) throw signal.reason;
-    if (this.#calls.size + this.#turns.length >= MOST_CALLS) await new Promise((turn) => this.#turns.push(turn));
+    if (this.#calls.size + this.#turns.length >= MOST_CALLS) {
+      await new Promise((turn) => this.#turns.push(turn));
+      if (signal?.aborted) {
+        this.#turns.shift()?.();
+        throw signal.reason;
+      }
+    }
     const id = this.#next++;
     const answer = new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject, sent: false }));
     answer.catch(() => {});

@@ -76,6 +76,33 @@ test("a refusal of one call is its own, and what may not be said twice is not", 
   await assert.rejects(polis.say("StartRun", {}), /use call/);
 });
 
+test("a call that was given up while it waited for its turn is not sent, and the next one has the turn", async () => {
+  const held = [];
+  let prompt = false;
+  const { heard, polis } = gateway(({ frame, say }) => {
+    const answer = () => say({ op: "ack", id: frame.id, data: null });
+    if (prompt) answer();
+    else held.push(answer);
+  });
+  const given = new AbortController();
+  const said = Array.from({ length: 32 }, (_, n) => polis.typing(`c${n}`));
+  const late = assert.rejects(polis.say("SayTyping", { conversation_id: "late" }, { signal: given.signal }), { name: "AbortError" });
+  said.push(polis.typing("last"));
+  while (held.length < 32) await new Promise(setImmediate);
+
+  given.abort();
+  prompt = true;
+  for (const answer of held) answer();
+
+  await late;
+  await Promise.all(said);
+  polis.close();
+  assert.deepEqual(
+    heard.flat().map(({ request }) => request.conversation_id).slice(31),
+    ["c31", "last"],
+  );
+});
+
 test("what the gateway does not understand is told as it says, and not tried again", async () => {
   const { heard, polis } = gateway(({ end }) => end(4400, "Expected `array`, got `str` - at `$.kinds`"));
 
