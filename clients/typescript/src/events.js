@@ -9,6 +9,7 @@ const SILENCE_MS = 45_000;
 export async function* events(link, topic, wanted, signal) {
   const stop = new AbortController();
   const abort = () => stop.abort(signal.reason);
+  if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort, { once: true });
   let silence = setTimeout(() => stop.abort(), SILENCE_MS);
   try {

@@ -99,6 +99,10 @@ test("attempts in vain come to an end, and a signal ends it before", async () =>
   await changes.next();
   stop.abort(new Error("enough"));
   await assert.rejects(changes.next(), /enough/);
+
+  const { asked: never, polis: late } = gateway({ text: event("end", 1, {}) });
+  await assert.rejects(all(late.follow("asks", { signal: stop.signal })), /enough/);
+  assert.equal(never.length, 0);
 });
 
 test("a call is sent again under its key, and never without one", async () => {
