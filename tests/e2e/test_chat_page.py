@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import expect
@@ -229,6 +230,37 @@ async def test_who_may_write_nowhere_in_the_org_reads_and_is_told_why(ada, tom, 
     await expect(field(there)).to_be_hidden()
     await expect(there.get_by_role("button", name="New")).to_be_hidden()
     assert broken(there) == []
+
+
+async def test_who_was_muted_writes_on_when_that_is_over(ada, tom, group, chat, address):
+    async with Proxy("127.0.0.1", int(address.rpartition(":")[2])) as proxy:
+        page = await chat(tom, PHONE, at=f"http://127.0.0.1:{proxy.port}", path=group["page"])
+        await field(page).fill("Half written")
+        await page.clock.install()
+        until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        await ada.call("PATCH", f"{group['path']}/participants/{tom.id}", {"muted_until": until})
+        await expect(page.locator("#mute")).to_contain_text("You may say nothing here until")
+        await expect(field(page)).to_be_hidden()
+
+        proxy.blackhole()  # nobody tells of it
+        await page.clock.fast_forward(3_700_000)
+
+        await expect(field(page)).to_be_visible()
+        await expect(field(page)).to_have_value("Half written")
+
+
+async def test_a_change_of_words_that_is_not_taken_is_not_lost(ada, tom, group, chat):
+    sent = await tom.call("POST", f"{group['path']}/messages", {"text": "Half written"})
+    page = await chat(tom, DESK, path=group["page"])
+    await choose(page, "Half written", "Edit")
+    await expect(field(page)).to_have_value("Half written")
+    await ada.call("DELETE", f"{group['path']}/messages/{sent['seq']}")
+
+    await field(page).fill("Written anew")
+    await field(page).press("Enter")
+
+    await expect(page.get_by_role("alert")).to_contain_text("The message was deleted")
+    await expect(field(page)).to_have_value("Written anew")
 
 
 async def test_what_is_written_during_a_cut_is_sent_once_and_what_was_missed_is_there(

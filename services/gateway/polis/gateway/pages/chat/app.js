@@ -126,9 +126,10 @@ class Chat {
     return true;
   }
 
+  // Whether it was taken.
   edit(seq, text, mentions) {
     const id = this.open.room.id;
-    this.attempt(async () => this.#changed(id, await this.polis.say("EditMessage", { conversation_id: id, seq, text, mentions })));
+    return this.attempt(async () => this.#changed(id, await this.polis.say("EditMessage", { conversation_id: id, seq, text, mentions })));
   }
 
   lastOfMine() {
@@ -155,13 +156,16 @@ class Chat {
     told.hidden = false;
   }
 
+  // Whether it was done.
   async attempt(work) {
     alertOf().hidden = true;
     try {
       await work();
+      return true;
     } catch (error) {
       if (error instanceof Problem && error.status === 401) this.#door();
       else this.complain(cut(error) ? new Error("The gateway was not reached. Try again in a moment.") : error);
+      return false;
     }
   }
 

@@ -154,8 +154,7 @@ export class Composer {
   #send() {
     const text = this.#text.value.trim();
     if (this.#edited) {
-      const { seq } = this.#edited;
-      if (text) this.#chat.edit(seq, text, this.#meant(text));
+      if (text) this.#change(this.#edited, text);
       this.#cancel();
       return;
     }
@@ -172,6 +171,15 @@ export class Composer {
     this.#drawFiles();
     this.#fill("", null);
     this.#chat.drafts.drop(this.#room.id);
+  }
+
+  // What was not taken is there to be changed, or sent, once more.
+  async #change(message, text) {
+    const room = this.#room;
+    if ((await this.#chat.edit(message.seq, text, this.#meant(text))) || room !== this.#room || this.#edited) return;
+    this.edit(message);
+    this.#text.value = text;
+    this.#grow();
   }
 
   // Of those who read it: who takes part, or anybody in the org.

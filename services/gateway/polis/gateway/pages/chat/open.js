@@ -11,6 +11,7 @@ import { rows } from "./rows.js";
 const PAGE = 80;
 const MARK_MS = 3_000;
 const SILENT_MS = 10_000;
+const DAY_MS = 86_400_000;
 
 export class Open {
   #chat;
@@ -23,6 +24,7 @@ export class Open {
   #markTimer = 0;
   #typingTimer = 0;
   #streamTimer = 0;
+  #mutedTimer = 0;
   #asking = new Set();
   room = null;
 
@@ -39,7 +41,7 @@ export class Open {
 
   close() {
     this.#stop?.abort();
-    for (const timer of [this.#markTimer, this.#typingTimer, this.#streamTimer]) clearTimeout(timer);
+    for (const timer of [this.#markTimer, this.#typingTimer, this.#streamTimer, this.#mutedTimer]) clearTimeout(timer);
     this.#markTimer = 0;
     this.room = null;
   }
@@ -186,6 +188,9 @@ export class Open {
     at("composer").hidden = !room.speaks;
     at("mute").hidden = room.speaks;
     if (at("mute").textContent !== room.silence) at("mute").textContent = room.silence;
+    clearTimeout(this.#mutedTimer);
+    const mutedMs = room.mutedMs();
+    if (mutedMs) this.#mutedTimer = setTimeout(() => this.drawNow(), Math.min(mutedMs + 50, DAY_MS));
   }
 
   #typing(room) {

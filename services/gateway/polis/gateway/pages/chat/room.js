@@ -76,8 +76,12 @@ export class Room {
     if (this.conversation.archived_at) return "This conversation is archived: it can be read, and nothing is said in it.";
     if (!this.writes) return "Your role in this org lets you read and say nothing. Who manages its members can change that.";
     if (this.role === null || this.role === "observer") return "You read here and say nothing.";
-    const { muted_until: muted } = this.participants.get(this.me);
-    return Date.parse(muted) > Date.now() ? `You may say nothing here until ${full(muted)}.` : "";
+    return this.mutedMs() ? `You may say nothing here until ${full(this.participants.get(this.me).muted_until)}.` : "";
+  }
+
+  // How long whoever reads may yet say nothing.
+  mutedMs(now = Date.now()) {
+    return Math.max(0, Date.parse(this.participants.get(this.me)?.muted_until) - now || 0);
   }
 
   get manages() {
