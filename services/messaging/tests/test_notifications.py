@@ -238,6 +238,20 @@ async def test_in_quiet_hours_it_waits_and_what_was_read_by_their_end_is_dropped
     assert await notifying.told(ada.org_id, later(181)) == [(ada.principal_id, pair, 1)]
 
 
+async def test_what_waits_for_quiet_hours_is_told_when_there_are_none_any_more(person, notifying):
+    ada = person()
+    ben = person(of=ada)
+    talk = await direct(ada, ben)
+    begin, end = (later(minutes).strftime("%H:%M") for minutes in (-60, 360))
+    await ada.call(m.SetNotificationPreferences(("direct",), mail=True, quiet=m.QuietHours(begin, end)))
+    await say(ben, talk)
+    assert not await notifying.told(ada.org_id, later(10))
+
+    await ada.call(m.SetNotificationPreferences(("direct",), mail=True))
+
+    assert await notifying.told(ada.org_id, later(11)) == [(ada.principal_id, talk, 1)]
+
+
 async def test_hours_of_a_zone_that_is_gone_keep_nobody_else_from_being_told(person, notifying):
     ada = person()
     ben = person(of=ada)

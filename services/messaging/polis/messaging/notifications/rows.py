@@ -87,6 +87,19 @@ async def put(tx: Transaction, principal_id: UUID, wanted: SetNotificationPrefer
     )
 
 
+async def look_again(tx: Transaction, principal_id: UUID, after_s: float) -> None:
+    """What waits for hours that were quiet is decided anew, by what somebody wants now."""
+    await tx.execute(
+        """
+        update messaging.notices set due_at = least(due_at, last_at + make_interval(secs => $3))
+        where org_id = $1 and principal_id = $2 and told_at is null
+        """,
+        tx.org_id,
+        principal_id,
+        after_s,
+    )
+
+
 async def failed(tx: Transaction, principal_id: UUID, url: str, failure: str, at: datetime) -> None:
     """A webhook did not arrive. That of another address is not to blame."""
     await tx.execute(

@@ -27,6 +27,7 @@ async def set_notification_preferences(
     _check(request.quiet)
     async with ctx.transaction() as tx:
         await rows.put(tx, ctx.actor.principal_id, request)
+        await rows.look_again(tx, ctx.actor.principal_id, ctx.own.config.notify_after_s)
         return tx.answer(await rows.get(tx, ctx.actor.principal_id))
 
 
