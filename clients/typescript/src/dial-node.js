@@ -12,6 +12,8 @@ const PONG = 0xa;
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const CUT = 1006;
 const MOST_BYTES = 16 * 1024 * 1024;
+// A gateway that says nothing any more does not end its side: a process would stay for as long.
+const PARTING_MS = 2_000;
 
 export function dial(url, headers, { opened, heard, closed }) {
   const key = randomBytes(16).toString("base64");
@@ -54,15 +56,21 @@ export function dial(url, headers, { opened, heard, closed }) {
       if (socket) send(CLOSE, Buffer.from([0x03, 0xe8]));
       over = true;
       socket?.end();
+      setTimeout(() => socket?.destroy(), PARTING_MS).unref();
       if (!socket) asked.destroy();
     },
   };
 }
 
+// Undefined where it was cut off.
 async function refusal(answer) {
   const parts = [];
-  for await (const part of answer) parts.push(part);
-  return Problem.of(new Response(Buffer.concat(parts), { status: answer.statusCode, headers: plain(answer.headers) })).catch(() => undefined);
+  try {
+    for await (const part of answer) parts.push(part);
+    return await Problem.of(new Response(Buffer.concat(parts), { status: answer.statusCode, headers: plain(answer.headers) }));
+  } catch {
+    return undefined;
+  }
 }
 
 function plain(headers) {
