@@ -64,12 +64,14 @@ class Wire {
   // The frames of a topic for as long as the socket lives: then it throws Lost.
   async *frames(topic, wanted, signal) {
     const inbox = new Inbox();
-    const abort = () => inbox.end(signal.reason);
+    let abort;
+    const aborted = new Promise((_, reject) => (abort = () => reject(signal.reason)));
+    aborted.catch((given) => inbox.end(given));
     signal?.addEventListener("abort", abort, { once: true });
     this.#topics.set(topic, inbox);
     try {
       if (signal?.aborted) throw signal.reason;
-      await this.#open();
+      await Promise.race([this.#open(), aborted]);
       if (signal?.aborted) throw signal.reason;
       this.#say({ op: "subscribe", topic, ...wanted });
       for (let frame; (frame = await inbox.next()) !== null; ) yield frame;
@@ -162,18 +164,18 @@ class Wire {
         closed: (code, problem, why) => {
           clearTimeout(timer);
           reject(problem ?? new Lost(`the connection was closed with ${code}`));
-          if (this.#socket === socket) this.#closed(code, why);
+          if (this.#socket === socket) this.#closed(socket, code, why);
         },
       };
       const socket = dial(this.link.url.replace(/^http/, "ws"), headers, told, protocols);
     });
   }
 
-  async #closed(code, why) {
+  async #closed(socket, code, why) {
     let error = reason(code, why);
     // A session whose token has expired is renewed by a call, once for all that hung on this socket.
     if (error.revoked) error = await asked(this.link, error);
-    this.#end(error);
+    if (this.#socket === socket) this.#end(error);
   }
 
   #end(error) {
@@ -190,6 +192,7 @@ class Wire {
 
   #hear(frame) {
     this.#listen();
+    this.#rest();
     if (frame.id !== undefined) {
       const call = this.#calls.get(frame.id);
       if (frame.op === "ack") call?.resolve(frame.data);

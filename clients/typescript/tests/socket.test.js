@@ -8,6 +8,8 @@ const CONVERSATION = "conversation/c";
 // A gateway whose sockets do as each of these functions says; each hears {say, frame, end} of its socket for every frame that comes.
 function gateway(...sockets) {
   const heard = [];
+  let leave;
+  const left = new Promise((resolve) => (leave = resolve));
   const dial = (url, headers, told) => {
     const answers = sockets.shift();
     const at = heard.push([]) - 1;
@@ -19,9 +21,9 @@ function gateway(...sockets) {
       heard[at].push(frame);
       answers({ frame, say, end });
     };
-    return { send, close() {} };
+    return { send, close: leave };
   };
-  return { heard, polis: new Polis({ url: "http://gateway.example", token: "secret", dial }) };
+  return { heard, left, dial, polis: new Polis({ url: "http://gateway.example", token: "secret", dial }) };
 }
 
 const entries = (...numbers) => numbers.map((seq) => ({ seq, kind: "posted" }));
@@ -133,6 +135,75 @@ test("what was not asked for moves the number to come back with, and is no gap",
     heard.map(([{ after, kinds }]) => [after, kinds]),
     [[undefined, ["posted"]], [90, ["posted"]]],
   );
+});
+
+test("a socket of which nothing is wanted is left soon, whatever was still on its way", async () => {
+  const { heard, left, polis } = gateway(({ frame, say }) => {
+    if (frame.op === "subscribe") say(snapshot(frame.topic, 2));
+    if (frame.op === "unsubscribe") say(told(frame.topic, 3));
+  });
+
+  for await (const { seq } of polis.follow("run/r")) if (seq === 2) break;
+  await left;
+
+  // Before it was silent for so long that it would have been asked whether it is still there.
+  assert.deepEqual(
+    heard[0].map(({ op }) => op),
+    ["subscribe", "unsubscribe"],
+  );
+});
+
+test("who gives up does not wait until a gateway that says nothing is given up", async () => {
+  let [closed, hangUp] = [false, null];
+  const dial = (url, headers, told) => {
+    hangUp = () => told.closed(1006);
+    return { send() {}, close: () => (closed = true) };
+  };
+  const polis = new Polis({ url: "http://gateway.example", token: "secret", dial });
+  const stop = new AbortController();
+
+  const next = polis.follow("asks", { signal: stop.signal }).next();
+  setImmediate(() => stop.abort(new Error("enough")));
+
+  await assert.rejects(next, /enough/);
+  assert.equal(closed, false);
+  hangUp();
+});
+
+test("a socket that ended while its session was asked about takes none with it that was opened since", async (t) => {
+  globalThis.document = {};
+  t.after(() => delete globalThis.document);
+  const { heard, left, dial } = gateway(
+    ({ frame, say, end }) => {
+      if (frame.op === "subscribe") say(snapshot(frame.topic, 1));
+      if (frame.op === "subscribe") end(4401);
+    },
+    ({ frame, say }) => {
+      if (frame.op === "subscribe") say(snapshot(frame.topic, 1));
+    },
+  );
+  const stop = new AbortController();
+  let tell;
+  const session = new Promise((resolve) => (tell = () => resolve(new Response("{}"))));
+  const fetch = () => (stop.abort(new Error("enough")), session);
+  const polis = new Polis({ url: "http://gateway.example", dial, fetch });
+
+  const changes = polis.follow("asks", { signal: stop.signal });
+  await changes.next();
+  await assert.rejects(changes.next(), /enough/);
+  await left;
+  const states = [];
+  const others = polis.follow("presence", { state: (state) => states.push(state) });
+  await others.next();
+  const next = others.next();
+  tell();
+  await session;
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+  polis.close();
+  await assert.rejects(next, /was closed/);
+
+  assert.deepEqual(states, ["live"]);
+  assert.equal(heard.length, 2);
 });
 
 test("a page with a token opens each socket by a ticket of its own, and is told when it gets none", async (t) => {
