@@ -141,6 +141,101 @@ async def test_what_is_not_understood_cuts_the_socket_and_nobody_waits_for_ever(
     await wire.close()
 
 
+class Quiet:
+    """A socket on which nothing comes until it is closed."""
+
+    close_code = None
+
+    def __init__(self):
+        self.asked, self.left = asyncio.Event(), asyncio.Event()
+
+    async def receive(self):
+        await self.left.wait()
+        return aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
+
+    async def send_json(self, frame):
+        self.asked.set()
+
+    async def send_str(self, text):
+        self.asked.set()
+
+    async def close(self):
+        self.left.set()
+
+
+async def test_what_is_followed_or_said_fails_when_the_client_is_closed():
+    sockets = Quiet(), Quiet()
+
+    def wire(socket):
+        async def connect():
+            return socket
+
+        return Wire(connect)
+
+    wires = [wire(socket) for socket in sockets]
+    waiting = asyncio.gather(
+        anext(wires[0].frames("run/a")), wires[1].call("SayTyping", b"{}", ""), return_exceptions=True
+    )
+    for socket, each in zip(sockets, wires, strict=True):
+        await socket.asked.wait()
+        await each.close()
+
+    async with asyncio.timeout(20):
+        assert [str(error) for error in await waiting] == ["the client was closed"] * 2
+
+
+async def test_a_topic_that_was_left_before_it_began_is_followed_there_again_once_the_socket_was_left(
+    monkeypatch,
+):
+    monkeypatch.setattr("polis.client.wire.LINGER_S", 0.0)
+    socket = Quiet()
+
+    async def connect():
+        return socket
+
+    wire = Wire(connect)
+    following = asyncio.create_task(anext(wire.frames("run/a")))
+    await socket.asked.wait()
+    following.cancel()
+
+    await socket.left.wait()
+
+    assert wire.takes("run/a")
+    await wire.close()
+
+
+async def test_who_waits_for_a_gateway_that_says_nothing_waits_no_longer_than_another(monkeypatch):
+    monkeypatch.setattr("polis.client.wire._TIMEOUT_S", 0.1)
+    silence = asyncio.Event()
+    wire = Wire(silence.wait)
+
+    async with asyncio.timeout(30):
+        told = await asyncio.gather(
+            *(wire.call("SayTyping", b"{}", "") for _ in range(3)), return_exceptions=True
+        )
+
+    assert [(str(cut), cut.sent) for cut in told] == [("there was no answer in time", False)] * 3
+
+
+async def test_a_dial_that_fails_has_failed_for_all_that_waited_for_it():
+    dials = []
+
+    async def connect():
+        dials.append(len(dials))
+        await asyncio.sleep(0)  # all others want a socket by now
+        raise LOST
+
+    wire = Wire(connect)
+
+    told = await asyncio.gather(*(anext(wire.frames(f"run/{n}")) for n in range(3)), return_exceptions=True)
+
+    assert told == [LOST] * 3
+    assert dials == [0]
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await anext(wire.frames("run/0"))
+    assert dials == [0, 1]
+
+
 async def test_what_the_gateway_does_not_understand_is_told_as_it_says():
     async def live(request):
         socket = web.WebSocketResponse()

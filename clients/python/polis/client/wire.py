@@ -37,6 +37,8 @@ class Wire:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._opening = asyncio.Lock()
+        self._failure: Exception | None = None
+        """Why the last dial that failed opened no socket."""
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reader: asyncio.Task[None] | None = None
         self._topics: dict[str, _Inbox] = {}
@@ -78,14 +80,18 @@ class Wire:
         async with self._turn:
             call_id = next(self._ids)
             answer = self._calls[call_id] = asyncio.get_running_loop().create_future()
+            answer.add_done_callback(_heard)
             told = f',"key":"{key}"' if key else ""
             text = f'{{"op":"call","id":{call_id},"name":"{name}"{told},"request":{request.decode()}}}'
+            sent = False
             try:
-                await self._send(text)
                 async with asyncio.timeout(_TIMEOUT_S):
+                    socket = await self._opened()
+                    sent = True
+                    await socket.send_str(text)
                     frame = await answer
             except TimeoutError:
-                raise Cut("there was no answer in time", sent=True) from None
+                raise Cut("there was no answer in time", sent=sent) from None
             finally:
                 del self._calls[call_id]
                 self._linger()
@@ -94,28 +100,41 @@ class Wire:
         return frame["data"]
 
     async def close(self) -> None:
+        """What is still followed or said fails."""
         if self._rest is not None:
             self._rest.cancel()
         socket, self._socket = self._socket, None
+        closed = RuntimeError("the client was closed")
+        self._end(closed, unanswered=lambda: closed)
         if socket is not None:
             await socket.close()
         if self._reader is not None and self._reader is not asyncio.current_task():
             with suppress(asyncio.CancelledError):
                 await self._reader
 
-    async def _send(self, text: str) -> None:
+    async def _opened(self) -> aiohttp.ClientWebSocketResponse:
         try:
-            socket = await self._open()
+            return await self._open()
         except (aiohttp.ClientError, OSError) as error:
             raise Cut(str(error)) from error
-        await socket.send_str(text)
 
     async def _open(self) -> aiohttp.ClientWebSocketResponse:
+        """Who waits while another one dials has its socket, or its failure: one after another they waited ever longer."""
+        failure = self._failure
         async with self._opening:
             if self._socket is None:
-                self._socket = await self._connect()
+                if self._failure is not None and self._failure is not failure:
+                    raise self._failure
+                self._socket = await self._dial()
                 self._reader = asyncio.create_task(self._read(self._socket))
             return self._socket
+
+    async def _dial(self) -> aiohttp.ClientWebSocketResponse:
+        try:
+            return await self._connect()
+        except Exception as error:
+            self._failure = error
+            raise
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         fault: Exception | None = None
@@ -130,15 +149,18 @@ class Wire:
         if self._socket is not socket:  # left, and what is wanted by now is another's
             return
         self._socket = None
-        self._stale.clear()
         reason = (
             _reason(socket.close_code, why) if fault is None else Cut(f"the connection failed: {fault!r}")
         )
+        self._end(reason, unanswered=lambda: Cut(str(reason), sent=True))
+
+    def _end(self, reason: Exception, *, unanswered: Callable[[], Exception]) -> None:
+        self._stale.clear()
         for inbox in self._topics.values():
             inbox.fail(reason)
         for answer in self._calls.values():
             if not answer.done():
-                answer.set_exception(Cut(str(reason), sent=True))
+                answer.set_exception(unanswered())
 
     async def _take(self, socket: aiohttp.ClientWebSocketResponse, frame: dict[str, Any]) -> None:
         if "id" in frame:
@@ -160,6 +182,7 @@ class Wire:
         socket = self._socket
         if socket is not None and not self._topics and not self._calls:
             self._socket = None
+            self._stale.clear()
             self._closing = asyncio.ensure_future(socket.close())
 
 
@@ -188,6 +211,12 @@ class _Inbox:
     def fail(self, error: Exception) -> None:
         self.ended = True
         self._waiting.put_nowait(error)
+
+
+def _heard(answer: asyncio.Future[dict[str, Any]]) -> None:
+    """Its caller may have failed otherwise, and not have asked."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _reason(code: int | None, why: str) -> Exception:
