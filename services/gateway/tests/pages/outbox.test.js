@@ -56,3 +56,22 @@ test("what is refused is kept with its reason, and holds up nothing behind it", 
   assert.equal(outbox.drop(bad.client_id).text, "bad");
   assert.equal(browser.kept.size, 0);
 });
+
+test("what was shown before its answer was given up holds up nothing behind it", async () => {
+  const browser = shelf();
+  const sent = [];
+  const post = async ({ client_id: id, text }) => {
+    sent.push(text);
+    if (text === "two") return { seq: 8 };
+    outbox.drop(id);
+    throw new TypeError("failed to fetch");
+  };
+  const outbox = new Outbox(browser, post, () => {});
+
+  outbox.add(written("one"));
+  outbox.add(written("two"));
+  await turn();
+
+  assert.deepEqual(sent, ["one", "two"]);
+  assert.equal(browser.kept.size, 0);
+});

@@ -92,9 +92,9 @@ export class Outbox {
 
   #failed(conversationId, error) {
     const item = this.#items.find((each) => each.conversation_id === conversationId && each.state === "sending");
-    if (!item) return;
-    if (lasting(error)) {
-      this.#change(item.client_id, { state: "failed", why: error.message });
+    // One that the conversation has shown meanwhile, or that was discarded, holds up nothing behind it either.
+    if (!item || lasting(error)) {
+      if (item) this.#change(item.client_id, { state: "failed", why: error.message });
       queueMicrotask(() => this.run());
       return;
     }
