@@ -24,8 +24,9 @@ MARKUP = "**Hi** <img src=x onerror=document.title='broken'> [x](javascript:aler
 
 @pytest.fixture(scope="module")
 async def mesh(stage):
-    for service in ("identity", "catalog", "messaging"):
+    for service in ("identity", "catalog"):
         await stage.start(service)
+    await stage.start("messaging", posts_per_second=1000.0, conversation_posts_per_second=1000.0)
     await stage.start("gateway", principal_rate=6000.0, principal_burst=1000)
     return stage
 
@@ -159,6 +160,27 @@ async def test_two_talk_and_each_sees_what_the_other_does(ada, tom, group, chat)
 
     assert await there.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert (broken(here), broken(there)) == ([], [])
+
+
+async def test_what_is_said_while_older_ones_are_left_for_the_newest_is_shown(ada, tom, group, chat):
+    posted = [
+        await ada.call("POST", f"{group['path']}/messages", {"text": f"number {n}."}) for n in range(130)
+    ]
+    here = await chat(tom, DESK, path=f"{group['page']}/{posted[0]['seq']}")
+    await expect(said(here, "number 0.")).to_be_visible()
+
+    async def late(route):
+        read = await route.fetch()
+        await ada.call("POST", f"{group['path']}/messages", {"text": "meanwhile"})
+        await expect(here.locator("#heard")).to_contain_text("meanwhile")
+        await route.fulfill(response=read)
+
+    await here.route(re.compile(r"/messages\?limit=\d+$"), late, times=1)
+    await here.get_by_role("button", name="To the newest").click()
+
+    await expect(said(here, "meanwhile")).to_be_visible()
+    await expect(said(here, "number 129.")).to_be_visible()
+    assert broken(here) == []
 
 
 async def test_who_is_read_late_can_be_chosen_and_where_one_is_added_or_removed_is_told(ada, tom, chat):

@@ -30,6 +30,18 @@ test("so many messages are held, whichever way one reads", () => {
   assert.deepEqual([window.older, window.message(200), window.message(window.last).seq], [true, null, window.last]);
 });
 
+test("what was read for another place than it is by now leaves no gap", () => {
+  const window = new Window();
+  window.reset([said(50)], { older: true, newer: true });
+  const { first, last } = window;
+  window.reset([said(400)], { older: true, newer: false });
+
+  window.before([said(49)], first);
+  window.after([said(401)], { newer: true, last });
+
+  assert.deepEqual([window.items.map(({ seq }) => seq), window.newer], [[400], false]);
+});
+
 test("what happens to a message is seen in it, once, and nobody who has spoken is typing any more", () => {
   const here = room();
   here.take({ kind: "change", seq: 1, data: { typing: { principal_id: "tom", until: "2999-01-01T00:00:00Z" } } });

@@ -9,6 +9,7 @@ import { Room } from "./room.js";
 import { rows } from "./rows.js";
 
 const PAGE = 80;
+const TURNS = 3;
 const MARK_MS = 3_000;
 const SILENT_MS = 10_000;
 const DAY_MS = 86_400_000;
@@ -222,32 +223,37 @@ export class Open {
   async #older() {
     const { room } = this;
     if (!room?.window.older || !room.conversation) return;
-    const { items } = await this.#page(room, { around: room.window.first, limit: PAGE });
+    const { first } = room.window;
+    const { items } = await this.#page(room, { around: first, limit: PAGE });
     if (room !== this.room) return;
-    room.window.before(items.filter(({ seq }) => seq < room.window.first));
+    room.window.before(items.filter(({ seq }) => seq < first), first);
     this.drawNow();
   }
 
   async #newer() {
     const { room } = this;
     if (!room?.window.newer) return;
-    const { items, next_cursor: more } = await this.#page(room, { since: room.window.last, limit: PAGE });
+    const { last } = room.window;
+    const { items, more, missed } = await this.#page(room, { since: last, limit: PAGE });
     if (room !== this.room) return;
-    room.window.after(items, { newer: Boolean(more) });
+    room.window.after(items, { newer: more || missed, last });
     this.drawNow();
   }
 
-  #page(room, fields) {
-    return this.#chat.polis.call("ListMessages", { conversation_id: room.id, ...fields });
+  // missed: whether something was heard while it was read, which may be missing in it.
+  async #page(room, fields) {
+    const { seq } = room;
+    const { items, next_cursor: next } = await this.#chat.polis.call("ListMessages", { conversation_id: room.id, ...fields });
+    return { items, more: Boolean(next), missed: room.seq > seq };
   }
 
   // Shows a message, wherever in the conversation it stands.
   async jump(seq) {
     const { room } = this;
     if (this.#log.show(seq)) return;
-    const { items, next_cursor: more } = await this.#page(room, { around: seq, limit: PAGE });
+    const { items, more, missed } = await this.#page(room, { around: seq, limit: PAGE });
     if (room !== this.room) return;
-    room.window.reset(items, { older: true, newer: Boolean(more) });
+    room.window.reset(items, { older: true, newer: more || missed });
     this.#log.stuck = false;
     this.drawNow();
     if (!this.#log.show(seq)) throw new Error("This message is kept no more.");
@@ -255,10 +261,10 @@ export class Open {
 
   async newest() {
     const { room } = this;
-    if (room?.window.newer) {
-      const { items } = await this.#page(room, { limit: PAGE });
+    for (let turn = 0; room?.window.newer && turn < TURNS; turn++) {
+      const { items, missed } = await this.#page(room, { limit: PAGE });
       if (room !== this.room) return;
-      room.window.reset(items.toReversed(), { older: true, newer: false });
+      room.window.reset(items.toReversed(), { older: true, newer: missed });
     }
     this.#log.stuck = true;
     this.draw("end");

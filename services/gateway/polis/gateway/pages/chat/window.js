@@ -27,8 +27,10 @@ export class Window {
     return this.items[this.#place(seq)]?.message ?? null;
   }
 
-  // Messages before the first; none: that was the beginning.
-  before(messages) {
+  // Messages before the first; none: that was the beginning. first: which one it was when they were asked for: before another
+  // one, they would leave a gap.
+  before(messages, first = this.first) {
+    if (first !== this.first) return;
     const fresh = messages.filter(({ seq }) => seq < this.first || !this.items.length);
     this.older = fresh.length > 0;
     this.items = [...fresh.map(ofMessage), ...this.items];
@@ -36,8 +38,9 @@ export class Window {
     this.items.length = Math.min(this.items.length, MOST);
   }
 
-  // Messages behind the last.
-  after(messages, { newer }) {
+  // Messages behind the last. last: which one it was when they were asked for.
+  after(messages, { newer, last = this.last }) {
+    if (last !== this.last) return;
     this.items.push(...messages.filter(({ seq }) => seq > this.last).map(ofMessage));
     this.newer = newer;
     this.#trim();
