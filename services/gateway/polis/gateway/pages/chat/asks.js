@@ -12,6 +12,7 @@ const MOST = 200;
 export class Asks {
   #chat;
   #sheets = new Map();
+  #reading = new Map();
   #following = null;
 
   constructor(chat) {
@@ -27,8 +28,10 @@ export class Asks {
     return card;
   }
 
-  // Reads how it stands by now.
+  // Reads how it stands by now. What was asked for before comes too late, whenever it comes.
   async refresh(id) {
+    const turn = Symbol(id);
+    this.#reading.set(id, turn);
     if (this.#sheets.size >= MOST) this.#sheets.delete(this.#sheets.keys().next().value);
     let sheet = null;
     try {
@@ -36,6 +39,8 @@ export class Asks {
     } catch (error) {
       if (!error.status || error.status >= 500) sheet = { away: true };
     }
+    if (this.#reading.get(id) !== turn) return;
+    this.#reading.delete(id);
     if (!sheet?.away) this.#sheets.set(id, sheet);
     if (sheet?.ask?.state === "open") this.#following ??= this.#follow();
     for (const card of document.querySelectorAll(`#messages [data-ask="${CSS.escape(id)}"]`)) this.#draw(card, sheet);
