@@ -98,6 +98,7 @@ export function follow(topic, { snapshot, events, end, problem }) {
     socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/live`);
     socket.onopen = () => socket.send(JSON.stringify(last === null ? { op: "subscribe", topic } : { op: "subscribe", topic, after: last }));
     socket.onmessage = (message) => {
+      if (stopped) return;
       const frame = JSON.parse(message.data);
       pause = 250;
       if (frame.op === "problem") {
@@ -121,7 +122,7 @@ export function follow(topic, { snapshot, events, end, problem }) {
         } catch {
           // the next attempt tells
         }
-        open();
+        if (!stopped) open();
       }, pause);
       pause = Math.min(pause * 2, 5000);
     };
