@@ -183,6 +183,30 @@ async def test_what_is_said_while_older_ones_are_left_for_the_newest_is_shown(ad
     assert broken(here) == []
 
 
+async def test_what_another_did_meanwhile_stays_where_an_answer_comes_late(ada, tom, group, chat):
+    posted = await ada.call("POST", f"{group['path']}/messages", {"text": "hello"})
+    message = f"{group['path']}/messages/{posted['seq']}"
+    here = await chat(ada, DESK, path=group["page"])
+    sign = said(here, "hello").get_by_role("button", name="👀, 1")
+
+    async def late(route):
+        pinned = await route.fetch()
+        if pinned.ok:
+            await tom.call("POST", f"{message}/reactions", {"emoji": "👀"})
+            await expect(sign).to_be_visible()
+        await route.fulfill(response=pinned)
+
+    await here.route("**/pin", late)
+    async with here.expect_response(lambda answer: answer.url.endswith("/pin") and answer.ok) as answered:
+        await choose(here, "hello", "Pin")
+    await (await answered.value).finished()
+    await here.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done)))")
+
+    await expect(said(here, "hello")).to_contain_text("pinned")
+    assert await sign.is_visible()
+    assert broken(here) == []
+
+
 async def test_who_is_read_late_can_be_chosen_and_where_one_is_added_or_removed_is_told(ada, tom, chat):
     page = await chat(ada, DESK)
     await page.add_init_script("window.setInterval = () => 0")  # nothing is looked at now and then

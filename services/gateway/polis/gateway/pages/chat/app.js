@@ -128,8 +128,9 @@ class Chat {
 
   // Whether it was taken.
   edit(seq, text, mentions) {
-    const id = this.open.room.id;
-    return this.attempt(async () => this.#changed(id, await this.polis.say("EditMessage", { conversation_id: id, seq, text, mentions })));
+    const { room } = this.open;
+    const fields = { conversation_id: room.id, seq, text, mentions };
+    return this.attempt(() => this.#changed(room, () => this.polis.say("EditMessage", fields)));
   }
 
   lastOfMine() {
@@ -181,20 +182,20 @@ class Chat {
     }
   }
 
-  // What was done to a message is in its answer, before it is heard.
-  #changed(id, message) {
-    if (message && this.open.room?.id === id) {
-      this.open.room.window.put(message);
-      this.open.draw();
-    }
+  // What was done to a message is in its answer, before it is heard. What was heard meanwhile may be later than that.
+  async #changed(room, work) {
+    const { seq } = room;
+    const answer = await work();
+    if (!answer?.seq || !answer.sender_id || room.seq !== seq || room !== this.open.room) return;
+    room.window.put(answer);
+    this.open.draw();
   }
 
   #actions() {
-    const call = (operation, fields) => this.attempt(async () => {
-      const id = this.open.room.id;
+    const call = (operation, fields) => this.attempt(() => {
+      const { room } = this.open;
       const way = operation === "PinMessage" ? "call" : "say";
-      const answer = await this.polis[way](operation, { conversation_id: id, ...fields });
-      if (answer?.seq && answer.sender_id) this.#changed(id, answer);
+      return this.#changed(room, () => this.polis[way](operation, { conversation_id: room.id, ...fields }));
     });
     const act = {
       me: this.me.id,
