@@ -19,9 +19,11 @@ export async function ticketed({ Polis }, options, say) {
   let snapshots = 0;
   for await (const { kind } of polis.follow("asks")) {
     await say({ kind });
-    if (++snapshots === 2) break;
+    if (++snapshots < 2) continue;
+    // Its socket is wanted all the while, however long this takes.
+    await say(await talk(polis));
+    break;
   }
-  await say(await talk(polis));
   polis.close();
 }
 
