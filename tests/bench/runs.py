@@ -47,8 +47,8 @@ def measure(mesh: Mesh, wanted: set[str]) -> list[Figure]:
     name = f"DBOS 3.4 ({kind})"
     return [
         *alone,
-        beside("B2", _name(effects=True), points["steps"], name, points["dbos"], bar=3.0, unit="runs/s"),
-        beside("B2", _name(effects=False), points["pure"], name, points["dbos"], bar=3.0, unit="runs/s"),
+        beside("B2", _name(effects=True), points["steps"], name, points["dbos"], bar=30.0, unit="runs/s"),
+        beside("B2", _name(effects=False), points["pure"], name, points["dbos"], bar=30.0, unit="runs/s"),
         Figure("DBOS", "durable 5-step runs, 50 callers", *_alone(points["dbos"])),
     ]
 
