@@ -237,6 +237,41 @@ async def test_a_token_that_has_ended_is_refused_where_its_headers_are_known(mes
     assert len(found()) > 1
 
 
+async def test_a_head_that_has_not_ended_is_none_though_it_has_as_many_bytes_as_a_whole_request(
+    wire, found, host
+):
+    """One that announces just what is there but for three bytes: what comes behind it is its body, and no other request."""
+    line, smuggled = f"POST {SIGN_IN} HTTP/1.1", said("smuggled", "GET", "/api/v1/nothing")
+    length = 0
+    while length != (length := len(f"{line}\r\nHost: {host}\r\nContent-Length: {length}\r") - 3):
+        pass
+    head = f"{line}\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n".encode()
+    body = smuggled + b" " * (length - len(smuggled))
+    async with wire() as one, wire() as other:
+        await one.ask(head + body)  # by now its headers are known
+        one.writer.write(head[:-3])
+        await other.ask(said("other", "GET", "/api/v1/nothing", "X-Request-Id: a"))  # that part has arrived
+        whole = await one.ask(head[-3:] + body)
+        behind = await one.ask(said(host, "GET", JWKS))
+
+    assert length >= len(smuggled)
+    assert whole[0] == 415  # the body says no media type
+    assert behind[0] == 200
+    assert found() == []
+
+
+def test_no_part_of_a_request_is_taken_for_a_whole_one_whatever_it_announces():
+    for length in range(120):
+        sections = Sections()
+        headers = {b"host": b"a", b"content-length": b"%d" % length}
+        data = b"POST /api/v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (length, b"x" * length)
+        exchange = Direct(None, "POST", "/api/v1/x", b"", headers, peer="", secure=False, keep_alive=True)
+        sections.learn(data, exchange)
+
+        assert sections.read(data) is not None
+        assert [cut for cut in range(len(data)) if sections.read(data[:cut]) is not None] == []
+
+
 def test_so_many_are_kept_and_no_more():
     sections = Sections()
     for number in range(3_000):

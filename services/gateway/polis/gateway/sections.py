@@ -57,7 +57,7 @@ class Sections:
         """The operation's request that this is, from its first byte to its last, where its headers are known."""
         at = data.find(b"\r\n")
         end = data.find(b"\r\n\r\n", at)
-        section = self._known.get(data[at:end])
+        section = self._known.get(data[at:end]) if end > 0 else None
         if section is None or len(data) != end + 4 + section.announced or at > _MAX_BYTES:
             return None
         line = _LINE.fullmatch(data, 0, at)
@@ -74,7 +74,7 @@ class Sections:
         end = data.find(b"\r\n\r\n", at)
         said = data[at:end]
         announced = exchange.announced
-        if announced is None or len(data) != end + 4 + announced or len(said) > _MAX_BYTES:
+        if end < 0 or announced is None or len(data) != end + 4 + announced or len(said) > _MAX_BYTES:
             return
         bearer = bearer_of(exchange.headers)
         if is_key(bearer.credential) if bearer else b"authorization" in exchange.headers:
