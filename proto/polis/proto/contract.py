@@ -25,6 +25,8 @@ SIGNED_IN = "signed-in"
 """Scope of an operation that every verified actor may call."""
 INTERNAL = "internal"
 """Scope of an operation that only the services named in `callers` may call."""
+OAUTH = "/oauth/"
+"""Paths of OAuth2 begin so."""
 
 Cursor = Annotated[
     str,
@@ -143,6 +145,11 @@ class Operation(Struct, frozen=True, eq=False):
     def takes_environment(self) -> bool:
         """Whether `X-Env` may say on HTTP in which environment it looks."""
         return "environment" in self.request.__struct_fields__ and "{environment}" not in (self.path or "")
+
+    @property
+    def of_oauth(self) -> bool:
+        """Whether clients of OAuth2 know it: they send forms, and are refused in plain JSON (RFC 6749 5.2), but by HTTP itself."""
+        return (self.path or "").startswith(OAUTH)
 
     @property
     def binary(self) -> bool:

@@ -183,7 +183,7 @@ def _body(operation: Operation) -> Json | None:
     shown = {name: value for name, value in example(operation.request).items() if name in fields}
     schema = {"$ref": _REF.format(name=_body_name(operation))}
     said: Json = {"schema": schema, "example": shown}
-    forms: Json = {_FORM: said} if _for_clients(operation) else {}
+    forms: Json = {_FORM: said} if operation.of_oauth else {}
     return {"required": required, "content": forms | {_JSON: said}}
 
 
@@ -209,7 +209,7 @@ def _success(operation: Operation) -> Json:
 def _refusals(operation: Operation) -> Json:
     """Declared problems by status, each status with the mesh's own problems of that status; `default` for the others."""
     declared = (*operation.problems, *((PreconditionFailed,) if operation.takes_revision else ()))
-    told = (_JSON, PROBLEM_JSON) if _for_clients(operation) else (PROBLEM_JSON,)
+    told = (_JSON, PROBLEM_JSON) if operation.of_oauth else (PROBLEM_JSON,)
     refusals: Json = {}
     for status in sorted({problem.status for problem in declared}):
         own = [p for p in declared if p.status == status]
@@ -218,14 +218,9 @@ def _refusals(operation: Operation) -> Json:
             [*own, *(p for p in MESH_PROBLEMS if p.status == status and p not in own)], text, told
         )
     refused: Json = {"$ref": "#/components/responses/Refused"}
-    if _for_clients(operation):
+    if operation.of_oauth:
         refused = _problem_response(MESH_PROBLEMS, _ANY_REFUSAL, told)
     return refusals | {"default": refused}
-
-
-def _for_clients(operation: Operation) -> bool:
-    """Whether clients of OAuth2 know it: they send forms, and are refused in plain JSON (RFC 6749 5.2), but by HTTP itself."""
-    return (operation.path or "").startswith("/oauth/")
 
 
 def _problem_response(

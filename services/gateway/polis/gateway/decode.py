@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import NODEFAULT, structs
 
-from polis.gateway.oauth import FORM, for_clients
+from polis.gateway.oauth import FORM
 from polis.proto import Refused
 from polis.proto.contract import fields_of
 from polis.proto.problems import Fault, Invalid, Malformed, UnsupportedMedia
@@ -72,7 +72,7 @@ def to_request(
     if query and (given := _pairs(query)):
         faults = (Fault(pointer(name), "takes no query parameters") for name in dict(given))
         raise Refused(Invalid(faults=tuple(faults)))
-    if media_type.startswith(FORM) and for_clients(operation):
+    if media_type.startswith(FORM) and operation.of_oauth:
         form = _form(operation, body)
         _demand_one_way(form, path)
         return _convert(operation, {**form, **path}, None)

@@ -66,7 +66,7 @@ def said_in_headers(exchange: Exchange, operation: Operation) -> dict[str, str]:
         return said | _environment(exchange)
     if said:
         return said
-    if oauth.for_clients(operation) and "client_secret" in fields_of(operation.request):
+    if operation.of_oauth and "client_secret" in fields_of(operation.request):
         return client_of(exchange)
     return _NOTHING
 

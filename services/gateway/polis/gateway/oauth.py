@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from polis.gateway.routes import PREFIX
 from polis.proto import Refused
+from polis.proto.contract import OAUTH
 from polis.proto.identity import InvalidClient, InvalidRequest, UnsupportedGrantType
 from polis.proto.problems import Invalid, Malformed, UnsupportedMedia
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from polis.proto.problems import Fault
 
 FORM = "application/x-www-form-urlencoded"
-_OWN = "/oauth/"
 _UNTOLD = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 """What an `error_description` may not hold."""
 _CREDENTIALS = frozenset({"/client_id", "/client_secret"})
@@ -32,12 +31,6 @@ _ERRORS = {
 """What RFC 6750 calls it, or RFC 6749 where a browser is told: clients know no others."""
 
 
-@cache
-def for_clients(operation: Operation) -> bool:
-    """Whether it is one that clients of OAuth2 know."""
-    return (operation.path or "").startswith(_OWN)
-
-
 def is_form(path: str, media_type: str) -> bool:
     """Whether a request is one of a client of OAuth2, which sends no JSON."""
     return has_path(path) and media_type.startswith(FORM)
@@ -45,7 +38,7 @@ def is_form(path: str, media_type: str) -> bool:
 
 def has_path(path: str) -> bool:
     """Whether a request is for an operation that clients of OAuth2 know."""
-    return path.startswith(PREFIX + _OWN)
+    return path.startswith(PREFIX + OAUTH)
 
 
 def with_error(status: int, problem: bytes) -> bytes:
@@ -58,7 +51,7 @@ def with_error(status: int, problem: bytes) -> bytes:
 
 def refusal(operation: Operation, refused: Refused) -> Refused:
     """Why a request could not be read, in the words of who sent it."""
-    if not for_clients(operation):
+    if not operation.of_oauth:
         return refused
     match refused.problem:
         case Invalid(faults):
