@@ -195,11 +195,12 @@ async def test_a_cursor_holds_for_its_own_list_only(ada, ben, refused):
     for n in range(3):
         await ada.call(create(key=f"rules-{n}"))
     cursor = (await ada.call(ListResources(type="ruleset", limit=1))).next_cursor
+    mistyped = ("A" if cursor[0] != "A" else "B") + cursor[1:]
 
     assert await refused(ben.call(ListResources(type="ruleset", limit=1, after=cursor))) == StaleCursor()
     assert await refused(ada.call(ListResources(type="policy", limit=1, after=cursor))) == StaleCursor()
     assert await refused(ada.call(ListResources(limit=1, after=cursor))) == StaleCursor()
-    assert await refused(ada.call(ListResources(type="ruleset", after="A" + cursor[1:]))) == StaleCursor()
+    assert await refused(ada.call(ListResources(type="ruleset", after=mistyped))) == StaleCursor()
     assert await refused(ada.call(ListResources(type="ruleset", after="no cursor"))) == StaleCursor()
 
 
